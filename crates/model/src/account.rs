@@ -1,0 +1,39 @@
+//! Who owns things and who asks for them.
+
+use serde::{Deserialize, Serialize};
+
+/// One cloud account with its one key pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// `AKID...` on COS, the access key id of S3.
+    pub secret_id: String,
+    pub secret_key: String,
+    /// Digits; the tail of the account's COS bucket names.
+    pub appid: String,
+    /// The root user's number.
+    pub uin: String,
+    pub name: String,
+}
+
+impl Account {
+    /// `qcs::cam::uin/<uin>:uin/<uin>`, the owner id COS prints in XML.
+    pub fn cam_id(&self) -> String {
+        format!("qcs::cam::uin/{0}:uin/{0}", self.uin)
+    }
+}
+
+/// Who a request is from, once its signature has been checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    Anonymous,
+    Account(Account),
+}
+
+impl Identity {
+    pub fn account(&self) -> Option<&Account> {
+        match self {
+            Self::Anonymous => None,
+            Self::Account(account) => Some(account),
+        }
+    }
+}

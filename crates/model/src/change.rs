@@ -1,0 +1,78 @@
+//! The change log's record: one fact about one object or bucket, written with the state it describes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Attributes, BucketName, ETag, EventType, ObjectKey, Region, RequestId, Seq, Timestamp, VersionId,
+};
+
+/// What happened. Kinds that raise no service event say so by having none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ChangeKind {
+    BucketCreated,
+    BucketDeleted,
+    /// Something that the service notifies of.
+    Object(EventType),
+    /// A bucket's or object's setting changed; no event.
+    SettingChanged,
+}
+
+impl ChangeKind {
+    pub fn event(self) -> Option<EventType> {
+        match self {
+            Self::Object(event) => Some(event),
+            Self::BucketCreated | Self::BucketDeleted | Self::SettingChanged => None,
+        }
+    }
+
+    /// A stable name for people and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BucketCreated => "BucketCreated",
+            Self::BucketDeleted => "BucketDeleted",
+            Self::SettingChanged => "SettingChanged",
+            Self::Object(event) => event.name(),
+        }
+    }
+}
+
+/// The request behind a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    pub request_id: String,
+    /// The client's address, without port.
+    pub source_ip: String,
+    /// The whole `Authorization` of the request, or `""` (scf.md 1.4).
+    pub authorization: String,
+    /// The secret id that signed, or `""`.
+    pub access_key: String,
+    /// How many function invocations lie between this write and one that no function made.
+    pub depth: u32,
+}
+
+/// One entry of the change log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The commit's place in the order of all commits.
+    pub seq: Seq,
+    pub time: Timestamp,
+    pub kind: ChangeKind,
+    pub bucket: BucketName,
+    pub region: Region,
+    /// The bucket owner's APPID.
+    pub appid: String,
+    pub key: Option<ObjectKey>,
+    /// Set only where versioning gives the change one.
+    pub version_id: Option<VersionId>,
+    /// Size in bytes of the object written or removed; 0 if unknown.
+    pub size: u64,
+    pub etag: Option<ETag>,
+    pub attributes: Attributes,
+    pub cause: Cause,
+}
+
+impl Change {
+    pub fn request_id(&self) -> RequestId {
+        RequestId::new(self.cause.request_id.clone())
+    }
+}

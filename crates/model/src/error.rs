@@ -1,0 +1,172 @@
+//! Every error code either service answers, with its status, in one table.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($variant:ident $status:literal $name:literal $(s3 $s3:literal)? $message:literal;)*) => {
+        /// An error code of the object services (cos-api 7.2, and the S3 API reference's error list).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorCode { $($variant),* }
+
+        impl ErrorCode {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// HTTP status.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status),* }
+            }
+
+            /// COS's spelling.
+            pub const fn cos(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// S3's spelling: COS's unless the table says otherwise.
+            pub const fn s3(self) -> &'static str {
+                match self { $(Self::$variant => { #[allow(unused_mut, unused_assignments)] let mut name = $name; $(name = $s3;)? name }),* }
+            }
+
+            /// What to say when there is nothing more precise.
+            pub const fn message(self) -> &'static str {
+                match self { $(Self::$variant => $message),* }
+            }
+        }
+    };
+}
+
+codes! {
+    AccessDenied 403 "AccessDenied" "Access Denied.";
+    AuthorizationHeaderMalformed 400 "AuthorizationHeaderMalformed" "The authorization header is malformed.";
+    AuthorizationQueryParametersError 400 "AuthorizationQueryParametersError" "The authorization query parameters are malformed.";
+    BadDigest 400 "BadDigest" "The Content-MD5 or checksum you specified did not match what was received.";
+    BucketAlreadyExists 409 "BucketAlreadyExists" "The requested bucket name is not available.";
+    BucketAlreadyOwnedByYou 409 "BucketAlreadyOwnedByYou" "The bucket you tried to create already exists, and you own it.";
+    BucketNotEmpty 409 "BucketNotEmpty" "The bucket you tried to delete is not empty.";
+    EntityTooLarge 400 "EntityTooLarge" "Your proposed upload exceeds the maximum allowed object size.";
+    EntityTooSmall 400 "EntityTooSmall" "Your proposed upload is smaller than the minimum allowed object size.";
+    ExpiredToken 400 "ExpiredToken" "The provided token has expired.";
+    FileAlreadyExists 409 "FileAlreadyExists" "The object already exists and may not be overwritten.";
+    IllegalLocationConstraint 400 "InvalidLocationConstraint" s3 "IllegalLocationConstraintException" "The specified location constraint is not valid.";
+    IncompleteBody 400 "IncompleteBody" "You did not provide the number of bytes specified by the Content-Length HTTP header.";
+    InternalError 500 "InternalError" "We encountered an internal error. Please try again.";
+    InvalidAccessKeyId 403 "InvalidAccessKeyId" "The Access Key Id you provided does not exist in our records.";
+    InvalidArgument 400 "InvalidArgument" "Invalid Argument.";
+    InvalidBucketName 400 "InvalidBucketName" "The specified bucket is not valid.";
+    InvalidChecksum 400 "InvalidRequest" "The checksum value you specified is invalid.";
+    InvalidCopySource 400 "InvalidCopySource" s3 "InvalidArgument" "The copy source is not valid.";
+    InvalidDelimiter 400 "InvalidDelimiter" s3 "InvalidArgument" "The delimiter is not valid.";
+    InvalidDigest 400 "InvalidDigest" "The Content-MD5 you specified is not valid.";
+    InvalidObjectName 400 "InvalidObjectName" s3 "InvalidURI" "The object key is not valid.";
+    InvalidObjectState 403 "InvalidObjectState" "The operation is not valid for the object storage class.";
+    InvalidPart 400 "InvalidPart" "One or more of the specified parts could not be found, or its ETag did not match.";
+    InvalidPartOrder 400 "InvalidPartOrder" "The list of parts was not in ascending order.";
+    InvalidRange 416 "InvalidRange" "The requested range is not satisfiable.";
+    InvalidRequest 400 "InvalidRequest" "The request is not valid.";
+    InvalidSha1Digest 400 "InvalidSHA1Digest" "The SHA-1 you specified did not match what was received.";
+    InvalidUri 400 "InvalidURI" "Couldn't parse the specified URI.";
+    KeyTooLong 400 "KeyTooLong" s3 "KeyTooLongError" "Your key is too long.";
+    ListPartUploadIdIsEmpty 400 "ListPartUploadIdIsEmpty" s3 "InvalidArgument" "The upload id is empty.";
+    MalformedXml 400 "MalformedXML" "The XML you provided was not well-formed or did not validate against our published schema.";
+    MaxMessageLengthExceeded 400 "XMLSizeLimit" s3 "MaxMessageLengthExceeded" "Your request was too large.";
+    MetadataTooLarge 400 "MetadataTooLarge" "Your metadata headers exceed the maximum allowed metadata size.";
+    MethodNotAllowed 405 "MethodNotAllowed" "The specified method is not allowed against this resource.";
+    MissingContentLength 411 "MissingContentLength" "You must provide the Content-Length HTTP header.";
+    MissingRequestBody 400 "MissingRequestBodyError" "Request body is empty.";
+    MissingSecurityHeader 400 "MissingSecurityHeader" "Your request was missing a required header.";
+    NoSuchBucket 404 "NoSuchBucket" "The specified bucket does not exist.";
+    NoSuchCopySource 404 "NoSuchCopySource" s3 "NoSuchKey" "The copy source does not exist.";
+    NoSuchKey 404 "NoSuchKey" "The specified key does not exist.";
+    NoSuchUpload 404 "NoSuchUpload" "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
+    NoSuchVersion 404 "NoSuchVersion" "The specified version does not exist.";
+    NotImplemented 501 "NotImplemented" "A header or operation you provided implies functionality that is not implemented.";
+    NotModified 304 "NotModified" "Not Modified";
+    NotSupportedStorageClass 400 "NotSupportedStorageClass" s3 "InvalidStorageClass" "The storage class you specified is not valid.";
+    PathStyleDomainForbidden 403 "PathStyleDomainForbidden" "The bucket you are attempting to access must be addressed using COS virtual-styled domain.";
+    PreconditionFailed 412 "PreconditionFailed" "Precondition not match.";
+    RequestExpired 403 "AccessDenied" "Request has expired";
+    RequestTimeTooSkewed 403 "RequestTimeTooSkewed" "The difference between the request time and the current time is too large.";
+    RequestTimeout 400 "RequestTimeout" "Your socket connection to the server was not read from or written to within the timeout period.";
+    ServiceUnavailable 503 "ServiceUnavailable" "Please reduce your request rate.";
+    SignatureDoesNotMatch 403 "SignatureDoesNotMatch" "The request signature we calculated does not match the signature you provided.";
+    SlowDown 503 "SlowDown" "Please reduce your request rate.";
+    TooManyBuckets 400 "TooManyBuckets" "You have attempted to create more buckets than allowed.";
+    VerifyAlgorithmNotSupported 400 "VerifyAlgorithmNotSupported" s3 "InvalidRequest" "The signature algorithm is not supported.";
+    ContentSha256Mismatch 400 "XAmzContentSHA256Mismatch" "The provided 'x-amz-content-sha256' header does not match what was computed.";
+}
+
+/// A failed operation: what the client is told, and what the log is told besides.
+#[derive(Debug)]
+pub struct Error {
+    pub code: ErrorCode,
+    /// For the client; the code's own text when `None`.
+    pub message: Option<String>,
+    /// Further elements of the error document, such as `("Key", ...)`, in order.
+    pub details: Vec<(&'static str, String)>,
+    /// For the log only.
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    pub fn new(code: ErrorCode) -> Self {
+        Self { code, message: None, details: Vec::new(), source: None }
+    }
+
+    pub fn with(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..Self::new(code) }
+    }
+
+    /// Ours, not the client's: answered as `InternalError`, the cause goes to the log.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { source: Some(source.into()), ..Self::new(ErrorCode::InternalError) }
+    }
+
+    #[must_use]
+    pub fn detail(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.details.push((name, value.into()));
+        self
+    }
+
+    pub fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_else(|| self.code.message())
+    }
+}
+
+impl From<ErrorCode> for Error {
+    fn from(code: ErrorCode) -> Self {
+        Self::new(code)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.s3(), self.message())?;
+        match &self.source {
+            Some(source) => write!(f, " ({source})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|e| e as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_an_error_with_words() {
+        for code in ErrorCode::ALL {
+            assert!((300..=599).contains(&code.status()), "{code:?}");
+            assert!(
+                !code.cos().is_empty() && !code.s3().is_empty() && !code.message().is_empty(),
+                "{code:?}"
+            );
+        }
+        assert_eq!(ErrorCode::KeyTooLong.s3(), "KeyTooLongError");
+        assert_eq!(ErrorCode::KeyTooLong.cos(), "KeyTooLong");
+    }
+}

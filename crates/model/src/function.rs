@@ -1,0 +1,155 @@
+//! Functions: their names, what runs them is asked to do, and what comes back.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// Which function, and which of its versions: `namespace.name.qualifier` in an event's queue name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FunctionRef {
+    pub namespace: String,
+    pub name: String,
+    /// `$LATEST`, `$DEFAULT`, a version's number or an alias.
+    pub qualifier: String,
+}
+
+/// One call of a function, whoever asks.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The function's request id: the same for every attempt of one delivery. A lower-case UUID.
+    pub request_id: String,
+    pub function: FunctionRef,
+    /// JSON text given to the handler.
+    pub event: String,
+    /// 0 for the first attempt.
+    pub retry: u32,
+    /// `COS`, `API` and so on, as `ListAsyncEvents` names it.
+    pub source: String,
+}
+
+/// SCF's status codes that we can answer (scf.md 6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum StatusCode {
+    Success,
+    InvalidEvent,
+    BootstrapExited,
+    EventTooLarge,
+    ResponseTooLarge,
+    UserCodeException,
+    ResourceLimitReached,
+    TimeLimitReached,
+    MemoryLimitReached,
+    FunctionNotFound,
+    HandlerNotFound,
+    FunctionStatusError,
+    ProcessExited,
+    QualifierNotFound,
+    UserCodeError,
+    ContainerInitError,
+    InitTimeout,
+    Canceled,
+    InternalError,
+}
+
+/// How a failure is tried again (scf.md 6.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// `RetryNum` times, a minute apart.
+    Execution,
+    /// Too many at once: every minute until the event is too old.
+    Overrun,
+    /// Ours: as overrun.
+    System,
+}
+
+impl StatusCode {
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::Success => 200,
+            Self::InvalidEvent => 400,
+            Self::BootstrapExited => 405,
+            Self::EventTooLarge => 406,
+            Self::ResponseTooLarge => 407,
+            Self::UserCodeException => 430,
+            Self::ResourceLimitReached => 432,
+            Self::TimeLimitReached => 433,
+            Self::MemoryLimitReached => 434,
+            Self::FunctionNotFound => 435,
+            Self::HandlerNotFound => 437,
+            Self::FunctionStatusError => 438,
+            Self::ProcessExited => 439,
+            Self::QualifierNotFound => 442,
+            Self::UserCodeError => 443,
+            Self::ContainerInitError => 445,
+            Self::InitTimeout => 450,
+            Self::Canceled => 499,
+            Self::InternalError => 500,
+        }
+    }
+
+    /// `None` for success.
+    pub const fn failure(self) -> Option<FailureKind> {
+        match self {
+            Self::Success => None,
+            Self::ResourceLimitReached => Some(FailureKind::Overrun),
+            Self::InternalError => Some(FailureKind::System),
+            _ => Some(FailureKind::Execution),
+        }
+    }
+}
+
+/// What came of one invocation; the record the user reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub status: StatusCode,
+    /// JSON text: the result, or the error document of scf.md 5.3 and 6.1.
+    pub result: String,
+    /// `""` on success, else the error's text.
+    pub error: String,
+    /// The log in SCF's form (scf.md 7.1), bounded.
+    pub log: String,
+    pub started: Timestamp,
+    /// The handler's own time, in milliseconds.
+    pub duration_ms: f64,
+    /// Peak resident memory of the instance, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// How an asynchronous event for a function is tried (scf.md 3.10, 6.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// Further attempts after an execution error: 0 to 2.
+    pub retries: u32,
+    /// Oldest age of an event that is still tried, in seconds: 60 to 21600.
+    pub max_age_secs: u32,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { retries: 2, max_age_secs: 21_600 }
+    }
+}
+
+/// What the trigger subsystem needs of functions. The function registry implements it.
+pub trait Invoke: Send + Sync + 'static {
+    /// Runs one invocation to its end and records it. Never fails: a failure is an `Outcome`.
+    fn invoke<'a>(&'a self, invocation: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+    /// `None` when there is no such function or qualifier.
+    fn describe(&self, function: &FunctionRef) -> Option<Description>;
+}
+
+/// What rules and deliveries must know of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The function's region; a COS trigger's bucket must be in it.
+    pub region: String,
+    /// The owner's APPID; a COS trigger's bucket must belong to it.
+    pub appid: String,
+    pub retry: RetryPolicy,
+    /// At most this many invocations at once.
+    pub concurrency: usize,
+}

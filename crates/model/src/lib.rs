@@ -1,0 +1,30 @@
+//! The nouns of the product, its operations and its error codes.
+//!
+//! Everything here is plain data: no sockets, no XML, no header names, no disk,
+//! no clock. Every other crate may depend on this one; it depends on none of ours.
+
+pub mod account;
+pub mod body;
+pub mod change;
+pub mod checksum;
+pub mod error;
+pub mod etag;
+pub mod event;
+pub mod function;
+pub mod metadata;
+pub mod name;
+pub mod op;
+pub mod range;
+pub mod time;
+
+pub use account::{Account, Identity};
+pub use body::{Body, BodyError, ByteStream, Expected, Trailer};
+pub use change::{Cause, Change, ChangeKind};
+pub use checksum::{Checksum, ChecksumAlgorithm, Digests, Wanted};
+pub use error::{Error, ErrorCode};
+pub use etag::ETag;
+pub use event::{EventFamily, EventPattern, EventType};
+pub use metadata::{Attributes, StorageClass};
+pub use name::{BucketName, InvalidName, ObjectKey, PartNumber, Region, RequestId, Seq, UploadId, VersionId};
+pub use range::ByteRange;
+pub use time::Timestamp;

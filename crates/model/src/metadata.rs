@@ -1,0 +1,74 @@
+//! What is stored with an object besides its bytes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Storage classes of both services, in the API's upper-case spelling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum StorageClass {
+    #[default]
+    Standard,
+    StandardIa,
+    IntelligentTiering,
+    OneZoneIa,
+    ReducedRedundancy,
+    MazStandard,
+    MazStandardIa,
+    MazIntelligentTiering,
+    Archive,
+    DeepArchive,
+    Glacier,
+    GlacierIr,
+}
+
+impl StorageClass {
+    const TABLE: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Standard, "STANDARD", "Standard"),
+        (Self::StandardIa, "STANDARD_IA", "StandardIa"),
+        (Self::IntelligentTiering, "INTELLIGENT_TIERING", "IntelligentTiering"),
+        (Self::OneZoneIa, "ONEZONE_IA", "OnezoneIa"),
+        (Self::ReducedRedundancy, "REDUCED_REDUNDANCY", "ReducedRedundancy"),
+        (Self::MazStandard, "MAZ_STANDARD", "MazStandard"),
+        (Self::MazStandardIa, "MAZ_STANDARD_IA", "MazStandardIa"),
+        (Self::MazIntelligentTiering, "MAZ_INTELLIGENT_TIERING", "MazIntelligentTiering"),
+        (Self::Archive, "ARCHIVE", "Archive"),
+        (Self::DeepArchive, "DEEP_ARCHIVE", "DeepArchive"),
+        (Self::Glacier, "GLACIER", "Glacier"),
+        (Self::GlacierIr, "GLACIER_IR", "GlacierIr"),
+    ];
+
+    /// Upper-case name, as headers and XML carry it.
+    pub fn name(self) -> &'static str {
+        Self::TABLE.iter().find(|row| row.0 == self).map_or("STANDARD", |row| row.1)
+    }
+
+    /// Mixed-case name, as COS event messages carry it (scf.md 1.4).
+    pub fn event_name(self) -> &'static str {
+        Self::TABLE.iter().find(|row| row.0 == self).map_or("Standard", |row| row.2)
+    }
+
+    /// Case-insensitive: the COS Java SDK sends `Standard_IA` (cos-api 3.6).
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::TABLE.iter().find(|row| row.1.eq_ignore_ascii_case(text)).map(|row| row.0)
+    }
+
+    /// Whether the object must be restored before it can be read.
+    pub fn is_archive(self) -> bool {
+        matches!(self, Self::Archive | Self::DeepArchive | Self::Glacier)
+    }
+}
+
+/// Headers stored with an object and given back on reads; `None` means never sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    pub content_type: Option<String>,
+    pub cache_control: Option<String>,
+    pub content_disposition: Option<String>,
+    pub content_encoding: Option<String>,
+    pub content_language: Option<String>,
+    pub expires: Option<String>,
+    /// User metadata, lower-case names without the `x-cos-meta-` / `x-amz-meta-` prefix.
+    pub user: BTreeMap<String, String>,
+    pub storage_class: StorageClass,
+}

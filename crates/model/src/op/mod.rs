@@ -1,0 +1,240 @@
+//! The operations of the object services: one table, one request and one reply type each.
+//!
+//! Nothing here knows how an operation is spelled on the wire.
+
+pub mod bucket;
+pub mod multipart;
+pub mod object;
+
+use crate::Identity;
+pub use bucket::*;
+pub use multipart::*;
+pub use object::*;
+
+/// What an operation acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Level {
+    Service,
+    Bucket,
+    Object,
+}
+
+/// Which services have the operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Services {
+    Both,
+    CosOnly,
+    S3Only,
+}
+
+macro_rules! operations {
+    (
+        supported { $($op:ident $level:ident $services:ident $about:literal;)* }
+        unsupported { $($un:ident $unlevel:ident $unservices:ident $unabout:literal;)* }
+    ) => {
+        /// Every operation by its published name, supported or not.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Op { $($op,)* $($un,)* }
+
+        impl Op {
+            pub const ALL: &'static [Self] = &[$(Self::$op,)* $(Self::$un,)*];
+
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$op => stringify!($op),)* $(Self::$un => stringify!($un),)* }
+            }
+
+            pub const fn level(self) -> Level {
+                match self { $(Self::$op => Level::$level,)* $(Self::$un => Level::$unlevel,)* }
+            }
+
+            pub const fn services(self) -> Services {
+                match self { $(Self::$op => Services::$services,)* $(Self::$un => Services::$unservices,)* }
+            }
+
+            /// One line for the support table in `docs/api-support.md`.
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$op => $about,)* $(Self::$un => $unabout,)* }
+            }
+
+            /// Whether a handler stands behind it; the others answer `NotImplemented`.
+            pub const fn supported(self) -> bool {
+                match self { $(Self::$op => true,)* $(Self::$un => false,)* }
+            }
+        }
+
+        /// A decoded request.
+        #[derive(Debug)]
+        pub enum Call { $($op($op),)* }
+
+        impl Call {
+            pub const fn op(&self) -> Op {
+                match self { $(Self::$op(_) => Op::$op,)* }
+            }
+        }
+
+        /// What an operation answered.
+        #[derive(Debug)]
+        pub enum Reply { $($op(reply::$op),)* }
+
+        impl Reply {
+            pub const fn op(&self) -> Op {
+                match self { $(Self::$op(_) => Op::$op,)* }
+            }
+        }
+    };
+}
+
+operations! {
+    supported {
+        ListBuckets Service Both "GET Service: the account's buckets";
+        CreateBucket Bucket Both "PUT Bucket";
+        HeadBucket Bucket Both "HEAD Bucket";
+        DeleteBucket Bucket Both "DELETE Bucket";
+        GetBucketLocation Bucket Both "GET Bucket location";
+        ListObjects Bucket Both "GET Bucket, version 1";
+        ListObjectsV2 Bucket Both "GET Bucket, version 2";
+        ListMultipartUploads Bucket Both "List unfinished uploads";
+        DeleteObjects Bucket Both "Delete up to 1000 objects";
+        PutObject Object Both "PUT Object";
+        GetObject Object Both "GET Object, with Range, conditions and response overrides";
+        HeadObject Object Both "HEAD Object";
+        DeleteObject Object Both "DELETE Object";
+        CopyObject Object Both "PUT Object - Copy";
+        CreateMultipartUpload Object Both "Initiate Multipart Upload";
+        UploadPart Object Both "Upload Part";
+        ListParts Object Both "List Parts";
+        CompleteMultipartUpload Object Both "Complete Multipart Upload";
+        AbortMultipartUpload Object Both "Abort Multipart Upload";
+    }
+    unsupported {
+        PostObject Bucket Both "POST form upload";
+        UploadPartCopy Object Both "Upload Part - Copy";
+        AppendObject Object CosOnly "Append";
+        GetObjectAttributes Object S3Only "Attributes of an object";
+        RestoreObject Object Both "Restore from archive";
+        SelectObjectContent Object Both "Query an object";
+        OptionsObject Object Both "CORS preflight";
+        PutObjectAcl Object Both "Set an object's ACL";
+        GetObjectAcl Object Both "Read an object's ACL";
+        PutObjectTagging Object Both "Set an object's tags";
+        GetObjectTagging Object Both "Read an object's tags";
+        DeleteObjectTagging Object Both "Remove an object's tags";
+        PutObjectRetention Object Both "Set retention";
+        GetObjectRetention Object Both "Read retention";
+        PutObjectLegalHold Object S3Only "Set legal hold";
+        GetObjectLegalHold Object S3Only "Read legal hold";
+        PutSymlink Object CosOnly "Make a symlink";
+        GetSymlink Object CosOnly "Read a symlink";
+        RenameObject Object Both "Rename";
+        ListObjectVersions Bucket Both "List versions";
+        PutBucketVersioning Bucket Both "Set versioning";
+        GetBucketVersioning Bucket Both "Read versioning";
+        PutBucketAcl Bucket Both "Set a bucket's ACL";
+        GetBucketAcl Bucket Both "Read a bucket's ACL";
+        PutBucketPolicy Bucket Both "Set policy";
+        GetBucketPolicy Bucket Both "Read policy";
+        DeleteBucketPolicy Bucket Both "Remove policy";
+        GetBucketPolicyStatus Bucket S3Only "Whether the policy makes the bucket public";
+        PutBucketCors Bucket Both "Set CORS";
+        GetBucketCors Bucket Both "Read CORS";
+        DeleteBucketCors Bucket Both "Remove CORS";
+        PutBucketLifecycle Bucket Both "Set lifecycle";
+        GetBucketLifecycle Bucket Both "Read lifecycle";
+        DeleteBucketLifecycle Bucket Both "Remove lifecycle";
+        PutBucketTagging Bucket Both "Set a bucket's tags";
+        GetBucketTagging Bucket Both "Read a bucket's tags";
+        DeleteBucketTagging Bucket Both "Remove a bucket's tags";
+        PutBucketWebsite Bucket Both "Set website";
+        GetBucketWebsite Bucket Both "Read website";
+        DeleteBucketWebsite Bucket Both "Remove website";
+        PutBucketReferer Bucket CosOnly "Set referer rules";
+        GetBucketReferer Bucket CosOnly "Read referer rules";
+        PutBucketLogging Bucket Both "Set logging";
+        GetBucketLogging Bucket Both "Read logging";
+        PutBucketNotification Bucket Both "Set event notification";
+        GetBucketNotification Bucket Both "Read event notification";
+        PutBucketReplication Bucket Both "Set replication";
+        GetBucketReplication Bucket Both "Read replication";
+        DeleteBucketReplication Bucket Both "Remove replication";
+        PutBucketOrigin Bucket CosOnly "Set origin rules";
+        GetBucketOrigin Bucket CosOnly "Read origin rules";
+        DeleteBucketOrigin Bucket CosOnly "Remove origin rules";
+        PutBucketEncryption Bucket Both "Set default encryption";
+        GetBucketEncryption Bucket Both "Read default encryption";
+        DeleteBucketEncryption Bucket Both "Remove default encryption";
+        PutBucketInventory Bucket Both "Set inventory";
+        GetBucketInventory Bucket Both "Read inventory";
+        DeleteBucketInventory Bucket Both "Remove inventory";
+        PutBucketAccelerate Bucket Both "Set acceleration";
+        GetBucketAccelerate Bucket Both "Read acceleration";
+        PutBucketDomain Bucket CosOnly "Set domains";
+        GetBucketDomain Bucket CosOnly "Read domains";
+        DeleteBucketDomain Bucket CosOnly "Remove domains";
+        PutBucketIntelligentTiering Bucket Both "Set intelligent tiering";
+        GetBucketIntelligentTiering Bucket Both "Read intelligent tiering";
+        DeleteBucketIntelligentTiering Bucket Both "Remove intelligent tiering";
+        PutObjectLockConfiguration Bucket Both "Set object lock";
+        GetObjectLockConfiguration Bucket Both "Read object lock";
+        PutBucketRequestPayment Bucket S3Only "Set request payment";
+        GetBucketRequestPayment Bucket S3Only "Read request payment";
+        PutPublicAccessBlock Bucket S3Only "Set public access block";
+        GetPublicAccessBlock Bucket S3Only "Read public access block";
+        DeletePublicAccessBlock Bucket S3Only "Remove public access block";
+        PutBucketOwnershipControls Bucket S3Only "Set ownership controls";
+        GetBucketOwnershipControls Bucket S3Only "Read ownership controls";
+        DeleteBucketOwnershipControls Bucket S3Only "Remove ownership controls";
+        PutBucketAnalytics Bucket S3Only "Set analytics";
+        GetBucketAnalytics Bucket S3Only "Read analytics";
+        DeleteBucketAnalytics Bucket S3Only "Remove analytics";
+        PutBucketMetrics Bucket S3Only "Set metrics";
+        GetBucketMetrics Bucket S3Only "Read metrics";
+        DeleteBucketMetrics Bucket S3Only "Remove metrics";
+    }
+}
+
+/// What every handler is told of the request besides the operation itself.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub request_id: crate::RequestId,
+    pub identity: Identity,
+    /// What the change record remembers of this request.
+    pub cause: crate::Cause,
+    /// The region the request was addressed to, when its host names one.
+    pub region: Option<crate::Region>,
+    pub policy: Policy,
+}
+
+/// The few points where the two services truly differ in meaning, not in spelling.
+/// The wire fills it in from the dialect; a handler asks the point, never the dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Smallest part but the last, in bytes: 1 MiB on COS (cos-api 3.5), 5 MiB on S3.
+    pub part_size_min: u64,
+    /// Longest key, in bytes.
+    pub key_bytes_max: usize,
+    /// A missing copy source answers `NoSuchCopySource` (COS has the code) or `NoSuchKey`.
+    pub copy_source_code: crate::ErrorCode,
+    /// The Content-Type of an object written without one is guessed from the key's extension (COS 3.0).
+    pub guess_content_type: bool,
+}
+
+/// Replies, by the names of their operations.
+pub mod reply {
+    pub use super::bucket::reply::*;
+    pub use super::multipart::reply::*;
+    pub use super::object::reply::*;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = Op::ALL.iter().map(|op| op.name()).collect();
+        names.sort_unstable();
+        let before = names.len();
+        names.dedup();
+        assert_eq!(before, names.len());
+    }
+}

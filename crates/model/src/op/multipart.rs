@@ -1,0 +1,166 @@
+//! Multipart uploads.
+
+use crate::{
+    Attributes, Body, BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, StorageClass,
+    Timestamp, UploadId, VersionId,
+};
+
+use super::bucket::Owner;
+use super::object::WriteConditions;
+
+/// How S3 checks the finished object (`x-amz-checksum-type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum ChecksumType {
+    Composite,
+    FullObject,
+}
+
+#[derive(Debug)]
+pub struct CreateMultipartUpload {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub attributes: Attributes,
+    /// The checksum every part must carry, and its type.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+}
+
+#[derive(Debug)]
+pub struct UploadPart {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub upload: UploadId,
+    pub number: PartNumber,
+    pub body: Body,
+}
+
+#[derive(Debug)]
+pub struct ListParts {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub upload: UploadId,
+    /// Exclusive.
+    pub after: u16,
+    pub max: u32,
+    pub url_encode: bool,
+}
+
+#[derive(Debug)]
+pub struct ListMultipartUploads {
+    pub bucket: BucketName,
+    pub prefix: String,
+    pub delimiter: Option<String>,
+    pub key_marker: String,
+    /// Counts only together with `key_marker`.
+    pub upload_marker: String,
+    pub max: u32,
+    pub url_encode: bool,
+}
+
+/// One line of a complete request.
+#[derive(Clone, Debug)]
+pub struct CompletedPart {
+    pub number: PartNumber,
+    pub etag: ETag,
+    pub checksums: Vec<Checksum>,
+}
+
+#[derive(Debug)]
+pub struct CompleteMultipartUpload {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub upload: UploadId,
+    /// As sent: order and ETags are checked by the handler.
+    pub parts: Vec<CompletedPart>,
+    pub conditions: WriteConditions,
+    /// Checksums of the whole object that the client announced.
+    pub checksums: Vec<Checksum>,
+    /// The size the client expects (`x-amz-mp-object-size`), in bytes.
+    pub size: Option<u64>,
+}
+
+#[derive(Debug)]
+pub struct AbortMultipartUpload {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub upload: UploadId,
+}
+
+pub mod reply {
+    use super::*;
+
+    #[derive(Debug)]
+    pub struct CreateMultipartUpload {
+        pub bucket: BucketName,
+        pub key: ObjectKey,
+        pub upload: UploadId,
+        pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    }
+
+    #[derive(Debug)]
+    pub struct UploadPart {
+        pub etag: ETag,
+        pub crc64: u64,
+        pub checksums: Vec<Checksum>,
+    }
+
+    #[derive(Clone, Debug)]
+    pub struct PartEntry {
+        pub number: PartNumber,
+        pub modified: Timestamp,
+        pub etag: ETag,
+        pub size: u64,
+        pub checksums: Vec<Checksum>,
+    }
+
+    #[derive(Debug)]
+    pub struct ListParts {
+        pub bucket: BucketName,
+        pub key: ObjectKey,
+        pub upload: UploadId,
+        pub owner: Owner,
+        pub storage_class: StorageClass,
+        pub after: u16,
+        pub max: u32,
+        pub url_encode: bool,
+        pub parts: Vec<PartEntry>,
+        pub truncated: bool,
+    }
+
+    #[derive(Clone, Debug)]
+    pub struct UploadEntry {
+        pub key: ObjectKey,
+        pub upload: UploadId,
+        pub storage_class: StorageClass,
+        pub initiated: Timestamp,
+    }
+
+    #[derive(Debug)]
+    pub struct ListMultipartUploads {
+        pub bucket: BucketName,
+        pub owner: Owner,
+        pub prefix: String,
+        pub delimiter: Option<String>,
+        pub key_marker: String,
+        pub upload_marker: String,
+        pub max: u32,
+        pub url_encode: bool,
+        pub uploads: Vec<UploadEntry>,
+        pub common_prefixes: Vec<String>,
+        /// Set when there are more: key (or common prefix) and upload id of the last entry.
+        pub next: Option<(String, String)>,
+    }
+
+    #[derive(Debug)]
+    pub struct CompleteMultipartUpload {
+        pub bucket: BucketName,
+        pub key: ObjectKey,
+        pub etag: ETag,
+        pub crc64: u64,
+        pub version: Option<VersionId>,
+        pub checksums: Vec<Checksum>,
+        pub checksum_type: Option<ChecksumType>,
+    }
+
+    #[derive(Debug)]
+    pub struct AbortMultipartUpload {}
+}

@@ -1,0 +1,290 @@
+//! Operations on whole objects.
+
+use crate::{
+    Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm, ETag, ErrorCode,
+    ObjectKey, Timestamp, VersionId,
+};
+
+/// What must hold of the object for the operation to go on (RFC 9110 13).
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    /// Any of these tags; `*` as `AnyTag::Any`.
+    pub if_match: Option<TagMatch>,
+    pub if_none_match: Option<TagMatch>,
+    pub if_modified_since: Option<Timestamp>,
+    pub if_unmodified_since: Option<Timestamp>,
+}
+
+/// The value of an `If-Match` or `If-None-Match`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagMatch {
+    Any,
+    Tags(Vec<ETag>),
+}
+
+impl TagMatch {
+    pub fn matches(&self, etag: &ETag) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Tags(tags) => tags.contains(etag),
+        }
+    }
+}
+
+impl Conditions {
+    /// For reads: `Ok` to go on, else `NotModified` or `PreconditionFailed`, in the order of RFC 9110 13.2.2.
+    /// Times compare in whole seconds, as headers carry them.
+    pub fn check_read(&self, etag: &ETag, modified: Timestamp) -> Result<(), ErrorCode> {
+        match (&self.if_match, self.if_unmodified_since) {
+            (Some(tags), _) if !tags.matches(etag) => return Err(ErrorCode::PreconditionFailed),
+            (None, Some(since)) if modified.as_secs() > since.as_secs() => {
+                return Err(ErrorCode::PreconditionFailed);
+            }
+            _ => {}
+        }
+        match (&self.if_none_match, self.if_modified_since) {
+            (Some(tags), _) if tags.matches(etag) => Err(ErrorCode::NotModified),
+            (None, Some(since)) if modified.as_secs() <= since.as_secs() => Err(ErrorCode::NotModified),
+            _ => Ok(()),
+        }
+    }
+
+    /// For a copy's source: every failure is `PreconditionFailed`.
+    pub fn check_source(&self, etag: &ETag, modified: Timestamp) -> Result<(), ErrorCode> {
+        self.check_read(etag, modified).map_err(|_| ErrorCode::PreconditionFailed)
+    }
+}
+
+/// What must hold of the key for a write to go on; decided in the commit, so it is linearizable.
+#[derive(Clone, Debug, Default)]
+pub struct WriteConditions {
+    /// S3: the current object has one of these tags (a missing object answers `NoSuchKey`).
+    pub if_match: Option<TagMatch>,
+    /// S3: no current object (`*`), or none with these tags.
+    pub if_none_match: Option<TagMatch>,
+    /// COS `x-cos-forbid-overwrite`: an existing object answers `FileAlreadyExists`.
+    pub forbid_overwrite: bool,
+}
+
+#[derive(Debug)]
+pub struct PutObject {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub attributes: Attributes,
+    pub conditions: WriteConditions,
+    /// Checksums to compute, store and answer, besides those the body itself promises.
+    pub checksum: Option<ChecksumAlgorithm>,
+    pub body: Body,
+}
+
+/// Replacement reply headers asked for by `response-*` parameters.
+#[derive(Clone, Debug, Default)]
+pub struct ResponseOverrides {
+    pub content_type: Option<String>,
+    pub cache_control: Option<String>,
+    pub content_disposition: Option<String>,
+    pub content_encoding: Option<String>,
+    pub content_language: Option<String>,
+    pub expires: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct GetObject {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub version: Option<VersionId>,
+    pub range: Option<ByteRange>,
+    /// `If-Range`: the range counts only if this tag is the object's.
+    pub if_range: Option<ETag>,
+    pub conditions: Conditions,
+    pub overrides: ResponseOverrides,
+    /// Stored checksums are to be shown (`x-amz-checksum-mode: ENABLED`).
+    pub checksums: bool,
+}
+
+#[derive(Debug)]
+pub struct HeadObject {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub version: Option<VersionId>,
+    pub range: Option<ByteRange>,
+    pub conditions: Conditions,
+    pub overrides: ResponseOverrides,
+    pub checksums: bool,
+}
+
+#[derive(Debug)]
+pub struct DeleteObject {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub version: Option<VersionId>,
+}
+
+/// One line of a multi-delete. A key that cannot be a key is kept as text and fails on its own.
+#[derive(Clone, Debug)]
+pub struct DeleteEntry {
+    pub key: String,
+    pub version: Option<VersionId>,
+}
+
+#[derive(Debug)]
+pub struct DeleteObjects {
+    pub bucket: BucketName,
+    pub entries: Vec<DeleteEntry>,
+    pub quiet: bool,
+}
+
+/// What a copy reads.
+#[derive(Clone, Debug)]
+pub struct CopySource {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub version: Option<VersionId>,
+    pub conditions: Conditions,
+}
+
+#[derive(Debug)]
+pub struct CopyObject {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub source: CopySource,
+    /// `Some` replaces the source's attributes (`REPLACE` / `Replaced`), `None` copies them.
+    /// Of the attributes the storage class is never taken from the source.
+    pub replace: Option<Attributes>,
+    pub storage_class: crate::StorageClass,
+    pub conditions: WriteConditions,
+    pub checksum: Option<ChecksumAlgorithm>,
+}
+
+/// What is known of an object, for the headers of HEAD and GET.
+#[derive(Clone, Debug)]
+pub struct ObjectInfo {
+    pub size: u64,
+    pub etag: ETag,
+    pub modified: Timestamp,
+    pub attributes: Attributes,
+    /// CRC-64/XZ of the whole object.
+    pub crc64: u64,
+    /// `None` while the bucket never had versioning.
+    pub version: Option<VersionId>,
+    /// Empty unless they were asked for.
+    pub checksums: Vec<Checksum>,
+    /// Number of parts, for an object made by a multipart upload.
+    pub parts: Option<u32>,
+}
+
+pub mod reply {
+    use super::*;
+
+    #[derive(Debug)]
+    pub struct PutObject {
+        pub etag: ETag,
+        pub crc64: u64,
+        pub version: Option<VersionId>,
+        pub checksums: Vec<Checksum>,
+    }
+
+    pub struct GetObject {
+        pub info: ObjectInfo,
+        /// The part of the body that follows, as half-open positions; `None` for all of it.
+        pub range: Option<(u64, u64)>,
+        pub overrides: ResponseOverrides,
+        pub body: ByteStream,
+    }
+
+    impl std::fmt::Debug for GetObject {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("GetObject")
+                .field("info", &self.info)
+                .field("range", &self.range)
+                .finish_non_exhaustive()
+        }
+    }
+
+    #[derive(Debug)]
+    pub struct HeadObject {
+        pub info: ObjectInfo,
+        pub range: Option<(u64, u64)>,
+        pub overrides: ResponseOverrides,
+    }
+
+    #[derive(Debug, Default)]
+    pub struct DeleteObject {
+        pub version: Option<VersionId>,
+        /// The version made or removed is a delete marker.
+        pub delete_marker: bool,
+    }
+
+    #[derive(Debug)]
+    pub struct Deleted {
+        pub key: String,
+        /// The version the request named.
+        pub version: Option<VersionId>,
+        pub delete_marker: Option<VersionId>,
+    }
+
+    #[derive(Debug)]
+    pub struct DeleteFailed {
+        pub key: String,
+        pub version: Option<VersionId>,
+        pub error: crate::Error,
+    }
+
+    #[derive(Debug)]
+    pub struct DeleteObjects {
+        /// In the order of the request; empty when it was quiet.
+        pub deleted: Vec<Deleted>,
+        pub failed: Vec<DeleteFailed>,
+    }
+
+    #[derive(Debug)]
+    pub struct CopyObject {
+        pub etag: ETag,
+        pub crc64: u64,
+        pub modified: Timestamp,
+        pub version: Option<VersionId>,
+        pub source_version: Option<VersionId>,
+        pub checksums: Vec<Checksum>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(conditions: Conditions) -> Result<(), ErrorCode> {
+        conditions.check_read(&ETag::parse("a"), Timestamp::from_secs(100))
+    }
+
+    #[test]
+    fn precedence_follows_the_rfc() {
+        let tag = |t: &str| Some(TagMatch::Tags(vec![ETag::parse(t)]));
+        let at = |s| Some(Timestamp::from_secs(s));
+        assert_eq!(check(Conditions::default()), Ok(()));
+        assert_eq!(
+            check(Conditions { if_match: tag("b"), ..Default::default() }),
+            Err(ErrorCode::PreconditionFailed)
+        );
+        assert_eq!(
+            check(Conditions { if_match: tag("a"), if_unmodified_since: at(1), ..Default::default() }),
+            Ok(())
+        );
+        assert_eq!(
+            check(Conditions { if_unmodified_since: at(99), ..Default::default() }),
+            Err(ErrorCode::PreconditionFailed)
+        );
+        assert_eq!(
+            check(Conditions { if_none_match: Some(TagMatch::Any), ..Default::default() }),
+            Err(ErrorCode::NotModified)
+        );
+        assert_eq!(
+            check(Conditions { if_none_match: tag("b"), if_modified_since: at(200), ..Default::default() }),
+            Ok(())
+        );
+        assert_eq!(
+            check(Conditions { if_modified_since: at(100), ..Default::default() }),
+            Err(ErrorCode::NotModified)
+        );
+        assert_eq!(check(Conditions { if_modified_since: at(99), ..Default::default() }), Ok(()));
+    }
+}

@@ -1,0 +1,131 @@
+//! Points in time, in microseconds since the Unix epoch.
+//!
+//! Only the `clock` crate makes a `Timestamp` of *now*; here are the value and its spellings.
+
+use std::time::Duration;
+
+use ::time::OffsetDateTime;
+use ::time::format_description::BorrowedFormatItem;
+use ::time::format_description::well_known::Rfc3339;
+use ::time::macros::format_description;
+use serde::{Deserialize, Serialize};
+
+/// A point in time: whole microseconds since 1970-01-01T00:00:00Z, never negative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+const ISO_MILLIS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+const ISO_SECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+const BASIC: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
+const PLAIN: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+
+impl Timestamp {
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1_000_000))
+    }
+
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    /// The time from `earlier` to `self`; zero when `earlier` is later.
+    pub const fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    fn calendar(self) -> OffsetDateTime {
+        // `time` ends at year 9999; anything later is shown as the last second it can show.
+        let secs = i64::try_from(self.as_secs()).unwrap_or(i64::MAX).min(253_402_300_799);
+        let micros = i64::try_from(self.0 % 1_000_000).unwrap_or(0);
+        OffsetDateTime::from_unix_timestamp(secs).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+            + ::time::Duration::microseconds(micros)
+    }
+
+    fn show(self, format: &[BorrowedFormatItem<'_>]) -> String {
+        self.calendar().format(format).unwrap_or_default()
+    }
+
+    /// `2020-12-10T03:37:30.000Z`, the form of XML listings in both dialects.
+    pub fn iso_millis(self) -> String {
+        self.show(ISO_MILLIS)
+    }
+
+    /// `2019-05-24T11:49:50Z`, the form of COS bucket listings and copy results.
+    pub fn iso_seconds(self) -> String {
+        self.show(ISO_SECONDS)
+    }
+
+    /// `20130524T000000Z`, the form of `X-Amz-Date`.
+    pub fn basic(self) -> String {
+        self.show(BASIC)
+    }
+
+    /// `2020-04-15 21:48:55` in UTC, the form of the SCF API's times.
+    pub fn plain(self) -> String {
+        self.show(PLAIN)
+    }
+
+    /// Reads any RFC 3339 time. `None` when it is not one or lies before 1970.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        Self::of(OffsetDateTime::parse(text, &Rfc3339).ok()?)
+    }
+
+    /// Reads `20130524T000000Z`.
+    pub fn parse_basic(text: &str) -> Option<Self> {
+        Self::of(::time::PrimitiveDateTime::parse(text, BASIC).ok()?.assume_utc())
+    }
+
+    /// Reads `2020-04-15 21:48:55` as UTC.
+    pub fn parse_plain(text: &str) -> Option<Self> {
+        Self::of(::time::PrimitiveDateTime::parse(text, PLAIN).ok()?.assume_utc())
+    }
+
+    fn of(when: OffsetDateTime) -> Option<Self> {
+        u64::try_from(when.unix_timestamp_nanos() / 1_000).ok().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_round_trip() {
+        let t = Timestamp::from_micros(1_700_000_000_123_456);
+        assert_eq!(t.iso_millis(), "2023-11-14T22:13:20.123Z");
+        assert_eq!(t.iso_seconds(), "2023-11-14T22:13:20Z");
+        assert_eq!(t.basic(), "20231114T221320Z");
+        assert_eq!(t.plain(), "2023-11-14 22:13:20");
+        assert_eq!(Timestamp::parse_rfc3339("2023-11-14T22:13:20.123456Z"), Some(t));
+        assert_eq!(Timestamp::parse_basic("20231114T221320Z"), Some(Timestamp::from_secs(1_700_000_000)));
+        assert_eq!(Timestamp::parse_plain("2023-11-14 22:13:20"), Some(Timestamp::from_secs(1_700_000_000)));
+    }
+
+    #[test]
+    fn far_future_still_prints() {
+        assert_eq!(Timestamp::from_micros(u64::MAX).iso_seconds(), "9999-12-31T23:59:59Z");
+    }
+}
