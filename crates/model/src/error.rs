@@ -102,13 +102,15 @@ pub struct Error {
     pub message: Option<String>,
     /// Further elements of the error document, such as `("Key", ...)`, in order.
     pub details: Vec<(&'static str, String)>,
+    /// The object that a condition was checked against: a 304 carries its headers.
+    pub object: Option<Box<crate::op::ObjectInfo>>,
     /// For the log only.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, message: None, details: Vec::new(), source: None }
+        Self { code, message: None, details: Vec::new(), object: None, source: None }
     }
 
     pub fn with(code: ErrorCode, message: impl Into<String>) -> Self {

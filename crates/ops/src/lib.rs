@@ -1,1 +1,64 @@
-//! Placeholder.
+//! One handler per operation: from a typed [`Call`] to a typed [`Reply`], over the store.
+//!
+//! No XML, no header names, no dialect: where the two services differ in meaning, the
+//! [`Context`]'s policy says how.
+
+mod access;
+mod body;
+mod bucket;
+mod checksum;
+mod error;
+mod multipart;
+mod object;
+
+use cosette_model::op::{Call, Context, Reply};
+use cosette_model::{Error, Region};
+use cosette_store::Store;
+
+/// The handlers and what they work on; cheap to clone.
+#[derive(Clone)]
+pub struct Ops {
+    store: Store,
+    default_region: Region,
+}
+
+impl Ops {
+    pub fn new(store: Store, default_region: Region) -> Self {
+        Self { store, default_region }
+    }
+
+    /// Carries out one call. Everything that can go wrong is in the error's code.
+    pub async fn handle(&self, context: &Context, call: Call) -> Result<Reply, Error> {
+        self.reply(context, call).await.map_err(|failure| failure.0)
+    }
+
+    async fn reply(&self, context: &Context, call: Call) -> error::Result<Reply> {
+        Ok(match call {
+            Call::ListBuckets(ask) => Reply::ListBuckets(self.list_buckets(context, ask)?),
+            Call::CreateBucket(ask) => Reply::CreateBucket(self.create_bucket(context, ask).await?),
+            Call::HeadBucket(ask) => Reply::HeadBucket(self.head_bucket(context, ask)?),
+            Call::DeleteBucket(ask) => Reply::DeleteBucket(self.delete_bucket(context, ask).await?),
+            Call::GetBucketLocation(ask) => Reply::GetBucketLocation(self.bucket_location(context, ask)?),
+            Call::ListObjects(ask) => Reply::ListObjects(self.list_objects(context, ask)?),
+            Call::ListObjectsV2(ask) => Reply::ListObjectsV2(self.list_objects_v2(context, ask)?),
+            Call::PutObject(ask) => Reply::PutObject(self.put_object(context, ask).await?),
+            Call::GetObject(ask) => Reply::GetObject(self.get_object(context, ask)?),
+            Call::HeadObject(ask) => Reply::HeadObject(self.head_object(context, ask)?),
+            Call::DeleteObject(ask) => Reply::DeleteObject(self.delete_object(context, ask).await?),
+            Call::DeleteObjects(ask) => Reply::DeleteObjects(self.delete_objects(context, ask).await?),
+            Call::CopyObject(ask) => Reply::CopyObject(self.copy_object(context, ask).await?),
+            Call::CreateMultipartUpload(ask) => {
+                Reply::CreateMultipartUpload(self.create_upload(context, ask).await?)
+            }
+            Call::UploadPart(ask) => Reply::UploadPart(self.upload_part(context, ask).await?),
+            Call::ListParts(ask) => Reply::ListParts(self.list_parts(context, ask)?),
+            Call::ListMultipartUploads(ask) => Reply::ListMultipartUploads(self.list_uploads(context, ask)?),
+            Call::CompleteMultipartUpload(ask) => {
+                Reply::CompleteMultipartUpload(self.complete_upload(context, ask).await?)
+            }
+            Call::AbortMultipartUpload(ask) => {
+                Reply::AbortMultipartUpload(self.abort_upload(context, ask).await?)
+            }
+        })
+    }
+}

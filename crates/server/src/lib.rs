@@ -1,1 +1,223 @@
-//! Placeholder.
+//! Joins the parts, listens, supervises, stops. The only crate that knows everyone.
+
+mod accounts;
+mod admin;
+mod body;
+mod config;
+mod connection;
+mod door;
+mod spelling;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cosette_clock::Clock;
+use cosette_control::Control;
+use cosette_function::Functions;
+use cosette_ops::Ops;
+use cosette_runtime::Runtime;
+use cosette_store::{Durability, Options, Store};
+use cosette_trigger::Triggers;
+use cosette_wire::{DialectName, Wire};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::accounts::Accounts;
+pub use crate::config::{Config, DEFAULT_SECRET_KEY, default_account, default_region};
+use crate::connection::Connections;
+use crate::door::Door;
+use crate::spelling::Spelling;
+
+/// Why the server did not start or did not end well; each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("{0}")]
+    Refused(String),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot open the store: {0}")]
+    Store(#[from] cosette_store::Error),
+    #[error("cannot start the functions: {0}")]
+    Functions(#[from] cosette_function::Error),
+    #[error("cannot start the triggers: {0}")]
+    Triggers(#[from] cosette_trigger::Error),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Index cache, in bytes. Measured in `docs/design/storage.md`.
+const INDEX_CACHE_BYTES: u64 = 16 << 20;
+/// Finished deliveries kept for looking at.
+const FINISHED_DELIVERIES_MAX: usize = 10_000;
+/// How long requests and invocations under way may still take once a stop is asked for.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+/// XML request bodies, in bytes: a complete request of 10,000 parts with checksums needs about 2 MiB.
+const XML_BYTES_MAX: usize = 4 << 20;
+
+/// Runs until SIGTERM or SIGINT. Prints the ready line on standard output.
+///
+/// # Errors
+/// Nothing has been started, or everything has been stopped again, when this returns one.
+pub async fn run(config: Config) -> Result<(), RunError> {
+    config.check().map_err(RunError::Refused)?;
+    let mut stop = stop_signal()?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|source| RunError::Listen { address: config.listen, source })?;
+    let address = listener.local_addr()?;
+    let spelling = Spelling::learn(cosette_wire::HEADER_SPELLINGS).await?;
+    let house = House::open(&config, address).await?;
+    let connections = Connections::new(Arc::new(house.door(spelling)));
+    announce(address)?;
+    connections.serve(listener, &mut stop).await;
+    tracing::info!("stopping");
+    connections.finish(STOP_GRACE).await;
+    house.close().await
+}
+
+/// The parts of a running server, in the order they start; they stop in the opposite order.
+struct House {
+    clock: Clock,
+    store: Store,
+    runtime: Runtime,
+    functions: Functions,
+    triggers: Triggers,
+    control: Control,
+    ops: Ops,
+    wire: Arc<Wire>,
+    accounts: Arc<Accounts>,
+    address: SocketAddr,
+    /// Holds the functions' files when nothing is to stay; removed with the last of us.
+    scratch: PathBuf,
+    in_memory: bool,
+}
+
+impl House {
+    async fn open(config: &Config, address: SocketAddr) -> Result<Self, RunError> {
+        let clock = Clock::real();
+        let options = Options {
+            dir: config.data_dir.clone(),
+            durability: if config.relaxed { Durability::Relaxed } else { Durability::Strict },
+            cache_bytes: INDEX_CACHE_BYTES,
+        };
+        let store = {
+            let clock = clock.clone();
+            tokio::task::spawn_blocking(move || Store::open(options, clock))
+                .await
+                .map_err(std::io::Error::other)??
+        };
+        let scratch = match &config.data_dir {
+            Some(dir) => dir.join("functions"),
+            None => std::env::temp_dir().join(format!("cosette-{}", std::process::id())),
+        };
+        let accounts = Arc::new(Accounts::new(config.accounts.clone()));
+        let runtime = Runtime::start(scratch.join("run"))?;
+        let functions =
+            Functions::start(store.clone(), runtime.clone(), clock.clone(), scratch.join("code"))?;
+        let keys = Arc::clone(&accounts);
+        let functions = functions.with_credentials(move |function| keys.role_keys(&function.appid));
+        let triggers = Triggers::start(
+            store.clone(),
+            clock.clone(),
+            Arc::new(functions.clone()),
+            cosette_trigger::Options {
+                retry_interval: config.retry_interval,
+                finished_max: FINISHED_DELIVERIES_MAX,
+            },
+        )?;
+        let control = Control::new(
+            store.clone(),
+            functions.clone(),
+            triggers.clone(),
+            clock.clone(),
+            config.region.clone(),
+            config.strict,
+        );
+        let wire = Arc::new(Wire::new(cosette_wire::Config {
+            default_region: config.region.clone(),
+            default_dialect: DialectName::Cos,
+            strict: config.strict,
+            xml_bytes_max: XML_BYTES_MAX,
+        }));
+        let ops = Ops::new(store.clone(), config.region.clone());
+        let in_memory = config.data_dir.is_none();
+        Ok(Self {
+            clock,
+            store,
+            runtime,
+            functions,
+            triggers,
+            control,
+            ops,
+            wire,
+            accounts,
+            address,
+            scratch,
+            in_memory,
+        })
+    }
+
+    fn door(&self, spelling: Spelling) -> Door {
+        Door {
+            clock: self.clock.clone(),
+            wire: Arc::clone(&self.wire),
+            ops: self.ops.clone(),
+            control: self.control.clone(),
+            accounts: Arc::clone(&self.accounts),
+            admin: admin::Admin {
+                store: self.store.clone(),
+                functions: self.functions.clone(),
+                triggers: self.triggers.clone(),
+            },
+            spelling,
+            address: self.address,
+        }
+    }
+
+    /// Deliveries first, as they need everything else; the store last, as everything needs it.
+    async fn close(self) -> Result<(), RunError> {
+        self.triggers.stop(STOP_GRACE).await;
+        self.functions.stop().await;
+        self.runtime.stop().await;
+        self.store.close().await?;
+        if self.in_memory
+            && let Err(error) = std::fs::remove_dir_all(&self.scratch)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.scratch.display(), %error, "temporary directory not removed");
+        }
+        Ok(())
+    }
+}
+
+/// The one line other programs wait for.
+fn announce(address: SocketAddr) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "cosette ready http://{address}")?;
+    out.flush()
+}
+
+/// Turns true once SIGTERM or SIGINT has come.
+fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        let _ = sender.send(true);
+        // A second signal means: at once.
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    Ok(receiver)
+}

@@ -169,6 +169,8 @@ pub struct ObjectInfo {
     pub version: Option<VersionId>,
     /// Empty unless they were asked for.
     pub checksums: Vec<Checksum>,
+    /// How the checksums of a multipart object were made; `None` otherwise.
+    pub checksum_type: Option<super::ChecksumType>,
     /// Number of parts, for an object made by a multipart upload.
     pub parts: Option<u32>,
 }

@@ -1,0 +1,131 @@
+//! Service and bucket operations.
+
+use cosette_model::op::{self, Context, Listing, Owner, reply};
+use cosette_model::{BucketName, ErrorCode};
+use cosette_store::{Error as StoreError, Page};
+
+use crate::Ops;
+use crate::access::{account, owner};
+use crate::error::Result;
+
+impl Ops {
+    pub(crate) fn list_buckets(&self, context: &Context, ask: op::ListBuckets) -> Result<reply::ListBuckets> {
+        let account = account(context)?;
+        let region = ask.region.as_ref().or(context.region.as_ref());
+        let mut buckets: Vec<_> = self
+            .store
+            .buckets()?
+            .into_iter()
+            .filter(|bucket| bucket.owner_uin == account.uin)
+            .filter(|bucket| region.is_none_or(|region| *region == bucket.region))
+            .filter(|bucket| ask.prefix.as_ref().is_none_or(|p| bucket.name.as_str().starts_with(p.as_str())))
+            .filter(|bucket| ask.after.as_ref().is_none_or(|after| bucket.name.as_str() > after.as_str()))
+            .map(|bucket| reply::BucketEntry {
+                name: bucket.name,
+                region: bucket.region,
+                created: bucket.created,
+            })
+            .collect();
+        let max = ask.max.map_or(usize::MAX, |max| max as usize);
+        let more = buckets.len() > max;
+        buckets.truncate(max);
+        Ok(reply::ListBuckets {
+            owner: Owner {
+                uin: account.uin.clone(),
+                appid: account.appid.clone(),
+                name: account.name.clone(),
+            },
+            next: buckets.last().filter(|_| more).map(|last| last.name.as_str().to_owned()),
+            buckets,
+            prefix: ask.prefix,
+            marker: ask.after,
+        })
+    }
+
+    pub(crate) async fn create_bucket(
+        &self,
+        context: &Context,
+        ask: op::CreateBucket,
+    ) -> Result<reply::CreateBucket> {
+        let account = account(context)?;
+        let region =
+            ask.region.or_else(|| context.region.clone()).unwrap_or_else(|| self.default_region.clone());
+        let owner =
+            Owner { uin: account.uin.clone(), appid: account.appid.clone(), name: account.name.clone() };
+        match self.store.create_bucket(ask.bucket.clone(), region, owner, context.cause.clone()).await {
+            Ok(bucket) => Ok(reply::CreateBucket { bucket: bucket.name }),
+            Err(StoreError::BucketExists(name)) => Err(match self.store.bucket(&name)? {
+                Some(bucket) if bucket.owner_uin == account.uin => ErrorCode::BucketAlreadyOwnedByYou.into(),
+                _ => ErrorCode::BucketAlreadyExists.into(),
+            }),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    pub(crate) fn head_bucket(&self, context: &Context, ask: op::HeadBucket) -> Result<reply::HeadBucket> {
+        Ok(reply::HeadBucket { region: self.bucket(context, &ask.bucket)?.region })
+    }
+
+    pub(crate) fn bucket_location(
+        &self,
+        context: &Context,
+        ask: op::GetBucketLocation,
+    ) -> Result<reply::GetBucketLocation> {
+        Ok(reply::GetBucketLocation { region: self.bucket(context, &ask.bucket)?.region })
+    }
+
+    pub(crate) async fn delete_bucket(
+        &self,
+        context: &Context,
+        ask: op::DeleteBucket,
+    ) -> Result<reply::DeleteBucket> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        self.store.delete_bucket(bucket.name, context.cause.clone()).await?;
+        Ok(reply::DeleteBucket {})
+    }
+
+    pub(crate) fn list_objects(&self, context: &Context, ask: op::ListObjects) -> Result<reply::ListObjects> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        Ok(reply::ListObjects {
+            page: self.page(&bucket.name, &ask.listing)?,
+            owner: owner(&bucket),
+            region: bucket.region,
+            bucket: ask.bucket,
+            listing: ask.listing,
+            url_encode: ask.url_encode,
+        })
+    }
+
+    pub(crate) fn list_objects_v2(
+        &self,
+        context: &Context,
+        ask: op::ListObjectsV2,
+    ) -> Result<reply::ListObjectsV2> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        Ok(reply::ListObjectsV2 {
+            page: self.page(&bucket.name, &ask.listing)?,
+            owner: ask.fetch_owner.then(|| owner(&bucket)),
+            region: bucket.region,
+            bucket: ask.bucket,
+            listing: ask.listing,
+            continuation_token: ask.continuation_token,
+            start_after: ask.start_after,
+            url_encode: ask.url_encode,
+        })
+    }
+
+    fn page(&self, bucket: &BucketName, listing: &Listing) -> Result<reply::Page> {
+        let Page { objects, common_prefixes, next } = self.store.list_objects(bucket, listing)?;
+        let objects = objects
+            .into_iter()
+            .map(|(key, object)| reply::Entry {
+                key,
+                modified: object.modified,
+                etag: object.etag,
+                size: object.size,
+                storage_class: object.attributes.storage_class,
+            })
+            .collect();
+        Ok(reply::Page { objects, common_prefixes, next })
+    }
+}

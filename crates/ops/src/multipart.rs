@@ -1,0 +1,225 @@
+//! Multipart uploads.
+
+use cosette_model::op::{self, CompletedPart, Context, Listing, reply};
+use cosette_model::{BucketName, Checksum, Error, ErrorCode, ObjectKey, PartNumber, UploadId};
+use cosette_store::{CompleteUpload, Part, PutPart, Upload, UploadPage};
+
+use crate::access::owner;
+use crate::error::Result;
+use crate::object::{shown_version, with_content_type};
+use crate::{Ops, body, checksum};
+
+impl Ops {
+    pub(crate) async fn create_upload(
+        &self,
+        context: &Context,
+        ask: op::CreateMultipartUpload,
+    ) -> Result<reply::CreateMultipartUpload> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        let attributes = with_content_type(context, &ask.key, ask.attributes);
+        let upload = self.store.create_upload(bucket.name, ask.key.clone(), attributes, ask.checksum).await?;
+        Ok(reply::CreateMultipartUpload {
+            bucket: ask.bucket,
+            key: ask.key,
+            upload: upload.id,
+            checksum: ask.checksum,
+        })
+    }
+
+    pub(crate) async fn upload_part(
+        &self,
+        context: &Context,
+        ask: op::UploadPart,
+    ) -> Result<reply::UploadPart> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
+        let also = upload.checksum.map(|(algorithm, _)| algorithm);
+        let taken = body::take(&self.store, ask.body, also).await?;
+        let part = self
+            .store
+            .put_part(PutPart {
+                bucket: bucket.name,
+                key: ask.key,
+                upload: ask.upload,
+                number: ask.number,
+                body: taken.sealed,
+            })
+            .await?;
+        Ok(reply::UploadPart {
+            etag: cosette_model::ETag::of_md5(part.md5),
+            crc64: part.crc64,
+            checksums: taken.checksums,
+        })
+    }
+
+    pub(crate) fn list_parts(&self, context: &Context, ask: op::ListParts) -> Result<reply::ListParts> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
+        let max = ask.max as usize;
+        let mut parts = self.store.parts(&bucket.name, &ask.key, &ask.upload, ask.after, max + 1)?;
+        let truncated = parts.len() > max;
+        parts.truncate(max);
+        Ok(reply::ListParts {
+            owner: owner(&bucket),
+            bucket: ask.bucket,
+            key: ask.key,
+            upload: ask.upload,
+            storage_class: upload.attributes.storage_class,
+            after: ask.after,
+            max: ask.max,
+            url_encode: ask.url_encode,
+            parts: parts.into_iter().map(entry).collect(),
+            truncated,
+        })
+    }
+
+    pub(crate) fn list_uploads(
+        &self,
+        context: &Context,
+        ask: op::ListMultipartUploads,
+    ) -> Result<reply::ListMultipartUploads> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        let listing = Listing {
+            prefix: ask.prefix.clone(),
+            delimiter: ask.delimiter.clone(),
+            after: ask.key_marker.clone(),
+            max: ask.max,
+        };
+        let UploadPage { uploads, common_prefixes, next } =
+            self.store.list_uploads(&bucket.name, &listing, &ask.upload_marker)?;
+        Ok(reply::ListMultipartUploads {
+            owner: owner(&bucket),
+            bucket: ask.bucket,
+            prefix: ask.prefix,
+            delimiter: ask.delimiter,
+            key_marker: ask.key_marker,
+            upload_marker: ask.upload_marker,
+            max: ask.max,
+            url_encode: ask.url_encode,
+            uploads: uploads
+                .into_iter()
+                .map(|upload| reply::UploadEntry {
+                    key: upload.key,
+                    upload: upload.id,
+                    storage_class: upload.attributes.storage_class,
+                    initiated: upload.initiated,
+                })
+                .collect(),
+            common_prefixes,
+            next,
+        })
+    }
+
+    pub(crate) async fn complete_upload(
+        &self,
+        context: &Context,
+        ask: op::CompleteMultipartUpload,
+    ) -> Result<reply::CompleteMultipartUpload> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
+        if ask.parts.is_empty() {
+            return Err(Error::with(ErrorCode::MalformedXml, "You must specify at least one part.").into());
+        }
+        let listed = self.listed_parts(&bucket.name, &ask.key, &ask.upload, &ask.parts)?;
+        if let Some(size) = ask.size.filter(|size| *size != listed.iter().map(|part| part.size).sum::<u64>())
+        {
+            return Err(Error::with(
+                ErrorCode::InvalidRequest,
+                format!("The provided object size {size} does not match the sum of the parts' sizes."),
+            )
+            .into());
+        }
+        let whole = whole_checksum(&upload, &listed, &ask.checksums)?;
+        let checksum_type = upload.checksum.map(|(_, kind)| kind);
+        let object = self
+            .store
+            .complete_upload(CompleteUpload {
+                bucket: bucket.name,
+                key: ask.key.clone(),
+                upload: ask.upload,
+                parts: ask.parts.into_iter().map(|part| (part.number, part.etag)).collect(),
+                part_size_min: context.policy.part_size_min,
+                checksums: whole,
+                checksum_type,
+                conditions: ask.conditions,
+                cause: context.cause.clone(),
+            })
+            .await?;
+        Ok(reply::CompleteMultipartUpload {
+            bucket: ask.bucket,
+            key: ask.key,
+            etag: object.etag,
+            crc64: object.crc64,
+            version: shown_version(&object.version),
+            checksums: object.checksums,
+            checksum_type: object.checksum_type,
+        })
+    }
+
+    pub(crate) async fn abort_upload(
+        &self,
+        context: &Context,
+        ask: op::AbortMultipartUpload,
+    ) -> Result<reply::AbortMultipartUpload> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        self.store.abort_upload(bucket.name, ask.key, ask.upload).await?;
+        Ok(reply::AbortMultipartUpload {})
+    }
+
+    /// The stored parts a complete request lists, in its order, each checksum it repeats checked.
+    /// Order and ETags are the commit's to check; what is not there is left to it as well.
+    fn listed_parts(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        upload: &UploadId,
+        listed: &[CompletedPart],
+    ) -> Result<Vec<Part>> {
+        let stored = self.store.parts(bucket, key, upload, 0, PartNumber::MAX.into())?;
+        let mut found = Vec::with_capacity(listed.len());
+        for part in listed {
+            let Ok(at) = stored.binary_search_by_key(&part.number, |stored| stored.number) else { continue };
+            let stored = &stored[at];
+            let wrong = |sent: &Checksum| {
+                stored.checksums.iter().any(|own| own.algorithm == sent.algorithm && own.value != sent.value)
+            };
+            if part.checksums.iter().any(wrong) {
+                return Err(Error::new(ErrorCode::InvalidPart)
+                    .detail("PartNumber", part.number.get().to_string())
+                    .into());
+            }
+            found.push(stored.clone());
+        }
+        Ok(found)
+    }
+}
+
+/// The object's checksum as the upload was begun to have one, equal to what the client announced.
+fn whole_checksum(upload: &Upload, parts: &[Part], announced: &[Checksum]) -> Result<Vec<Checksum>> {
+    let Some((algorithm, kind)) = upload.checksum else { return Ok(Vec::new()) };
+    let Some(whole) = checksum::of_parts(algorithm, kind, parts) else {
+        return Err(Error::with(
+            ErrorCode::InvalidRequest,
+            format!("A part lacks the {} that the upload was begun with.", algorithm.name()),
+        )
+        .into());
+    };
+    match announced.iter().find(|sent| sent.algorithm == algorithm && sent.value != whole.value) {
+        Some(_) => Err(Error::with(
+            ErrorCode::BadDigest,
+            format!("The {} you specified did not match the calculated checksum.", algorithm.name()),
+        )
+        .into()),
+        None => Ok(vec![whole]),
+    }
+}
+
+fn entry(part: Part) -> reply::PartEntry {
+    reply::PartEntry {
+        number: part.number,
+        modified: part.modified,
+        etag: cosette_model::ETag::of_md5(part.md5),
+        size: part.size,
+        checksums: part.checksums,
+    }
+}

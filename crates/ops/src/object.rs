@@ -1,0 +1,232 @@
+//! Operations on whole objects.
+
+use cosette_model::op::{self, Context, ObjectInfo, reply};
+use cosette_model::{Attributes, ByteRange, Error, ErrorCode, ObjectKey, VersionId};
+use cosette_store::{CopyObject, Object, PutObject};
+use futures_util::future::join_all;
+
+use crate::error::{Failure, Result};
+use crate::{Ops, body};
+
+impl Ops {
+    pub(crate) async fn put_object(&self, context: &Context, ask: op::PutObject) -> Result<reply::PutObject> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        let taken = body::take(&self.store, ask.body, ask.checksum).await?;
+        let object = self
+            .store
+            .put_object(PutObject {
+                bucket: bucket.name,
+                attributes: with_content_type(context, &ask.key, ask.attributes),
+                key: ask.key,
+                checksum_type: None,
+                conditions: ask.conditions,
+                body: taken.sealed,
+                cause: context.cause.clone(),
+            })
+            .await?;
+        Ok(reply::PutObject {
+            etag: object.etag,
+            crc64: object.crc64,
+            version: shown_version(&object.version),
+            checksums: taken.checksums,
+        })
+    }
+
+    pub(crate) fn get_object(&self, context: &Context, ask: op::GetObject) -> Result<reply::GetObject> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        let object = self.store.object(&bucket.name, &ask.key, ask.version.as_ref())?;
+        let info = info(&object, ask.checksums);
+        check(&ask.conditions, &info)?;
+        let wanted = ask.range.filter(|_| ask.if_range.as_ref().is_none_or(|tag| *tag == info.etag));
+        let range = resolve(wanted, info.size)?;
+        let body = self.store.read(&object, range)?;
+        Ok(reply::GetObject { info, range, overrides: ask.overrides, body })
+    }
+
+    pub(crate) fn head_object(&self, context: &Context, ask: op::HeadObject) -> Result<reply::HeadObject> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        let object = self.store.object(&bucket.name, &ask.key, ask.version.as_ref())?;
+        let info = info(&object, ask.checksums);
+        check(&ask.conditions, &info)?;
+        let range = resolve(ask.range, info.size)?;
+        Ok(reply::HeadObject { info, range, overrides: ask.overrides })
+    }
+
+    pub(crate) async fn delete_object(
+        &self,
+        context: &Context,
+        ask: op::DeleteObject,
+    ) -> Result<reply::DeleteObject> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        let deleted =
+            self.store.delete_object(bucket.name, ask.key, ask.version, context.cause.clone()).await?;
+        Ok(reply::DeleteObject { version: deleted.version, delete_marker: deleted.delete_marker })
+    }
+
+    /// Each key is deleted, and fails, on its own; all go to the committer at once, so they
+    /// share its syncs.
+    pub(crate) async fn delete_objects(
+        &self,
+        context: &Context,
+        ask: op::DeleteObjects,
+    ) -> Result<reply::DeleteObjects> {
+        self.bucket(context, &ask.bucket)?;
+        let results = join_all(ask.entries.into_iter().map(|entry| {
+            let bucket = ask.bucket.clone();
+            async move {
+                let key = ObjectKey::new(entry.key.clone());
+                let version = entry.version.clone();
+                let result = match key {
+                    Ok(key) => self.delete_object(context, op::DeleteObject { bucket, key, version }).await,
+                    Err(invalid) => {
+                        Err(Error::with(ErrorCode::InvalidObjectName, invalid.to_string()).into())
+                    }
+                };
+                (entry, result)
+            }
+        }))
+        .await;
+        let mut reply = reply::DeleteObjects { deleted: Vec::new(), failed: Vec::new() };
+        for (entry, result) in results {
+            match result {
+                Err(error) => {
+                    let error = error.0;
+                    reply.failed.push(reply::DeleteFailed { key: entry.key, version: entry.version, error });
+                }
+                Ok(_) if ask.quiet => {}
+                Ok(deleted) => reply.deleted.push(reply::Deleted {
+                    key: entry.key,
+                    version: entry.version,
+                    delete_marker: deleted.version.filter(|_| deleted.delete_marker),
+                }),
+            }
+        }
+        Ok(reply)
+    }
+
+    pub(crate) async fn copy_object(
+        &self,
+        context: &Context,
+        ask: op::CopyObject,
+    ) -> Result<reply::CopyObject> {
+        let bucket = self.bucket(context, &ask.bucket)?;
+        let mut source = ask.source;
+        // The source may lie in another region than the request was sent to.
+        let anywhere = Context { region: None, ..context.clone() };
+        source.bucket = self.bucket(&anywhere, &source.bucket)?.name;
+        let found = self
+            .store
+            .object(&source.bucket, &source.key, source.version.as_ref())
+            .map_err(|missing| source_failure(context, missing.into()))?;
+        let same = bucket.name == source.bucket && ask.key == source.key;
+        if same && ask.replace.is_none() && ask.storage_class == found.attributes.storage_class {
+            return Err(Error::with(
+                ErrorCode::InvalidRequest,
+                "This copy request is illegal because it is trying to copy an object to itself without \
+                 changing the object's metadata, storage class or other attributes.",
+            )
+            .into());
+        }
+        if found.size > body::BODY_BYTES_MAX {
+            return Err(Error::with(
+                ErrorCode::InvalidRequest,
+                "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+            ).into());
+        }
+        if let Some(wanted) = ask.checksum.filter(|a| found.checksums.iter().all(|c| c.algorithm != *a)) {
+            return Err(Error::with(
+                ErrorCode::NotImplemented,
+                format!(
+                    "A copy that computes a {} the source does not have is not implemented.",
+                    wanted.name()
+                ),
+            )
+            .into());
+        }
+        let replace = ask.replace.map(|attributes| with_content_type(context, &ask.key, attributes));
+        let (object, source_version) = self
+            .store
+            .copy_object(CopyObject {
+                source,
+                bucket: bucket.name,
+                key: ask.key,
+                replace,
+                storage_class: ask.storage_class,
+                conditions: ask.conditions,
+                cause: context.cause.clone(),
+            })
+            .await
+            .map_err(|failed| source_failure(context, failed.into()))?;
+        Ok(reply::CopyObject {
+            etag: object.etag,
+            crc64: object.crc64,
+            modified: object.modified,
+            version: shown_version(&object.version),
+            source_version,
+            checksums: object.checksums,
+        })
+    }
+}
+
+/// A missing source is told by the code the service has for it.
+fn source_failure(context: &Context, failure: Failure) -> Failure {
+    match failure.0.code {
+        ErrorCode::NoSuchKey => Error { code: context.policy.copy_source_code, ..failure.0 }.into(),
+        _ => failure,
+    }
+}
+
+pub(crate) fn info(object: &Object, checksums: bool) -> ObjectInfo {
+    ObjectInfo {
+        size: object.size,
+        etag: object.etag.clone(),
+        modified: object.modified,
+        attributes: object.attributes.clone(),
+        crc64: object.crc64,
+        version: shown_version(&object.version),
+        checksums: if checksums { object.checksums.clone() } else { Vec::new() },
+        checksum_type: object.checksum_type,
+        parts: object.parts,
+    }
+}
+
+/// Version ids are shown once versioning gives them; the null version of a bucket that never
+/// had versioning has none (cos-api 4.1).
+pub(crate) fn shown_version(version: &VersionId) -> Option<VersionId> {
+    match version {
+        VersionId::Null => None,
+        id @ VersionId::Id(_) => Some(id.clone()),
+    }
+}
+
+fn check(conditions: &op::Conditions, info: &ObjectInfo) -> Result<()> {
+    conditions
+        .check_read(&info.etag, info.modified)
+        .map_err(|code| Error { object: Some(Box::new(info.clone())), ..Error::new(code) }.into())
+}
+
+fn resolve(range: Option<ByteRange>, size: u64) -> Result<Option<(u64, u64)>> {
+    let Some(range) = range else { return Ok(None) };
+    match range.resolve(size) {
+        Some(positions) => Ok(Some(positions)),
+        None => Err(Error::new(ErrorCode::InvalidRange).detail("ActualObjectSize", size.to_string()).into()),
+    }
+}
+
+/// The type of an object written without one: guessed from the key's extension where the
+/// service does that (cos-api 3.0), else the service's own word for bytes.
+pub(crate) fn with_content_type(
+    context: &Context,
+    key: &ObjectKey,
+    mut attributes: Attributes,
+) -> Attributes {
+    if attributes.content_type.is_none() {
+        let default = if context.policy.guess_content_type {
+            mime_guess::from_path(key.as_str()).first_raw().unwrap_or("application/octet-stream")
+        } else {
+            "binary/octet-stream"
+        };
+        attributes.content_type = Some(default.to_owned());
+    }
+    attributes
+}

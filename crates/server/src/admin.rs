@@ -1,0 +1,240 @@
+//! The admin API under `/_cosette/`: what a test asks instead of sleeping. See `docs/admin-api.md`.
+
+use std::time::Duration;
+
+use cosette_function::{Functions, Record};
+use cosette_model::function::{FunctionRef, StatusCode as FunctionStatus};
+use cosette_model::{BucketName, Change, Seq};
+use cosette_store::Store;
+use cosette_trigger::{Delivery, DeliveryState, Triggers};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::body::Outgoing;
+use crate::door::typed;
+
+/// What the admin API looks at.
+pub(crate) struct Admin {
+    pub(crate) store: Store,
+    pub(crate) functions: Functions,
+    pub(crate) triggers: Triggers,
+}
+
+/// Rows of a list when the request names no `max`, and the most it may name.
+const ROWS: usize = 1000;
+const ROWS_MAX: usize = 100_000;
+/// Request bodies, in bytes.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// Longest wait, in milliseconds: an hour.
+const WAIT_MS_MAX: u64 = 3_600_000;
+
+/// A refusal: status and words.
+struct Refused(StatusCode, String);
+
+impl Refused {
+    fn bad(words: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, words.into())
+    }
+
+    fn internal(error: impl std::fmt::Display) -> Self {
+        tracing::error!(%error, "admin request failed");
+        Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+impl Admin {
+    pub(crate) async fn answer(&self, path: &str, parts: Parts, body: Incoming) -> Response<Outgoing> {
+        let query = Query::of(&parts);
+        let answer = match (&parts.method, path) {
+            (&Method::GET | &Method::HEAD, "health") => Ok(self.health()),
+            (&Method::POST, "wait") => self.wait(body).await,
+            (&Method::GET, "changes") => query.and_then(|query| self.changes(&query)),
+            (&Method::GET, "deliveries") => query.and_then(|query| self.deliveries(&query)),
+            (&Method::GET, "invocations") => query.and_then(|query| self.invocations(&query)),
+            (_, "health" | "wait" | "changes" | "deliveries" | "invocations") => {
+                Err(Refused(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {}", path, parts.method)))
+            }
+            _ => Err(Refused(StatusCode::NOT_FOUND, format!("there is no /_cosette/{path}"))),
+        };
+        let (status, value) = match answer {
+            Ok(value) => (StatusCode::OK, value),
+            Err(Refused(status, words)) => (status, json!({ "error": words })),
+        };
+        typed(status, "application/json", value.to_string())
+    }
+
+    fn health(&self) -> Value {
+        json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "head": self.store.head(),
+            "running": self.functions.running(),
+        })
+    }
+
+    async fn wait(&self, body: Incoming) -> Result<Value, Refused> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wait {
+            #[serde(default = "half_a_minute")]
+            timeout_ms: u64,
+            request_id: Option<String>,
+        }
+        fn half_a_minute() -> u64 {
+            30_000
+        }
+        let body = Limited::new(body, BODY_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|error| Refused::bad(error.to_string()))?
+            .to_bytes();
+        let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        let wait: Wait = serde_json::from_slice(text).map_err(|error| Refused::bad(error.to_string()))?;
+        let timeout = Duration::from_millis(wait.timeout_ms.min(WAIT_MS_MAX));
+        let quiet =
+            self.triggers.wait(wait.request_id.as_deref(), timeout).await.map_err(Refused::internal)?;
+        Ok(json!(quiet))
+    }
+
+    fn changes(&self, query: &Query) -> Result<Value, Refused> {
+        let after = Seq(query.number("after")?.unwrap_or(0));
+        let max = query.max()?;
+        let bucket = match query.get("bucket") {
+            Some(name) => Some(BucketName::new(name).map_err(|error| Refused::bad(error.to_string()))?),
+            None => None,
+        };
+        let head = self.store.head();
+        let mut found = Vec::new();
+        let mut from = after;
+        while found.len() < max {
+            let page = self.store.changes(from, ROWS).map_err(Refused::internal)?;
+            let Some(last) = page.last() else { break };
+            from = last.seq;
+            found.extend(page.into_iter().filter(|c| bucket.as_ref().is_none_or(|b| *b == c.bucket)));
+        }
+        found.truncate(max);
+        Ok(json!({ "changes": found.iter().map(change).collect::<Vec<_>>(), "head": head }))
+    }
+
+    fn deliveries(&self, query: &Query) -> Result<Value, Refused> {
+        let found = self.triggers.deliveries(query.max()?).map_err(Refused::internal)?;
+        Ok(json!({ "deliveries": found.iter().map(delivery).collect::<Vec<_>>() }))
+    }
+
+    fn invocations(&self, query: &Query) -> Result<Value, Refused> {
+        let function = query
+            .get("function")
+            .map(|name| (query.get("namespace").unwrap_or("default").to_owned(), name.to_owned()));
+        let function = function.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+        let found = self.functions.records(function, query.max()?).map_err(Refused::internal)?;
+        Ok(json!({ "invocations": found.iter().map(invocation).collect::<Vec<_>>() }))
+    }
+}
+
+fn change(change: &Change) -> Value {
+    json!({
+        "seq": change.seq,
+        "time": change.time.iso_millis(),
+        "kind": change.kind.name(),
+        "bucket": change.bucket,
+        "region": change.region,
+        "key": change.key,
+        "versionId": change.version_id.as_ref().map(|version| version.as_str()),
+        "size": change.size,
+        "etag": change.etag,
+        "requestId": change.cause.request_id,
+        "sourceIp": change.cause.source_ip,
+    })
+}
+
+fn delivery(delivery: &Delivery) -> Value {
+    let (state, detail) = match &delivery.state {
+        DeliveryState::Pending => ("pending", None),
+        DeliveryState::Running => ("running", None),
+        DeliveryState::Retrying { at } => ("retrying", Some(at.iso_millis())),
+        DeliveryState::Succeeded => ("succeeded", None),
+        DeliveryState::Dead { why } => ("dead", Some(why.clone())),
+    };
+    json!({
+        "id": delivery.id,
+        "state": state,
+        "detail": detail,
+        "function": function(&delivery.function),
+        "created": delivery.created.iso_millis(),
+        "event": serde_json::from_str(&delivery.event).unwrap_or(Value::Null),
+        "source": delivery.source.as_ref().map(|source| json!({
+            "seq": source.seq,
+            "rule": source.rule,
+            "event": source.event.name(),
+            "bucket": source.bucket,
+            "key": source.key,
+            "requestId": source.request_id,
+        })),
+        "attempts": delivery.attempts.iter().map(|attempt| json!({
+            "started": attempt.started.iso_millis(),
+            "ended": attempt.ended.iso_millis(),
+            "status": attempt.status.number(),
+            "error": attempt.error,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn invocation(record: &Record) -> Value {
+    let outcome = record.outcome.as_ref();
+    json!({
+        "requestId": record.request_id,
+        "function": function(&record.function),
+        "source": record.source,
+        "retry": record.retry,
+        "started": record.started.iso_millis(),
+        "status": outcome.map(|outcome| FunctionStatus::number(outcome.status)),
+        "durationMs": outcome.map(|outcome| outcome.duration_ms),
+        "memoryBytes": outcome.map(|outcome| outcome.memory_bytes),
+        "result": outcome.map(|outcome| &outcome.result),
+        "error": outcome.map(|outcome| &outcome.error),
+        "log": outcome.map(|outcome| &outcome.log),
+        "event": record.event,
+    })
+}
+
+fn function(function: &FunctionRef) -> Value {
+    json!({ "namespace": function.namespace, "name": function.name, "qualifier": function.qualifier })
+}
+
+/// The query's parameters, decoded.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn of(parts: &Parts) -> Result<Self, Refused> {
+        let text = parts.uri.query().unwrap_or_default();
+        let decode = |text: &str| {
+            percent_encoding::percent_decode_str(&text.replace('+', " "))
+                .decode_utf8()
+                .map(|text| text.into_owned())
+                .map_err(|_| Refused::bad("the query is not UTF-8"))
+        };
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decode(name)?, decode(value)?))
+        });
+        Ok(Self(pairs.collect::<Result<_, Refused>>()?))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u64>, Refused> {
+        let parse = |text: &str| text.parse().map_err(|_| Refused::bad(format!("{name} must be a number")));
+        self.get(name).map(parse).transpose()
+    }
+
+    fn max(&self) -> Result<usize, Refused> {
+        let max = self.number("max")?.map_or(ROWS, |max| usize::try_from(max).unwrap_or(ROWS_MAX));
+        Ok(max.min(ROWS_MAX))
+    }
+}

@@ -1,0 +1,104 @@
+//! What a server can be told, and what it refuses to be told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cosette_model::{Account, Region};
+
+/// The secret key everybody knows; not to be served to other machines.
+pub const DEFAULT_SECRET_KEY: &str = "CosetteLocalSecretKey00000000000";
+
+/// The account of a server that is told nothing (design section 10).
+pub fn default_account() -> Account {
+    Account {
+        secret_id: "AKIDCosetteLocalDevelopment0000000000".into(),
+        secret_key: DEFAULT_SECRET_KEY.into(),
+        appid: "1250000000".into(),
+        uin: "100000000001".into(),
+        name: "cosette".into(),
+    }
+}
+
+/// The region of a server that is told nothing.
+pub const fn default_region() -> &'static str {
+    "ap-guangzhou"
+}
+
+/// Everything `serve` can be told; the command line and the environment fill it in.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// `None` keeps everything in memory.
+    pub data_dir: Option<PathBuf>,
+    /// Acknowledge before the sync.
+    pub relaxed: bool,
+    pub strict: bool,
+    /// The first is the default account.
+    pub accounts: Vec<Account>,
+    pub region: Region,
+    /// Serve the default secret on an address other machines can reach.
+    pub insecure_default_keys: bool,
+    /// Between attempts of a failed asynchronous invocation.
+    pub retry_interval: Duration,
+}
+
+impl Config {
+    /// # Errors
+    /// In words, what is refused and what to do instead.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let default_secret = self.accounts.iter().any(|account| account.secret_key == DEFAULT_SECRET_KEY);
+        if default_secret && !self.listen.ip().is_loopback() && !self.insecure_default_keys {
+            return Err(format!(
+                "refusing to listen on {} with the default secret key, which everybody knows: set \
+                 COSETTE_SECRET_ID and COSETTE_SECRET_KEY, or give --insecure-default-keys",
+                self.listen
+            ));
+        }
+        if self.accounts.is_empty() {
+            return Err("there must be at least one account".into());
+        }
+        for (at, account) in self.accounts.iter().enumerate() {
+            if self.accounts[..at].iter().any(|other| other.secret_id == account.secret_id) {
+                return Err(format!("two accounts have the secret id {}", account.secret_id));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(listen: &str, secret_key: &str) -> Config {
+        let account = Account { secret_key: secret_key.into(), ..default_account() };
+        Config {
+            listen: listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0))),
+            data_dir: None,
+            relaxed: false,
+            strict: false,
+            accounts: vec![account],
+            region: Region::new(default_region()).unwrap_or_else(|e| panic!("{e}")),
+            insecure_default_keys: false,
+            retry_interval: Duration::from_secs(60),
+        }
+    }
+
+    #[test]
+    fn default_secret_stays_at_home() {
+        assert!(config("127.0.0.1:9000", DEFAULT_SECRET_KEY).check().is_ok());
+        assert!(config("[::1]:9000", DEFAULT_SECRET_KEY).check().is_ok());
+        assert!(config("0.0.0.0:9000", DEFAULT_SECRET_KEY).check().is_err());
+        assert!(config("0.0.0.0:9000", "my own").check().is_ok());
+        let told = Config { insecure_default_keys: true, ..config("0.0.0.0:9000", DEFAULT_SECRET_KEY) };
+        assert!(told.check().is_ok());
+    }
+
+    #[test]
+    fn secret_ids_are_unique() {
+        let mut twice = config("127.0.0.1:9000", "a");
+        twice.accounts.push(twice.accounts[0].clone());
+        assert!(twice.check().is_err());
+    }
+}

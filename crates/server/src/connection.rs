@@ -1,0 +1,106 @@
+//! Accepting connections and ending them: limits, time-outs, and an orderly stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+use crate::door::Door;
+
+/// A request's head must have come whole within this time.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Largest request head, in bytes; hyper answers 431 to a larger one.
+const HEAD_BYTES_MAX: usize = 256 << 10;
+
+/// The open connections, and the way to tell them to end.
+pub(crate) struct Connections {
+    door: Arc<Door>,
+    stop: watch::Sender<bool>,
+    /// Every connection holds a clone; when the last is gone, `gone` ends.
+    alive: mpsc::Sender<()>,
+    gone: mpsc::Receiver<()>,
+}
+
+impl Connections {
+    pub(crate) fn new(door: Arc<Door>) -> Self {
+        let (alive, gone) = mpsc::channel(1);
+        Self { door, stop: watch::Sender::new(false), alive, gone }
+    }
+
+    /// Accepts until `stop` turns true.
+    pub(crate) async fn serve(&self, listener: TcpListener, stop: &mut watch::Receiver<bool>) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.open(stream, peer),
+                Err(error) => {
+                    // Out of descriptors, usually: connections that end make room again.
+                    tracing::error!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    fn open(&self, stream: TcpStream, peer: SocketAddr) {
+        let door = Arc::clone(&self.door);
+        let mut stop = self.stop.subscribe();
+        let alive = self.alive.clone();
+        tokio::spawn(async move {
+            let _alive = alive;
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%peer, %error, "connection lost before its first request");
+                return;
+            }
+            let service = service_fn(|request| {
+                let door = Arc::clone(&door);
+                async move { Ok::<_, std::convert::Infallible>(door.answer(request, peer.ip()).await) }
+            });
+            let connection = http1::Builder::new()
+                .preserve_header_case(true)
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .max_buf_size(HEAD_BYTES_MAX)
+                .serve_connection(TokioIo::new(stream), service);
+            tokio::pin!(connection);
+            let told = async { stop.wait_for(|stop| *stop).await.is_ok() };
+            let mut ended = tokio::select! {
+                ended = connection.as_mut() => Some(ended),
+                _ = told => None,
+            };
+            if ended.is_none() {
+                connection.as_mut().graceful_shutdown();
+                ended = Some(connection.await);
+            }
+            if let Some(Err(error)) = ended {
+                log_end(peer, &error);
+            }
+        });
+    }
+
+    /// Lets requests under way end, for at most `grace`.
+    pub(crate) async fn finish(mut self, grace: Duration) {
+        let _ = self.stop.send(true);
+        drop(self.alive);
+        if tokio::time::timeout(grace, self.gone.recv()).await.is_err() {
+            tracing::warn!("connections cut off that did not end in time");
+        }
+    }
+}
+
+/// What a client sent that is no request is worth a line; that it went away is not.
+fn log_end(peer: SocketAddr, error: &hyper::Error) {
+    if error.is_parse() {
+        tracing::warn!(%peer, %error, "refused what is not a request");
+    } else {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}

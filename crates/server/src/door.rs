@@ -1,0 +1,170 @@
+//! Who is this request for? The object services, the Cloud API, the admin API, or nobody here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cosette_clock::Clock;
+use cosette_control::Control;
+use cosette_model::op::Op;
+use cosette_model::{Error, RequestId, Timestamp};
+use cosette_ops::Ops;
+use cosette_wire::{Asked, Decoded, Wire};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+
+use crate::accounts::Accounts;
+use crate::admin::Admin;
+use crate::body::{Outgoing, incoming};
+use crate::spelling::Spelling;
+
+/// What answers requests.
+pub(crate) struct Door {
+    pub(crate) clock: Clock,
+    pub(crate) wire: Arc<Wire>,
+    pub(crate) ops: Ops,
+    pub(crate) control: Control,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) admin: Admin,
+    pub(crate) spelling: Spelling,
+    /// Where we listen, for telling our own name from others in proxy requests.
+    pub(crate) address: SocketAddr,
+}
+
+impl Door {
+    /// Every failure has become a response by the time this returns.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Outgoing> {
+        let (parts, body) = request.into_parts();
+        let now = self.clock.now();
+        let path = parts.uri.path();
+        let mut response = if parts.method == Method::CONNECT {
+            refuse_proxy(&parts, "CONNECT is not supported; use plain http through the proxy")
+        } else if let Some(path) = path.strip_prefix("/_cosette/").filter(|_| self.is_ours(&parts)) {
+            let path = path.to_owned();
+            self.admin.answer(&path, parts, body).await
+        } else if path.starts_with("/_console") && self.is_ours(&parts) {
+            plain(StatusCode::NOT_FOUND, "there is no console in this version\n")
+        } else if Control::is_for_us(&parts) {
+            self.cloud_api(parts, body).await
+        } else if !self.is_ours(&parts) && !is_object_host(&parts) {
+            refuse_proxy(&parts, "only COS, S3 and Tencent Cloud API hosts are answered here")
+        } else {
+            self.object_service(parts, body, peer, now).await
+        };
+        self.spelling.apply(response.extensions_mut());
+        response
+    }
+
+    async fn object_service(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Response<Outgoing> {
+        let request_id = request_id(now);
+        let method = parts.method.clone();
+        let request = Request::from_parts(parts, incoming(body));
+        let Decoded { asked, outcome } =
+            self.wire.decode(request, peer, request_id, now, self.accounts.as_ref()).await;
+        let outcome = match outcome {
+            Ok((context, call)) => self.ops.handle(&context, call).await,
+            Err(error) => Err(error),
+        };
+        let failed = outcome.as_ref().err().map(|error| Failed::of(error));
+        let response = self.wire.encode(&asked, outcome);
+        log(&asked, &method, response.status(), failed.as_ref(), self.clock.now());
+        response.map(Outgoing::from)
+    }
+
+    async fn cloud_api(&self, parts: Parts, body: Incoming) -> Response<Outgoing> {
+        let body = match Limited::new(body, Control::BODY_BYTES_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            // The service answers size errors in its own envelope; an empty body cannot be mistaken for a call.
+            Err(error) => {
+                tracing::info!(%error, "cloud api request body refused");
+                Bytes::new()
+            }
+        };
+        let answer = self.control.answer(&parts, body, self.accounts.as_ref()).await;
+        match &answer.error {
+            Some(code) => tracing::info!(action = %answer.action, code = %code, "cloud api refused"),
+            None => tracing::debug!(action = %answer.action, "cloud api"),
+        }
+        // Exactly this content type: with a charset the SDKs do not see errors (scf.md 3.1).
+        typed(StatusCode::OK, "application/json", answer.json)
+    }
+
+    /// A request that does not name a foreign host: origin-form, or absolute-form with our own address.
+    fn is_ours(&self, parts: &Parts) -> bool {
+        let Some(host) = parts.uri.host() else { return true };
+        let own_port = parts.uri.port_u16().unwrap_or(80) == self.address.port();
+        own_port && (host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()))
+            || host.parse().is_ok_and(|ip: IpAddr| ip == self.address.ip())
+    }
+}
+
+/// Host names of the object services, as a forward proxy sees them.
+fn is_object_host(parts: &Parts) -> bool {
+    const SUFFIXES: [&str; 4] = [".myqcloud.com", ".tencentcos.cn", ".amazonaws.com", ".localhost"];
+    parts.uri.host().is_some_and(|host| {
+        let host = host.to_ascii_lowercase();
+        SUFFIXES.iter().any(|suffix| host.ends_with(suffix))
+    })
+}
+
+/// Unlike an open proxy, we never pass anything on.
+fn refuse_proxy(parts: &Parts, why: &str) -> Response<Outgoing> {
+    let target = parts.uri.authority().map_or("", |authority| authority.as_str());
+    tracing::warn!(%target, "refused to act as a proxy for a foreign host");
+    plain(StatusCode::FORBIDDEN, &format!("Cosette does not pass requests on to {target}: {why}\n"))
+}
+
+pub(crate) fn typed(status: StatusCode, content_type: &'static str, text: String) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn plain(status: StatusCode, text: &str) -> Response<Outgoing> {
+    typed(status, "text/plain; charset=utf-8", text.to_owned())
+}
+
+/// Base64 of `<hex unix time>_<hex>_<hex>_<hex>`, COS's own form (cos-api 3.0).
+fn request_id(now: Timestamp) -> RequestId {
+    let random = uuid::Uuid::new_v4().as_u128();
+    let text =
+        format!("{:08x}_{:08x}_{:04x}_{:07x}", now.as_secs(), random as u32, (random >> 32) as u16, (random >> 64) as u32 >> 4);
+    RequestId::new(base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text))
+}
+
+/// What the log says of a failure.
+struct Failed {
+    code: &'static str,
+    words: String,
+}
+
+impl Failed {
+    fn of(error: &Error) -> Self {
+        Self { code: error.code.cos(), words: error.to_string() }
+    }
+}
+
+/// One line a request: ours at error, the client's at info, successes at debug.
+fn log(asked: &Asked, method: &Method, status: StatusCode, failed: Option<&Failed>, now: Timestamp) {
+    let op = asked.op.map_or("-", Op::name);
+    let micros = u64::try_from(now.since(asked.now).as_micros()).unwrap_or(u64::MAX);
+    let (id, resource, status) = (&asked.request_id, &asked.resource, status.as_u16());
+    match failed {
+        Some(failed) if status >= 500 && status != 501 => {
+            tracing::error!(%id, op, %method, %resource, status, micros, error = %failed.words, "request failed");
+        }
+        Some(failed) if status >= 400 => {
+            tracing::info!(%id, op, %method, %resource, status, micros, code = failed.code, message = %failed.words, "request refused");
+        }
+        _ => tracing::debug!(%id, op, %method, %resource, status, micros, notes = ?asked.notes, "request"),
+    }
+}
