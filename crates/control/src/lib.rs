@@ -1,6 +1,10 @@
 //! Cloud API 3.0: actions in JSON (SCF here), their signatures, and the client that calls them.
+//!
+//! Requests come as a head and a whole body and leave as JSON text: no socket here, save in
+//! [`client`], which is for the command line. The actions work on the function registry, the
+//! triggers and the store; they hold no state of their own.
 
-// PINNED INTERFACE; bodies to be filled in.
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cosette_clock::Clock;
@@ -9,21 +13,66 @@ use cosette_model::{Account, Region};
 use cosette_store::Store;
 use cosette_trigger::Triggers;
 use http::request::Parts;
+use serde_json::{Map, Value, json};
 
+mod action;
 pub mod client;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod end_to_end;
+mod error;
+mod params;
+mod request;
+mod scf;
+mod signature;
+#[cfg(test)]
+mod testing;
+
+use action::Reply;
+pub use action::{ACTIONS, Action};
+use error::ApiError;
+use params::Params;
+use request::ApiRequest;
 
 /// Looks up who owns a secret id.
 pub trait Accounts: Send + Sync {
     fn by_secret_id(&self, secret_id: &str) -> Option<Account>;
+
+    /// The token a temporary key must be sent with; `None` for permanent keys, with which one that is
+    /// sent is ignored.
+    fn token_of(&self, secret_id: &str) -> Option<String> {
+        let _ = secret_id;
+        None
+    }
 }
 
 /// What the actions work on.
 #[derive(Clone)]
 pub struct Control {
-    _p: (),
+    parts: Arc<Workings>,
 }
 
-#[allow(unused_variables)]
+struct Workings {
+    store: Store,
+    functions: Functions,
+    triggers: Triggers,
+    clock: Clock,
+    /// Where requests that name no region go.
+    region: Region,
+    /// Take nothing the cloud would not.
+    strict: bool,
+}
+
+/// One authenticated request, for its action.
+pub(crate) struct Call<'a> {
+    store: &'a Store,
+    functions: &'a Functions,
+    triggers: &'a Triggers,
+    account: Account,
+    region: Region,
+    strict: bool,
+}
+
 impl Control {
     pub fn new(
         store: Store,
@@ -33,21 +82,69 @@ impl Control {
         region: Region,
         strict: bool,
     ) -> Self {
-        unimplemented!()
+        Self { parts: Arc::new(Workings { store, functions, triggers, clock, region, strict }) }
     }
 
     /// Whether the request is for the Cloud API and not for the object services (scf.md 3.2).
     pub fn is_for_us(parts: &Parts) -> bool {
-        unimplemented!()
+        request::is_for_us(parts)
     }
 
-    /// The largest request body taken, in bytes.
+    /// The largest request body taken, in bytes: a zip of 50 MB is 67 MB of base64.
     pub const BODY_BYTES_MAX: usize = 128 << 20;
 
     /// Always HTTP 200 with `Content-Type: application/json`; the JSON text (scf.md 3.1).
     /// Also what was asked, for the request log.
     pub async fn answer(&self, parts: &Parts, body: Bytes, accounts: &dyn Accounts) -> Answer {
-        unimplemented!()
+        let (asked, outcome) = match ApiRequest::read(parts, &body) {
+            Ok(request) => {
+                let name = request.action.clone();
+                let row = action::find(&name, &request.version);
+                let asked = match &row {
+                    Ok(row) => format!("{}.{}", row.service, row.name),
+                    // A name nobody knows is the client's text: it goes to the log cut.
+                    Err(_) => format!("?.{}", name.chars().take(64).collect::<String>()),
+                };
+                let outcome = match row {
+                    Ok(row) => self.act(row, request, parts, &body, accounts).await,
+                    Err(error) => Err(error),
+                };
+                (asked, outcome)
+            }
+            Err(error) => ("?".to_owned(), Err(error)),
+        };
+        Answer::new(asked, outcome)
+    }
+
+    async fn act(
+        &self,
+        row: &Action,
+        request: ApiRequest,
+        parts: &Parts,
+        body: &Bytes,
+        accounts: &dyn Accounts,
+    ) -> Result<Reply, ApiError> {
+        let workings = &*self.parts;
+        let account = request.authenticate(parts, body, accounts, workings.clock.now())?;
+        let region = match &request.region {
+            Some(name) => Region::new(name.as_str())
+                .map_err(|_| ApiError::new("UnsupportedRegion", format!("{name} is not a region")))?,
+            None if workings.strict => return Err(ApiError::missing("Region")),
+            None => workings.region.clone(),
+        };
+        let Some(handler) = row.handler else {
+            return Err(ApiError::unsupported(format!("{} is not supported by Cosette yet", row.name)));
+        };
+        let fields = request.params(parts, body)?;
+        let call = Call {
+            store: &workings.store,
+            functions: &workings.functions,
+            triggers: &workings.triggers,
+            account,
+            region,
+            strict: workings.strict,
+        };
+        handler(&call, Params::new(&fields)).await
     }
 }
 
@@ -57,4 +154,29 @@ pub struct Answer {
     pub action: String,
     /// The error's code, if it is one.
     pub error: Option<String>,
+}
+
+impl Answer {
+    fn new(action: String, outcome: Result<Reply, ApiError>) -> Self {
+        let request_id = uuid::Uuid::new_v4().to_string();
+        let (mut response, error) = match outcome {
+            Ok(reply) => (reply, None),
+            Err(error) => {
+                if let Some(cause) = &error.cause {
+                    tracing::error!(%request_id, action, cause, "cloud api action failed");
+                }
+                let mut response = Map::new();
+                response.insert("Error".into(), json!({"Code": error.code, "Message": error.message}));
+                (response, Some(error.code.into_owned()))
+            }
+        };
+        response.insert("RequestId".into(), Value::String(request_id));
+        Self { json: json!({ "Response": response }).to_string(), action, error }
+    }
+
+    /// For a body larger than [`Control::BODY_BYTES_MAX`], which is not read.
+    pub fn too_large() -> Self {
+        let message = format!("the request's body is larger than {} bytes", Control::BODY_BYTES_MAX);
+        Self::new("?".into(), Err(ApiError::new("RequestSizeLimitExceeded", message)))
+    }
 }

@@ -1,1 +1,221 @@
-fn main() {}
+//! The command line. Reads flags and environment, then serves or asks a running server; it knows
+//! no store and no function, only the server's configuration and the client.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::exit::Failure;
+
+mod archive;
+mod binding;
+mod duration;
+mod exit;
+mod function;
+mod logs;
+mod remote;
+mod serve;
+mod wait;
+
+/// A local, offline stand-in for Tencent Cloud COS and SCF, and an S3-compatible object store
+#[derive(Debug, Parser)]
+#[command(
+    name = "cosette",
+    version,
+    max_term_width = 100,
+    after_help = "\
+First steps:
+  cosette serve                                  start; prints `cosette ready http://127.0.0.1:9000`
+  cosette function deploy hello/ --name hello --runtime Python3.9 \\
+      --handler index.main_handler --trigger photos-1250000000,created
+  ... put an object into the bucket with any COS or S3 client ...
+  cosette wait && cosette logs hello             what the function saw
+
+Each flag with an environment variable says so; flags come first. Data goes to standard output,
+everything else to standard error."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server
+    #[command(after_help = "\
+Examples:
+  cosette serve                                  keep data in ./.cosette
+  cosette serve --memory --listen 127.0.0.1:0    for a test: no traces, a free port
+  cosette serve --account AKIDbob:bobskey:1260000000:100000000002:bob
+
+When it takes requests it prints `cosette ready http://ADDRESS` on standard output. SIGTERM and
+SIGINT stop it. The default account has SecretId AKIDCosetteLocalDevelopment0000000000, SecretKey
+CosetteLocalSecretKey00000000000 and APPID 1250000000.")]
+    Serve(Box<serve::Serve>),
+    /// Deploy, run, list and delete functions
+    #[command(subcommand)]
+    Function(FunctionCommand),
+    /// Show what a function wrote
+    Logs(logs::Logs),
+    /// Wait until every event has been delivered
+    Wait(wait::Wait),
+    /// Print a script that completes commands in a shell
+    #[command(after_help = "\
+Examples:
+  cosette completions bash > ~/.local/share/bash-completion/completions/cosette
+  cosette completions fish > ~/.config/fish/completions/cosette.fish")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum FunctionCommand {
+    /// Make a function from a folder, or update it
+    Deploy(Box<function::Deploy>),
+    /// Run a function
+    Invoke(function::Invoke),
+    /// List the functions
+    List(function::List),
+    /// Delete a function and its triggers
+    Delete(function::Delete),
+}
+
+fn main() -> ExitCode {
+    let matches = without_empty_variables(Cli::command()).get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let outcome = match cli.command {
+        Command::Serve(serve) => match matches.subcommand() {
+            Some((_, matches)) => serve::run(*serve, matches),
+            None => Ok(()),
+        },
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "cosette", &mut std::io::stdout());
+            Ok(())
+        }
+        command => ask(command),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// A variable that is set to nothing counts as not set: compose files and CI pass them so.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+            if empty { arg.env(None::<&str>) } else { arg }
+        })
+        .mut_subcommands(without_empty_variables)
+}
+
+/// The commands that talk to a running server.
+fn ask(command: Command) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve(_) | Command::Completions { .. } => Ok(()),
+            Command::Logs(logs) => logs.run().await,
+            Command::Wait(wait) => wait.run().await,
+            Command::Function(FunctionCommand::Deploy(deploy)) => deploy.run().await,
+            Command::Function(FunctionCommand::Invoke(invoke)) => invoke.run().await,
+            Command::Function(FunctionCommand::List(list)) => list.run().await,
+            Command::Function(FunctionCommand::Delete(delete)) => delete.run().await,
+        }
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_are_these() {
+        let mut list = String::new();
+        walk(&Cli::command(), "cosette", &mut |path, command| {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            list.push_str(&format!("{path}: {about}\n"));
+        });
+        assert_eq!(
+            list,
+            "\
+cosette serve: Start the server
+cosette function: Deploy, run, list and delete functions
+cosette function deploy: Make a function from a folder, or update it
+cosette function invoke: Run a function
+cosette function list: List the functions
+cosette function delete: Delete a function and its triggers
+cosette logs: Show what a function wrote
+cosette wait: Wait until every event has been delivered
+cosette completions: Print a script that completes commands in a shell
+"
+        );
+    }
+
+    #[test]
+    fn the_manual_names_every_flag_and_variable() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+        let manual = std::fs::read_to_string(file).unwrap();
+        let mut missing = Vec::new();
+        walk(&Cli::command(), "cosette", &mut |path, command| {
+            let flags =
+                command.get_arguments().filter_map(|arg| arg.get_long()).map(|flag| format!("`--{flag}"));
+            let variables =
+                command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).map(|v| format!("`{v}`"));
+            for word in flags.chain(variables).chain([format!("`{path}")]) {
+                if !manual.contains(&word) && word != "`--help" {
+                    missing.push(word);
+                }
+            }
+        });
+        missing.dedup();
+        assert_eq!(missing, [""; 0], "docs/cli.md does not have these");
+    }
+
+    #[test]
+    fn the_issues_command_lines_are_taken() {
+        for line in [
+            "serve --listen 127.0.0.1:0 --memory --durability relaxed --strict --retry-interval 1s",
+            "function deploy d --name n --runtime Python3.9 --handler index.main_handler --trigger b-1250000000,created,a/,.z \
+             --trigger c,removed --memory 256 --timeout 5 --env A=1 --env B=2",
+            "function invoke n --event {} --async",
+            "function invoke n --event-file -",
+            "function list --json",
+            "function delete n --endpoint http://127.0.0.1:1",
+            "logs n --follow --limit 5 --json",
+            "wait --timeout 30s --request-id x",
+            "completions bash",
+        ] {
+            let words = line.split_ascii_whitespace();
+            Cli::try_parse_from(["cosette"].into_iter().chain(words))
+                .unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+        for line in
+            ["", "serve --listen nowhere", "function invoke n --event {} --event-file f", "wait --timeout 5"]
+        {
+            let words = line.split_ascii_whitespace();
+            assert!(Cli::try_parse_from(["cosette"].into_iter().chain(words)).is_err(), "{line}");
+        }
+    }
+
+    fn walk(command: &clap::Command, path: &str, visit: &mut dyn FnMut(&str, &clap::Command)) {
+        for inner in command.get_subcommands() {
+            let path = format!("{path} {}", inner.get_name());
+            visit(&path, inner);
+            walk(inner, &path, visit);
+        }
+    }
+}

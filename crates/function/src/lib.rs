@@ -1,18 +1,34 @@
 //! The function registry: functions and their code, running them, and the record of each invocation.
+//! Knows no HTTP and no trigger; which process runs a function is the runtime's matter.
+//!
+//! `registry` makes and changes functions, `code` unpacks them, `invocation` runs them, `log` is
+//! the text the user reads, `row` how all of it lies in the store, `limits` what is allowed.
 
-// PINNED INTERFACE; bodies to be filled in.
+mod code;
+mod invocation;
+mod limits;
+mod log;
+mod registry;
+mod row;
+mod running;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_model::Timestamp;
 use cosette_model::function::{Description, FunctionRef, Invocation, Invoke, Outcome, RetryPolicy};
 use cosette_runtime::Runtime;
-use cosette_store::Store;
+use cosette_store::{Store, Table};
 use serde::{Deserialize, Serialize};
+
+use crate::invocation::Slots;
+use crate::running::Running;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -112,69 +128,124 @@ pub struct Record {
     pub started: Timestamp,
 }
 
-#[derive(Clone)]
-pub struct Functions {}
+/// Temporary keys for a function's environment: secret id, secret key, session token.
+type Credentials = dyn Fn(&Function) -> (String, String, String) + Send + Sync;
 
-#[allow(unused_variables)]
+/// A handle; clones share one registry.
+#[derive(Clone)]
+pub struct Functions {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    runtime: Runtime,
+    clock: Clock,
+    cache: code::Cache,
+    running: Running,
+    slots: Slots,
+    credentials: OnceLock<Box<Credentials>>,
+}
+
 impl Functions {
     /// `cache` is where code is unpacked; it may be lost at any time.
     pub fn start(store: Store, runtime: Runtime, clock: Clock, cache: PathBuf) -> Result<Self, Error> {
-        unimplemented!()
+        let cache = code::Cache::open(cache, &registry::packages(&store)?)?;
+        let shared = Shared {
+            store,
+            runtime,
+            clock,
+            cache,
+            running: Running::new(),
+            slots: Slots::default(),
+            credentials: OnceLock::new(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
-    pub async fn create(&self, new: NewFunction) -> Result<Function, Error> {
-        unimplemented!()
+
+    /// Says where functions' keys come from; without it they have empty ones. The first call counts.
+    #[must_use]
+    pub fn with_credentials(
+        self,
+        of: impl Fn(&Function) -> (String, String, String) + Send + Sync + 'static,
+    ) -> Self {
+        let _ = self.shared.credentials.set(Box::new(of));
+        self
     }
-    pub async fn update_code(
-        &self,
-        namespace: &str,
-        name: &str,
-        handler: Option<String>,
-        code: Bytes,
-    ) -> Result<Function, Error> {
-        unimplemented!()
-    }
-    pub async fn update_configuration(
-        &self,
-        namespace: &str,
-        name: &str,
-        patch: ConfigurationPatch,
-    ) -> Result<Function, Error> {
-        unimplemented!()
-    }
-    pub async fn delete(&self, namespace: &str, name: &str) -> Result<(), Error> {
-        unimplemented!()
-    }
-    pub fn get(&self, namespace: &str, name: &str) -> Result<Function, Error> {
-        unimplemented!()
-    }
-    /// All functions of a namespace in name order.
-    pub fn list(&self, namespace: &str) -> Result<Vec<Function>, Error> {
-        unimplemented!()
-    }
-    /// The text of the handler's file, if it is at most 1 MB.
-    pub async fn entry_file(&self, function: &Function) -> Result<Option<String>, Error> {
-        unimplemented!()
-    }
-    /// Records newest first: of one function, or of all. At most `max`.
+
+    /// Records newest first, those that are running among them: of one function, or of all. At most `max`.
     pub fn records(&self, function: Option<(&str, &str)>, max: usize) -> Result<Vec<Record>, Error> {
-        unimplemented!()
+        // First, so that one that ends meanwhile is seen twice rather than not at all.
+        let mut running = self.shared.running.list();
+        let store = &self.shared.store;
+        let rows: Vec<Vec<u8>> = match function {
+            Some((namespace, name)) => {
+                running
+                    .retain(|record| record.function.namespace == namespace && record.function.name == name);
+                let rows = store.scan_back(Table::Invocation, &row::records_of(namespace, name), max)?;
+                rows.into_iter().map(|(_, value)| value).collect()
+            }
+            None => {
+                let mut values = Vec::new();
+                for (_, key) in store.scan_back(Table::Invocation, &row::by_time(), max)? {
+                    // It may have been deleted since the scan.
+                    values.extend(store.get(Table::Invocation, &key)?);
+                }
+                values
+            }
+        };
+        let mut records: Vec<Record> = rows
+            .iter()
+            .map(|value| row::decode("invocation record", value))
+            .collect::<cosette_store::Result<_>>()?;
+        running.retain(|record| {
+            let same = |stored: &Record| {
+                stored.started == record.started
+                    && stored.request_id == record.request_id
+                    && stored.retry == record.retry
+            };
+            !records.iter().any(same)
+        });
+        records.extend(running);
+        records.sort_by_key(|record| std::cmp::Reverse(record.started));
+        records.truncate(max);
+        Ok(records)
     }
-    /// How many invocations are running now.
+
+    /// How many invocations are running now, or are not on record yet.
     pub fn running(&self) -> usize {
-        unimplemented!()
+        self.shared.running.count()
     }
+
+    /// Ends all invocations and instances, and returns when the last is on record.
     pub async fn stop(&self) {
-        unimplemented!()
+        self.shared.slots.close();
+        self.shared.runtime.stop().await;
+        self.shared.running.none().await;
     }
 }
 
 impl Invoke for Functions {
     fn invoke<'a>(&'a self, invocation: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        let _ = invocation;
-        unimplemented!()
+        Box::pin(self.run(invocation))
     }
+
     fn describe(&self, function: &FunctionRef) -> Option<Description> {
-        let _ = function;
-        unimplemented!()
+        if !invocation::is_latest(&function.qualifier) {
+            return None;
+        }
+        match self.get(&function.namespace, &function.name) {
+            Ok(found) => Some(Description {
+                region: found.region,
+                appid: found.appid,
+                retry: found.configuration.retry,
+                concurrency: Slots::EACH,
+            }),
+            Err(Error::NoSuchFunction(_) | Error::NoSuchNamespace(_)) => None,
+            Err(error) => {
+                tracing::error!(function = function.name, %error, "a function cannot be read");
+                None
+            }
+        }
     }
 }

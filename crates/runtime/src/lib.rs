@@ -1,11 +1,33 @@
 //! Functions as child processes, over SCF's custom-runtime HTTP protocol. Knows no store, no trigger.
+//!
+//! `pool` lends instances, `instance` is one from start to end, `protocol` is how it is spoken to,
+//! `process` is the machine's side of it, `output` what it prints. The bootstraps that run
+//! Python and Node.js handlers are in `bootstrap/`.
 
-// PINNED INTERFACE; bodies to be filled in.
+mod environment;
+mod failure;
+mod instance;
+mod interpreter;
+mod output;
+mod pool;
+mod process;
+mod protocol;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
+
+use crate::failure::Failure;
+use crate::instance::{Instance, NotStarted, Parts};
+pub use crate::interpreter::Interpreter;
+use crate::interpreter::{Family, Interpreters};
+use crate::pool::Pool;
+use crate::process::Spawner;
 
 /// Everything needed to run one revision of one function.
 #[derive(Clone, Debug)]
@@ -46,46 +68,158 @@ pub struct Ran {
     pub output: String,
     /// Set on a cold start.
     pub init_duration: Option<Duration>,
+    /// Of `init_duration`, the time until the process spoke to us; the rest was loading user code.
+    pub runtime_duration: Option<Duration>,
     pub duration: Duration,
     pub memory_bytes: u64,
 }
 
-/// Which program a runtime name maps to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interpreter {
-    pub program: PathBuf,
-    /// What it said of its version, e.g. `Python 3.11.7`.
-    pub version: String,
-}
-
 /// A handle; clones share one pool of instances.
 #[derive(Clone)]
-pub struct Runtime {}
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
 
-#[allow(unused_variables)]
+struct Shared {
+    scratch: PathBuf,
+    spawner: Spawner,
+    interpreters: Interpreters,
+    pool: Pool,
+    next: AtomicU64,
+}
+
 impl Runtime {
-    /// `scratch` holds instances' private directories and the bootstraps; emptied at start.
+    /// `scratch` holds instances' private directories and the bootstraps; emptied at start, and
+    /// processes that an earlier server with the same `scratch` left behind are ended.
     pub fn start(scratch: PathBuf) -> std::io::Result<Self> {
-        unimplemented!()
+        Self::with_idle(scratch, pool::IDLE)
     }
+
+    fn with_idle(scratch: PathBuf, idle: Duration) -> std::io::Result<Self> {
+        std::fs::create_dir_all(&scratch)?;
+        let scratch = scratch.canonicalize()?;
+        let instances = scratch.join("instances");
+        let left = process::sweep(&instances);
+        if left > 0 {
+            tracing::warn!(processes = left, "ended what an earlier server had left running");
+        }
+        for folder in [&instances, &scratch.join("bootstrap")] {
+            match std::fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => std::fs::create_dir_all(folder)?,
+            }
+        }
+        std::fs::write(scratch.join("bootstrap/python3.py"), include_str!("../bootstrap/python3.py"))?;
+        std::fs::write(scratch.join("bootstrap/node.js"), include_str!("../bootstrap/node.js"))?;
+        let shared = Shared {
+            scratch,
+            spawner: Spawner::start()?,
+            interpreters: Interpreters::default(),
+            pool: Pool::new(idle),
+            next: AtomicU64::new(1),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
     /// Whether SCF knows the runtime's name at all.
     pub fn known(runtime: &str) -> bool {
-        unimplemented!()
+        Family::of(runtime).is_some()
     }
+
     /// The installed program for it; `None` when none of its family is installed or supported.
+    /// For `CustomRuntime` it is the function's own `bootstrap`.
     pub async fn interpreter(&self, runtime: &str) -> Option<Interpreter> {
-        unimplemented!()
+        self.shared.interpreters.get(Family::of(runtime)?).await
     }
-    /// Runs one event to its end, on a warm instance if there is one.
+
+    /// Runs one event to its end, on a warm instance if there is one. Dropping the future ends
+    /// the instance and everything it has started.
     pub async fn run(&self, spec: &Spec, request_id: &str, event: &str) -> Ran {
-        unimplemented!()
+        let mut closing = self.shared.pool.closing();
+        if *closing.borrow() {
+            let failure = Failure::new(StatusCode::InternalError, "the server is stopping", request_id);
+            return not_started(NotStarted {
+                failure,
+                output: String::new(),
+                duration: Duration::ZERO,
+                memory_bytes: 0,
+            });
+        }
+        let (lease, warm) = self.shared.pool.lease(&spec.id);
+        let (mut instance, started) = match warm {
+            Some(instance) => (instance, None),
+            None => {
+                let parts = match self.parts(spec).await {
+                    Ok(parts) => parts,
+                    Err(text) => {
+                        let failure = Failure::new(StatusCode::ContainerInitError, text, request_id);
+                        return not_started(NotStarted {
+                            failure,
+                            output: String::new(),
+                            duration: Duration::ZERO,
+                            memory_bytes: 0,
+                        });
+                    }
+                };
+                match Instance::start(parts, spec, request_id, &mut closing).await {
+                    Ok((instance, started)) => (instance, Some(started)),
+                    Err(failed) => return not_started(failed),
+                }
+            }
+        };
+        let (mut ran, fate) = instance.invoke(spec, request_id, event, &mut closing).await;
+        if let Some(started) = started {
+            ran.init_output = started.output;
+            ran.init_duration = Some(started.duration);
+            ran.runtime_duration = Some(started.runtime_duration);
+            ran.memory_bytes = ran.memory_bytes.max(started.memory_bytes);
+        }
+        lease.give_back(instance, fate).await;
+        ran
     }
+
+    async fn parts(&self, spec: &Spec) -> Result<Parts<'_>, String> {
+        let shared = &*self.shared;
+        let family =
+            Family::of(&spec.runtime).ok_or_else(|| format!("there is no runtime {}", spec.runtime))?;
+        let interpreter = shared.interpreters.get(family).await.ok_or_else(|| match family {
+            Family::Unsupported => format!("the runtime {} is not supported yet", spec.runtime),
+            _ => format!("no interpreter for {} is installed on this machine", spec.runtime),
+        })?;
+        let number = shared.next.fetch_add(1, Ordering::Relaxed);
+        let folder = shared.scratch.join("instances").join(number.to_string());
+        Ok(Parts {
+            spawner: &shared.spawner,
+            interpreter,
+            family,
+            bootstraps: shared.scratch.join("bootstrap"),
+            folder,
+        })
+    }
+
     /// Ends idle instances of `id` now and busy ones after their run (code or configuration changed).
     pub async fn retire(&self, id: &str) {
-        unimplemented!()
+        self.shared.pool.retire(id).await;
     }
-    /// Ends every instance and its descendants.
+
+    /// Ends every instance and its descendants. Runs that are under way end with an internal
+    /// error; later ones too.
     pub async fn stop(&self) {
-        unimplemented!()
+        self.shared.pool.stop().await;
+    }
+}
+
+/// A run that never got to the handler.
+fn not_started(failed: NotStarted) -> Ran {
+    Ran {
+        status: failed.failure.status,
+        result: failed.failure.document,
+        error: failed.failure.text,
+        init_output: failed.output,
+        output: String::new(),
+        init_duration: Some(failed.duration),
+        runtime_duration: None,
+        duration: Duration::ZERO,
+        memory_bytes: failed.memory_bytes,
     }
 }

@@ -24,8 +24,7 @@ impl Accounts {
                 (secret_id, (role, random_text() + &random_text()))
             })
             .collect();
-        let permanent =
-            accounts.into_iter().map(|account| (account.secret_id.clone(), account)).collect();
+        let permanent = accounts.into_iter().map(|account| (account.secret_id.clone(), account)).collect();
         Self { permanent, temporary }
     }
 

@@ -55,9 +55,10 @@ impl Admin {
             (&Method::GET, "changes") => query.and_then(|query| self.changes(&query)),
             (&Method::GET, "deliveries") => query.and_then(|query| self.deliveries(&query)),
             (&Method::GET, "invocations") => query.and_then(|query| self.invocations(&query)),
-            (_, "health" | "wait" | "changes" | "deliveries" | "invocations") => {
-                Err(Refused(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {}", path, parts.method)))
-            }
+            (_, "health" | "wait" | "changes" | "deliveries" | "invocations") => Err(Refused(
+                StatusCode::METHOD_NOT_ALLOWED,
+                format!("{} does not take {}", path, parts.method),
+            )),
             _ => Err(Refused(StatusCode::NOT_FOUND, format!("there is no /_cosette/{path}"))),
         };
         let (status, value) = match answer {

@@ -1,29 +1,73 @@
 //! Between hyper's bodies and ours.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cosette_model::{BodyError, ByteStream};
 use cosette_wire::ReplyBody;
 use futures_core::Stream;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-/// A request's body as a stream of chunks. Any failure of the connection means that the body
-/// is not whole.
-pub(crate) fn incoming(body: Incoming) -> ByteStream {
-    Box::pin(Chunks(body))
+/// A request's body as a stream of chunks, and what remains of it once the stream is dropped.
+/// Any failure of the connection means that the body is not whole.
+pub(crate) fn incoming(body: Incoming) -> (ByteStream, Leftover) {
+    let leftover = Leftover::default();
+    (Box::pin(Chunks { body: Some(body), leftover: leftover.clone() }), leftover)
 }
 
-struct Chunks(Incoming);
+struct Chunks {
+    /// Always there until the drop.
+    body: Option<Incoming>,
+    leftover: Leftover,
+}
+
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        if let Ok(mut place) = self.leftover.0.lock() {
+            *place = self.body.take();
+        }
+    }
+}
+
+/// The part of a request's body that nobody has read.
+#[derive(Clone, Default)]
+pub(crate) struct Leftover(Arc<Mutex<Option<Incoming>>>);
+
+/// What a refused request may still send before its connection is cut, in bytes.
+const LEFTOVER_BYTES_MAX: usize = 64 << 20;
+/// And for how long.
+const LEFTOVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Leftover {
+    /// Reads on to the body's end, within bounds: a client that is still sending when its
+    /// connection is closed never sees the answer that says why.
+    pub(crate) async fn drain(self) {
+        let Some(mut body) = self.0.lock().ok().and_then(|mut place| place.take()) else { return };
+        let drained = async {
+            let mut seen = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                seen += frame.data_ref().map_or(0, Bytes::len);
+                if seen > LEFTOVER_BYTES_MAX {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LEFTOVER_TIMEOUT, drained).await;
+    }
+}
 
 impl Stream for Chunks {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            let frame = match Pin::new(&mut self.0).poll_frame(cx) {
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            let frame = match Pin::new(body).poll_frame(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(BodyError::Incomplete))),

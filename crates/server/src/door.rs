@@ -66,13 +66,19 @@ impl Door {
     ) -> Response<Outgoing> {
         let request_id = request_id(now);
         let method = parts.method.clone();
-        let request = Request::from_parts(parts, incoming(body));
+        // With `Expect: 100-continue` the client sends nothing until we read.
+        let waits = parts.headers.contains_key(header::EXPECT);
+        let (stream, leftover) = incoming(body);
+        let request = Request::from_parts(parts, stream);
         let Decoded { asked, outcome } =
             self.wire.decode(request, peer, request_id, now, self.accounts.as_ref()).await;
         let outcome = match outcome {
             Ok((context, call)) => self.ops.handle(&context, call).await,
             Err(error) => Err(error),
         };
+        if outcome.is_err() && !waits {
+            leftover.drain().await;
+        }
         let failed = outcome.as_ref().err().map(|error| Failed::of(error));
         let response = self.wire.encode(&asked, outcome);
         log(&asked, &method, response.status(), failed.as_ref(), self.clock.now());
@@ -136,8 +142,13 @@ fn plain(status: StatusCode, text: &str) -> Response<Outgoing> {
 /// Base64 of `<hex unix time>_<hex>_<hex>_<hex>`, COS's own form (cos-api 3.0).
 fn request_id(now: Timestamp) -> RequestId {
     let random = uuid::Uuid::new_v4().as_u128();
-    let text =
-        format!("{:08x}_{:08x}_{:04x}_{:07x}", now.as_secs(), random as u32, (random >> 32) as u16, (random >> 64) as u32 >> 4);
+    let text = format!(
+        "{:08x}_{:08x}_{:04x}_{:07x}",
+        now.as_secs(),
+        random as u32,
+        (random >> 32) as u16,
+        (random >> 64) as u32 >> 4
+    );
     RequestId::new(base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text))
 }
 

@@ -75,7 +75,8 @@ mod tests {
 
     #[tokio::test]
     async fn names_leave_as_they_were_learned() {
-        let spelling = Spelling::learn(&["ETag", "Last-Modified", "Content-Type", "Content-Length"]).await.unwrap();
+        let spelling =
+            Spelling::learn(&["ETag", "Last-Modified", "Content-Type", "Content-Length"]).await.unwrap();
         let (near, mut far) = tokio::io::duplex(16 << 10);
         let service = service_fn(|_| {
             let mut response = Response::new(http_body_util::Full::new(Bytes::from_static(b"body")));

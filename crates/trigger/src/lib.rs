@@ -1,15 +1,38 @@
 //! Rules, deliveries, retries: from the change log to functions. Knows no HTTP and no process.
+//!
+//! ```text
+//! change log -> pump + matcher -> delivery rows -> queues -> dispatcher -> Invoke -> attempt on record
+//!              (rows and cursor: one commit)                               (one commit)
+//! ```
+//!
+//! What it promises is in `docs/triggers.md`.
 
-// PINNED INTERFACE; bodies to be filled in.
+mod delivery;
+mod dispatch;
+mod event;
+mod matcher;
+mod pump;
+mod queue;
+mod quiet;
+mod retry;
+mod row;
+mod rule;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cosette_clock::Clock;
-use cosette_model::function::{FunctionRef, Invoke, StatusCode};
-use cosette_model::{BucketName, EventPattern, EventType, ObjectKey, Seq, Timestamp};
-use cosette_store::Store;
-use serde::{Deserialize, Serialize};
+use cosette_model::function::{FunctionRef, Invoke};
+use cosette_store::{Store, Tx};
+use tokio::task::JoinHandle;
+
+pub use delivery::{ATTEMPTS_MAX, Attempt, Delivery, DeliveryState, ERROR_BYTES_MAX, Source};
+pub use event::region_code;
+pub use quiet::Quiet;
+pub use rule::{Interval, NewRule, RULES_PER_BUCKET_MAX, RULES_PER_FUNCTION_MAX, Rule, RuleSelector};
+
+use dispatch::{Dispatcher, Stage};
+use pump::Pump;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -39,107 +62,6 @@ pub enum Error {
     Store(#[from] cosette_store::Error),
 }
 
-/// A rule: from events of a bucket to a function.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
-    pub id: String,
-    pub bucket: BucketName,
-    pub region: String,
-    pub event: EventPattern,
-    /// `""` for none.
-    pub prefix: String,
-    pub suffix: String,
-    pub function: FunctionRef,
-    pub description: String,
-    pub created: Timestamp,
-    pub modified: Timestamp,
-    /// Active for changes with `from < seq <= to` of any of these; the last is open while enabled.
-    pub active: Vec<Interval>,
-    /// Set when the rule was deleted; it is kept until the pump has passed its end.
-    pub deleted: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Interval {
-    pub from: Seq,
-    pub to: Option<Seq>,
-}
-
-impl Rule {
-    pub fn enabled(&self) -> bool {
-        self.active.last().is_some_and(|i| i.to.is_none())
-    }
-}
-
-pub struct NewRule {
-    pub bucket: BucketName,
-    pub event: EventPattern,
-    pub prefix: String,
-    pub suffix: String,
-    pub function: FunctionRef,
-    pub description: String,
-    pub enabled: bool,
-}
-
-/// Picks one rule of a function, as the SCF API names it. `None` filters match any.
-pub struct RuleSelector {
-    pub function: FunctionRef,
-    pub bucket: BucketName,
-    pub event: EventPattern,
-    pub prefix: Option<String>,
-    pub suffix: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum DeliveryState {
-    Pending,
-    Running,
-    /// Waiting for its next attempt.
-    Retrying {
-        at: Timestamp,
-    },
-    Succeeded,
-    /// No further attempt; `why` in words.
-    Dead {
-        why: String,
-    },
-}
-
-/// One event for one function.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Delivery {
-    /// Stable over attempts and crashes; the invocation's request id.
-    pub id: String,
-    /// `None` for an asynchronous call of the API.
-    pub source: Option<Source>,
-    pub function: FunctionRef,
-    /// JSON text given to the function.
-    pub event: String,
-    pub created: Timestamp,
-    pub state: DeliveryState,
-    pub attempts: Vec<Attempt>,
-}
-
-/// The change and rule behind a delivery.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Source {
-    pub seq: Seq,
-    pub rule: String,
-    pub event: EventType,
-    pub bucket: BucketName,
-    pub key: ObjectKey,
-    /// The id of the request that made the change.
-    pub request_id: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Attempt {
-    pub started: Timestamp,
-    pub ended: Timestamp,
-    pub status: StatusCode,
-    pub error: String,
-}
-
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Between attempts; a minute on SCF (scf.md 6.5).
@@ -148,20 +70,14 @@ pub struct Options {
     pub finished_max: usize,
 }
 
-/// Whether everything that has happened has been reacted to.
-#[derive(Clone, Debug, Serialize)]
-pub struct Quiet {
-    pub quiet: bool,
-    pub head: Seq,
-    pub cursor: Seq,
-    /// Ids of deliveries that are not finished, at most 100.
-    pub pending: Vec<String>,
+/// A handle; clones share one subsystem.
+#[derive(Clone)]
+pub struct Triggers {
+    dispatcher: Arc<Dispatcher>,
+    /// Taken by whoever stops it.
+    pump: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
-#[derive(Clone)]
-pub struct Triggers {}
-
-#[allow(unused_variables)]
 impl Triggers {
     /// Starts the pump and the dispatcher on the current tokio runtime; unfinished deliveries go on.
     pub fn start(
@@ -170,39 +86,98 @@ impl Triggers {
         functions: Arc<dyn Invoke>,
         options: Options,
     ) -> Result<Self, Error> {
-        unimplemented!()
+        let dispatcher = Arc::new(Dispatcher::new(store, clock, functions, options));
+        let pump = Pump::new(dispatcher.clone())?;
+        tokio::spawn(dispatcher.clone().keep_time());
+        let pump = tokio::spawn(pump.run());
+        Ok(Self { dispatcher, pump: Arc::new(Mutex::new(Some(pump))) })
     }
+
+    /// Makes a rule that changes committed after it can fire. It must be able to fire: `NoSuchFunction`,
+    /// `NoSuchBucket`, `OtherRegion`, `OtherAccount`, `Exists`, `Conflict` or `Limit` otherwise.
     pub async fn create_rule(&self, new: NewRule) -> Result<Rule, Error> {
-        unimplemented!()
+        let function = new.function.clone();
+        let missing = || Error::NoSuchFunction(function.name.clone());
+        let description = self.dispatcher.functions.describe(&function).ok_or_else(missing)?;
+        let create = move |tx: &mut Tx<'_>| rule::create(tx, new, &description);
+        let (_, rule) = self.dispatcher.store.commit(create).await?;
+        if self.dispatcher.functions.describe(&function).is_none() {
+            // Deleted in the meantime, perhaps after its rules were: this one must not stay behind.
+            let id = rule.id;
+            self.delete_rules(move |rule| rule.id == id).await?;
+            return Err(missing());
+        }
+        Ok(rule)
     }
+
     /// Rules not deleted, oldest first.
     pub fn rules(&self) -> Result<Vec<Rule>, Error> {
-        unimplemented!()
+        let mut rules = rule::all(&self.dispatcher.store)?;
+        rules.retain(|rule| !rule.deleted);
+        Ok(rules)
     }
+
+    /// What happened before still reaches the function.
     pub async fn delete_rule(&self, selector: RuleSelector) -> Result<Rule, Error> {
-        unimplemented!()
+        let delete = move |tx: &mut Tx<'_>| rule::delete(tx, &selector);
+        let (_, rule) = self.dispatcher.store.commit(delete).await?;
+        Ok(rule)
     }
+
     /// All rules of a function, every qualifier (the function is being deleted).
     pub async fn delete_rules_of(&self, namespace: &str, name: &str) -> Result<(), Error> {
-        unimplemented!()
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        self.delete_rules(move |rule| rule.is_of(&namespace, &name)).await
     }
+
+    async fn delete_rules(&self, is_meant: impl Fn(&Rule) -> bool + Send + 'static) -> Result<(), Error> {
+        let delete = move |tx: &mut Tx<'_>| rule::delete_all(tx, is_meant);
+        self.dispatcher.store.commit(delete).await?;
+        Ok(())
+    }
+
+    /// `Unchanged` when it is so already.
     pub async fn set_enabled(&self, selector: RuleSelector, enabled: bool) -> Result<Rule, Error> {
-        unimplemented!()
+        let set = move |tx: &mut Tx<'_>| rule::set_enabled(tx, &selector, enabled);
+        let (_, rule) = self.dispatcher.store.commit(set).await?;
+        Ok(rule)
     }
+
     /// Queues an asynchronous call durably; returns its request id.
     pub async fn enqueue(&self, function: FunctionRef, event: String) -> Result<String, Error> {
-        unimplemented!()
+        // In a task of its own: a caller that goes away must not leave a filed call that nobody runs.
+        let dispatcher = self.dispatcher.clone();
+        let call = tokio::spawn(async move { dispatcher.call(function, event).await });
+        call.await.unwrap_or(Err(Error::Store(cosette_store::Error::Closed)))
     }
+
     /// Newest first, at most `max`.
     pub fn deliveries(&self, max: usize) -> Result<Vec<Delivery>, Error> {
-        unimplemented!()
+        self.dispatcher.deliveries(max)
     }
-    /// Returns when quiet (for one request's consequences, or for everything) or when `timeout` of real time has passed.
+
+    /// Returns when quiet (for one request's consequences, or for everything) or when `timeout` of real time
+    /// has passed. An asynchronous call's request is the one with the id that `enqueue` returned.
     pub async fn wait(&self, request_id: Option<&str>, timeout: Duration) -> Result<Quiet, Error> {
-        unimplemented!()
+        Ok(self.dispatcher.wait(request_id, timeout).await)
     }
-    /// Stops taking deliveries and waits for running ones, at most `grace`.
+
+    /// Stops taking deliveries and waits for running ones, at most `grace`. Those that still run then are
+    /// let go of and tried again, under the same id, by the next start.
     pub async fn stop(&self, grace: Duration) {
-        unimplemented!()
+        self.dispatcher.stop(Stage::Draining);
+        let pump = self.pump.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let drain = async {
+            if let Some(pump) = pump {
+                // The pump panics only by a fault of ours; its message has been printed.
+                let _ = pump.await;
+            }
+            self.dispatcher.idle().await;
+        };
+        if tokio::time::timeout(grace, drain).await.is_err() {
+            tracing::info!("letting go of running deliveries");
+        }
+        self.dispatcher.stop(Stage::Halted);
+        self.dispatcher.idle().await;
     }
 }

@@ -3,14 +3,45 @@
 //!
 //! The two ways through: [`Wire::decode`] and [`Wire::encode`].
 
-// PINNED INTERFACE; bodies to be filled in.
+mod auth;
+mod chunked;
+mod dialect;
+mod header;
+mod host;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod noise;
+mod path;
+mod payload;
+mod query;
+mod request;
+mod response;
+mod route;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod support;
+mod target;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod testing;
+mod xml;
 
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use cosette_model::op::{Call, Context, Op, Reply};
-use cosette_model::{Account, ByteStream, Error, Region, RequestId, Timestamp};
-use http::{Request, Response};
+use cosette_model::op::{Call, Context, Op, Policy, Reply};
+use cosette_model::{Account, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Timestamp};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response};
+
+use auth::names::Names;
+use auth::{Presented, Scheme};
+use header::Headers;
+use host::Host;
+use payload::Payload;
+use query::Query;
+use request::Incoming;
+use target::Target;
 
 /// How names and headers are spelled: one of two constants, chosen once per request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +92,8 @@ pub struct Asked {
     /// `http://host[:port]` as the client wrote it, for `Location`.
     pub origin: String,
     pub now: Timestamp,
-    /// For the request log: bucket, key, who, and lenient passes taken (design 4).
+    /// For the request log: bucket, key, who, and lenient passes taken (design 4), as
+    /// `bucket=`, `key=`, `by=` and `lenient: ` lines.
     pub notes: Vec<String>,
 }
 
@@ -72,13 +104,12 @@ pub struct Decoded {
 }
 
 pub struct Wire {
-    _config: Config,
+    config: Config,
 }
 
-#[allow(unused_variables)]
 impl Wire {
     pub fn new(config: Config) -> Self {
-        Self { _config: config }
+        Self { config }
     }
 
     /// Target, dialect, route, signature, then headers, query and XML to a typed call.
@@ -91,12 +122,180 @@ impl Wire {
         now: Timestamp,
         accounts: &dyn Accounts,
     ) -> Decoded {
-        unimplemented!()
+        let (parts, stream) = request.into_parts();
+        let named = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+        let authority = parts.uri.authority().map(|authority| authority.as_str());
+        let effective = authority.or(named).unwrap_or_default();
+        let host = Host::parse(&host::name(effective));
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let scheme = Scheme::find(&parts.headers, query.as_ref().ok());
+        let dialect = scheme
+            .dialect()
+            .or_else(|| dialect_of_host(&host))
+            .or_else(|| dialect_of_headers(&parts.headers))
+            .unwrap_or(self.config.default_dialect);
+        let raw_path = parts.uri.path();
+        let shown = path::decode(raw_path).unwrap_or_else(|| raw_path.to_owned());
+        let mut asked = Asked {
+            request_id,
+            dialect,
+            op: None,
+            head: parts.method == Method::HEAD,
+            resource: format!("{effective}{shown}"),
+            origin: format!("{}://{effective}", parts.uri.scheme_str().unwrap_or("http")),
+            now,
+            notes: Vec::new(),
+        };
+        let hosts = Hosts { host, named: named.unwrap_or_default(), authority };
+        let understood = async {
+            let query = query?;
+            self.understand(&parts, hosts, query, scheme, stream, peer, &mut asked, accounts).await
+        };
+        let outcome = understood.await;
+        Decoded { asked, outcome }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    async fn understand(
+        &self,
+        parts: &Parts,
+        hosts: Hosts<'_>,
+        query: Query,
+        scheme: Scheme,
+        stream: ByteStream,
+        peer: IpAddr,
+        asked: &mut Asked,
+        accounts: &dyn Accounts,
+    ) -> Result<(Context, Call), Error> {
+        let dialect = asked.dialect;
+        let target = Target::parse(hosts.host, parts.uri.path(), dialect)?;
+        self.note_target(&target, asked)?;
+        let headers = Headers::new(parts.headers.clone(), &query, dialect);
+        let op = route::route(&parts.method, target.level(), &query, &headers)?;
+        asked.op = Some(op);
+
+        let path = path::decode(parts.uri.path()).ok_or(ErrorCode::InvalidUri)?;
+        let presented = Presented {
+            method: &parts.method,
+            raw_path: parts.uri.path(),
+            query: &query,
+            headers: &parts.headers,
+            names: Names {
+                host: hosts.named,
+                authority: hosts.authority,
+                path: &path,
+                bucket: target.bucket.as_ref(),
+                key: target.key.as_ref().map_or("", ObjectKey::as_str),
+                region: target.host.region.as_ref().unwrap_or(&self.config.default_region),
+                aliases: !self.config.strict,
+            },
+            dialect,
+            now: asked.now,
+            accounts,
+        };
+        let verified = auth::verify(scheme, &presented)?;
+        let access_key = verified.identity.account().map(|account| account.secret_id.clone());
+        asked.notes.push(format!("by={}", access_key.as_deref().unwrap_or("anonymous")));
+        if let Some(alias) = verified.alias {
+            asked.notes.push(format!("lenient: signed for another name of this server, {alias}"));
+        }
+
+        let context = Context {
+            request_id: asked.request_id.clone(),
+            identity: verified.identity.clone(),
+            cause: Cause {
+                request_id: asked.request_id.as_str().to_owned(),
+                source_ip: peer.to_canonical().to_string(),
+                authorization: verified.authorization,
+                access_key: access_key.unwrap_or_default(),
+                depth: 0,
+            },
+            region: target.host.region.clone(),
+            policy: policy(dialect),
+        };
+        let incoming = Incoming {
+            config: &self.config,
+            dialect,
+            target,
+            query,
+            headers,
+            identity: &verified.identity,
+            payload: Payload { stream, chunks: verified.chunks },
+            notes: &mut asked.notes,
+        };
+        let call = incoming.decode(op).await?;
+        Ok((context, call))
+    }
+
+    /// Notes what the request is for, and whether COS itself would take it so.
+    fn note_target(&self, target: &Target, asked: &mut Asked) -> Result<(), Error> {
+        if let Some(bucket) = &target.bucket {
+            asked.notes.push(format!("bucket={bucket}"));
+        }
+        if let Some(key) = &target.key {
+            asked.notes.push(format!("key={key}"));
+        }
+        if target.path_style && (asked.dialect == DialectName::Cos || target.host.cos) {
+            if self.config.strict {
+                return Err(ErrorCode::PathStyleDomainForbidden.into());
+            }
+            asked.notes.push("lenient: path style".to_owned());
+        }
+        Ok(())
     }
 
     /// Headers are given in the spelling table's case by the server (see [`HEADER_SPELLINGS`]).
     pub fn encode(&self, asked: &Asked, outcome: Result<Reply, Error>) -> Response<ReplyBody> {
-        unimplemented!()
+        response::encode(asked, outcome)
+    }
+}
+
+/// A request's host in the forms that matter.
+struct Hosts<'a> {
+    host: Host,
+    /// The `Host` header.
+    named: &'a str,
+    /// Of an absolute-form target.
+    authority: Option<&'a str>,
+}
+
+fn dialect_of_host(host: &Host) -> Option<DialectName> {
+    match (host.cos, host.s3) {
+        (true, _) => Some(DialectName::Cos),
+        (_, true) => Some(DialectName::S3),
+        _ => None,
+    }
+}
+
+/// COS headers mark COS even beside S3's, which COS understands too.
+fn dialect_of_headers(headers: &HeaderMap) -> Option<DialectName> {
+    let any = |prefix: &str| headers.keys().any(|name| name.as_str().starts_with(prefix));
+    if any("x-cos-") {
+        Some(DialectName::Cos)
+    } else if any("x-amz-") {
+        Some(DialectName::S3)
+    } else {
+        None
+    }
+}
+
+fn policy(dialect: DialectName) -> Policy {
+    const MIB: u64 = 1 << 20;
+    match dialect {
+        DialectName::Cos => Policy {
+            part_size_min: MIB,
+            key_bytes_max: ObjectKey::COS_MAX,
+            // COS has a code of its own as well; which it uses is not known, and clients look
+            // for this one (cos-api 3.4).
+            copy_source_code: ErrorCode::NoSuchKey,
+            guess_content_type: true,
+        },
+        DialectName::S3 => Policy {
+            part_size_min: 5 * MIB,
+            key_bytes_max: ObjectKey::S3_MAX,
+            copy_source_code: ErrorCode::NoSuchKey,
+            guess_content_type: false,
+        },
     }
 }
 

@@ -1,0 +1,245 @@
+//! A body on its way in: digested and written while it comes, in bounded memory.
+//!
+//! Bytes gather in one buffer; a full buffer is hashed and written on two blocking threads while
+//! the next one fills, so one MD5 stream is the bound. A sender never gets further ahead than
+//! that, and no thread waits for the network. A small body is hashed in place and stays in memory.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cosette_model::{Digests, Wanted};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::bodies::{Bodies, Inner, Unclaimed};
+use crate::digest::Digester;
+use crate::disk::Output;
+use crate::{Error, Result};
+
+/// Bytes that are hashed and written in one go.
+const BATCH_BYTES: usize = 512 << 10;
+/// Up to this many bytes hashing in place is cheaper than a change of thread.
+const HASH_IN_PLACE_BYTES: usize = 64 << 10;
+/// A long body's bytes are sent to the disk while more come, so that little is left for the end.
+const SYNC_EVERY_BYTES: u64 = 16 << 20;
+
+/// A body being received.
+pub struct Staged {
+    inner: Arc<Inner>,
+    small_max: usize,
+    buffer: Vec<u8>,
+    spare: Vec<u8>,
+    size: u64,
+    hash: Work<Digester>,
+    /// Set once the body has turned out not to be small.
+    file: Option<FileWork>,
+}
+
+struct FileWork {
+    /// Shared with the jobs, so that the file is removed only after the last of them has ended.
+    body: Arc<Unclaimed>,
+    write: Work<Option<Output>>,
+    written: u64,
+    syncing: Option<JoinHandle<io::Result<()>>>,
+    sync_at: u64,
+}
+
+/// A thing that is either here or with a blocking job.
+enum Work<T> {
+    Here(T),
+    Away(JoinHandle<io::Result<(T, Arc<Vec<u8>>)>>),
+    Lost,
+}
+
+impl<T: Send + 'static> Work<T> {
+    /// Waits for the job, if one runs; also gives back the job's share of its buffer.
+    async fn come(&mut self) -> Result<Option<Arc<Vec<u8>>>> {
+        let Self::Away(job) = self else { return Ok(None) };
+        let done = match job.await {
+            Ok(done) => done,
+            Err(_) => Err(io::Error::other("a job of this body was lost")),
+        };
+        match done {
+            Ok((thing, buffer)) => {
+                *self = Self::Here(thing);
+                Ok(Some(buffer))
+            }
+            Err(error) => {
+                *self = Self::Lost;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<T> {
+        match std::mem::replace(self, Self::Lost) {
+            Self::Here(thing) => Ok(thing),
+            Self::Away(_) | Self::Lost => Err(Error::Io(io::Error::other("this body has failed before"))),
+        }
+    }
+}
+
+/// A body that has come whole.
+#[derive(Debug)]
+pub struct Sealed {
+    pub size: u64,
+    pub digests: Digests,
+    pub body: Received,
+}
+
+/// Where a received body is.
+#[derive(Debug)]
+pub enum Received {
+    /// In memory, at most as many bytes as were said to be small.
+    Small(Bytes),
+    Stored(Unclaimed),
+}
+
+impl Bodies {
+    /// Begins to receive. Bodies of at most `small_max` bytes stay in memory; `length` is only a hint.
+    pub fn stage(&self, length: Option<u64>, small_max: usize, wanted: &Wanted) -> Staged {
+        let expected = length.map_or(0, |n| usize::try_from(n).unwrap_or(BATCH_BYTES).min(BATCH_BYTES));
+        Staged {
+            inner: Arc::clone(&self.0),
+            small_max,
+            buffer: Vec::with_capacity(expected),
+            spare: Vec::new(),
+            size: 0,
+            hash: Work::Here(Digester::new(wanted)),
+            file: None,
+        }
+    }
+}
+
+impl Staged {
+    /// Takes the next chunk; returns when there is room for more.
+    ///
+    /// # Errors
+    /// `Io` when what came before could not be written; the body is lost then.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        let mut rest = &chunk[..];
+        self.size += rest.len() as u64;
+        while !rest.is_empty() {
+            let batch = BATCH_BYTES.max(self.small_max);
+            if self.buffer.len() >= batch || (self.file.is_some() && self.buffer.len() >= BATCH_BYTES) {
+                self.send().await?;
+            }
+            let limit = if self.file.is_some() { BATCH_BYTES } else { batch };
+            let take = rest.len().min(limit - self.buffer.len());
+            self.buffer.extend_from_slice(&rest[..take]);
+            rest = &rest[take..];
+        }
+        Ok(())
+    }
+
+    /// Gives the full buffer to the jobs, once they are done with the one before.
+    async fn send(&mut self) -> Result<()> {
+        self.rejoin().await?;
+        let buffer = Arc::new(std::mem::replace(&mut self.buffer, std::mem::take(&mut self.spare)));
+        if self.buffer.capacity() < BATCH_BYTES {
+            self.buffer.reserve_exact(BATCH_BYTES);
+        }
+        let mut digester = self.hash.take()?;
+        self.hash = Work::Away(spawn_blocking({
+            let buffer = Arc::clone(&buffer);
+            move || {
+                digester.update(&buffer);
+                Ok((digester, buffer))
+            }
+        }));
+        let inner = Arc::clone(&self.inner);
+        let file = self.file.get_or_insert_with(|| FileWork {
+            body: Arc::new(inner.unclaimed()),
+            write: Work::Here(None),
+            written: 0,
+            syncing: None,
+            sync_at: SYNC_EVERY_BYTES,
+        });
+        file.written += buffer.len() as u64;
+        let mut output = file.write.take()?;
+        if inner.sync
+            && file.written > file.sync_at
+            && let Some(output) = &output
+            && file.syncing.as_ref().is_none_or(JoinHandle::is_finished)
+        {
+            settle(file.syncing.take()).await?;
+            let output = output.share()?;
+            file.syncing = Some(spawn_blocking(move || output.sync()));
+            file.sync_at = file.written + SYNC_EVERY_BYTES;
+        }
+        let body = Arc::clone(&file.body);
+        file.write = Work::Away(spawn_blocking(move || {
+            let mut opened = match output.take() {
+                Some(opened) => opened,
+                None => inner.create(body.id())?,
+            };
+            opened.write(&buffer)?;
+            Ok((Some(opened), buffer))
+        }));
+        Ok(())
+    }
+
+    async fn rejoin(&mut self) -> Result<()> {
+        let hashed = self.hash.come().await?;
+        if let Some(file) = &mut self.file
+            && let Some(buffer) = file.write.come().await?
+        {
+            drop(hashed);
+            if let Ok(mut buffer) = Arc::try_unwrap(buffer) {
+                buffer.clear();
+                self.spare = buffer;
+            }
+        }
+        Ok(())
+    }
+
+    /// All bytes have come: they are where they will stay, and on disk if the store is so set.
+    pub async fn seal(mut self) -> Result<Sealed> {
+        if self.file.is_none() && self.buffer.len() <= self.small_max {
+            let mut digester = self.hash.take()?;
+            let bytes = Bytes::from(std::mem::take(&mut self.buffer));
+            if bytes.len() <= HASH_IN_PLACE_BYTES {
+                digester.update(&bytes);
+            } else {
+                let bytes = bytes.clone();
+                digester = spawn_blocking(move || {
+                    digester.update(&bytes);
+                    digester
+                })
+                .await
+                .map_err(|_| io::Error::other("a job of this body was lost"))?;
+            }
+            return Ok(Sealed { size: self.size, digests: digester.finish(), body: Received::Small(bytes) });
+        }
+        if !self.buffer.is_empty() {
+            self.send().await?;
+        }
+        self.rejoin().await?;
+        let digests = self.hash.take()?.finish();
+        let Some(mut file) = self.file.take() else {
+            return Err(Error::Io(io::Error::other("this body has failed before")));
+        };
+        settle(file.syncing.take()).await?;
+        if self.inner.sync {
+            let output = file.write.take()?;
+            let inner = Arc::clone(&self.inner);
+            settle(Some(spawn_blocking(move || {
+                if let Some(output) = output {
+                    output.sync()?;
+                }
+                inner.list()
+            })))
+            .await?;
+        }
+        let body = Arc::try_unwrap(file.body)
+            .map_err(|_| Error::Io(io::Error::other("a job of this body has not ended")))?;
+        Ok(Sealed { size: self.size, digests, body: Received::Stored(body) })
+    }
+}
+
+async fn settle(job: Option<JoinHandle<io::Result<()>>>) -> Result<()> {
+    match job {
+        None => Ok(()),
+        Some(job) => Ok(job.await.map_err(|_| io::Error::other("a job of this body was lost"))??),
+    }
+}

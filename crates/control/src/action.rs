@@ -1,0 +1,193 @@
+//! The table of actions: what the API is known to have, and what of it is done here. The docs'
+//! table is made of it, and requests are routed by it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde_json::{Map, Value};
+
+use crate::Call;
+use crate::error::ApiError;
+use crate::params::Params;
+use crate::scf::{function, invocation, log, namespace, retry, trigger};
+
+/// The reply's fields, without `RequestId`.
+pub(crate) type Reply = Map<String, Value>;
+
+pub(crate) type Handler = for<'a> fn(
+    &'a Call<'a>,
+    Params<'a>,
+) -> Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send + 'a>>;
+
+/// One action of one service.
+pub struct Action {
+    pub name: &'static str,
+    pub service: &'static str,
+    pub version: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    pub(crate) handler: Option<Handler>,
+}
+
+impl Action {
+    /// Whether it does its work; an action that does not answers `UnsupportedOperation`.
+    pub fn supported(&self) -> bool {
+        self.handler.is_some()
+    }
+}
+
+/// Which row a request is for.
+pub(crate) fn find(action: &str, version: &str) -> Result<&'static Action, ApiError> {
+    let row = ACTIONS.iter().find(|row| row.name == action).ok_or_else(|| {
+        ApiError::new("InvalidAction", format!("the action {action} of version {version} is not known here"))
+    })?;
+    if row.version != version {
+        let message = format!("{} has version {}, not {version}", row.service, row.version);
+        return Err(ApiError::new("NoSuchVersion", message));
+    }
+    Ok(row)
+}
+
+macro_rules! actions {
+    ($service:literal $version:literal
+     supported { $($name:ident $summary:literal => $handler:path;)* }
+     unsupported { $($other:ident $what:literal;)* }) => {
+        /// Every action known, each under its service and version.
+        pub const ACTIONS: &[Action] = &[
+            $(Action {
+                name: stringify!($name),
+                service: $service,
+                version: $version,
+                summary: $summary,
+                handler: Some(|call, params| Box::pin($handler(call, params))),
+            },)*
+            $(Action {
+                name: stringify!($other),
+                service: $service,
+                version: $version,
+                summary: $what,
+                handler: None,
+            },)*
+        ];
+    };
+}
+
+actions! {
+    "scf" "2018-04-16"
+    supported {
+        CreateFunction "Make a function from a zip or a COS object" => function::create;
+        UpdateFunctionCode "Replace a function's code" => function::update_code;
+        UpdateFunctionConfiguration "Change a function's settings" => function::update_configuration;
+        GetFunction "All about a function, with its triggers and code" => function::get;
+        ListFunctions "Functions of a namespace" => function::list;
+        DeleteFunction "Remove a function and its triggers" => function::delete;
+        Invoke "Run a function, waiting for it or not" => invocation::invoke;
+        InvokeFunction "Run a function and wait for it" => invocation::invoke_function;
+        GetRequestStatus "What became of one invocation" => log::request_status;
+        GetFunctionLogs "Invocations with their results and logs" => log::function_logs;
+        CreateTrigger "Bind a bucket's events to a function" => trigger::create;
+        ListTriggers "Triggers of a function" => trigger::list;
+        UpdateTriggerStatus "Switch a trigger on or off" => trigger::update_status;
+        DeleteTrigger "Remove a trigger" => trigger::delete;
+        GetFunctionEventInvokeConfig "How asynchronous events are retried" => retry::get;
+        UpdateFunctionEventInvokeConfig "Change how asynchronous events are retried" => retry::update;
+        ListNamespaces "Namespaces; there is `default`" => namespace::list;
+    }
+    unsupported {
+        CopyFunction "Copy a function";
+        CreateAlias "Name a version";
+        CreateCustomDomain "Bind a domain";
+        CreateFunctionTestModel "Save a test event";
+        CreateNamespace "Make a namespace";
+        DeleteAlias "Remove an alias";
+        DeleteCustomDomain "Remove a domain";
+        DeleteFunctionTestModel "Remove a test event";
+        DeleteFunctionVersion "Remove a version";
+        DeleteLayerVersion "Remove a layer's version";
+        DeleteNamespace "Remove a namespace";
+        DeleteProvisionedConcurrencyConfig "Release provisioned concurrency";
+        DeleteReservedConcurrencyConfig "Release reserved concurrency";
+        GetAccount "Quotas and their use";
+        GetAlias "An alias";
+        GetAsyncEventStatus "State of an asynchronous event";
+        GetCustomDomain "A domain";
+        GetDemoAddress "Where a template's code is";
+        GetFunctionAddress "Where a function's code can be fetched";
+        GetFunctionTestModel "A test event";
+        GetLayerVersion "A layer's version";
+        GetProvisionedConcurrencyConfig "Provisioned concurrency";
+        GetReservedConcurrencyConfig "Reserved concurrency";
+        GetTempCosInfo "A place to upload code to";
+        ListAliases "Aliases of a function";
+        ListAsyncEvents "Asynchronous events of a function";
+        ListCustomDomains "Domains";
+        ListFunctionTestModels "Test events of a function";
+        ListLayerVersions "Versions of a layer";
+        ListLayers "Layers";
+        ListVersionByFunction "Versions of a function";
+        PublishLayerVersion "Make a layer's version";
+        PublishVersion "Freeze a version";
+        PutProvisionedConcurrencyConfig "Set provisioned concurrency";
+        PutReservedConcurrencyConfig "Set reserved concurrency";
+        PutTotalConcurrencyConfig "Set the account's concurrency";
+        TerminateAsyncEvent "Stop an asynchronous event";
+        UpdateAlias "Change an alias";
+        UpdateCustomDomain "Change a domain";
+        UpdateFunctionTestModel "Change a test event";
+        UpdateNamespace "Change a namespace";
+        UpdateTrigger "Change a timer, ckafka or http trigger";
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_whole_public_api_is_known() {
+        let names: HashSet<&str> = ACTIONS.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), ACTIONS.len(), "an action is listed twice");
+        // 52 public ones and 7 of the console (scf.md 3.5).
+        assert_eq!(ACTIONS.len(), 59);
+    }
+
+    #[test]
+    fn unknown_actions_and_versions_are_told_apart() {
+        assert_eq!(find("ListFunctions", "2018-04-16").unwrap().name, "ListFunctions");
+        let code = |action, version| find(action, version).map(|_| ()).unwrap_err().code;
+        assert_eq!(code("ListFunctions", "2017-01-01"), "NoSuchVersion");
+        assert_eq!(code("listfunctions", "2018-04-16"), "InvalidAction");
+        assert_eq!(code("PurgeUrlsCache", "2018-06-06"), "InvalidAction");
+        assert_eq!(code("AssumeRole", "2018-08-13"), "InvalidAction");
+    }
+
+    /// The table between the marks of `docs/scf-api.md`. To renew it: `COSETTE_RENEW_DOCS=1 cargo test
+    /// -p cosette-control`.
+    #[test]
+    fn the_documented_table_is_this_one() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/scf-api.md");
+        let text = std::fs::read_to_string(file).unwrap();
+        let (begin, end) = ("<!-- actions: made from the code -->\n", "<!-- /actions -->");
+        let (head, rest) = text.split_once(begin).unwrap();
+        let (found, tail) = rest.split_once(end).unwrap();
+        let want = table();
+        if found != want && std::env::var_os("COSETTE_RENEW_DOCS").is_some() {
+            std::fs::write(file, format!("{head}{begin}{want}{end}{tail}")).unwrap();
+            return;
+        }
+        assert_eq!(found, want, "docs/scf-api.md is not what the table of actions says");
+    }
+
+    fn table() -> String {
+        let mut text = String::from("\n| Action | | What it does |\n| --- | --- | --- |\n");
+        for row in ACTIONS {
+            let mark = if row.supported() { "works" } else { "`UnsupportedOperation`" };
+            text.push_str(&format!("| {} | {mark} | {} |\n", row.name, row.summary));
+        }
+        text.push('\n');
+        text
+    }
+}

@@ -1,0 +1,369 @@
+//! Making, changing, showing and removing functions (scf.md 3.8).
+
+use cosette_function::{Configuration, ConfigurationPatch, Function, NewFunction};
+use cosette_model::function::RetryPolicy;
+use serde_json::{Value, json};
+
+use super::{
+    LATEST, Paging, code, descending, function_of, namespace_of, qualified, reply, sort_by_key, time,
+};
+use crate::Call;
+use crate::action::Reply;
+use crate::error::ApiError;
+use crate::params::Params;
+
+/// The API's own default, however old (scf.md 3.8).
+const RUNTIME_DEFAULT: &str = "Python2.7";
+const MEMORY_DEFAULT_MB: u32 = 128;
+const TIMEOUT_DEFAULT_SECS: u32 = 3;
+const INIT_TIMEOUT_DEFAULT_SECS: u32 = 65;
+
+pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let name = params.needed("FunctionName")?.to_owned();
+    let namespace = namespace_of(&params)?.to_owned();
+    match params.text("Type")? {
+        None | Some("" | "Event") => {}
+        Some("HTTP") => return Err(ApiError::unsupported("web functions (Type HTTP) are not supported")),
+        Some(other) => {
+            let message = format!("Type {other} is neither Event nor HTTP");
+            return Err(ApiError::invalid_value("FunctionType", message));
+        }
+    }
+    refuse_unsupported(&params)?;
+    let configuration = Configuration {
+        description: params.text("Description")?.unwrap_or_default().to_owned(),
+        runtime: params.text("Runtime")?.filter(|r| !r.is_empty()).unwrap_or(RUNTIME_DEFAULT).to_owned(),
+        handler: params.text("Handler")?.unwrap_or_default().to_owned(),
+        memory_mb: params.count("MemorySize")?.unwrap_or(MEMORY_DEFAULT_MB),
+        timeout_secs: params.count("Timeout")?.unwrap_or(TIMEOUT_DEFAULT_SECS),
+        init_timeout_secs: params.count("InitTimeout")?.unwrap_or(INIT_TIMEOUT_DEFAULT_SECS),
+        environment: environment(&params)?.unwrap_or_default(),
+        role: params.text("Role")?.unwrap_or_default().to_owned(),
+        retry: RetryPolicy::default(),
+    };
+    let code = code::read(call, &params).await?;
+    let new = NewFunction {
+        namespace,
+        name,
+        region: call.region.to_string(),
+        appid: call.account.appid.clone(),
+        uin: call.account.uin.clone(),
+        configuration,
+        code,
+    };
+    call.functions.create(new).await?;
+    Ok(Reply::new())
+}
+
+pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let function = function_of(call, &params)?;
+    refuse_unsupported(&params)?;
+    let handler = params.text("Handler")?.filter(|text| !text.is_empty()).map(str::to_owned);
+    let code = code::read(call, &params).await?;
+    call.functions.update_code(&function.namespace, &function.name, handler, code).await?;
+    Ok(Reply::new())
+}
+
+pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let function = function_of(call, &params)?;
+    refuse_unsupported(&params)?;
+    let runtime = params.text("Runtime")?.filter(|text| !text.is_empty());
+    if let Some(runtime) = runtime.filter(|runtime| *runtime != function.configuration.runtime) {
+        let message = format!(
+            "function {} has runtime {}, which cannot become {runtime}; delete it and create it anew",
+            function.name, function.configuration.runtime
+        );
+        return Err(ApiError::invalid_value("Runtime", message));
+    }
+    let text = |name| params.text(name).map(|text| text.map(str::to_owned));
+    let patch = ConfigurationPatch {
+        description: text("Description")?,
+        runtime: None,
+        handler: text("Handler")?.filter(|text| !text.is_empty()),
+        memory_mb: params.count("MemorySize")?,
+        timeout_secs: params.count("Timeout")?,
+        init_timeout_secs: params.count("InitTimeout")?,
+        environment: environment(&params)?,
+        role: text("Role")?,
+        retry: None,
+    };
+    call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
+    Ok(Reply::new())
+}
+
+pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let function = function_of(call, &params)?;
+    // There is one version; naming it names the whole function.
+    qualified(call, &params, &function, LATEST)?;
+    // Rules first: a crash between the two leaves a function without triggers, to be deleted again.
+    call.triggers.delete_rules_of(&function.namespace, &function.name).await?;
+    call.functions.delete(&function.namespace, &function.name).await?;
+    Ok(Reply::new())
+}
+
+pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let function = function_of(call, &params)?;
+    let reference = qualified(call, &params, &function, LATEST)?;
+    let code = match params.flag("ShowCode")? {
+        Some(true) => call.functions.entry_file(&function).await?.unwrap_or_default(),
+        _ => String::new(),
+    };
+    let triggers = super::trigger::of_function(call, &function)?;
+    let configuration = &function.configuration;
+    let variables: Vec<Value> =
+        configuration.environment.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+    let mut shown = reply(json!({
+        "FunctionName": function.name,
+        "FunctionId": function.id,
+        "Namespace": function.namespace,
+        "Qualifier": reference.qualifier,
+        "FunctionVersion": LATEST,
+        "Runtime": configuration.runtime,
+        "Handler": configuration.handler,
+        "MemorySize": configuration.memory_mb,
+        "Timeout": configuration.timeout_secs,
+        "InitTimeout": configuration.init_timeout_secs,
+        "Description": configuration.description,
+        "CodeSize": function.code_size,
+        "CodeInfo": code,
+        "CodeResult": "success",
+        "CodeError": "",
+        "ErrNo": 0,
+        "Environment": {"Variables": variables},
+        "Role": configuration.role,
+        "Status": "Active",
+        "StatusDesc": function.status_desc,
+        "StatusReasons": [],
+        "AvailableStatus": "Available",
+        "Type": "Event",
+        "AddTime": time(function.created),
+        "ModTime": time(function.modified),
+        "Triggers": triggers,
+    }));
+    shown.extend(unused());
+    Ok(shown)
+}
+
+/// The fields of `GetFunction` for what no function here has, as one that uses nothing of it shows
+/// them (scf.md 3.8).
+fn unused() -> Reply {
+    reply(json!({
+        "Layers": [],
+        "Tags": [],
+        "VpcConfig": {"VpcId": "", "SubnetId": ""},
+        "UseGpu": "FALSE",
+        "InstallDependency": "FALSE",
+        "ClsLogsetId": "",
+        "ClsTopicId": "",
+        "EipConfig": {"EipFixed": "FALSE", "Eips": []},
+        "AccessInfo": {"Host": "", "Vip": ""},
+        "L5Enable": "FALSE",
+        "OnsEnable": "FALSE",
+        "DeadLetterConfig": {"Type": "", "Name": "", "FilterType": ""},
+        "PublicNetConfig": {
+            "PublicNetStatus": "ENABLE",
+            "EipConfig": {"EipStatus": "DISABLE", "EipAddress": []},
+        },
+        "CfsConfig": {"CfsInsList": []},
+        "AsyncRunEnable": "FALSE",
+        "TraceEnable": "FALSE",
+        "ImageConfig": null,
+        "ProtocolType": "",
+        "ProtocolParams": null,
+        "InstanceConcurrencyConfig": null,
+        "DnsCache": "FALSE",
+        "IntranetConfig": {"IpFixed": "DISABLE", "IpAddress": []},
+    }))
+}
+
+pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let paging = Paging::of(&params)?;
+    let filters = filters(&params)?;
+    let name = params.text("SearchKey")?.unwrap_or_default();
+    let description = params.text("Description")?.unwrap_or_default();
+    let mut found: Vec<Function> = call.functions.list(namespace_of(&params)?)?;
+    found.retain(|function| {
+        function.appid == call.account.appid
+            && function.region == call.region.as_str()
+            && function.name.contains(name)
+            && function.configuration.description.contains(description)
+            && filters.iter().all(|(filter, values)| values.contains(&filter.of(function)))
+    });
+    let descending = descending(&params, true)?;
+    match params.text("Orderby")? {
+        None | Some("" | "ModTime") => sort_by_key(&mut found, descending, |f| f.modified),
+        Some("AddTime") => sort_by_key(&mut found, descending, |f| f.created),
+        Some("FunctionName") => sort_by_key(&mut found, descending, |f| f.name.clone()),
+        Some(other) => {
+            let message = format!("Orderby {other} is not AddTime, ModTime or FunctionName");
+            return Err(ApiError::invalid_value("OrderBy", message));
+        }
+    }
+    let total = found.len();
+    let page: Vec<Value> = paging.page(found).map(|function| item(&function)).collect();
+    Ok(reply(json!({"Functions": page, "TotalCount": total})))
+}
+
+/// A function as lists show it (scf.md 3.7).
+fn item(function: &Function) -> Value {
+    json!({
+        "FunctionName": function.name,
+        "FunctionId": function.id,
+        "Namespace": function.namespace,
+        "Runtime": function.configuration.runtime,
+        "Type": "Event",
+        "Status": "Active",
+        "StatusDesc": function.status_desc,
+        "StatusReasons": [],
+        "Description": function.configuration.description,
+        "Tags": [],
+        "AddTime": time(function.created),
+        "ModTime": time(function.modified),
+        "TotalProvisionedConcurrencyMem": null,
+        "ReservedConcurrencyMem": null,
+        "AsyncRunEnable": "FALSE",
+        "TraceEnable": "FALSE",
+    })
+}
+
+/// What `ListFunctions` can be narrowed by.
+#[derive(Clone, Copy)]
+enum Filter {
+    Runtime,
+    Role,
+    /// A property that is the same for every function here.
+    Always(&'static str),
+}
+
+impl Filter {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "Runtime" => Self::Runtime,
+            "Role" => Self::Role,
+            "Status" => Self::Always("Active"),
+            "FunctionType" => Self::Always("Event"),
+            "PublicNetStatus" => Self::Always("ENABLE"),
+            "AsyncRunEnable" | "TraceEnable" => Self::Always("FALSE"),
+            "VpcId" | "SubnetId" | "ClsTopicId" | "ClsLogsetId" | "CfsId" | "CfsMountInsId" | "Eip" => {
+                Self::Always("")
+            }
+            _ if name.starts_with("tag-") => Self::Always(""),
+            _ => return None,
+        })
+    }
+
+    fn of<'a>(&self, function: &'a Function) -> &'a str {
+        match self {
+            Self::Runtime => &function.configuration.runtime,
+            Self::Role => &function.configuration.role,
+            Self::Always(value) => value,
+        }
+    }
+}
+
+fn filters<'a>(params: &Params<'a>) -> Result<Vec<(Filter, Vec<&'a str>)>, ApiError> {
+    let list = params.objects("Filters")?.unwrap_or_default();
+    list.iter()
+        .map(|entry| {
+            let name = entry.needed("Name")?;
+            let filter = Filter::parse(name).ok_or_else(|| {
+                ApiError::invalid_value("Filters", format!("functions cannot be filtered by {name}"))
+            })?;
+            Ok((filter, entry.texts("Values")?.unwrap_or_default()))
+        })
+        .collect()
+}
+
+/// `Environment.Variables`, when it is given. That one empty variable clears them all is known to the
+/// registry.
+fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, ApiError> {
+    let Some(environment) = params.object("Environment")? else { return Ok(None) };
+    let variables = environment.objects("Variables")?.unwrap_or_default();
+    let mut list = Vec::new();
+    for variable in variables {
+        let key = variable.text("Key")?.unwrap_or_default();
+        let value = variable.text("Value")?.unwrap_or_default();
+        list.push((key.to_owned(), value.to_owned()));
+    }
+    Ok(Some(list))
+}
+
+/// Settings that change what a function does and cannot be honoured yet are refused, not lost. The
+/// others that are not known here (network, log sets, tags...) are taken and forgotten.
+fn refuse_unsupported(params: &Params<'_>) -> Result<(), ApiError> {
+    let layers = params.objects("Layers")?.unwrap_or_default();
+    for layer in layers {
+        // `{"LayerName":"","LayerVersion":0}` takes all layers away, and there are none.
+        if layer.text("LayerName")?.is_some_and(|name| !name.is_empty()) {
+            return Err(ApiError::unsupported("layers are not supported yet"));
+        }
+    }
+    if params.flag("AsyncRunEnable")? == Some(true) {
+        let message = "asynchronous running (AsyncRunEnable) is not supported yet";
+        return Err(ApiError::new("UnsupportedOperation.AsyncRunEnable", message));
+    }
+    if params.flag("Publish")? == Some(true) {
+        return Err(ApiError::unsupported("versions (Publish) are not supported yet"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn params(value: &Value) -> Params<'_> {
+        Params::new(value.as_object().unwrap())
+    }
+
+    #[test]
+    fn environment_is_left_or_replaced() {
+        let of = |value: Value| environment(&params(&value)).unwrap();
+        assert_eq!(of(json!({})), None);
+        assert_eq!(of(json!({"Environment": {}})), Some(vec![]));
+        assert_eq!(
+            of(json!({"Environment": {"Variables": [{"Key": "A", "Value": "1"}]}})),
+            Some(vec![("A".into(), "1".into())])
+        );
+    }
+
+    #[test]
+    fn settings_that_matter_are_not_lost() {
+        let code = |value: Value| refuse_unsupported(&params(&value)).map_err(|e| e.code.into_owned());
+        assert_eq!(code(json!({"VpcConfig": {"VpcId": "v"}, "DiskSize": 512, "Publish": "FALSE"})), Ok(()));
+        assert_eq!(code(json!({"Layers": [{"LayerName": "", "LayerVersion": 0}]})), Ok(()));
+        let refused = Err("UnsupportedOperation".to_owned());
+        assert_eq!(code(json!({"Layers": [{"LayerName": "l", "LayerVersion": 1}]})), refused);
+        assert_eq!(code(json!({"Publish": "TRUE"})), refused);
+        assert_eq!(
+            code(json!({"AsyncRunEnable": "TRUE"})),
+            Err("UnsupportedOperation.AsyncRunEnable".to_owned())
+        );
+    }
+
+    #[test]
+    fn every_documented_filter_is_known() {
+        for name in [
+            "VpcId",
+            "SubnetId",
+            "ClsTopicId",
+            "ClsLogsetId",
+            "Role",
+            "CfsId",
+            "CfsMountInsId",
+            "Eip",
+            "Status",
+            "Runtime",
+            "FunctionType",
+            "PublicNetStatus",
+            "AsyncRunEnable",
+            "TraceEnable",
+            "tag-team",
+        ] {
+            assert!(Filter::parse(name).is_some(), "{name}");
+        }
+        let bad = json!({"Filters": [{"Name": "Colour", "Values": ["red"]}]});
+        assert_eq!(filters(&params(&bad)).map(|_| ()).unwrap_err().code, "InvalidParameterValue.Filters");
+    }
+}

@@ -1,0 +1,124 @@
+//! The actions of SCF, 2018-04-16. Each reads its parameters, asks the registry or the triggers,
+//! and makes the reply of scf.md 3; rules about functions and triggers are theirs, not ours.
+
+use cosette_function::Function;
+use cosette_model::Timestamp;
+use cosette_model::function::{FunctionRef, Invoke};
+use serde_json::Value;
+
+use crate::Call;
+use crate::action::Reply;
+use crate::error::ApiError;
+use crate::params::Params;
+
+mod code;
+pub(crate) mod function;
+pub(crate) mod invocation;
+pub(crate) mod log;
+pub(crate) mod namespace;
+pub(crate) mod retry;
+pub(crate) mod trigger;
+
+const DEFAULT_NAMESPACE: &str = "default";
+/// The one editable version, and the API's default qualifier.
+const LATEST: &str = "$LATEST";
+/// The alias every function has; it points at `$LATEST`.
+const DEFAULT_ALIAS: &str = "$DEFAULT";
+
+/// `Namespace`, or `default`.
+fn namespace_of<'a>(params: &Params<'a>) -> Result<&'a str, ApiError> {
+    Ok(params.text("Namespace")?.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_NAMESPACE))
+}
+
+/// The function a request names, if it is the caller's and in the request's region. A function of
+/// another region does not exist here, as in the cloud; the message says where it is.
+fn function_of(call: &Call<'_>, params: &Params<'_>) -> Result<Function, ApiError> {
+    let name = params.needed("FunctionName")?;
+    let function = call.functions.get(namespace_of(params)?, name)?;
+    if function.appid != call.account.appid {
+        return Err(ApiError::no_function(format!("function {name} does not exist")));
+    }
+    if function.region != call.region.as_str() {
+        let message = format!(
+            "function {name} does not exist in {}; there is one of this name in {}",
+            call.region, function.region
+        );
+        return Err(ApiError::no_function(message));
+    }
+    Ok(function)
+}
+
+/// The version or alias a request names, checked to exist.
+fn qualified(
+    call: &Call<'_>,
+    params: &Params<'_>,
+    function: &Function,
+    default: &str,
+) -> Result<FunctionRef, ApiError> {
+    let qualifier = params.text("Qualifier")?.filter(|text| !text.is_empty()).unwrap_or(default);
+    let reference = FunctionRef {
+        namespace: function.namespace.clone(),
+        name: function.name.clone(),
+        qualifier: qualifier.to_owned(),
+    };
+    match call.functions.describe(&reference) {
+        Some(_) => Ok(reference),
+        None => {
+            let message = format!("function {} has no version or alias {qualifier}", function.name);
+            Err(ApiError::new("ResourceNotFound.Qualifier", message))
+        }
+    }
+}
+
+/// Which part of a list to answer.
+struct Paging {
+    offset: usize,
+    limit: usize,
+}
+
+impl Paging {
+    const LIMIT_DEFAULT: usize = 20;
+
+    fn of(params: &Params<'_>) -> Result<Self, ApiError> {
+        Ok(Self {
+            offset: params.count("Offset")?.unwrap_or(0),
+            limit: params.count("Limit")?.unwrap_or(Self::LIMIT_DEFAULT),
+        })
+    }
+
+    fn page<T>(&self, items: Vec<T>) -> impl Iterator<Item = T> + use<T> {
+        items.into_iter().skip(self.offset).take(self.limit)
+    }
+}
+
+/// `Order`: whether the greatest comes first.
+fn descending(params: &Params<'_>, default: bool) -> Result<bool, ApiError> {
+    match params.text("Order")? {
+        None | Some("") => Ok(default),
+        Some(text) if text.eq_ignore_ascii_case("desc") => Ok(true),
+        Some(text) if text.eq_ignore_ascii_case("asc") => Ok(false),
+        Some(text) => Err(ApiError::invalid_value("Order", format!("Order {text} is neither ASC nor DESC"))),
+    }
+}
+
+/// Sorts by a key; equal ones keep their order.
+fn sort_by_key<T, K: Ord>(items: &mut [T], descending: bool, key: impl Fn(&T) -> K) {
+    if descending {
+        items.sort_by_key(|item| std::cmp::Reverse(key(item)));
+    } else {
+        items.sort_by_key(key);
+    }
+}
+
+/// `2020-04-15 21:48:55`, in UTC wherever the server is.
+fn time(at: Timestamp) -> Value {
+    Value::String(at.plain())
+}
+
+/// A `json!` object as a reply.
+fn reply(value: Value) -> Reply {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Reply::new(),
+    }
+}

@@ -1,0 +1,340 @@
+//! `cosette function`: deploy, invoke, list, delete.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use cosette_control::client::Client;
+use serde_json::{Map, Value, json};
+
+use crate::archive;
+use crate::binding::{self, Binding};
+use crate::exit::Failure;
+use crate::remote::Remote;
+
+/// Triggers go to the alias every function has, as the cloud's console makes them.
+const QUALIFIER: &str = "$DEFAULT";
+/// Rows asked for at once.
+const PAGE: usize = 100;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # A folder with index.py that has `def main_handler(event, context)`
+  cosette function deploy hello/ --name hello --runtime Python3.9 --handler index.main_handler
+
+  # Run it for each .jpg put under in/ of a bucket
+  cosette function deploy thumb/ --name thumb --runtime Nodejs16.13 --handler index.main_handler \\
+      --trigger photos-1250000000,created,in/,.jpg
+
+Deploying again replaces the code, changes the settings that are named, and adds triggers that are
+not there yet; other triggers stay. Events are created, removed, or a name such as ObjectCreated:Put.")]
+pub(crate) struct Deploy {
+    /// The folder with the code, or a zip file
+    #[arg(value_name = "DIR")]
+    source: PathBuf,
+
+    /// The function's name
+    #[arg(long)]
+    name: String,
+
+    /// What runs it, such as Python3.9 or Nodejs16.13
+    #[arg(long)]
+    runtime: String,
+
+    /// What is called, such as index.main_handler
+    #[arg(long)]
+    handler: String,
+
+    /// Run it on events of a bucket; may be given more than once
+    #[arg(long = "trigger", value_name = "BUCKET,EVENT[,PREFIX[,SUFFIX]]", value_parser = binding::parse)]
+    triggers: Vec<Binding>,
+
+    /// Memory: 64, or 128 to 3072 in steps of 128
+    #[arg(long, value_name = "MB")]
+    memory: Option<u32>,
+
+    /// Longest run, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u32>,
+
+    /// A variable of its environment; may be given more than once, and together they replace the old ones
+    #[arg(long = "env", value_name = "KEY=VALUE", value_parser = parse_variable)]
+    environment: Vec<(String, String)>,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cosette function invoke hello --event '{\"name\":\"Ada\"}'
+  cosette function invoke hello --event-file event.json
+  echo '{}' | cosette function invoke hello --event-file -
+
+The result goes to standard output, the log to standard error. The exit status is 1 when the
+function failed.")]
+pub(crate) struct Invoke {
+    /// The function's name
+    name: String,
+
+    /// The event, as JSON [default: {}]
+    #[arg(long, value_name = "JSON", conflicts_with = "event_file")]
+    event: Option<String>,
+
+    /// A file with the event; - is standard input
+    #[arg(long, value_name = "FILE")]
+    event_file: Option<PathBuf>,
+
+    /// Do not wait for it: print the request id at once
+    #[arg(long = "async")]
+    asynchronous: bool,
+
+    /// Print everything the service answers, as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Print everything the service answers, as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// The function's name
+    name: String,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("a variable is KEY=VALUE".into()),
+    }
+}
+
+impl Deploy {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let archive = archive::pack(&self.source).map_err(|error| Failure::Usage(error.to_string()))?;
+        let bytes = archive.len();
+        let code = json!({"ZipFile": STANDARD.encode(archive)});
+        let name = self.name;
+        let mut settings = Map::new();
+        settings.insert("FunctionName".into(), json!(name));
+        settings.insert("Runtime".into(), json!(self.runtime));
+        if let Some(memory) = self.memory {
+            settings.insert("MemorySize".into(), json!(memory));
+        }
+        if let Some(timeout) = self.timeout {
+            settings.insert("Timeout".into(), json!(timeout));
+        }
+        if !self.environment.is_empty() {
+            let variables: Vec<Value> =
+                self.environment.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+            settings.insert("Environment".into(), json!({"Variables": variables}));
+        }
+        let client = self.remote.client();
+        let exists = match client.call("GetFunction", &json!({"FunctionName": name})).await {
+            Ok(_) => true,
+            Err(error) if error.is_not_found() => false,
+            Err(error) => return Err(error.into()),
+        };
+        if exists {
+            // Settings first: a runtime that cannot be is refused before the code changes.
+            client.call("UpdateFunctionConfiguration", &Value::Object(settings)).await?;
+            let update = json!({"FunctionName": name, "Handler": self.handler, "Code": code});
+            client.call("UpdateFunctionCode", &update).await?;
+        } else {
+            settings.insert("Handler".into(), json!(self.handler));
+            settings.insert("Code".into(), code);
+            client.call("CreateFunction", &Value::Object(settings)).await?;
+        }
+        let done = if exists { "updated" } else { "created" };
+        eprintln!("{done} function {name} ({bytes} bytes of code)");
+        bind(&client, &name, &self.triggers).await
+    }
+}
+
+/// Makes the triggers that are not there and opens those that are closed.
+async fn bind(client: &Client, function: &str, wanted: &[Binding]) -> Result<(), Failure> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let listed = client.call("ListTriggers", &json!({"FunctionName": function, "Limit": PAGE})).await?;
+    let present = listed.get("Triggers").and_then(Value::as_array).cloned().unwrap_or_default();
+    for binding in wanted {
+        match present.iter().find(|trigger| binding.is(trigger, &client.region)) {
+            None => {
+                let new = json!({
+                    "FunctionName": function,
+                    "Type": "cos",
+                    "TriggerName": binding.trigger_name(&client.region),
+                    "TriggerDesc": binding.trigger_desc(),
+                    "Qualifier": QUALIFIER,
+                    "Enable": "OPEN",
+                });
+                client.call("CreateTrigger", &new).await?;
+                eprintln!("added trigger: {binding}");
+            }
+            Some(trigger) if trigger.get("Enable") == Some(&json!(0)) => {
+                let mut change = json!({"FunctionName": function, "Enable": "OPEN"});
+                for field in ["Type", "TriggerName", "TriggerDesc", "Qualifier"] {
+                    change[field] = trigger[field].clone();
+                }
+                client.call("UpdateTriggerStatus", &change).await?;
+                eprintln!("opened trigger: {binding}");
+            }
+            Some(_) => eprintln!("trigger is there: {binding}"),
+        }
+    }
+    Ok(())
+}
+
+impl Invoke {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let event = match (self.event, self.event_file) {
+            (Some(event), _) => event,
+            (None, None) => "{}".to_owned(),
+            (None, Some(file)) => read_event(&file)
+                .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?,
+        };
+        let kind = if self.asynchronous { "Event" } else { "RequestResponse" };
+        let call = json!({
+            "FunctionName": self.name,
+            "Qualifier": QUALIFIER,
+            "InvocationType": kind,
+            "LogType": "Tail",
+            "ClientContext": event,
+        });
+        let answer = self.remote.client().call("Invoke", &call).await?;
+        let result = answer.get("Result").cloned().unwrap_or_default();
+        let text = |name: &str| result.get(name).and_then(Value::as_str).unwrap_or_default();
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            writeln!(out, "{result}")?;
+        } else if self.asynchronous {
+            writeln!(out, "{}", text("FunctionRequestId"))?;
+        } else {
+            let log = text("Log");
+            if !log.is_empty() {
+                eprintln!("{}", log.trim_end());
+            }
+            writeln!(out, "{}", text("RetMsg"))?;
+        }
+        out.flush()?;
+        if result.get("InvokeResult").and_then(Value::as_i64) == Some(0) {
+            return Ok(());
+        }
+        let why = match text("ErrMsg") {
+            "" => "no reason given",
+            why => why,
+        };
+        Err(Failure::Failed(format!("function {} failed: {why}", self.name)))
+    }
+}
+
+fn read_event(file: &std::path::Path) -> std::io::Result<String> {
+    if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file)
+}
+
+impl List {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let client = self.remote.client();
+        let mut functions = Vec::new();
+        loop {
+            let ask = json!({
+                "Orderby": "FunctionName", "Order": "ASC", "Offset": functions.len(), "Limit": PAGE,
+            });
+            let answer = client.call("ListFunctions", &ask).await?;
+            let page = answer.get("Functions").and_then(Value::as_array).cloned().unwrap_or_default();
+            let full = page.len() == PAGE;
+            functions.extend(page);
+            if !full {
+                break;
+            }
+        }
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", Value::Array(functions))?;
+        } else {
+            write!(out, "{}", table(&functions))?;
+        }
+        Ok(out.flush()?)
+    }
+}
+
+/// Functions in columns; nothing, not even a head, when there are none.
+fn table(functions: &[Value]) -> String {
+    let columns =
+        [("NAME", "FunctionName"), ("RUNTIME", "Runtime"), ("STATUS", "Status"), ("MODIFIED", "ModTime")];
+    if functions.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![columns.map(|(head, _)| head)];
+    rows.extend(
+        functions.iter().map(|function| columns.map(|(_, field)| function[field].as_str().unwrap_or("-"))),
+    );
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+impl Delete {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        self.remote.client().call("DeleteFunction", &json!({"FunctionName": self.name})).await?;
+        eprintln!("deleted function {}", self.name);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_split_at_the_first_equals_sign() {
+        assert_eq!(parse_variable("A=b=c").unwrap(), ("A".into(), "b=c".into()));
+        assert_eq!(parse_variable("A=").unwrap(), ("A".into(), String::new()));
+        assert!(parse_variable("A").is_err());
+        assert!(parse_variable("=b").is_err());
+    }
+
+    #[test]
+    fn the_list_is_in_columns() {
+        let function = |name: &str, runtime: &str| json!({"FunctionName": name, "Runtime": runtime, "Status": "Active", "ModTime": "2024-05-06 07:08:09"});
+        assert_eq!(
+            table(&[function("hello", "Python3.9"), function("a", "Nodejs16.13")]),
+            "NAME   RUNTIME      STATUS  MODIFIED\n\
+             hello  Python3.9    Active  2024-05-06 07:08:09\n\
+             a      Nodejs16.13  Active  2024-05-06 07:08:09\n"
+        );
+        assert_eq!(table(&[]), "");
+    }
+}

@@ -1,0 +1,40 @@
+//! Where the commands that talk to a running server find it, and whose keys they use.
+
+use clap::Args;
+use cosette_control::client::Client;
+use cosette_model::Region;
+
+use crate::serve::parse_region;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which server")]
+pub(crate) struct Remote {
+    /// The server's address
+    #[arg(long, env = "COSETTE_ENDPOINT", value_name = "URL", default_value = "http://127.0.0.1:9000")]
+    endpoint: String,
+
+    /// SecretId to sign with [default: the server's default account]
+    #[arg(long, env = "COSETTE_SECRET_ID", value_name = "ID")]
+    secret_id: Option<String>,
+
+    /// SecretKey to sign with
+    #[arg(long, env = "COSETTE_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
+    secret_key: Option<String>,
+
+    /// Region of the functions
+    #[arg(long, env = "COSETTE_REGION", value_name = "REGION", value_parser = parse_region,
+          default_value = cosette_server::default_region())]
+    region: Region,
+}
+
+impl Remote {
+    pub(crate) fn client(self) -> Client {
+        let known = cosette_server::default_account();
+        Client {
+            endpoint: self.endpoint,
+            secret_id: self.secret_id.unwrap_or(known.secret_id),
+            secret_key: self.secret_key.unwrap_or(known.secret_key),
+            region: self.region.into_string(),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! One invocation from its call to its record.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cosette_model::Timestamp;
+use cosette_model::function::{FunctionRef, Invocation, Outcome, StatusCode};
+use cosette_runtime::{Ran, Spec};
+
+use crate::running::Entered;
+use crate::{Error, Function, Functions, Record, log, row};
+
+/// Bytes of an event (scf.md 6.3).
+const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024;
+
+/// Bytes of event and of result that a record keeps.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+
+/// Memory that a log shows of a function that is not there.
+const NO_MEMORY: u32 = 128;
+
+/// A function's version, `$LATEST` or what stands for it.
+pub(crate) fn is_latest(qualifier: &str) -> bool {
+    matches!(qualifier, "" | "$LATEST" | "$DEFAULT")
+}
+
+/// An invocation under way. Dropped before it was finished, it is recorded as canceled.
+struct UnderWay {
+    functions: Functions,
+    record: Option<(Record, Entered)>,
+    began: Instant,
+}
+
+impl UnderWay {
+    /// Writes the record durably. Goes on if the caller gives up meanwhile.
+    async fn finish(mut self, outcome: &Outcome) {
+        if let Some((record, entered)) = self.record.take() {
+            let _ = tokio::spawn(write(self.functions.clone(), record, entered, outcome.clone())).await;
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let Some((record, entered)) = self.record.take() else { return };
+        let ran =
+            failure(StatusCode::Canceled, "the caller gave up", &record.request_id, self.began.elapsed());
+        let outcome = outcome(&record.request_id, NO_MEMORY, Duration::ZERO, record.started, ran);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(write(self.functions.clone(), record, entered, outcome));
+        }
+    }
+}
+
+async fn write(functions: Functions, mut record: Record, entered: Entered, mut outcome: Outcome) {
+    outcome.result.truncate(log::cut(&outcome.result, KEPT_BYTES_MAX).len());
+    record.outcome = Some(outcome);
+    let name = record.function.name.clone();
+    let written =
+        functions.shared.store.commit::<_, cosette_store::Error, _>(move |tx| row::add(tx, &record));
+    if let Err(error) = written.await {
+        tracing::error!(function = name, %error, "an invocation's record cannot be written");
+    }
+    // Only now: at any moment it is either running or on record.
+    drop(entered);
+}
+
+impl Functions {
+    pub(crate) async fn run(&self, invocation: Invocation) -> Outcome {
+        let started = self.shared.clock.now();
+        let record = Record {
+            request_id: invocation.request_id.clone(),
+            function: invocation.function.clone(),
+            event: log::cut(&invocation.event, KEPT_BYTES_MAX).to_owned(),
+            source: invocation.source.clone(),
+            retry: invocation.retry,
+            outcome: None,
+            started,
+        };
+        let entered = self.shared.running.enter(record.clone());
+        let under_way =
+            UnderWay { functions: self.clone(), record: Some((record, entered)), began: Instant::now() };
+        let outcome = self.attempt(&invocation, started).await;
+        tracing::info!(
+            function = invocation.function.name,
+            request_id = invocation.request_id,
+            source = invocation.source,
+            retry = invocation.retry,
+            status = outcome.status.number(),
+            duration_ms = outcome.duration_ms,
+            "invoked"
+        );
+        under_way.finish(&outcome).await;
+        outcome
+    }
+
+    async fn attempt(&self, invocation: &Invocation, started: Timestamp) -> Outcome {
+        let id = &invocation.request_id;
+        let FunctionRef { namespace, name, qualifier } = &invocation.function;
+        let fail = |memory_mb, status, text: String| {
+            outcome(id, memory_mb, Duration::ZERO, started, failure(status, &text, id, Duration::ZERO))
+        };
+        let function = match self.get(namespace, name) {
+            Ok(function) => function,
+            Err(Error::NoSuchFunction(_) | Error::NoSuchNamespace(_)) => {
+                return fail(
+                    NO_MEMORY,
+                    StatusCode::FunctionNotFound,
+                    format!("function {name} does not exist"),
+                );
+            }
+            Err(error) => return fail(NO_MEMORY, StatusCode::InternalError, error.to_string()),
+        };
+        let memory_mb = function.configuration.memory_mb;
+        if !is_latest(qualifier) {
+            let text = format!("qualifier {qualifier} of function {name} does not exist");
+            return fail(memory_mb, StatusCode::QualifierNotFound, text);
+        }
+        if invocation.event.len() > EVENT_BYTES_MAX {
+            let text = format!("the event has {} bytes, more than 6 MB", invocation.event.len());
+            return fail(memory_mb, StatusCode::EventTooLarge, text);
+        }
+        if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&invocation.event) {
+            return fail(memory_mb, StatusCode::InvalidEvent, format!("the event is not JSON: {error}"));
+        }
+        let Ok(_slot) = self.shared.slots.of(&function.id).acquire_owned().await else {
+            return fail(memory_mb, StatusCode::InternalError, "the server is stopping".into());
+        };
+        let began = Instant::now();
+        let code = match self.code(&function).await {
+            Ok(code) => code,
+            Err(error) => {
+                tracing::error!(function = name, %error, "a function's code cannot be unpacked");
+                let text = format!("the code cannot be unpacked: {error}");
+                return fail(memory_mb, StatusCode::InternalError, text);
+            }
+        };
+        let pulled = began.elapsed();
+        let ran = self.shared.runtime.run(&self.spec(&function, code), id, &invocation.event).await;
+        outcome(id, memory_mb, pulled, started, ran)
+    }
+
+    fn spec(&self, function: &Function, code: PathBuf) -> Spec {
+        let configuration = &function.configuration;
+        let credentials = self.shared.credentials.get().map(|of| of(function)).unwrap_or_default();
+        Spec {
+            id: instance_id(function),
+            namespace: function.namespace.clone(),
+            name: function.name.clone(),
+            version: "$LATEST".into(),
+            runtime: configuration.runtime.clone(),
+            handler: configuration.handler.clone(),
+            code,
+            memory_mb: configuration.memory_mb,
+            timeout: Duration::from_secs(configuration.timeout_secs.into()),
+            init_timeout: Duration::from_secs(configuration.init_timeout_secs.into()),
+            environment: configuration.environment.clone(),
+            region: function.region.clone(),
+            appid: function.appid.clone(),
+            uin: function.uin.clone(),
+            credentials,
+        }
+    }
+}
+
+/// What the instances of one revision of a function have in common.
+pub(crate) fn instance_id(function: &Function) -> String {
+    format!("{}-{}", function.id, function.revision)
+}
+
+/// A failure that no instance has seen.
+fn failure(status: StatusCode, text: &str, request_id: &str, duration: Duration) -> Ran {
+    let document = serde_json::json!({
+        "errorCode": -1,
+        "errorMessage": text,
+        "requestId": request_id,
+        "statusCode": status.number(),
+    });
+    Ran {
+        status,
+        result: document.to_string(),
+        error: text.to_owned(),
+        init_output: String::new(),
+        output: String::new(),
+        init_duration: None,
+        runtime_duration: None,
+        duration,
+        memory_bytes: 0,
+    }
+}
+
+fn outcome(request_id: &str, memory_mb: u32, pulled: Duration, started: Timestamp, ran: Ran) -> Outcome {
+    Outcome {
+        log: log::text(request_id, memory_mb, pulled, &ran),
+        status: ran.status,
+        result: ran.result,
+        error: ran.error,
+        started,
+        // Whole microseconds: more digits would say more than was measured.
+        duration_ms: ran.duration.as_micros() as f64 / 1000.0,
+        memory_bytes: ran.memory_bytes,
+    }
+}
+
+/// How many invocations of one function may run at once; the others wait for their turn.
+#[derive(Default)]
+pub(crate) struct Slots(std::sync::Mutex<std::collections::HashMap<String, Arc<tokio::sync::Semaphore>>>);
+
+impl Slots {
+    pub(crate) const EACH: usize = 10;
+
+    fn of(&self, id: &str) -> Arc<tokio::sync::Semaphore> {
+        let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        all.entry(id.to_owned()).or_insert_with(|| Arc::new(tokio::sync::Semaphore::new(Self::EACH))).clone()
+    }
+
+    pub(crate) fn forget(&self, id: &str) {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(id);
+    }
+
+    /// Those who wait fail, and whoever comes later.
+    pub(crate) fn close(&self) {
+        for slots in self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).values() {
+            slots.close();
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What SCF lets a function be: its checks at creation and change (scf.md 3.6, 3.8, 3.10, 5.9).
+//! Pure; knows no store.
+
+use crate::{Configuration, Error};
+
+/// Bytes of all names and values of variables together.
+const ENVIRONMENT_BYTES_MAX: usize = 4096;
+
+const RESERVED: [&str; 3] = ["SCF_", "QCLOUD_", "TENCENTCLOUD_"];
+
+/// The one namespace there is, so far.
+pub(crate) const NAMESPACE: &str = "default";
+
+fn invalid(field: &'static str, message: impl Into<String>) -> Error {
+    Error::Invalid { field, message: message.into() }
+}
+
+fn limit(what: &'static str, message: impl Into<String>) -> Error {
+    Error::Limit { what, message: message.into() }
+}
+
+pub(crate) fn namespace(namespace: &str) -> Result<(), Error> {
+    if namespace == NAMESPACE { Ok(()) } else { Err(Error::NoSuchNamespace(namespace.to_owned())) }
+}
+
+pub(crate) fn name(name: &str) -> Result<(), Error> {
+    let bytes = name.as_bytes();
+    let good = (2..=60).contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        && bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.last().is_some_and(u8::is_ascii_alphanumeric);
+    if good {
+        return Ok(());
+    }
+    Err(invalid(
+        "FunctionName",
+        "FunctionName must be 2 to 60 letters, digits, - and _, begin with a letter and end with a letter or digit",
+    ))
+}
+
+/// Takes out what only means "no variable" and checks the rest.
+pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Error> {
+    let it = configuration;
+    if !cosette_runtime::Runtime::known(&it.runtime) {
+        return Err(invalid("Runtime", format!("Runtime {} is not known", it.runtime)));
+    }
+    if it.handler.len() > 128 || (it.handler.is_empty() && it.runtime != "CustomRuntime") {
+        return Err(invalid("Handler", "Handler must have 1 to 128 characters"));
+    }
+    if it.description.chars().count() > 1000 {
+        return Err(invalid("Description", "Description must have at most 1000 characters"));
+    }
+    if it.memory_mb != 64 && !(it.memory_mb.is_multiple_of(128) && (128..=3072).contains(&it.memory_mb)) {
+        return Err(invalid("MemorySize", "MemorySize must be 64 or a multiple of 128 from 128 to 3072"));
+    }
+    if !(1..=900).contains(&it.timeout_secs) {
+        return Err(limit("Timeout", "Timeout must be 1 to 900 seconds"));
+    }
+    if !(3..=300).contains(&it.init_timeout_secs) {
+        return Err(limit("InitTimeout", "InitTimeout must be 3 to 300 seconds"));
+    }
+    if it.retry.retries > 2 {
+        return Err(limit("RetryNum", "RetryNum must be 0 to 2"));
+    }
+    if !(60..=21_600).contains(&it.retry.max_age_secs) {
+        return Err(limit("MsgTTL", "MsgTTL must be 60 to 21600 seconds"));
+    }
+    environment(&mut it.environment)
+}
+
+fn environment(variables: &mut Vec<(String, String)>) -> Result<(), Error> {
+    // Clients clear all variables by sending one without name and value (scf.md 3.8).
+    variables.retain(|(name, value)| !(name.is_empty() && value.is_empty()));
+    for (name, value) in &*variables {
+        let good = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !good {
+            return Err(invalid(
+                "Environment",
+                format!("variable name {name:?} must begin with a letter and hold letters, digits and _"),
+            ));
+        }
+        if value.is_empty() || value.contains('\0') {
+            return Err(invalid("Environment", format!("the value of variable {name} must not be empty")));
+        }
+        if RESERVED.iter().any(|prefix| name.starts_with(prefix)) {
+            return Err(invalid(
+                "EnvironmentSystemProtect",
+                format!("variable {name} begins with a prefix that is reserved for the platform"),
+            ));
+        }
+    }
+    let mut names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(invalid("Environment", format!("variable {} is given twice", twice[0])));
+    }
+    let bytes: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > ENVIRONMENT_BYTES_MAX {
+        return Err(invalid(
+            "EnvironmentExceededLimit",
+            format!("the variables have {bytes} bytes, more than {ENVIRONMENT_BYTES_MAX}"),
+        ));
+    }
+    Ok(())
+}
+
+#[allow(clippy::unwrap_used)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RetryPolicy;
+
+    fn sound() -> Configuration {
+        Configuration {
+            description: String::new(),
+            runtime: "Python3.9".into(),
+            handler: "index.main_handler".into(),
+            memory_mb: 128,
+            timeout_secs: 3,
+            init_timeout_secs: 65,
+            environment: Vec::new(),
+            role: String::new(),
+            retry: RetryPolicy::default(),
+        }
+    }
+
+    /// The field or limit that a change of the sound configuration is refused for.
+    fn refused(change: impl FnOnce(&mut Configuration)) -> Option<&'static str> {
+        let mut changed = sound();
+        change(&mut changed);
+        match configuration(&mut changed) {
+            Ok(()) => None,
+            Err(Error::Invalid { field, .. }) => Some(field),
+            Err(Error::Limit { what, .. }) => Some(what),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn names() {
+        for good in ["ab", "my-function_1", "A1", &"a".repeat(60)] {
+            assert!(name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a", "1a", "-ab", "ab-", "ab_", "a b", "a.b", "fünf", &"a".repeat(61)] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_times() {
+        for mb in [64, 128, 256, 3072] {
+            assert_eq!(refused(|c| c.memory_mb = mb), None, "{mb}");
+        }
+        for mb in [0, 32, 100, 192, 3200, 4096] {
+            assert_eq!(refused(|c| c.memory_mb = mb), Some("MemorySize"), "{mb}");
+        }
+        assert_eq!(refused(|c| c.timeout_secs = 900), None);
+        assert_eq!(refused(|c| c.timeout_secs = 0), Some("Timeout"));
+        assert_eq!(refused(|c| c.timeout_secs = 901), Some("Timeout"));
+        assert_eq!(refused(|c| c.init_timeout_secs = 301), Some("InitTimeout"));
+        assert_eq!(refused(|c| c.retry.retries = 3), Some("RetryNum"));
+        assert_eq!(refused(|c| c.retry.max_age_secs = 59), Some("MsgTTL"));
+        assert_eq!(refused(|c| c.description = "ß".repeat(1000)), None);
+        assert_eq!(refused(|c| c.description = "ß".repeat(1001)), Some("Description"));
+        assert_eq!(refused(|c| c.runtime = "Ruby3".into()), Some("Runtime"));
+        assert_eq!(refused(|c| c.runtime = "Java11".into()), None);
+        assert_eq!(refused(|c| c.handler.clear()), Some("Handler"));
+    }
+
+    #[test]
+    fn variables() {
+        let with = |variables: &[(&str, &str)]| {
+            let variables = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            refused(|c| c.environment = variables)
+        };
+        assert_eq!(with(&[("a_1", "x"), ("B", "ü")]), None);
+        assert_eq!(with(&[("", "")]), None);
+        assert_eq!(with(&[("", "x")]), Some("Environment"));
+        assert_eq!(with(&[("a", "")]), Some("Environment"));
+        assert_eq!(with(&[("1a", "x")]), Some("Environment"));
+        assert_eq!(with(&[("a", "x"), ("a", "y")]), Some("Environment"));
+        for name in ["SCF_X", "QCLOUD_X", "TENCENTCLOUD_SECRETID"] {
+            assert_eq!(with(&[(name, "x")]), Some("EnvironmentSystemProtect"));
+        }
+        assert_eq!(with(&[("ab", &"x".repeat(4094))]), None);
+        assert_eq!(with(&[("ab", &"x".repeat(4095))]), Some("EnvironmentExceededLimit"));
+    }
+}

@@ -1,0 +1,313 @@
+//! Making, changing, finding and deleting functions, and their code.
+
+use std::collections::HashSet;
+use std::future::poll_fn;
+use std::io;
+use std::path::PathBuf;
+
+use bytes::{Bytes, BytesMut};
+use cosette_model::Wanted;
+use cosette_store::{Sealed, Store, Table};
+
+use crate::invocation::instance_id;
+use crate::{Configuration, ConfigurationPatch, Error, Function, Functions, NewFunction, code, limits, row};
+
+/// Bytes of a handler's file that `entry_file` still shows (scf.md 3.8).
+const ENTRY_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A package that was received, checked and unpacked, not yet referred to.
+struct Package {
+    sealed: Sealed,
+    size: u64,
+    sha256: String,
+}
+
+/// The SHA-256 of all functions' packages.
+pub(crate) fn packages(store: &Store) -> Result<HashSet<String>, Error> {
+    const PAGE: usize = 100;
+    let mut wanted = HashSet::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = store.scan(Table::Function, &[], after.as_deref(), PAGE)?;
+        for (_, value) in &rows {
+            wanted.insert(row::decode::<Function>("function", value)?.code_sha256);
+        }
+        if rows.len() < PAGE {
+            return Ok(wanted);
+        }
+        after = rows.into_iter().next_back().map(|(key, _)| key);
+    }
+}
+
+impl Functions {
+    pub async fn create(&self, new: NewFunction) -> Result<Function, Error> {
+        let NewFunction { namespace, name, region, appid, uin, mut configuration, code } = new;
+        limits::namespace(&namespace)?;
+        limits::name(&name)?;
+        limits::configuration(&mut configuration)?;
+        match self.get(&namespace, &name) {
+            Ok(_) => return Err(Error::Exists(name)),
+            Err(Error::NoSuchFunction(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let package = self.receive(code).await?;
+        let status_desc = self.status_desc(&configuration).await;
+        // What a function of the same name may have left when its deletion was interrupted.
+        self.purge(&namespace, &name).await?;
+        let store = self.shared.store.clone();
+        let (_, function) = self
+            .shared
+            .store
+            .commit(move |tx| {
+                let key = row::function_key(&namespace, &name);
+                if tx.get(Table::Function, &key)?.is_some() {
+                    return Err(Error::Exists(name));
+                }
+                let now = tx.now();
+                let id = uuid::Uuid::new_v4().simple().to_string();
+                let function = Function {
+                    id: format!("lam-{}", &id[..8]),
+                    namespace,
+                    name,
+                    region,
+                    appid,
+                    uin,
+                    configuration,
+                    created: now,
+                    modified: now,
+                    revision: 1,
+                    code_size: package.size,
+                    code_sha256: package.sha256,
+                    status_desc,
+                    code: store.keep(tx, package.sealed)?,
+                };
+                tx.put(Table::Function, &key, row::encode("function", &function)?);
+                Ok(function)
+            })
+            .await?;
+        tracing::info!(function = function.name, id = function.id, "function created");
+        Ok(function)
+    }
+
+    pub async fn update_code(
+        &self,
+        namespace: &str,
+        name: &str,
+        handler: Option<String>,
+        code: Bytes,
+    ) -> Result<Function, Error> {
+        let mut checked = self.get(namespace, name)?.configuration;
+        if let Some(handler) = &handler {
+            checked.handler.clone_from(handler);
+            limits::configuration(&mut checked)?;
+        }
+        let package = self.receive(code).await?;
+        let store = self.shared.store.clone();
+        self.change(namespace, name, move |tx, function| {
+            store.release(tx, &function.code)?;
+            function.code = store.keep(tx, package.sealed)?;
+            function.code_size = package.size;
+            function.code_sha256 = package.sha256;
+            if let Some(handler) = handler {
+                function.configuration.handler = handler;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn update_configuration(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: ConfigurationPatch,
+    ) -> Result<Function, Error> {
+        let status_desc = self.status_desc(&self.get(namespace, name)?.configuration).await;
+        self.change(namespace, name, move |_, function| {
+            let configuration = &mut function.configuration;
+            if patch.runtime.is_some_and(|runtime| runtime != configuration.runtime) {
+                return Err(Error::Invalid {
+                    field: "Runtime",
+                    message: "the runtime of a function cannot be changed".into(),
+                });
+            }
+            set(&mut configuration.description, patch.description);
+            set(&mut configuration.handler, patch.handler);
+            set(&mut configuration.memory_mb, patch.memory_mb);
+            set(&mut configuration.timeout_secs, patch.timeout_secs);
+            set(&mut configuration.init_timeout_secs, patch.init_timeout_secs);
+            set(&mut configuration.environment, patch.environment);
+            set(&mut configuration.role, patch.role);
+            set(&mut configuration.retry, patch.retry);
+            limits::configuration(configuration)?;
+            function.status_desc = status_desc;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes a function in one commit and retires the instances of what it was.
+    async fn change<F>(&self, namespace: &str, name: &str, decide: F) -> Result<Function, Error>
+    where
+        F: FnOnce(&mut cosette_store::Tx<'_>, &mut Function) -> Result<(), Error> + Send + 'static,
+    {
+        let key = row::function_key(namespace, name);
+        let missing = name.to_owned();
+        let (_, (before, function)) = self
+            .shared
+            .store
+            .commit(move |tx| {
+                let value = tx.get(Table::Function, &key)?.ok_or(Error::NoSuchFunction(missing))?;
+                let mut function: Function = row::decode("function", &value)?;
+                let before = instance_id(&function);
+                decide(tx, &mut function)?;
+                function.revision += 1;
+                function.modified = tx.now();
+                tx.put(Table::Function, &key, row::encode("function", &function)?);
+                Ok::<_, Error>((before, function))
+            })
+            .await?;
+        self.shared.runtime.retire(&before).await;
+        tracing::info!(function = function.name, revision = function.revision, "function changed");
+        Ok(function)
+    }
+
+    pub async fn delete(&self, namespace: &str, name: &str) -> Result<(), Error> {
+        limits::namespace(namespace)?;
+        let key = row::function_key(namespace, name);
+        let missing = name.to_owned();
+        let store = self.shared.store.clone();
+        let (_, function) = self
+            .shared
+            .store
+            .commit(move |tx| {
+                let value = tx.get(Table::Function, &key)?.ok_or(Error::NoSuchFunction(missing))?;
+                let function: Function = row::decode("function", &value)?;
+                store.release(tx, &function.code)?;
+                tx.delete(Table::Function, &key);
+                Ok::<_, Error>(function)
+            })
+            .await?;
+        self.shared.runtime.retire(&instance_id(&function)).await;
+        self.shared.slots.forget(&function.id);
+        self.purge(namespace, name).await?;
+        tracing::info!(function = function.name, id = function.id, "function deleted");
+        Ok(())
+    }
+
+    /// Deletes a function's records, a few in each commit so that others have their turn.
+    async fn purge(&self, namespace: &str, name: &str) -> Result<(), Error> {
+        loop {
+            let (namespace, name) = (namespace.to_owned(), name.to_owned());
+            let commit = self.shared.store.commit(move |tx| row::purge(tx, &namespace, &name, 20));
+            let done: Result<_, cosette_store::Error> = commit.await;
+            if done?.1 {
+                return Ok(());
+            }
+        }
+    }
+
+    pub fn get(&self, namespace: &str, name: &str) -> Result<Function, Error> {
+        limits::namespace(namespace)?;
+        match self.shared.store.get(Table::Function, &row::function_key(namespace, name))? {
+            Some(value) => Ok(row::decode("function", &value)?),
+            None => Err(Error::NoSuchFunction(name.to_owned())),
+        }
+    }
+
+    /// All functions of a namespace in name order.
+    pub fn list(&self, namespace: &str) -> Result<Vec<Function>, Error> {
+        limits::namespace(namespace)?;
+        let rows =
+            self.shared.store.scan(Table::Function, &row::functions_of(namespace), None, usize::MAX)?;
+        Ok(rows
+            .into_iter()
+            .map(|(_, value)| row::decode("function", &value))
+            .collect::<cosette_store::Result<_>>()?)
+    }
+
+    /// The text of the handler's file, if it is at most 1 MB. `None` too when there is no such
+    /// file or it is not text.
+    pub async fn entry_file(&self, function: &Function) -> Result<Option<String>, Error> {
+        let root = self.code(function).await?;
+        let candidates = entry_candidates(&function.configuration);
+        let read = tokio::task::spawn_blocking(move || {
+            for candidate in candidates {
+                // A handler may be any text; what it names must lie within the package.
+                let Ok(file) = root.join(candidate).canonicalize() else { continue };
+                if !file.starts_with(&root) || !file.is_file() {
+                    continue;
+                }
+                if std::fs::metadata(&file)?.len() > ENTRY_BYTES_MAX {
+                    return Ok(None);
+                }
+                return Ok(String::from_utf8(std::fs::read(&file)?).ok());
+            }
+            Ok(None)
+        });
+        read.await.unwrap_or_else(|error| Err(Error::Io(io::Error::other(error))))
+    }
+
+    /// Where the function's code is unpacked, after unpacking it if it is not.
+    pub(crate) async fn code(&self, function: &Function) -> Result<PathBuf, Error> {
+        if let Some(folder) = self.shared.cache.find(&function.code_sha256) {
+            return Ok(folder);
+        }
+        let mut stream = self.shared.store.read_content(&function.code)?;
+        let mut zip = BytesMut::new();
+        while let Some(chunk) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
+            zip.extend_from_slice(&chunk.map_err(io::Error::other)?);
+        }
+        self.shared.cache.unpack(&function.code_sha256, zip.freeze()).await.map_err(|error| match error {
+            code::Error::Package(what) => Error::Io(io::Error::other(what)),
+            code::Error::Io(error) => Error::Io(error),
+        })
+    }
+
+    async fn receive(&self, zip: Bytes) -> Result<Package, Error> {
+        let invalid = |message: String| Error::Invalid { field: "ZipFile", message };
+        let hashed = zip.clone();
+        let sha256 = tokio::task::spawn_blocking(move || code::sha256(&hashed)).await;
+        let sha256 = sha256.map_err(io::Error::other)?;
+        self.shared.cache.unpack(&sha256, zip.clone()).await.map_err(|error| match error {
+            code::Error::Package(what) => invalid(format!("the zip file cannot be unpacked: {what}")),
+            code::Error::Io(error) => Error::Io(error),
+        })?;
+        let size = zip.len() as u64;
+        let mut staged = self.shared.store.stage(Some(size), Wanted::default())?;
+        staged.write(zip).await?;
+        Ok(Package { sealed: staged.seal().await?, size, sha256 })
+    }
+
+    /// Which installed program runs the function, in words; empty for one that brings its own.
+    async fn status_desc(&self, configuration: &Configuration) -> String {
+        let runtime = &configuration.runtime;
+        if runtime == "CustomRuntime" {
+            return String::new();
+        }
+        match self.shared.runtime.interpreter(runtime).await {
+            Some(interpreter) => format!("{runtime} runs on {}", interpreter.version),
+            None => format!("no interpreter for {runtime} is installed or supported: it cannot be invoked"),
+        }
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+/// Files that may hold the handler, below the package's root.
+fn entry_candidates(configuration: &Configuration) -> Vec<String> {
+    let file =
+        configuration.handler.rsplit_once('.').map_or(configuration.handler.as_str(), |(file, _)| file);
+    let ends: &[&str] = match configuration.runtime.as_str() {
+        "CustomRuntime" => return vec!["bootstrap".into()],
+        runtime if runtime.starts_with("Python") => &["py"],
+        runtime if runtime.starts_with("Nodejs") => &["js", "mjs", "cjs"],
+        runtime if runtime.starts_with("Php") => &["php"],
+        _ => &[],
+    };
+    ends.iter().map(|end| format!("{file}.{end}")).collect()
+}

@@ -1,0 +1,128 @@
+//! How functions and invocation records lie in the store's tables: keys and versioned values.
+//!
+//! Table `Function`: key `namespace 0x00 name`.
+//! Table `Invocation`, three kinds of row, told apart by the key's first byte:
+//! - `r namespace 0x00 name 0x00 <started> <seq>`: the record;
+//! - `t <started> <seq>`: the key of that record, for reading all functions' newest first;
+//! - `n namespace 0x00 name`: how many records the function has.
+//!
+//! `<started>` is in microseconds and `<seq>` the commit's number, both big-endian in 8 bytes, so
+//! that keys sort by time.
+
+use cosette_model::{Seq, Timestamp};
+use cosette_store::{Table, Tx};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Record;
+
+/// The first byte of each value. A reader refuses what it does not know.
+const VERSION: u8 = 1;
+
+/// Records kept of one function.
+pub(crate) const RECORDS_MAX: u64 = 1000;
+
+type Result<T> = cosette_store::Result<T>;
+
+fn damaged(what: &str, why: &dyn std::fmt::Display) -> cosette_store::Error {
+    cosette_store::Error::Corrupt { what: format!("{what}: {why}") }
+}
+
+pub(crate) fn encode<T: Serialize>(what: &str, value: &T) -> Result<Vec<u8>> {
+    let mut bytes = vec![VERSION];
+    let body = rmp_serde::to_vec_named(value).map_err(|error| damaged(what, &error))?;
+    bytes.extend_from_slice(&body);
+    Ok(bytes)
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T> {
+    match bytes.split_first() {
+        Some((&VERSION, body)) => rmp_serde::from_slice(body).map_err(|error| damaged(what, &error)),
+        Some((version, _)) => Err(damaged(what, &format_args!("unknown version {version}"))),
+        None => Err(damaged(what, &"empty")),
+    }
+}
+
+pub(crate) fn function_key(namespace: &str, name: &str) -> Vec<u8> {
+    let mut key = functions_of(namespace);
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// What the keys of a namespace's functions begin with.
+pub(crate) fn functions_of(namespace: &str) -> Vec<u8> {
+    let mut key = namespace.as_bytes().to_vec();
+    key.push(0);
+    key
+}
+
+fn kind(kind: u8, rest: &[u8]) -> Vec<u8> {
+    let mut key = vec![kind];
+    key.extend_from_slice(rest);
+    key
+}
+
+/// What the keys of a function's records begin with.
+pub(crate) fn records_of(namespace: &str, name: &str) -> Vec<u8> {
+    let mut key = kind(b'r', &function_key(namespace, name));
+    key.push(0);
+    key
+}
+
+/// What the keys of all records by time begin with.
+pub(crate) fn by_time() -> Vec<u8> {
+    vec![b't']
+}
+
+fn time_key(started: Timestamp, seq: Seq) -> Vec<u8> {
+    let mut key = by_time();
+    key.extend_from_slice(&started.as_micros().to_be_bytes());
+    key.extend_from_slice(&seq.0.to_be_bytes());
+    key
+}
+
+/// Of a record's key.
+fn time_key_of(record: &[u8]) -> Vec<u8> {
+    kind(b't', &record[record.len().saturating_sub(16)..])
+}
+
+/// Writes a finished record and forgets the function's oldest, if there are too many.
+pub(crate) fn add(tx: &mut Tx<'_>, record: &Record) -> Result<()> {
+    let (namespace, name) = (&record.function.namespace, &record.function.name);
+    let value = encode("invocation record", record)?;
+    let by_time = time_key(record.started, tx.seq());
+    let prefix = records_of(namespace, name);
+    let mut key = prefix.clone();
+    key.extend_from_slice(&by_time[1..]);
+    let count_key = kind(b'n', &function_key(namespace, name));
+    let count = match tx.get(Table::Invocation, &count_key)? {
+        Some(bytes) => decode::<u64>("count of invocation records", &bytes)?,
+        None => 0,
+    };
+    let mut count = count + 1;
+    if count > RECORDS_MAX {
+        for (oldest, _) in tx.scan(Table::Invocation, &prefix, 1)? {
+            tx.delete(Table::Invocation, &time_key_of(&oldest));
+            tx.delete(Table::Invocation, &oldest);
+            count -= 1;
+        }
+    }
+    tx.put(Table::Invocation, &by_time, key.clone());
+    tx.put(Table::Invocation, &key, value);
+    tx.put(Table::Invocation, &count_key, encode("count of invocation records", &count)?);
+    Ok(())
+}
+
+/// Takes away up to `max` of a function's records; true when none is left.
+pub(crate) fn purge(tx: &mut Tx<'_>, namespace: &str, name: &str, max: usize) -> Result<bool> {
+    let rows = tx.scan(Table::Invocation, &records_of(namespace, name), max)?;
+    for (key, _) in &rows {
+        tx.delete(Table::Invocation, &time_key_of(key));
+        tx.delete(Table::Invocation, key);
+    }
+    let last = rows.len() < max;
+    if last {
+        tx.delete(Table::Invocation, &kind(b'n', &function_key(namespace, name)));
+    }
+    Ok(last)
+}

@@ -1,0 +1,384 @@
+//! The registry over a store in memory, with real interpreters.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use cosette_model::function::StatusCode;
+use cosette_store::{Durability, Options};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::code::tests::{Folder, zip};
+
+const ID: &str = "6add56fa-58f1-11e8-89a9-5254005d5fdb";
+
+struct House {
+    functions: Functions,
+    store: Store,
+    clock: Clock,
+    folder: Folder,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let clock = Clock::frozen(Timestamp::from_secs(1_700_000_000));
+        let options = Options { dir: None, durability: Durability::Strict, cache_bytes: 1 << 20 };
+        let store = Store::open(options, clock.clone()).unwrap();
+        let runtime = Runtime::start(folder.0.join("scratch")).unwrap();
+        let functions =
+            Functions::start(store.clone(), runtime, clock.clone(), folder.0.join("cache")).unwrap();
+        Self { functions, store, clock, folder }
+    }
+
+    async fn create(&self, name: &str, text: &str) -> Function {
+        self.functions.create(new(name, text)).await.unwrap()
+    }
+
+    async fn invoke(&self, name: &str, event: &str) -> Outcome {
+        self.functions.invoke(call(name, event)).await
+    }
+}
+
+fn python(text: &str) -> Bytes {
+    zip(&[("index.py", 0o644, text)])
+}
+
+fn configuration() -> Configuration {
+    Configuration {
+        description: String::new(),
+        runtime: "Python3.6".into(),
+        handler: "index.main_handler".into(),
+        memory_mb: 128,
+        timeout_secs: 60,
+        init_timeout_secs: 65,
+        environment: vec![("GREETING".into(), "hello".into())],
+        role: String::new(),
+        retry: RetryPolicy { retries: 1, max_age_secs: 60 },
+    }
+}
+
+fn new(name: &str, text: &str) -> NewFunction {
+    NewFunction {
+        namespace: "default".into(),
+        name: name.into(),
+        region: "ap-guangzhou".into(),
+        appid: "1250000000".into(),
+        uin: "100000000001".into(),
+        configuration: configuration(),
+        code: python(text),
+    }
+}
+
+fn called(name: &str, qualifier: &str) -> FunctionRef {
+    FunctionRef { namespace: "default".into(), name: name.into(), qualifier: qualifier.into() }
+}
+
+fn call(name: &str, event: &str) -> Invocation {
+    Invocation {
+        request_id: ID.into(),
+        function: called(name, "$DEFAULT"),
+        event: event.into(),
+        retry: 0,
+        source: "API".into(),
+    }
+}
+
+const ECHO: &str = "import os\n\
+    def main_handler(event, context):\n\
+    \x20   print('got', event)\n\
+    \x20   return [event, os.environ['GREETING'], os.environ['TENCENTCLOUD_SECRETID'], os.getpid()]\n";
+
+#[tokio::test]
+async fn a_function_is_made_run_and_on_record() {
+    let house = House::new();
+    let functions =
+        house.functions.clone().with_credentials(|function| (function.appid.clone(), "k".into(), "t".into()));
+    let function = house.create("thumbnail", ECHO).await;
+    assert!(function.id.starts_with("lam-") && function.id.len() == 12, "{}", function.id);
+    assert_eq!(function.code_sha256.len(), 64);
+    assert_eq!(function.code_size, python(ECHO).len() as u64);
+    assert!(function.status_desc.starts_with("Python3.6 runs on Python 3."), "{}", function.status_desc);
+    assert_eq!(function.created, house.clock.now());
+
+    let outcome = functions.invoke(call("thumbnail", r#"{"a":"ü"}"#)).await;
+    assert_eq!(outcome.status, StatusCode::Success, "{outcome:?}");
+    let result: Value = serde_json::from_str(&outcome.result).unwrap();
+    assert_eq!(result.as_array().unwrap()[..3], [json!({"a": "ü"}), json!("hello"), json!("1250000000")]);
+    let lines: Vec<&str> = outcome.log.lines().collect();
+    assert_eq!(lines[0], format!("START RequestId:{ID}"));
+    assert!(lines[1].starts_with(&format!("Init Report RequestId: {ID} Coldstart: ")), "{}", lines[1]);
+    assert_eq!(lines[2], "got {'a': 'ü'}");
+    assert_eq!(lines[3], format!("Response RequestId:{ID} RetMsg:{}", outcome.result));
+    assert_eq!(lines[4], format!("END RequestId:{ID}"));
+    assert!(lines[5].starts_with(&format!("Report RequestId:{ID} Duration:")), "{}", lines[5]);
+    assert!(lines[5].contains("ms Memory:128MB MemUsage:"), "{}", lines[5]);
+
+    let warm = house.invoke("thumbnail", "1").await;
+    assert!(!warm.log.contains("Init Report"), "{}", warm.log);
+    let records = functions.records(None, 10).unwrap();
+    assert_eq!(records.len(), 2);
+    assert_eq!(records[0].outcome.as_ref(), Some(&warm));
+    assert_eq!(records[1].outcome.as_ref(), Some(&outcome));
+    assert_eq!((records[1].event.as_str(), records[1].source.as_str()), (r#"{"a":"ü"}"#, "API"));
+    assert_eq!(functions.running(), 0);
+}
+
+#[tokio::test]
+async fn an_exception_is_in_the_log() {
+    let house = House::new();
+    house.create("broken", "def main_handler(event, context):\n    raise ValueError('no')\n").await;
+    let outcome = house.invoke("broken", "{}").await;
+    assert_eq!(outcome.status, StatusCode::UserCodeException);
+    assert_eq!(outcome.error, "user code exception caught");
+    assert!(
+        outcome.log.contains(&format!("ERROR RequestId:{ID} Result:{}\n", outcome.result)),
+        "{}",
+        outcome.log
+    );
+    assert!(outcome.result.contains(r#"ValueError: no\n"#), "{}", outcome.result);
+}
+
+#[tokio::test]
+async fn what_cannot_be_invoked_is_an_outcome() {
+    let house = House::new();
+    house.create("thumbnail", ECHO).await;
+    let run = async |name, qualifier, event: &str| {
+        let invocation = Invocation { function: called(name, qualifier), ..call(name, event) };
+        house.functions.invoke(invocation).await.status
+    };
+    assert_eq!(run("nosuch", "$LATEST", "{}").await, StatusCode::FunctionNotFound);
+    assert_eq!(run("thumbnail", "7", "{}").await, StatusCode::QualifierNotFound);
+    assert_eq!(run("thumbnail", "$LATEST", "{").await, StatusCode::InvalidEvent);
+    assert_eq!(run("thumbnail", "$LATEST", "").await, StatusCode::InvalidEvent);
+    let large = format!("\"{}\"", "x".repeat(6 << 20));
+    assert_eq!(run("thumbnail", "$LATEST", &large).await, StatusCode::EventTooLarge);
+    assert_eq!(run("thumbnail", "$LATEST", "{}").await, StatusCode::Success);
+    assert_eq!(house.functions.records(None, 100).unwrap().len(), 6);
+    assert_eq!(house.functions.records(Some(("default", "nosuch")), 100).unwrap().len(), 1);
+    let events = house.functions.records(Some(("default", "thumbnail")), 100).unwrap();
+    assert!(events.iter().all(|record| record.event.len() <= 64 * 1024));
+}
+
+#[tokio::test]
+async fn creation_refuses_what_scf_refuses() {
+    let house = House::new();
+    let refused = async |change: fn(&mut NewFunction)| {
+        let mut new = new("thumbnail", ECHO);
+        change(&mut new);
+        match house.functions.create(new).await {
+            Ok(_) => "created".to_owned(),
+            Err(Error::Invalid { field, .. }) => field.to_owned(),
+            Err(Error::Limit { what, .. }) => what.to_owned(),
+            Err(other) => other.to_string(),
+        }
+    };
+    assert_eq!(refused(|new| new.name = "x".into()).await, "FunctionName");
+    assert_eq!(refused(|new| new.namespace = "other".into()).await, "namespace other does not exist");
+    assert_eq!(refused(|new| new.configuration.runtime = "Cobol".into()).await, "Runtime");
+    assert_eq!(refused(|new| new.configuration.timeout_secs = 901).await, "Timeout");
+    assert_eq!(refused(|new| new.code = Bytes::from_static(b"zip")).await, "ZipFile");
+    assert_eq!(refused(|_| {}).await, "created");
+    assert_eq!(refused(|_| {}).await, "function thumbnail already exists");
+    assert_eq!(house.functions.list("default").unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_not_installed_is_said() {
+    let house = House::new();
+    let mut php = new("php", "");
+    php.configuration.runtime = "Php7.4".into();
+    let function = house.functions.create(php).await.unwrap();
+    assert_eq!(
+        function.status_desc,
+        "no interpreter for Php7.4 is installed or supported: it cannot be invoked"
+    );
+    let outcome = house.invoke("php", "{}").await;
+    assert_eq!(outcome.status, StatusCode::ContainerInitError);
+    assert_eq!(outcome.error, "the runtime Php7.4 is not supported yet");
+}
+
+#[tokio::test]
+async fn a_change_takes_effect_at_once() {
+    let house = House::new();
+    let first = house.create("thumbnail", ECHO).await;
+    let before: Value = serde_json::from_str(&house.invoke("thumbnail", "1").await.result).unwrap();
+    house.clock.advance(Duration::from_secs(5));
+
+    let patch = ConfigurationPatch {
+        environment: Some(vec![("GREETING".into(), "bye".into())]),
+        memory_mb: Some(256),
+        ..ConfigurationPatch::default()
+    };
+    let second = house.functions.update_configuration("default", "thumbnail", patch).await.unwrap();
+    assert_eq!((second.revision, second.configuration.memory_mb), (2, 256));
+    assert_eq!((second.created, second.modified), (first.created, house.clock.now()));
+    let after: Value = serde_json::from_str(&house.invoke("thumbnail", "1").await.result).unwrap();
+    assert_eq!((&after[1], before[1].as_str()), (&json!("bye"), Some("hello")));
+    assert_ne!(after[3], before[3]);
+
+    let code = zip(&[("main.py", 0o644, "def run(event, context):\n    return 'new'\n")]);
+    let third =
+        house.functions.update_code("default", "thumbnail", Some("main.run".into()), code).await.unwrap();
+    assert_eq!((third.revision, third.configuration.handler.as_str()), (3, "main.run"));
+    assert_eq!(house.invoke("thumbnail", "1").await.result, "\"new\"");
+    assert_eq!(
+        house.functions.entry_file(&third).await.unwrap().as_deref(),
+        Some("def run(event, context):\n    return 'new'\n")
+    );
+
+    let bad = ConfigurationPatch { memory_mb: Some(100), ..ConfigurationPatch::default() };
+    assert!(matches!(
+        house.functions.update_configuration("default", "thumbnail", bad).await,
+        Err(Error::Invalid { field: "MemorySize", .. })
+    ));
+    let bad = ConfigurationPatch { runtime: Some("Python3.9".into()), ..ConfigurationPatch::default() };
+    assert!(matches!(
+        house.functions.update_configuration("default", "thumbnail", bad).await,
+        Err(Error::Invalid { field: "Runtime", .. })
+    ));
+    assert_eq!(house.functions.get("default", "thumbnail").unwrap().revision, 3);
+}
+
+#[tokio::test]
+async fn deletion_takes_records_along() {
+    let house = House::new();
+    house.create("thumbnail", ECHO).await;
+    house.create("other", ECHO).await;
+    for _ in 0..3 {
+        house.invoke("thumbnail", "1").await;
+    }
+    house.invoke("other", "1").await;
+    house.functions.delete("default", "thumbnail").await.unwrap();
+    assert!(matches!(house.functions.get("default", "thumbnail"), Err(Error::NoSuchFunction(_))));
+    assert!(matches!(house.functions.delete("default", "thumbnail").await, Err(Error::NoSuchFunction(_))));
+    assert_eq!(house.functions.records(Some(("default", "thumbnail")), 100).unwrap().len(), 0);
+    assert_eq!(house.functions.records(None, 100).unwrap().len(), 1);
+    assert_eq!(house.functions.describe(&called("thumbnail", "$LATEST")), None);
+    house.create("thumbnail", ECHO).await;
+    assert_eq!(house.invoke("thumbnail", "1").await.status, StatusCode::Success);
+    assert_eq!(house.functions.records(Some(("default", "thumbnail")), 100).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn triggers_learn_what_they_must_know() {
+    let house = House::new();
+    house.create("thumbnail", ECHO).await;
+    let described = house.functions.describe(&called("thumbnail", "$DEFAULT")).unwrap();
+    assert_eq!(
+        described,
+        Description {
+            region: "ap-guangzhou".into(),
+            appid: "1250000000".into(),
+            retry: RetryPolicy { retries: 1, max_age_secs: 60 },
+            concurrency: 10,
+        }
+    );
+    assert_eq!(house.functions.describe(&called("thumbnail", "1")), None);
+}
+
+#[tokio::test]
+async fn code_that_the_cache_lost_is_unpacked_again() {
+    let house = House::new();
+    let function = house.create("thumbnail", ECHO).await;
+    std::fs::remove_dir_all(house.folder.0.join("cache").join(&function.code_sha256)).unwrap();
+    assert_eq!(house.invoke("thumbnail", "1").await.status, StatusCode::Success);
+    let again = Functions::start(
+        house.store.clone(),
+        Runtime::start(house.folder.0.join("scratch2")).unwrap(),
+        house.clock.clone(),
+        house.folder.0.join("cache"),
+    )
+    .unwrap();
+    assert_eq!(again.invoke(call("thumbnail", "1")).await.status, StatusCode::Success);
+    assert_eq!(again.records(None, 100).unwrap().len(), 2);
+}
+
+/// Runs until the file named by the event is there.
+const WAIT: &str = "import os, time\n\
+    def main_handler(event, context):\n\
+    \x20   open(event + '.begun', 'w').close()\n\
+    \x20   while not os.path.exists(event): time.sleep(0.01)\n";
+
+async fn begun(house: &House) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !house.folder.0.join("end.begun").exists() {
+        assert!(std::time::Instant::now() < deadline, "it has not begun");
+        tokio::task::yield_now().await;
+    }
+}
+
+fn waiting(house: &House) -> tokio::task::JoinHandle<Outcome> {
+    let functions = house.functions.clone();
+    let event = Value::from(house.folder.0.join("end").to_str().unwrap()).to_string();
+    tokio::spawn(async move { functions.invoke(call("wait", &event)).await })
+}
+
+#[tokio::test]
+async fn what_runs_is_shown_without_an_outcome() {
+    let house = House::new();
+    house.create("wait", WAIT).await;
+    let run = waiting(&house);
+    begun(&house).await;
+    assert_eq!(house.functions.running(), 1);
+    for scope in [None, Some(("default", "wait"))] {
+        let records = house.functions.records(scope, 10).unwrap();
+        assert_eq!(records.len(), 1);
+        assert_eq!((records[0].request_id.as_str(), &records[0].outcome), (ID, &None));
+    }
+    std::fs::write(house.folder.0.join("end"), "").unwrap();
+    let outcome = run.await.unwrap();
+    assert_eq!(house.functions.running(), 0);
+    assert_eq!(house.functions.records(None, 10).unwrap()[0].outcome, Some(outcome));
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_cancels() {
+    let house = House::new();
+    house.create("wait", WAIT).await;
+    let run = waiting(&house);
+    begun(&house).await;
+    run.abort();
+    assert!(run.await.unwrap_err().is_cancelled());
+    house.functions.shared.running.none().await;
+    let records = house.functions.records(None, 10).unwrap();
+    assert_eq!(records[0].outcome.as_ref().unwrap().status, StatusCode::Canceled);
+}
+
+#[tokio::test]
+async fn stopping_ends_what_runs_and_records_it() {
+    let house = House::new();
+    house.create("wait", WAIT).await;
+    let run = waiting(&house);
+    begun(&house).await;
+    house.functions.stop().await;
+    assert_eq!(house.functions.running(), 0);
+    assert_eq!(run.await.unwrap().status, StatusCode::InternalError);
+    let records = house.functions.records(None, 10).unwrap();
+    assert_eq!(records[0].outcome.as_ref().unwrap().status, StatusCode::InternalError);
+}
+
+#[tokio::test]
+async fn only_the_newest_thousand_records_are_kept() {
+    let house = House::new();
+    for n in 0..1003u64 {
+        house.clock.advance(Duration::from_millis(1));
+        let record = Record {
+            request_id: n.to_string(),
+            function: called("thumbnail", "$LATEST"),
+            event: "{}".into(),
+            source: "API".into(),
+            retry: 0,
+            outcome: None,
+            started: house.clock.now(),
+        };
+        house.store.commit::<_, cosette_store::Error, _>(move |tx| row::add(tx, &record)).await.unwrap();
+    }
+    for scope in [None, Some(("default", "thumbnail"))] {
+        let records = house.functions.records(scope, 2000).unwrap();
+        assert_eq!(records.len(), 1000);
+        assert_eq!((records[0].request_id.as_str(), records[999].request_id.as_str()), ("1002", "3"));
+    }
+    assert_eq!(house.functions.records(None, 2).unwrap()[1].request_id, "1001");
+}

@@ -1,0 +1,4 @@
+//! The engines that stand behind the boundary, one file each.
+
+pub(crate) mod memory;
+pub(crate) mod sled;

@@ -1,0 +1,139 @@
+//! The environment an instance begins with (scf.md 5.9). Nothing of the server's own is inherited
+//! but the tail of PATH; where SCF names a path of its own machines, the real local one stands.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::Spec;
+use crate::interpreter::Family;
+use crate::process::MARK;
+use crate::protocol::RESULT_BYTES_MAX;
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where an instance lives.
+pub(crate) struct Home<'a> {
+    /// Its private directory, which is also its mark.
+    pub(crate) folder: &'a Path,
+    pub(crate) port: u16,
+    /// For our own bootstraps.
+    pub(crate) secret: Option<&'a str>,
+    /// Of the invocation that causes the start.
+    pub(crate) request_id: &'a str,
+}
+
+pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, OsString)> {
+    let mut all: BTreeMap<String, OsString> = BTreeMap::new();
+    let mut set = |name: &str, value: OsString| {
+        all.insert(name.to_owned(), value);
+    };
+    let code = spec.code.as_os_str();
+    let joined = |parts: &[&str]| {
+        let mut text = code.to_owned();
+        for part in parts {
+            text.push(part);
+        }
+        text
+    };
+
+    set("LANG", "C.UTF-8".into());
+    set("LC_ALL", "C.UTF-8".into());
+    set("TZ", "UTC".into());
+    set("USER", "qcloud".into());
+    set("LOGNAME", "qcloud".into());
+    set("SHELL", "/bin/bash".into());
+    set("SHLVL", "3".into());
+    set("HOSTNAME", "cosette".into());
+    set("PATH", path());
+    set("PYTHONPATH", code.to_owned());
+    set("PYTHONDONTWRITEBYTECODE", "x".into());
+    set("PYTHONUNBUFFERED", "1".into());
+    let mut node_path = joined(&[":"]);
+    node_path.push(joined(&["/node_modules"]));
+    set("NODE_PATH", node_path);
+    set("HOME", home.folder.join("home").into());
+    set("TMPDIR", home.folder.join("tmp").into());
+    set("PWD", code.to_owned());
+
+    for (name, value) in &spec.environment {
+        set(name, value.into());
+    }
+
+    set("USER_CODE_ROOT", joined(&["/"]));
+    set("_SCF_SERVER_PORT", "28902".into());
+    set("SCF_RUNTIME", spec.runtime.as_str().into());
+    set("SCF_FUNCTIONNAME", spec.name.as_str().into());
+    set("SCF_FUNCTIONVERSION", spec.version.as_str().into());
+    set("SCF_NAMESPACE", spec.namespace.as_str().into());
+    set("TENCENTCLOUD_RUNENV", "SCF".into());
+    set("TENCENTCLOUD_REGION", spec.region.as_str().into());
+    set("TENCENTCLOUD_APPID", spec.appid.as_str().into());
+    set("TENCENTCLOUD_UIN", spec.uin.as_str().into());
+    set("TENCENTCLOUD_TZ", "UTC".into());
+    let (id, key, token) = &spec.credentials;
+    set("TENCENTCLOUD_SECRETID", id.into());
+    set("TENCENTCLOUD_SECRETKEY", key.into());
+    set("TENCENTCLOUD_SESSIONTOKEN", token.into());
+    // The spelling of other products of the cloud, which much code reads.
+    set("TENCENTCLOUD_SECRET_ID", id.into());
+    set("TENCENTCLOUD_SECRET_KEY", key.into());
+    set(MARK, home.folder.into());
+
+    if family == Family::Custom {
+        set("SCF_RUNTIME_API", "127.0.0.1".into());
+        set("SCF_RUNTIME_API_PORT", home.port.to_string().into());
+        set("_HANDLER", spec.handler.as_str().into());
+    } else {
+        set("COSETTE_BOOT", boot(spec, home).to_string().into());
+    }
+    all.into_iter().collect()
+}
+
+/// The cloud's own folders first, then the server's, where this machine's programs are.
+fn path() -> OsString {
+    let mut path = OsString::from(PATH);
+    for folder in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
+        if folder.is_absolute() && !std::env::split_paths(&path).any(|known| known == folder) {
+            path.push(":");
+            path.push(folder);
+        }
+    }
+    path
+}
+
+/// What our bootstraps need to know; they take the variable away before user code is loaded.
+fn boot(spec: &Spec, home: &Home<'_>) -> Value {
+    // `environment` and `environ` hold the namespace and the user's variables (scf.md 5.6).
+    let namespace = ("SCF_NAMESPACE".to_owned(), spec.namespace.clone());
+    let variables: Vec<&(String, String)> = std::iter::once(&namespace).chain(&spec.environment).collect();
+    let environment: serde_json::Map<String, Value> =
+        variables.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    // The form has no escape: a value that holds its separator is left to the environment itself.
+    let environ: Vec<String> = variables
+        .iter()
+        .filter(|(_, value)| !value.contains(';'))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    json!({
+        "address": "127.0.0.1",
+        "port": home.port,
+        "secret": home.secret,
+        "code": spec.code.to_string_lossy(),
+        "handler": spec.handler,
+        "request_id": home.request_id,
+        "result_bytes_max": RESULT_BYTES_MAX,
+        "context": {
+            "function_name": spec.name,
+            "function_version": spec.version,
+            "namespace": spec.namespace,
+            "environment": Value::Object(environment).to_string(),
+            "environ": environ.join(";"),
+            "tencentcloud_region": spec.region,
+            "tencentcloud_appid": spec.appid,
+            "tencentcloud_uin": spec.uin,
+        },
+    })
+}

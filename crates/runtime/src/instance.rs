@@ -1,0 +1,425 @@
+//! One instance: a child process with its private directory, its port and its pipe, from start to
+//! end. Starts, is given one event after another, and ends with everything it has started.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use cosette_model::function::StatusCode;
+use rustix::process::Pid;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
+
+use crate::environment::{self, Home};
+use crate::failure::Failure;
+use crate::interpreter::{Family, Interpreter};
+use crate::output::Output;
+use crate::process::{Launch, Spawner, Tree};
+use crate::protocol::{Answer, Endpoint, Offer, Signal};
+use crate::{Ran, Spec};
+
+/// How often a running instance's memory is looked at.
+const SAMPLE: Duration = Duration::from_millis(50);
+
+/// The descendants are looked for with each so manieth sample: that reads the whole process table.
+const SAMPLES_PER_TREE: u32 = 4;
+
+/// How long killed processes may take to be gone before a person is told.
+const BURIAL: Duration = Duration::from_secs(5);
+
+/// What an instance is made of, besides the function.
+pub(crate) struct Parts<'a> {
+    pub(crate) spawner: &'a Spawner,
+    pub(crate) interpreter: Interpreter,
+    pub(crate) family: Family,
+    /// Where the bootstraps are.
+    pub(crate) bootstraps: PathBuf,
+    /// The instance's own directory; made here and removed at its end.
+    pub(crate) folder: PathBuf,
+}
+
+/// What came of a successful start.
+pub(crate) struct Started {
+    pub(crate) output: String,
+    pub(crate) duration: Duration,
+    /// Of `duration`, the time until the process first spoke to us.
+    pub(crate) runtime_duration: Duration,
+    pub(crate) memory_bytes: u64,
+}
+
+/// What came of one that failed. Nothing of it is left.
+pub(crate) struct NotStarted {
+    pub(crate) failure: Failure,
+    pub(crate) output: String,
+    pub(crate) duration: Duration,
+    pub(crate) memory_bytes: u64,
+}
+
+/// Whether an instance may be given another event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Keep,
+    Spent,
+}
+
+/// Why one wait for the instance ended.
+enum Event {
+    Said(Signal),
+    Closing,
+    Exited(String),
+    TimedOut,
+    OutOfMemory,
+}
+
+pub(crate) struct Instance {
+    endpoint: Endpoint,
+    output: Output,
+    tree: Tree,
+    /// How the root process ended, once it has.
+    exit: watch::Receiver<Option<String>>,
+    folder: PathBuf,
+    ended: bool,
+}
+
+impl Instance {
+    pub(crate) async fn start(
+        parts: Parts<'_>,
+        spec: &Spec,
+        request_id: &str,
+        closing: &mut watch::Receiver<bool>,
+    ) -> Result<(Self, Started), NotStarted> {
+        let began = Instant::now();
+        let mut instance = match Self::spawn(parts, spec, request_id).await {
+            Ok(instance) => instance,
+            Err(error) => {
+                let text = format!("the runtime {} cannot be started: {error}", spec.runtime);
+                return Err(NotStarted {
+                    failure: Failure::new(StatusCode::ContainerInitError, text, request_id),
+                    output: String::new(),
+                    duration: began.elapsed(),
+                    memory_bytes: 0,
+                });
+            }
+        };
+        let mut connected = None;
+        let mut watcher = Watcher::new(spec, began + spec.init_timeout);
+        let failure = loop {
+            let fail = |status, text: String| Failure::new(status, text, request_id);
+            match watcher.next(&mut instance, closing).await {
+                Event::Said(Signal::Connected(at)) => connected = Some(at),
+                Event::Said(Signal::Ready(at)) => {
+                    let started = Started {
+                        output: instance.output.take(),
+                        duration: at.saturating_duration_since(began),
+                        runtime_duration: connected.unwrap_or(at).saturating_duration_since(began),
+                        memory_bytes: watcher.peak.max(instance.tree.root_memory()),
+                    };
+                    return Ok((instance, started));
+                }
+                Event::Said(Signal::InitError(fault)) => break Failure::reported(&fault, request_id),
+                Event::Said(_) => {}
+                Event::Closing => break fail(StatusCode::InternalError, CLOSING.into()),
+                Event::Exited(how) => {
+                    let text = format!("the runtime exited during initialization ({how})");
+                    break fail(StatusCode::BootstrapExited, text);
+                }
+                Event::TimedOut => {
+                    let text = format!("Initialization timed out after {}", seconds(spec.init_timeout));
+                    break fail(StatusCode::InitTimeout, text);
+                }
+                Event::OutOfMemory => break fail(StatusCode::MemoryLimitReached, memory_text(spec)),
+            }
+        };
+        instance.tree.kill();
+        let output = instance.output.take();
+        let duration = began.elapsed();
+        instance.end().await;
+        Err(NotStarted { failure, output, duration, memory_bytes: watcher.peak })
+    }
+
+    async fn spawn(parts: Parts<'_>, spec: &Spec, request_id: &str) -> io::Result<Self> {
+        let secret = (parts.family != Family::Custom).then(|| uuid::Uuid::new_v4().simple().to_string());
+        let folder = parts.folder;
+        for private in ["home", "tmp"] {
+            std::fs::create_dir_all(folder.join(private))?;
+        }
+        // From here on the folder is removed on failure as well.
+        let folder = Private(Some(folder));
+        let endpoint = Endpoint::open(secret.clone()).await?;
+        let (program, args): (PathBuf, Vec<OsString>) = match parts.family {
+            Family::Python3 => (parts.interpreter.program, vec![parts.bootstraps.join("python3.py").into()]),
+            Family::Node => (parts.interpreter.program, vec![parts.bootstraps.join("node.js").into()]),
+            Family::Custom | Family::Unsupported => (own_bootstrap(&spec.code)?, Vec::new()),
+        };
+        let home = Home { folder: folder.path(), port: endpoint.port, secret: secret.as_deref(), request_id };
+        let environment = environment::of(spec, parts.family, &home);
+        let (reader, output) = io::pipe()?;
+        let directory = spec.code.clone();
+        let launch = Launch { program, args, environment, directory, output };
+        let mut child = parts.spawner.spawn(launch).await?;
+        let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        let pid = pid.ok_or_else(|| io::Error::other("the process has no id"))?;
+        let tree = Tree::new(pid, folder.path());
+        let (exited, exit) = watch::channel(None);
+        // The child is always waited for, whatever becomes of the instance.
+        tokio::spawn(async move {
+            let how = match child.wait().await {
+                Ok(status) => status.to_string(),
+                Err(error) => error.to_string(),
+            };
+            exited.send_replace(Some(how));
+        });
+        let output = match Output::new(reader) {
+            Ok(output) => output,
+            Err(error) => {
+                let mut tree = tree;
+                tree.kill();
+                return Err(error);
+            }
+        };
+        Ok(Self { endpoint, output, tree, exit, folder: folder.keep(), ended: false })
+    }
+
+    /// Gives the instance an event and waits for what comes of it. The future may be dropped, and
+    /// the instance must be then.
+    pub(crate) async fn invoke(
+        &mut self,
+        spec: &Spec,
+        request_id: &str,
+        event: &str,
+        closing: &mut watch::Receiver<bool>,
+    ) -> (Ran, Fate) {
+        let offered = Instant::now();
+        self.tree.forget_peak();
+        self.endpoint.offer(Offer::new(request_id, event, spec.memory_mb, spec.timeout));
+        let mut watcher = Watcher::new(spec, offered + spec.timeout);
+        let mut began = offered;
+        let fail = |status, text: String| Err(Failure::new(status, text, request_id));
+        let (result, ended, mut fate) = loop {
+            match watcher.next(self, closing).await {
+                Event::Said(Signal::Fetched(at)) => {
+                    began = at;
+                    watcher.deadline = at + spec.timeout;
+                }
+                Event::Said(Signal::Answer(at, answer)) => {
+                    break (result(answer, request_id), at, Fate::Keep);
+                }
+                Event::Said(_) => {}
+                Event::Closing => {
+                    break (fail(StatusCode::InternalError, CLOSING.into()), Instant::now(), Fate::Spent);
+                }
+                Event::Exited(how) => {
+                    let text = format!("User process exit when running ({how})");
+                    break (fail(StatusCode::ProcessExited, text), Instant::now(), Fate::Spent);
+                }
+                Event::TimedOut => {
+                    let text = format!("Invoking task timed out after {}", seconds(spec.timeout));
+                    break (fail(StatusCode::TimeLimitReached, text), began + spec.timeout, Fate::Spent);
+                }
+                Event::OutOfMemory => {
+                    let text = memory_text(spec);
+                    break (fail(StatusCode::MemoryLimitReached, text), Instant::now(), Fate::Spent);
+                }
+            }
+        };
+        let memory_bytes = watcher.peak.max(self.tree.root_peak());
+        let mut result = result;
+        if fate == Fate::Keep && memory_bytes > watcher.memory_max {
+            // It was over the limit for a moment, between two looks.
+            result = fail(StatusCode::MemoryLimitReached, memory_text(spec));
+            fate = Fate::Spent;
+        }
+        if fate == Fate::Spent {
+            self.tree.kill();
+        }
+        let (status, result, error) = match result {
+            Ok(result) => (StatusCode::Success, result, String::new()),
+            Err(failure) => (failure.status, failure.document, failure.text),
+        };
+        let ran = Ran {
+            status,
+            result,
+            error,
+            init_output: String::new(),
+            output: self.output.take(),
+            init_duration: None,
+            runtime_duration: None,
+            duration: ended.saturating_duration_since(began),
+            memory_bytes,
+        };
+        (ran, fate)
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.exit.borrow().is_none()
+    }
+
+    /// Another way to hear of the root's end.
+    pub(crate) fn exit(&self) -> watch::Receiver<Option<String>> {
+        self.exit.clone()
+    }
+
+    /// Ends the process and everything it has started; returns when they are gone.
+    pub(crate) async fn end(mut self) {
+        self.tree.kill();
+        self.ended = true;
+        let root = self.exit.wait_for(Option::is_some);
+        let mut gone = tokio::time::timeout(BURIAL, root).await.is_ok();
+        let deadline = Instant::now() + BURIAL;
+        while gone {
+            self.tree.reap();
+            if self.tree.is_gone() {
+                break;
+            }
+            gone = Instant::now() < deadline;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        if !gone {
+            tracing::error!(folder = %self.folder.display(), "processes of an instance do not die");
+        }
+        let folder = std::mem::take(&mut self.folder);
+        let _ = tokio::task::spawn_blocking(move || remove(&folder)).await;
+    }
+}
+
+impl Drop for Instance {
+    /// Whoever ran it has given up: it ends here, without being waited for.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.tree.kill();
+            self.tree.reap();
+            remove(&self.folder);
+        }
+    }
+}
+
+/// A directory that is removed, unless kept.
+struct Private(Option<PathBuf>);
+
+impl Private {
+    fn path(&self) -> &Path {
+        self.0.as_deref().unwrap_or(Path::new(""))
+    }
+
+    fn keep(mut self) -> PathBuf {
+        self.0.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.0 {
+            remove(folder);
+        }
+    }
+}
+
+fn remove(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(folder = %folder.display(), %error, "an instance's directory cannot be removed");
+    }
+}
+
+/// Waits for whatever happens next to an instance, and looks at its memory meanwhile.
+struct Watcher {
+    deadline: Instant,
+    memory_max: u64,
+    /// The greatest sum over the tree that was seen.
+    peak: u64,
+    samples: u32,
+    ticks: tokio::time::Interval,
+}
+
+impl Watcher {
+    fn new(spec: &Spec, deadline: Instant) -> Self {
+        let mut ticks = interval_at(tokio::time::Instant::now() + SAMPLE, SAMPLE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { deadline, memory_max: u64::from(spec.memory_mb) * 1024 * 1024, peak: 0, samples: 0, ticks }
+    }
+
+    async fn next(&mut self, instance: &mut Instance, closing: &mut watch::Receiver<bool>) -> Event {
+        loop {
+            let exit = &mut instance.exit;
+            tokio::select! {
+                // What was said before the end counts.
+                biased;
+                Some(signal) = instance.endpoint.signals.recv() => return Event::Said(signal),
+                () = until(closing, |closing| *closing) => return Event::Closing,
+                () = until(exit, Option::is_some) => {
+                    return Event::Exited(instance.exit.borrow().clone().unwrap_or_default());
+                }
+                () = sleep_until(self.deadline.into()) => return Event::TimedOut,
+                _ = self.ticks.tick() => {
+                    self.samples += 1;
+                    let now = if self.samples.is_multiple_of(SAMPLES_PER_TREE) {
+                        instance.tree.memory()
+                    } else {
+                        instance.tree.root_memory()
+                    };
+                    self.peak = self.peak.max(now);
+                    if now > self.memory_max {
+                        return Event::OutOfMemory;
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn until<T>(receiver: &mut watch::Receiver<T>, test: impl FnMut(&T) -> bool) {
+    if receiver.wait_for(test).await.is_err() {
+        // No sender, no change.
+        std::future::pending::<()>().await;
+    }
+}
+
+const CLOSING: &str = "the server is stopping";
+
+fn memory_text(spec: &Spec) -> String {
+    format!("Memory limit of {} MB reached", spec.memory_mb)
+}
+
+fn seconds(duration: Duration) -> String {
+    if duration.subsec_nanos() == 0 {
+        format!("{} seconds", duration.as_secs())
+    } else {
+        format!("{} seconds", duration.as_secs_f64())
+    }
+}
+
+fn result(answer: Answer, request_id: &str) -> Result<String, Failure> {
+    match answer {
+        Answer::Result(body) => {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            // A custom runtime may answer with any text; RetMsg is JSON all the same (scf.md 6.1).
+            match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+                Ok(_) => Ok(text),
+                Err(_) => Ok(serde_json::Value::String(text).to_string()),
+            }
+        }
+        Answer::TooLarge => {
+            Err(Failure::new(StatusCode::ResponseTooLarge, "body size is too long", request_id))
+        }
+        Answer::Error(fault) => Err(Failure::reported(&fault, request_id)),
+    }
+}
+
+/// The `bootstrap` of a custom runtime, if it can be run.
+fn own_bootstrap(code: &Path) -> io::Result<PathBuf> {
+    let program = code.join("bootstrap");
+    match std::fs::metadata(&program) {
+        Ok(found) if !found.is_file() => Err(io::Error::other("bootstrap is not a file")),
+        Ok(found) if found.permissions().mode() & 0o111 == 0 => {
+            Err(io::Error::other("bootstrap is not executable"))
+        }
+        Ok(_) => Ok(program),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(io::Error::other("there is no file bootstrap in the root of the code"))
+        }
+        Err(error) => Err(error),
+    }
+}

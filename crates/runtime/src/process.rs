@@ -1,0 +1,346 @@
+//! Processes of this machine: starting one, measuring it with its descendants, ending them all.
+//!
+//! The one place that starts a process. Linux only: the tree is read from `/proc`. Knows
+//! nothing of functions, protocols or pools.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::io::{self, PipeWriter};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getrlimit, kill_process, kill_process_group,
+    set_child_subreaper, set_parent_process_death_signal, setrlimit, waitpid,
+};
+use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// The variable by which a descendant is known for ours even after its parents have died.
+pub(crate) const MARK: &str = "COSETTE_INSTANCE";
+
+/// Open files of one instance (scf.md 5.10).
+const OPEN_FILES_MAX: u64 = 1024;
+
+/// What to start.
+pub(crate) struct Launch {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    /// The whole environment; nothing is inherited.
+    pub(crate) environment: Vec<(String, OsString)>,
+    pub(crate) directory: PathBuf,
+    /// Standard output and error, both: one pipe, so that their order is kept.
+    pub(crate) output: PipeWriter,
+}
+
+impl Launch {
+    /// Called on the spawner's thread only.
+    fn spawn(self) -> io::Result<Child> {
+        let errors = self.output.try_clone()?;
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(self.environment)
+            .current_dir(&self.directory)
+            .stdin(Stdio::null())
+            .stdout(self.output)
+            .stderr(errors)
+            .process_group(0);
+        let server = getpid();
+        let files = getrlimit(Resource::Nofile);
+        let files_max = files.maximum.map_or(OPEN_FILES_MAX, |hard| hard.min(OPEN_FILES_MAX));
+        // SAFETY: the closure runs in the forked child of a process with many threads, where only
+        // async-signal-safe things may be done. It captures two plain numbers, allocates nothing,
+        // takes no lock, and makes system calls only (rustix calls the kernel directly); its
+        // errors are made of an error number.
+        #[allow(unsafe_code)]
+        unsafe {
+            command.pre_exec(move || contain(server, files_max));
+        }
+        for _ in 0..100 {
+            match command.spawn() {
+                // The program's file was written a moment ago, and a child that another thread has
+                // forked and that has not come to its exec yet still has it open.
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                spawned => return spawned,
+            }
+        }
+        command.spawn()
+    }
+}
+
+/// Done by the child between fork and exec. What is set here survives exec.
+fn contain(server: Pid, files_max: u64) -> io::Result<()> {
+    // If the server is killed outright, this process is too. The signal is tied to the death of
+    // the *thread* that forked, which is why spawning has a thread of its own.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() != Some(server) {
+        // It died before the line above.
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
+    // Descendants that lose their parent stay below this process, where they are found.
+    set_child_subreaper(Some(getpid()))?;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(files_max), maximum: Some(files_max) })?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(())
+}
+
+type Request = (Launch, Handle, oneshot::Sender<io::Result<Child>>);
+
+/// The thread all instances are started from. Lives as long as its last handle; when it ends,
+/// the kernel kills what it had started and what is not dead yet.
+#[derive(Clone)]
+pub(crate) struct Spawner(mpsc::Sender<Request>);
+
+impl Spawner {
+    pub(crate) fn start() -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel::<Request>();
+        std::thread::Builder::new().name("spawner".into()).spawn(move || {
+            for (launch, runtime, reply) in receiver {
+                let _entered = runtime.enter();
+                let child = launch.spawn();
+                if let Err(Ok(mut child)) = reply.send(child) {
+                    // Whoever asked has given up meanwhile.
+                    let _ = child.start_kill();
+                }
+            }
+        })?;
+        Ok(Self(sender))
+    }
+
+    pub(crate) async fn spawn(&self, launch: Launch) -> io::Result<Child> {
+        let gone = || io::Error::other("the spawner thread has ended");
+        let (reply, answer) = oneshot::channel();
+        self.0.send((launch, Handle::current(), reply)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+/// What a program of this machine prints, asked with the server's own environment. `None` when
+/// it cannot be run, fails, or takes longer than ten seconds.
+pub(crate) async fn ask(program: &Path, args: &[&str]) -> Option<String> {
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await.ok()?.ok()?;
+    if !output.status.success() {
+        return None;
+    }
+    String::from_utf8(output.stdout).ok()
+}
+
+/// One line of the process table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    pid: i32,
+    parent: i32,
+    group: i32,
+    /// In clock ticks since boot; with the pid it names a process for good.
+    start: u64,
+    dead: bool,
+}
+
+fn entry(pid: i32) -> Option<Entry> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses, which may itself hold any of these.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Entry {
+        pid,
+        parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+        start: fields.get(19)?.parse().ok()?,
+        dead: matches!(fields.first(), Some(&"Z" | &"X")),
+    })
+}
+
+fn table() -> Vec<Entry> {
+    let Ok(folder) = std::fs::read_dir("/proc") else { return Vec::new() };
+    folder.filter_map(|item| item.ok()?.file_name().to_str()?.parse().ok()).filter_map(entry).collect()
+}
+
+/// Whether a variable of a process's environment passes `test`. False for processes we may not read.
+fn marked(pid: i32, test: impl Fn(&[u8]) -> bool) -> bool {
+    let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
+    environment.split(|byte| *byte == 0).any(|variable| {
+        variable.strip_prefix(MARK.as_bytes()).and_then(|rest| rest.strip_prefix(b"=")).is_some_and(&test)
+    })
+}
+
+/// Sends a signal, if the process is still the one that was seen.
+fn signal(seen: &Entry, signal: Signal) {
+    if entry(seen.pid).is_some_and(|now| now.start == seen.start)
+        && let Some(pid) = Pid::from_raw(seen.pid)
+    {
+        // It may have ended since; that is what is wanted.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Ends all processes that an earlier server left behind for instances below `folder`.
+/// Returns how many there were.
+pub(crate) fn sweep(folder: &Path) -> usize {
+    let mut prefix = folder.as_os_str().as_bytes().to_vec();
+    prefix.push(b'/');
+    let left: Vec<Entry> = table()
+        .into_iter()
+        .filter(|found| !found.dead && marked(found.pid, |value| value.starts_with(&prefix)))
+        .collect();
+    for found in &left {
+        signal(found, Signal::KILL);
+    }
+    left.len()
+}
+
+/// A process that leads its own group, with everything it has started.
+///
+/// Members are found by four marks, because a process can shed any one of them: descent from the
+/// root (which adopts its orphans), the root's process group, the variable [`MARK`], and having
+/// been seen as a member before.
+pub(crate) struct Tree {
+    root: Pid,
+    root_start: u64,
+    mark: Vec<u8>,
+    seen: HashSet<(i32, u64)>,
+}
+
+impl Tree {
+    /// `mark` is the value of [`MARK`] in the root's environment.
+    pub(crate) fn new(root: Pid, mark: &Path) -> Self {
+        let root_start = entry(root.as_raw_pid()).map_or(0, |found| found.start);
+        Self { root, root_start, mark: mark.as_os_str().as_bytes().to_vec(), seen: HashSet::new() }
+    }
+
+    fn is_root(&self, found: &Entry) -> bool {
+        found.pid == self.root.as_raw_pid() && found.start == self.root_start
+    }
+
+    /// Adds to `members` whatever descends from one of them.
+    fn close(all: &[Entry], members: &mut HashMap<i32, Entry>) {
+        loop {
+            let before = members.len();
+            for found in all {
+                if members.contains_key(&found.parent) {
+                    members.entry(found.pid).or_insert(*found);
+                }
+            }
+            if members.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// The living members by descent, group and memory: cheap enough to be asked while it runs.
+    fn kin(&self, all: &[Entry]) -> HashMap<i32, Entry> {
+        let mut members: HashMap<i32, Entry> = all
+            .iter()
+            .filter(|found| {
+                self.is_root(found)
+                    || found.group == self.root.as_raw_pid()
+                    || self.seen.contains(&(found.pid, found.start))
+            })
+            .map(|found| (found.pid, *found))
+            .collect();
+        Self::close(all, &mut members);
+        members
+    }
+
+    /// All living members.
+    fn members(&self) -> Vec<Entry> {
+        let all = table();
+        let mut members = self.kin(&all);
+        for found in &all {
+            if !members.contains_key(&found.pid) && marked(found.pid, |value| value == self.mark) {
+                members.insert(found.pid, *found);
+            }
+        }
+        Self::close(&all, &mut members);
+        members.into_values().filter(|found| !found.dead).collect()
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.members().is_empty()
+    }
+
+    /// Ends every member, so that none can start another meanwhile. Returns before they are
+    /// reaped; they run no further instruction of their own.
+    pub(crate) fn kill(&mut self) {
+        // First they are all stopped, until a look finds nobody new: who is stopped starts nobody.
+        let mut stopped: HashMap<(i32, u64), Entry> = HashMap::new();
+        for _ in 0..20 {
+            let before = stopped.len();
+            for member in self.members() {
+                if stopped.insert((member.pid, member.start), member).is_none() {
+                    signal(&member, Signal::STOP);
+                }
+            }
+            if stopped.len() == before {
+                break;
+            }
+        }
+        self.seen.extend(stopped.keys());
+        // The root last: as long as it is there, it adopts the orphans.
+        let (root, others): (Vec<_>, Vec<_>) = stopped.values().partition(|member| self.is_root(member));
+        for member in others.iter().chain(&root) {
+            signal(member, Signal::KILL);
+        }
+        if !root.is_empty() {
+            let _ = kill_process_group(self.root, Signal::KILL);
+        }
+    }
+
+    /// Reaps dead members that have become our own children, as happens where the server is the
+    /// first process of a container. The root is reaped by whoever waits for it.
+    pub(crate) fn reap(&self) {
+        for (pid, _) in &self.seen {
+            if *pid != self.root.as_raw_pid()
+                && let Some(pid) = Pid::from_raw(*pid)
+            {
+                // Not our child, in the usual case: then this is an error and changes nothing.
+                let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+            }
+        }
+    }
+
+    /// Resident memory of the root alone, in bytes.
+    pub(crate) fn root_memory(&self) -> u64 {
+        resident(self.root.as_raw_pid())
+    }
+
+    /// Resident memory of all members, in bytes. Reads the whole process table.
+    pub(crate) fn memory(&mut self) -> u64 {
+        let members = self.kin(&table());
+        self.seen.extend(members.values().map(|found| (found.pid, found.start)));
+        members.keys().map(|pid| resident(*pid)).sum()
+    }
+
+    /// The root's greatest resident memory since [`Tree::forget_peak`], in bytes.
+    pub(crate) fn root_peak(&self) -> u64 {
+        memory(self.root.as_raw_pid(), "VmHWM:")
+    }
+
+    /// Begins a new measurement of the root's peak.
+    pub(crate) fn forget_peak(&self) {
+        // Where this is refused the peak is the instance's, not the invocation's.
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.root), "5");
+    }
+}
+
+fn resident(pid: i32) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+/// One of the figures of `/proc/<pid>/status`, in bytes; 0 for a process that is not there.
+fn memory(pid: i32, figure: &str) -> u64 {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return 0 };
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(figure)?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+        .map_or(0, |kib| kib * 1024)
+}

@@ -1,0 +1,77 @@
+//! Buckets.
+
+use std::ops::ControlFlow;
+
+use cosette_kv::Range;
+use cosette_model::op::Owner;
+use cosette_model::{BucketName, Cause, ChangeKind, Region};
+
+use crate::error::{Error, Result};
+use crate::record::{Bucket, decode};
+use crate::schema::{self, Kind};
+use crate::store::Store;
+
+impl Store {
+    pub fn bucket(&self, name: &BucketName) -> Result<Option<Bucket>> {
+        self.engine()?.get(&schema::bucket(name))?.map(|row| decode("bucket", &row)).transpose()
+    }
+
+    pub(crate) fn need_bucket(&self, name: &BucketName) -> Result<Bucket> {
+        self.bucket(name)?.ok_or_else(|| Error::NoSuchBucket(name.clone()))
+    }
+
+    /// All buckets in name order.
+    pub fn buckets(&self) -> Result<Vec<Bucket>> {
+        let mut buckets = Vec::new();
+        self.engine()?.scan(&Range::prefix(&schema::key(Kind::Bucket, &[])), &mut |_, row| {
+            buckets.push(decode("bucket", row));
+            ControlFlow::Continue(())
+        })?;
+        buckets.into_iter().collect()
+    }
+
+    pub async fn create_bucket(
+        &self,
+        name: BucketName,
+        region: Region,
+        owner: Owner,
+        cause: Cause,
+    ) -> Result<Bucket> {
+        let (_, bucket) = self
+            .commit(move |tx| {
+                if tx.bucket(&name)?.is_some() {
+                    return Err(Error::BucketExists(name));
+                }
+                let bucket = Bucket {
+                    // The number of the commit that makes it: never used again.
+                    id: tx.seq().0,
+                    name,
+                    region,
+                    owner_uin: owner.uin,
+                    owner_appid: owner.appid,
+                    created: tx.now(),
+                };
+                tx.write(schema::bucket(&bucket.name), &bucket)?;
+                tx.change(ChangeKind::BucketCreated, &bucket, None, cause)?;
+                Ok(bucket)
+            })
+            .await?;
+        Ok(bucket)
+    }
+
+    /// Refused while the bucket holds objects, versions or open uploads.
+    pub async fn delete_bucket(&self, name: BucketName, cause: Cause) -> Result<()> {
+        self.commit(move |tx| {
+            let bucket = tx.need_bucket(&name)?;
+            for kind in [Kind::Object, Kind::Version, Kind::Upload] {
+                if tx.any(&schema::of_bucket(kind, bucket.id))? {
+                    return Err(Error::BucketNotEmpty(name));
+                }
+            }
+            tx.remove(schema::bucket(&name));
+            tx.change(ChangeKind::BucketDeleted, &bucket, None, cause)
+        })
+        .await?;
+        Ok(())
+    }
+}

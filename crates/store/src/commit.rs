@@ -1,0 +1,230 @@
+//! The committer: the one thread that changes anything.
+//!
+//! It takes whatever waits in its queue, runs each mutation in turn, appends what they wrote as
+//! one frame, makes it durable with one sync, brings it into the index as one batch, and only
+//! then lets anybody hear of it, refusals included: a refusal may rest on a write of its group.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, OnceLock};
+
+use cosette_blob::BodyId;
+use cosette_clock::Clock;
+use cosette_kv::{Batch, Engine};
+use cosette_model::Seq;
+use tokio::sync::{oneshot, watch};
+
+use crate::error::{Error, Result};
+use crate::journal::{Group, Journal};
+use crate::record::{Applied, Position, encode};
+use crate::schema;
+use crate::settings::Settings;
+use crate::tx::{Overlay, Tx, Writes};
+use crate::upkeep::Chores;
+
+/// What the queue carries.
+pub(crate) enum Message {
+    Job(Box<dyn Job>),
+    /// Finish what came before and stop.
+    Close,
+}
+
+/// One mutation with whoever waits for it.
+pub(crate) trait Job: Send {
+    /// Runs it; true if its writes are to be kept.
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Tells the outcome; an error overrides what `run` found.
+    fn finish(self: Box<Self>, committed: Result<Seq>);
+}
+
+/// A closure as a job.
+pub(crate) struct Mutation<F, T, E> {
+    decide: Option<F>,
+    outcome: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<(Seq, T), E>>,
+}
+
+impl<F, T, E> Mutation<F, T, E> {
+    pub(crate) fn new(decide: F) -> (Self, oneshot::Receiver<Result<(Seq, T), E>>) {
+        let (reply, outcome) = oneshot::channel();
+        (Self { decide: Some(decide), outcome: None, reply }, outcome)
+    }
+}
+
+impl<F, T, E> Job for Mutation<F, T, E>
+where
+    F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<Error> + Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool {
+        let Some(decide) = self.decide.take() else { return false };
+        let outcome = catch_unwind(AssertUnwindSafe(|| decide(tx))).unwrap_or_else(|_| {
+            tracing::error!("a mutation panicked; nothing of it was written");
+            Err(Error::Io(std::io::Error::other("a mutation panicked")).into())
+        });
+        let keep = outcome.is_ok();
+        self.outcome = Some(outcome);
+        keep
+    }
+
+    fn finish(self: Box<Self>, committed: Result<Seq>) {
+        let outcome = match (committed, self.outcome) {
+            (Err(error), _) => Err(error.into()),
+            (Ok(seq), Some(outcome)) => outcome.map(|value| (seq, value)),
+            (Ok(_), None) => Err(Error::Closed.into()),
+        };
+        // Nobody may be waiting any more; the commit stands all the same.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// Why writes are refused, once they are.
+pub(crate) type Poison = OnceLock<String>;
+
+pub(crate) struct Committer {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) journal: Option<Journal>,
+    pub(crate) head: Arc<watch::Sender<Seq>>,
+    pub(crate) poison: Arc<Poison>,
+    pub(crate) chores: Arc<Chores>,
+    pub(crate) clock: Clock,
+    pub(crate) settings: Settings,
+}
+
+/// The mutations of one group that were run.
+struct Run {
+    jobs: Vec<(Box<dyn Job>, Seq)>,
+    overlay: Overlay,
+    freed: Vec<BodyId>,
+    group: Group,
+    last: Seq,
+}
+
+impl Committer {
+    pub(crate) fn run(mut self, queue: &Receiver<Message>) -> Option<Journal> {
+        let mut waiting: VecDeque<Box<dyn Job>> = VecDeque::new();
+        let mut closing = false;
+        loop {
+            if waiting.is_empty() {
+                if closing {
+                    return self.journal;
+                }
+                match queue.recv() {
+                    Ok(Message::Job(job)) => waiting.push_back(job),
+                    Ok(Message::Close) | Err(_) => return self.journal,
+                }
+            }
+            while !closing && waiting.len() < self.settings.group_commits_max {
+                match queue.try_recv() {
+                    Ok(Message::Job(job)) => waiting.push_back(job),
+                    Ok(Message::Close) => closing = true,
+                    Err(_) => break,
+                }
+            }
+            self.group(&mut waiting);
+        }
+    }
+
+    fn group(&mut self, waiting: &mut VecDeque<Box<dyn Job>>) {
+        if let Some(why) = self.poison.get() {
+            for job in waiting.drain(..) {
+                job.finish(Err(Error::Poisoned(why.clone())));
+            }
+            return;
+        }
+        let begin = match self.journal.as_mut().map(Journal::next).transpose() {
+            Ok(begin) => begin,
+            Err(error) => {
+                self.refuse_from_now_on(&error);
+                return self.group(waiting);
+            }
+        };
+        let run = self.decide(waiting, begin);
+        let (jobs, outcome) = self.settle(run);
+        match outcome {
+            Ok(()) => {
+                for (job, seq) in jobs {
+                    job.finish(Ok(seq));
+                }
+            }
+            Err(error) => {
+                self.refuse_from_now_on(&error);
+                for (job, _) in jobs {
+                    job.finish(Err(Error::Poisoned(error.to_string())));
+                }
+            }
+        }
+    }
+
+    /// Runs mutations until none waits or the group is large.
+    fn decide(&self, waiting: &mut VecDeque<Box<dyn Job>>, begin: Option<Position>) -> Run {
+        let mut last = *self.head.borrow();
+        let mut run = Run {
+            jobs: Vec::with_capacity(waiting.len()),
+            overlay: Overlay::new(),
+            freed: Vec::new(),
+            group: Group::new(Seq(last.0 + 1)),
+            last,
+        };
+        while run.group.len() < self.settings.group_bytes_max
+            && let Some(mut job) = waiting.pop_front()
+        {
+            let bodies_at = begin.map(|at| Position { offset: at.offset + run.group.bodies_at(), ..at });
+            let mut tx = Tx::new(&*self.engine, &run.overlay, Seq(last.0 + 1), self.clock.now(), bodies_at);
+            let keep = job.run(&mut tx);
+            let writes = std::mem::take(&mut tx.writes);
+            if keep && !writes.rows.is_empty() {
+                last = Seq(last.0 + 1);
+                if begin.is_some() {
+                    run.group.push(&writes);
+                }
+                let Writes { rows, adopted, freed, .. } = writes;
+                run.overlay.extend(rows);
+                run.freed.extend(freed);
+                // From here on only the records say whose these files are.
+                for body in adopted {
+                    body.claim();
+                }
+            }
+            run.jobs.push((job, last));
+        }
+        run.last = last;
+        run
+    }
+
+    /// Makes the group durable, then visible.
+    fn settle(&mut self, run: Run) -> (Vec<(Box<dyn Job>, Seq)>, Result<()>) {
+        let Run { jobs, overlay, freed, group, last } = run;
+        if overlay.is_empty() {
+            return (jobs, Ok(()));
+        }
+        let written = group.len() as u64;
+        let outcome = (|| {
+            let mut batch = Batch::default();
+            if let Some(journal) = &mut self.journal {
+                let position = journal.append(group, last)?;
+                batch.put(schema::applied(), encode(&Applied { position, seq: last.0 })?);
+            }
+            for (key, value) in overlay {
+                match value {
+                    Some(value) => batch.put(key, value),
+                    None => batch.delete(key),
+                }
+            }
+            self.engine.apply(batch)?;
+            Ok(())
+        })();
+        if outcome.is_ok() {
+            self.head.send_replace(last);
+            self.chores.committed(written, freed);
+        }
+        (jobs, outcome)
+    }
+
+    fn refuse_from_now_on(&self, error: &Error) {
+        tracing::error!(%error, "a commit could not be made durable; writes are refused until restart");
+        let _ = self.poison.set(error.to_string());
+    }
+}

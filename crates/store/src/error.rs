@@ -1,0 +1,69 @@
+//! What can go wrong in the engine. Says what happened, not what to answer.
+
+use cosette_model::{BucketName, ObjectKey};
+
+/// What went wrong, not what to answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no such bucket: {0}")]
+    NoSuchBucket(BucketName),
+    #[error("bucket exists: {0}")]
+    BucketExists(BucketName),
+    #[error("bucket is not empty: {0}")]
+    BucketNotEmpty(BucketName),
+    #[error("no such object: {0}")]
+    NoSuchObject(ObjectKey),
+    #[error("no such version")]
+    NoSuchVersion,
+    #[error("no such upload")]
+    NoSuchUpload,
+    #[error("part {0} is missing or its ETag differs")]
+    InvalidPart(u16),
+    #[error("parts are not in ascending order")]
+    InvalidPartOrder,
+    #[error("part {number} has {size} bytes, fewer than {min}")]
+    PartTooSmall { number: u16, size: u64, min: u64 },
+    #[error("a precondition does not hold")]
+    PreconditionFailed,
+    #[error("the object exists and may not be overwritten")]
+    OverwriteForbidden,
+    /// Damage; never served silently. `what` names the record or body.
+    #[error("damaged: {what}")]
+    Corrupt { what: String },
+    /// A failed sync or append: writes are refused until restart, reads go on.
+    #[error("the store refuses writes: {0}")]
+    Poisoned(String),
+    #[error("the store is closing")]
+    Closed,
+    #[error("disk: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("index: {0}")]
+    Index(String),
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt { what: what.into() }
+    }
+}
+
+impl From<cosette_kv::Error> for Error {
+    fn from(error: cosette_kv::Error) -> Self {
+        match error {
+            cosette_kv::Error::Io(error) => Self::Io(error),
+            cosette_kv::Error::Damaged(what) => Self::Corrupt { what: format!("index: {what}") },
+            cosette_kv::Error::Engine(why) => Self::Index(why),
+        }
+    }
+}
+
+impl From<cosette_blob::Error> for Error {
+    fn from(error: cosette_blob::Error) -> Self {
+        match error {
+            cosette_blob::Error::Io(error) => Self::Io(error),
+            cosette_blob::Error::Damaged { what } => Self::Corrupt { what },
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The journal: what was acknowledged, in order, in append-only segments of checksummed frames.
+//!
+//! A frame is one group of commits, written by one write and made durable by one sync. A crash can
+//! tear the last frame; it is recognised by its checksum and cut, nobody was told of its commits.
+
+mod frame;
+mod recovery;
+mod segment;
+
+use std::path::{Path, PathBuf};
+
+use cosette_blob::{Disk, Output};
+use cosette_model::Seq;
+
+pub(crate) use frame::Group;
+pub(crate) use recovery::recover;
+pub(crate) use segment::Segments;
+
+use crate::error::Result;
+use crate::record::Position;
+use segment::{HEADER_BYTES, Header};
+
+/// The open end of the journal.
+pub(crate) struct Journal {
+    dir: PathBuf,
+    disk: Disk,
+    output: Output,
+    /// Mixed into the checksums of this segment's frames.
+    salt: u64,
+    end: Position,
+    /// A segment that has reached this many bytes is followed by a new one.
+    segment_max: u64,
+    sync: bool,
+    /// The last sequence number known to be on disk.
+    durable: Seq,
+}
+
+impl Journal {
+    /// Begins segment `number`; it and its directory entry are on disk before anything is put in.
+    pub(crate) fn begin(
+        dir: &Path,
+        disk: Disk,
+        number: u64,
+        segment_max: u64,
+        sync: bool,
+        durable: Seq,
+    ) -> Result<Self> {
+        let (output, salt) = Self::new_segment(dir, &disk, number, sync)?;
+        let end = Position { segment: number, offset: HEADER_BYTES };
+        Ok(Self { dir: dir.to_owned(), disk, output, salt, end, segment_max, sync, durable })
+    }
+
+    /// Goes on after `end`, which recovery has found to be the end of a segment.
+    pub(crate) fn resume(
+        dir: &Path,
+        disk: Disk,
+        end: Position,
+        segment_max: u64,
+        sync: bool,
+        durable: Seq,
+    ) -> Result<Self> {
+        let path = segment::path(dir, end.segment);
+        let salt = Header::read(&path)?.salt;
+        let output = disk.reopen(&path)?;
+        output.cut(end.offset)?;
+        if sync {
+            // What was replayed may not have been on disk before; it is shown from now on.
+            output.sync()?;
+        }
+        Ok(Self { dir: dir.to_owned(), disk, output, salt, end, segment_max, sync, durable })
+    }
+
+    fn new_segment(dir: &Path, disk: &Disk, number: u64, sync: bool) -> Result<(Output, u64)> {
+        let mut output = disk.create(&segment::path(dir, number))?;
+        let header = Header::new(number);
+        output.write(&header.encode())?;
+        if sync {
+            output.sync()?;
+            disk.sync_directory(dir)?;
+        }
+        Ok((output, header.salt))
+    }
+
+    /// Where the next frame will begin; a full segment is left first.
+    pub(crate) fn next(&mut self) -> Result<Position> {
+        if self.end.offset >= self.segment_max {
+            if !self.sync {
+                self.output.sync()?;
+            }
+            let number = self.end.segment + 1;
+            let (output, salt) = Self::new_segment(&self.dir, &self.disk, number, self.sync)?;
+            self.output = output;
+            self.salt = salt;
+            self.end = Position { segment: number, offset: HEADER_BYTES };
+        }
+        Ok(self.end)
+    }
+
+    /// Appends the group, which was begun at `next()`, and makes it durable if the mode says so.
+    /// After an error nothing may be appended any more: what the disk holds is not known.
+    pub(crate) fn append(&mut self, group: Group, last: Seq) -> Result<Position> {
+        let frame = group.seal(self.salt, self.durable);
+        self.output.write_at(&frame, self.end.offset)?;
+        if self.sync {
+            self.output.sync()?;
+            self.durable = last;
+        }
+        self.end.offset += frame.len() as u64;
+        Ok(self.end)
+    }
+
+    /// Makes everything appended so far durable, whatever the mode, and writes an empty frame that
+    /// says so: what a later start finds missing before it was not torn by a crash.
+    pub(crate) fn end(mut self, head: Seq) -> Result<()> {
+        self.next()?;
+        self.output.sync()?;
+        self.durable = head;
+        self.append(Group::new(Seq(head.0 + 1)), head)?;
+        Ok(self.output.sync()?)
+    }
+}

@@ -1,0 +1,170 @@
+//! What a start does with the journal: replay what the index has not got, cut what a crash tore.
+//!
+//! A place where no good frame follows is the end of the journal if nothing after it shows that
+//! the missing frame had been on disk; a later good frame says so by its `durable`. Then it is
+//! damage, and nothing is cut.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use cosette_model::Seq;
+
+use super::frame::{FRAME_HEADER_BYTES, Frame, MAGIC};
+use super::segment::{self, HEADER_BYTES, Header};
+use crate::error::{Error, Result};
+use crate::record::{Applied, Position};
+
+/// What was found.
+pub(crate) struct Recovered {
+    /// Where to go on, in the last segment; `None` to begin `segment`.
+    pub(crate) end: Option<Position>,
+    pub(crate) segment: u64,
+    /// The last sequence number.
+    pub(crate) head: Seq,
+}
+
+/// Hands every frame that the index has not got to `replay`, in order, with the place after it.
+///
+/// `lenient` accepts an index that is ahead of the journal, as power loss can leave it where
+/// nothing was synced.
+pub(crate) fn recover(
+    dir: &Path,
+    applied: Option<Applied>,
+    lenient: bool,
+    mut replay: impl FnMut(&Frame<'_>, Applied) -> Result<()>,
+) -> Result<Recovered> {
+    let segments = segment::list(dir)?;
+    let (mut at, mut head) = match applied {
+        Some(applied) => (applied.position, Seq(applied.seq)),
+        None => (Position { segment: 1, offset: HEADER_BYTES }, Seq(0)),
+    };
+    let Some(last) = segments.last().copied() else {
+        return match applied {
+            None => Ok(Recovered { end: None, segment: 1, head }),
+            Some(_) => ahead(lenient, at, head, 0),
+        };
+    };
+    if at.segment > last {
+        return ahead(lenient, at, head, last);
+    }
+    if !segments.contains(&at.segment) {
+        // Without an index everything must be there from the first segment on.
+        return Err(Error::corrupt(format!("journal segment {} is missing", at.segment)));
+    }
+    let mut next = Seq(head.0 + 1);
+    loop {
+        let Some((salt, bytes)) = load(dir, at)? else {
+            return ahead(lenient, at, head, last);
+        };
+        let mut done = 0;
+        while let Some(frame) = salt.and_then(|salt| Frame::parse(salt, &bytes[done..])) {
+            if frame.first != next {
+                break;
+            }
+            done += frame.len;
+            at.offset += frame.len as u64;
+            next = frame.next();
+            head = Seq(next.0 - 1);
+            replay(&frame, Applied { position: at, seq: head.0 })?;
+        }
+        let follows = segments.contains(&(at.segment + 1));
+        if salt.is_some() && done == bytes.len() && follows && continues(dir, at.segment + 1, next)? {
+            at = Position { segment: at.segment + 1, offset: HEADER_BYTES };
+            continue;
+        }
+        if salt.is_some() && done == bytes.len() && !follows && at.segment == last {
+            return Ok(Recovered { end: Some(at), segment: at.segment, head });
+        }
+        if salt.is_some_and(|salt| promised(salt, &bytes[done..], next))
+            || promised_later(dir, &segments, at.segment, next)?
+        {
+            return Err(Error::corrupt(format!(
+                "journal segment {} at {}: commit {next} had been made durable and cannot be read",
+                at.segment, at.offset
+            )));
+        }
+        return cut(dir, &segments, at, head, salt.is_some());
+    }
+}
+
+fn ahead(lenient: bool, at: Position, head: Seq, last: u64) -> Result<Recovered> {
+    if !lenient {
+        return Err(Error::corrupt(format!(
+            "the journal ends at segment {last}, before commit {head} that the index holds"
+        )));
+    }
+    tracing::error!(segment = at.segment, %head, "the journal lost its end; small bodies in it are gone");
+    Ok(Recovered { end: None, segment: at.segment.max(last) + 1, head })
+}
+
+/// A segment from `at` on, with its salt if its header is whole; `None` if it ends before.
+fn load(dir: &Path, at: Position) -> Result<Option<(Option<u64>, Vec<u8>)>> {
+    let mut file = File::open(segment::path(dir, at.segment))?;
+    let mut head = Vec::new();
+    (&mut file).take(HEADER_BYTES).read_to_end(&mut head)?;
+    let Some(header) = Header::parse(&head) else {
+        // A header is on disk before any frame follows it.
+        if file.metadata()?.len() > HEADER_BYTES {
+            return Err(Error::corrupt(format!("header of journal segment {}", at.segment)));
+        }
+        return Ok((at.offset == HEADER_BYTES).then(|| (None, Vec::new())));
+    };
+    if header.number != at.segment {
+        return Err(Error::corrupt(format!("journal segment {} calls itself {}", at.segment, header.number)));
+    }
+    if file.metadata()?.len() < at.offset {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(at.offset))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Some((Some(header.salt), bytes)))
+}
+
+/// Whether a segment takes up at `next`, or holds nothing yet.
+fn continues(dir: &Path, number: u64, next: Seq) -> Result<bool> {
+    Ok(match load(dir, Position { segment: number, offset: HEADER_BYTES })? {
+        Some((Some(salt), bytes)) => {
+            bytes.is_empty() || Frame::parse(salt, &bytes).is_some_and(|frame| frame.first == next)
+        }
+        _ => false,
+    })
+}
+
+/// Whether some good frame in `bytes` was written when `missing` was known to be on disk.
+fn promised(salt: u64, bytes: &[u8], missing: Seq) -> bool {
+    if bytes.len() < FRAME_HEADER_BYTES {
+        return false;
+    }
+    (0..=bytes.len() - FRAME_HEADER_BYTES).any(|at| {
+        bytes[at..].starts_with(MAGIC)
+            && Frame::parse(salt, &bytes[at..]).is_some_and(|frame| frame.durable >= missing)
+    })
+}
+
+fn promised_later(dir: &Path, segments: &[u64], after: u64, missing: Seq) -> Result<bool> {
+    for number in segments.iter().copied().filter(|number| *number > after) {
+        if let Some((Some(salt), bytes)) = load(dir, Position { segment: number, offset: HEADER_BYTES })?
+            && promised(salt, &bytes, missing)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Ends the journal at `at`: what lies after it was promised to nobody.
+fn cut(dir: &Path, segments: &[u64], at: Position, head: Seq, has_header: bool) -> Result<Recovered> {
+    for number in segments.iter().copied().rev().filter(|number| *number > at.segment) {
+        fs::remove_file(segment::path(dir, number))?;
+    }
+    if !has_header {
+        // Made, and not yet begun, when the crash came: begin it again.
+        fs::remove_file(segment::path(dir, at.segment))?;
+        tracing::info!(segment = at.segment, "removed a journal segment that was never begun");
+        return Ok(Recovered { end: None, segment: at.segment, head });
+    }
+    tracing::warn!(segment = at.segment, offset = at.offset, %head, "cut the torn end of the journal");
+    Ok(Recovered { end: Some(at), segment: at.segment, head })
+}

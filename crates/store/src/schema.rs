@@ -1,0 +1,234 @@
+//! Every table of the one keyspace: its kind, the first byte of its keys, and how the rest of the
+//! key is laid out. Numbers are big-endian, so that byte order is their order.
+//!
+//! A kind is never reused; one that is retired stays listed here.
+
+use cosette_blob::BodyId;
+use cosette_model::{BucketName, ObjectKey, PartNumber, Seq, UploadId};
+
+use crate::Table;
+use crate::error::{Error, Result};
+
+/// The engine's own tables. Those of subsystems are [`Table`], 0x40 and above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// A name -> the value that name says.
+    Meta = 0x01,
+    /// Bucket name -> `Bucket`.
+    Bucket = 0x02,
+    /// Bucket id, key -> the current `Object`. The key is last and needs no escape.
+    Object = 0x03,
+    /// Bucket id, escaped key, inverted sequence number -> a version that is not the current one.
+    /// Nothing writes it yet; a bucket is empty only if it is empty here too.
+    Version = 0x04,
+    /// Bucket id, escaped key, upload id -> `UploadRecord`.
+    Upload = 0x05,
+    /// Upload number, part number -> `Part`.
+    Part = 0x06,
+    /// Sequence number -> `Change`.
+    Change = 0x07,
+    /// Body id -> `Owned`: who refers to a body in a file.
+    Body = 0x10,
+    /// Manifest id -> `Owned`.
+    Manifest = 0x11,
+    /// Manifest id, offset of the first piece -> `Vec<Piece>`.
+    Pieces = 0x12,
+    /// Body id -> nothing: a file to be removed.
+    Garbage = 0x13,
+    /// Segment number -> `Live`: the small bodies in a journal segment that are referred to.
+    Segment = 0x14,
+    /// Epoch -> nothing: strays of this epoch's bodies have been removed.
+    Swept = 0x15,
+}
+
+#[cfg(test)]
+pub(crate) const KINDS: &[Kind] = &[
+    Kind::Meta,
+    Kind::Bucket,
+    Kind::Object,
+    Kind::Version,
+    Kind::Upload,
+    Kind::Part,
+    Kind::Change,
+    Kind::Body,
+    Kind::Manifest,
+    Kind::Pieces,
+    Kind::Garbage,
+    Kind::Segment,
+    Kind::Swept,
+];
+
+/// The row that says up to where in the journal the index has been brought.
+pub(crate) fn applied() -> Vec<u8> {
+    key(Kind::Meta, &[b"applied"])
+}
+
+pub(crate) fn key(kind: Kind, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(kind as u8);
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+pub(crate) fn table(table: Table, rest: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + rest.len());
+    key.push(table as u8);
+    key.extend_from_slice(rest);
+    key
+}
+
+pub(crate) fn bucket(name: &BucketName) -> Vec<u8> {
+    key(Kind::Bucket, &[name.as_str().as_bytes()])
+}
+
+pub(crate) fn object(bucket: u64, name: &ObjectKey) -> Vec<u8> {
+    key(Kind::Object, &[&bucket.to_be_bytes(), name.as_str().as_bytes()])
+}
+
+/// The prefix of all rows of a bucket in one of the tables that begin with a bucket's id.
+pub(crate) fn of_bucket(kind: Kind, bucket: u64) -> Vec<u8> {
+    key(kind, &[&bucket.to_be_bytes()])
+}
+
+pub(crate) fn upload(bucket: u64, name: &ObjectKey, id: &UploadId) -> Vec<u8> {
+    key(Kind::Upload, &[&bucket.to_be_bytes(), &escape(name.as_str()), END, id.as_str().as_bytes()])
+}
+
+pub(crate) fn part(upload: u64, number: PartNumber) -> Vec<u8> {
+    key(Kind::Part, &[&upload.to_be_bytes(), &number.get().to_be_bytes()])
+}
+
+pub(crate) fn parts(upload: u64) -> Vec<u8> {
+    key(Kind::Part, &[&upload.to_be_bytes()])
+}
+
+pub(crate) fn change(seq: Seq) -> Vec<u8> {
+    key(Kind::Change, &[&seq.0.to_be_bytes()])
+}
+
+pub(crate) fn body(kind: Kind, id: BodyId) -> Vec<u8> {
+    key(kind, &[&id.epoch.to_be_bytes(), &id.number.to_be_bytes()])
+}
+
+/// The body whose row this is, for `Body` and `Garbage`.
+pub(crate) fn body_of(key: &[u8]) -> Result<BodyId> {
+    let (Some(epoch), Some(number)) = (number4(key, 1), number8(key, 5)) else {
+        return Err(Error::corrupt("a body's key"));
+    };
+    Ok(BodyId { epoch, number })
+}
+
+pub(crate) fn manifest(id: u64) -> Vec<u8> {
+    key(Kind::Manifest, &[&id.to_be_bytes()])
+}
+
+pub(crate) fn pieces(manifest: u64, offset: u64) -> Vec<u8> {
+    key(Kind::Pieces, &[&manifest.to_be_bytes(), &offset.to_be_bytes()])
+}
+
+pub(crate) fn pieces_of(manifest: u64) -> Vec<u8> {
+    key(Kind::Pieces, &[&manifest.to_be_bytes()])
+}
+
+pub(crate) fn segment(number: u64) -> Vec<u8> {
+    key(Kind::Segment, &[&number.to_be_bytes()])
+}
+
+pub(crate) fn swept(epoch: u32) -> Vec<u8> {
+    key(Kind::Swept, &[&epoch.to_be_bytes()])
+}
+
+/// Eight bytes of a key as a number.
+pub(crate) fn number8(key: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(at..at + 8)?.try_into().ok()?))
+}
+
+pub(crate) fn number4(key: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(key.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// Ends an escaped text; sorts before everything that can follow a shorter one.
+pub(crate) const END: &[u8] = &[0x00, 0x01];
+
+/// A text as part of a key that goes on after it: NUL becomes `00 FF`, so `END` occurs in no text
+/// and escaped texts sort as the texts do. The escape of a prefix is a prefix of the escape.
+pub(crate) fn escape(text: &str) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(text.len() + 4);
+    for byte in text.bytes() {
+        escaped.push(byte);
+        if byte == 0 {
+            escaped.push(0xff);
+        }
+    }
+    escaped
+}
+
+/// The text at the beginning of `bytes`, and what follows its end.
+pub(crate) fn unescape(bytes: &[u8]) -> Result<(String, &[u8])> {
+    let mut text = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match (*byte, bytes.get(at + 1)) {
+            (0, Some(0xff)) => {
+                text.push(0);
+                at += 2;
+            }
+            (0, Some(0x01)) => {
+                let text = String::from_utf8(text).map_err(|_| Error::corrupt("a key that is no UTF-8"))?;
+                return Ok((text, &bytes[at + 2..]));
+            }
+            (0, _) => break,
+            (byte, _) => {
+                text.push(byte);
+                at += 1;
+            }
+        }
+    }
+    Err(Error::corrupt("an escaped key"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_distinct_and_below_the_subsystems() {
+        let mut kinds: Vec<u8> = KINDS.iter().map(|kind| *kind as u8).collect();
+        kinds.dedup();
+        assert_eq!(kinds.len(), KINDS.len());
+        assert!(kinds.is_sorted());
+        assert!(kinds.iter().all(|kind| *kind < Table::Function as u8));
+    }
+
+    #[test]
+    fn escaped_texts_sort_as_the_texts() {
+        let mut texts = vec![
+            "",
+            "\0",
+            "\0\0",
+            "\0\u{1}",
+            "a",
+            "a\0",
+            "a\0b",
+            "a\u{1}",
+            "ab",
+            "b",
+            "\u{7f}",
+            "é",
+            "\u{10ffff}",
+        ];
+        texts.sort_unstable();
+        let keys: Vec<Vec<u8>> = texts.iter().map(|text| [&escape(text), END, b"tail"].concat()).collect();
+        assert!(keys.is_sorted());
+        for (text, key) in texts.iter().zip(&keys) {
+            let (back, rest) = unescape(key).unwrap();
+            assert_eq!((back.as_str(), rest), (*text, &b"tail"[..]));
+        }
+        assert!(unescape(b"abc").is_err());
+        assert!(unescape(b"a\0\x02").is_err());
+    }
+}

@@ -1,0 +1,423 @@
+//! The store as a whole: opening and closing it, and running mutations.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use cosette_blob::{Bodies, Disk};
+use cosette_clock::Clock;
+use cosette_kv::{Batch, Engine, Range};
+use cosette_model::{Change, Digests, Seq, Wanted};
+use tokio::sync::watch;
+
+use crate::Table;
+use crate::commit::{Committer, Message, Mutation, Poison};
+use crate::directory::Directory;
+use crate::error::{Error, Result};
+use crate::journal::{Journal, Segments, recover};
+use crate::record::{Applied, Content, decode, encode};
+use crate::schema::{self, Kind};
+use crate::settings::Settings;
+use crate::tx::Tx;
+use crate::upkeep::{Chores, Upkeep};
+
+/// What an acknowledgement promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Acknowledged means on disk.
+    #[default]
+    Strict,
+    /// Nobody waits for a sync: consistent after a crash, may lose the last moments.
+    Relaxed,
+}
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `None` keeps everything in memory; large bodies spill to files that die with the process.
+    pub dir: Option<PathBuf>,
+    pub durability: Durability,
+    /// Index cache, in bytes.
+    pub cache_bytes: u64,
+}
+
+/// A body that has been received whole, with its digests; not yet referred to by any record.
+/// Dropping it discards the bytes.
+#[derive(Debug)]
+pub struct Sealed {
+    pub size: u64,
+    pub digests: Digests,
+    pub(crate) body: cosette_blob::Received,
+}
+
+/// A body being received. Bytes go to disk (or memory) while digests are computed.
+pub struct Staged(cosette_blob::Staged);
+
+impl Staged {
+    /// Takes the next chunk. Returns when there is room for more, so a fast sender is slowed to the disk.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        Ok(self.0.write(chunk).await?)
+    }
+
+    /// All bytes have come: they are on disk (durably, if strict) when this returns.
+    pub async fn seal(self) -> Result<Sealed> {
+        let sealed = self.0.seal().await?;
+        Ok(Sealed { size: sealed.size, digests: sealed.digests, body: sealed.body })
+    }
+}
+
+/// A handle; clones share one store.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    /// Taken away by `close`.
+    engine: RwLock<Option<Arc<dyn Engine>>>,
+    bodies: Bodies,
+    segments: Option<Arc<Segments>>,
+    queue: mpsc::Sender<Message>,
+    head: Arc<watch::Sender<Seq>>,
+    chores: Arc<Chores>,
+    settings: Settings,
+    poison: Arc<Poison>,
+    closing: AtomicBool,
+    workers: Mutex<Option<Workers>>,
+}
+
+/// What runs beside the callers, and what is let go of when it has ended.
+struct Workers {
+    committer: JoinHandle<Option<Journal>>,
+    upkeep: JoinHandle<()>,
+    directory: Option<Directory>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store {
+    /// Opens the store, made if missing; recovers what a crash left. Blocks on the disk.
+    ///
+    /// # Errors
+    /// `Io` with a message for a person when the directory is in use, or of a newer format;
+    /// `Corrupt` when something that had been made durable cannot be read back.
+    pub fn open(options: Options, clock: Clock) -> Result<Self> {
+        Self::open_on(options, clock, Disk::default())
+    }
+
+    /// Opens it over a disk that may fail as a test says.
+    pub fn open_on(options: Options, clock: Clock, disk: Disk) -> Result<Self> {
+        Self::open_with(options, clock, disk, Settings::default())
+    }
+
+    pub(crate) fn open_with(options: Options, clock: Clock, disk: Disk, settings: Settings) -> Result<Self> {
+        let sync = options.durability == Durability::Strict;
+        let Some(root) = &options.dir else {
+            let name = uuid::Uuid::new_v4().simple().to_string();
+            let bodies = Bodies::temporary(&name, disk.clone());
+            let engine: Arc<dyn Engine> = cosette_kv::memory().into();
+            return Self::start(
+                Parts { engine, bodies, journal: None, head: Seq(0), directory: None },
+                clock,
+                disk,
+                settings,
+            );
+        };
+        let directory = Directory::open(root)?;
+        let dir = directory.journal();
+        let engine: Arc<dyn Engine> = open_index(&directory, options.cache_bytes)?.into();
+        let applied: Option<Applied> =
+            engine.get(&schema::applied())?.map(|row| decode("applied", &row)).transpose()?;
+        let mut batch = Batch::default();
+        let mut replayed = 0u64;
+        let found = recover(&dir, applied, !sync, |frame, applied| {
+            frame.rows(&mut batch).ok_or_else(|| Error::corrupt("rows of a journal frame"))?;
+            replayed += 1;
+            if batch.len() >= REPLAY_ROWS {
+                batch.put(schema::applied(), encode(&applied)?);
+                engine.apply(std::mem::take(&mut batch))?;
+            }
+            Ok(())
+        })?;
+        let head = found.head;
+        let mut journal = match found.end {
+            Some(end) => Journal::resume(&dir, disk.clone(), end, settings.segment_max, sync, head)?,
+            None => Journal::begin(&dir, disk.clone(), found.segment, settings.segment_max, sync, head)?,
+        };
+        let now = Applied { position: journal.next()?, seq: head.0 };
+        if applied != Some(now) {
+            batch.put(schema::applied(), encode(&now)?);
+            engine.apply(batch)?;
+        }
+        tracing::info!(%head, replayed, segment = now.position.segment, "opened the store");
+        let bodies = Bodies::open(&directory.bodies(), last_swept(&*engine)?, disk.clone(), sync)?;
+        let parts = Parts { engine, bodies, journal: Some((journal, dir)), head, directory: Some(directory) };
+        Self::start(parts, clock, disk, settings)
+    }
+
+    fn start(parts: Parts, clock: Clock, disk: Disk, settings: Settings) -> Result<Self> {
+        let Parts { engine, bodies, journal, head, directory } = parts;
+        let (journal, segments) =
+            journal.map(|(journal, dir)| (journal, Arc::new(Segments::new(dir)))).unzip();
+        let (queue, waiting) = mpsc::channel();
+        let head = Arc::new(watch::Sender::new(head));
+        let chores = Arc::new(Chores::new(&settings));
+        let poison = Arc::new(Poison::new());
+        let committer = Committer {
+            engine: Arc::clone(&engine),
+            journal,
+            head: Arc::clone(&head),
+            poison: Arc::clone(&poison),
+            chores: Arc::clone(&chores),
+            clock,
+            settings,
+        };
+        let upkeep = Upkeep {
+            engine: Arc::clone(&engine),
+            bodies: bodies.clone(),
+            segments: segments.clone(),
+            disk,
+            queue: queue.clone(),
+            head: Arc::clone(&head),
+            chores: Arc::clone(&chores),
+            settings,
+            unneeded: std::collections::HashMap::new(),
+        };
+        let workers = Workers {
+            committer: thread::Builder::new()
+                .name("committer".to_owned())
+                .spawn(move || committer.run(&waiting))?,
+            upkeep: thread::Builder::new().name("upkeep".to_owned()).spawn(move || upkeep.run())?,
+            directory,
+        };
+        Ok(Self(Arc::new(Inner {
+            engine: RwLock::new(Some(engine)),
+            bodies,
+            segments,
+            queue,
+            head,
+            chores,
+            settings,
+            poison,
+            closing: AtomicBool::new(false),
+            workers: Mutex::new(Some(workers)),
+        })))
+    }
+
+    /// Finishes what was accepted, flushes, lets go of the directory. Later calls find it closed.
+    pub async fn close(&self) -> Result<()> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || store.0.close())
+            .await
+            .map_err(|_| Error::Io(std::io::Error::other("closing the store was lost")))?
+    }
+
+    pub(crate) fn engine(&self) -> Result<Arc<dyn Engine>> {
+        self.0.engine.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Closed)
+    }
+
+    pub(crate) fn bodies(&self) -> &Bodies {
+        &self.0.bodies
+    }
+
+    pub(crate) fn segments(&self) -> Option<&Arc<Segments>> {
+        self.0.segments.as_ref()
+    }
+
+    /// Begins to receive a body. `length` is a hint for where to put it.
+    pub fn stage(&self, length: Option<u64>, wanted: Wanted) -> Result<Staged> {
+        if self.0.closing.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        Ok(Staged(self.0.bodies.stage(length, self.0.settings.small_max, &wanted)))
+    }
+
+    /// One atomic, durable, serial mutation. An `Err` from the closure writes nothing.
+    /// The commit's sequence number comes back with the closure's value; for a closure that wrote
+    /// nothing it is that of the commit before.
+    pub async fn commit<T, E, F>(&self, decide: F) -> std::result::Result<(Seq, T), E>
+    where
+        F: FnOnce(&mut Tx<'_>) -> std::result::Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (job, outcome) = Mutation::new(decide);
+        if self.0.closing.load(Ordering::Acquire) || self.0.queue.send(Message::Job(Box::new(job))).is_err() {
+            return Err(Error::Closed.into());
+        }
+        // A job that the committer never came to is dropped with its queue.
+        outcome.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+    }
+
+    // --- change log ---
+
+    /// The greatest committed sequence number.
+    pub fn head(&self) -> Seq {
+        *self.0.head.borrow()
+    }
+
+    /// Changes after `after`, in order, at most `max`. (Commits that only touch subsystem tables have none.)
+    pub fn changes(&self, after: Seq, max: usize) -> Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        if max == 0 {
+            return Ok(changes);
+        }
+        let mut failed = None;
+        let range = Range::prefix(&schema::key(Kind::Change, &[])).after(&schema::change(after));
+        self.engine()?.scan(&range, &mut |_, value| match decode("change", value) {
+            Ok(change) => {
+                changes.push(change);
+                if changes.len() == max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        failed.map_or(Ok(changes), Err)
+    }
+
+    /// Returns once `head()` is greater than `after`. No polling.
+    pub async fn changed(&self, after: Seq) {
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = self.0.head.subscribe().wait_for(|head| *head > after).await;
+    }
+
+    // --- records of subsystems ---
+
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.engine()?.get(&schema::table(table, key))?)
+    }
+
+    /// Rows with keys that begin with `prefix` and are greater than `after` (whole keys), in order.
+    pub fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        max: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let range = Range::prefix(&schema::table(table, prefix));
+        let range = match after {
+            Some(after) => range.after(&schema::table(table, after)),
+            None => range,
+        };
+        let mut rows = Vec::new();
+        self.engine()?.scan(&range, &mut |key, value| collect(&mut rows, max, key, value))?;
+        Ok(rows)
+    }
+
+    /// Rows that begin with `prefix`, greatest key first.
+    pub fn scan_back(&self, table: Table, prefix: &[u8], max: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let range = Range::prefix(&schema::table(table, prefix));
+        let mut rows = Vec::new();
+        self.engine()?.scan_back(&range, &mut |key, value| collect(&mut rows, max, key, value))?;
+        Ok(rows)
+    }
+
+    /// Keeps a sealed body for a subsystem (a function's code): the reference to put into its record.
+    /// The body lives until `release`d in a commit.
+    pub fn keep(&self, tx: &mut Tx<'_>, body: Sealed) -> Result<Content> {
+        tx.adopt(body)
+    }
+
+    /// The record that held the reference is gone, or about to be, in this commit.
+    pub fn release(&self, tx: &mut Tx<'_>, content: &Content) -> Result<()> {
+        tx.let_go(content)
+    }
+}
+
+fn collect(rows: &mut Vec<(Vec<u8>, Vec<u8>)>, max: usize, key: &[u8], value: &[u8]) -> ControlFlow<()> {
+    if rows.len() >= max {
+        return ControlFlow::Break(());
+    }
+    rows.push((key[1..].to_vec(), value.to_vec()));
+    ControlFlow::Continue(())
+}
+
+/// Rows brought into the index at once while replaying.
+const REPLAY_ROWS: usize = 10_000;
+
+struct Parts {
+    engine: Arc<dyn Engine>,
+    bodies: Bodies,
+    journal: Option<(Journal, PathBuf)>,
+    head: Seq,
+    directory: Option<Directory>,
+}
+
+/// Opens the index; one that is damaged is put aside and made anew from the journal, as long as
+/// the journal still has everything.
+fn open_index(directory: &Directory, cache_bytes: u64) -> Result<Box<dyn Engine>> {
+    let path = directory.index();
+    match cosette_kv::open(&path, cache_bytes) {
+        Err(cosette_kv::Error::Damaged(what)) if is_whole(&directory.journal())? => {
+            let aside = directory.damaged_index();
+            tracing::error!(what, aside = %aside.display(), "the index is damaged and is rebuilt from the journal");
+            fs::rename(&path, &aside)?;
+            Ok(cosette_kv::open(&path, cache_bytes)?)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Whether the journal goes back to the first commit.
+fn is_whole(dir: &Path) -> Result<bool> {
+    let numbers = Segments::new(dir.to_owned()).list()?;
+    Ok(!numbers.is_empty() && numbers.iter().zip(1..).all(|((number, _), want)| *number == want))
+}
+
+fn last_swept(engine: &dyn Engine) -> Result<u32> {
+    let mut last = 0;
+    engine.scan_back(&Range::prefix(&schema::key(Kind::Swept, &[])), &mut |key, _| {
+        last = schema::number4(key, 1).unwrap_or(0);
+        ControlFlow::Break(())
+    })?;
+    Ok(last)
+}
+
+impl Inner {
+    fn close(&self) -> Result<()> {
+        self.closing.store(true, Ordering::Release);
+        let Some(workers) = lock(&self.workers).take() else { return Ok(()) };
+        // The upkeep first: what it has begun ends with commits of its own.
+        self.chores.stop();
+        let lost = |_| Error::Io(std::io::Error::other("a worker of the store panicked"));
+        let rested = workers.upkeep.join().map_err(lost);
+        let _ = self.queue.send(Message::Close);
+        let journal = workers.committer.join().map_err(lost);
+        let engine = self.engine.write().unwrap_or_else(PoisonError::into_inner).take();
+        let flushed = (|| {
+            rested?;
+            if let Some(journal) = journal?
+                && self.poison.get().is_none()
+            {
+                journal.end(*self.head.borrow())?;
+            }
+            if let Some(engine) = &engine {
+                engine.flush()?;
+            }
+            Ok(())
+        })();
+        drop(engine);
+        drop(workers.directory);
+        flushed
+    }
+}
+
+impl Drop for Inner {
+    /// Without `close` nothing is flushed; the workers end, so that the directory is free again.
+    fn drop(&mut self) {
+        let Some(workers) = lock(&self.workers).take() else { return };
+        self.chores.stop();
+        let _ = self.queue.send(Message::Close);
+        // A mutation may have held the last handle; then this is the committer itself.
+        if workers.committer.thread().id() != thread::current().id() {
+            let _ = workers.upkeep.join();
+            let _ = workers.committer.join();
+        }
+    }
+}

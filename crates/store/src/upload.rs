@@ -1,0 +1,233 @@
+//! Multipart uploads: parts are bodies of their own, and completing refers to them where they are.
+
+use std::ops::ControlFlow;
+
+use cosette_blob::{Digester, combine_crc64};
+use cosette_kv::Range;
+use cosette_model::op::{ChecksumType, WriteConditions};
+use cosette_model::{
+    Attributes, BucketName, Cause, Checksum, ChecksumAlgorithm, ETag, EventType, ObjectKey, PartNumber,
+    Timestamp, UploadId, VersionId, Wanted,
+};
+
+use crate::error::{Error, Result};
+use crate::record::{Bucket, Object, Part, Upload, UploadRecord, decode};
+use crate::schema;
+use crate::store::{Sealed, Store};
+use crate::tx::Tx;
+
+pub struct PutPart {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub upload: UploadId,
+    pub number: PartNumber,
+    pub body: Sealed,
+}
+
+pub struct CompleteUpload {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub upload: UploadId,
+    /// Part numbers with the ETags the client saw.
+    pub parts: Vec<(PartNumber, ETag)>,
+    /// Smallest part but the last, in bytes.
+    pub part_size_min: u64,
+    /// Whole-object or composite checksum, computed by the caller from the parts' own.
+    pub checksums: Vec<Checksum>,
+    pub checksum_type: Option<ChecksumType>,
+    pub conditions: WriteConditions,
+    pub cause: Cause,
+}
+
+/// Ten digits of the time in seconds, then 64 hex digits: COS's own form.
+fn new_id(now: Timestamp) -> UploadId {
+    let (a, b) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    UploadId::new(format!("{:010}{}{}", now.as_secs(), a.simple(), b.simple()))
+}
+
+impl Tx<'_> {
+    fn need_upload(&self, bucket: &Bucket, key: &ObjectKey, id: &UploadId) -> Result<UploadRecord> {
+        self.record("upload", &schema::upload(bucket.id, key, id))?.ok_or(Error::NoSuchUpload)
+    }
+
+    fn parts(&self, upload: u64) -> Result<Vec<Part>> {
+        let mut parts = Vec::new();
+        self.rows(&Range::prefix(&schema::parts(upload)), &mut |_, row| {
+            parts.push(decode("part", row));
+            ControlFlow::Continue(())
+        })?;
+        parts.into_iter().collect()
+    }
+}
+
+/// The stored parts that a complete names, in its order, if it may be completed with them.
+fn select(stored: &[Part], named: &[(PartNumber, ETag)], part_size_min: u64) -> Result<Vec<Part>> {
+    if !named.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(Error::InvalidPartOrder);
+    }
+    let parts = named
+        .iter()
+        .map(|(number, etag)| {
+            stored
+                .binary_search_by_key(number, |part| part.number)
+                .ok()
+                .map(|at| stored[at].clone())
+                .filter(|part| ETag::of_md5(part.md5) == *etag)
+                .ok_or(Error::InvalidPart(number.get()))
+        })
+        .collect::<Result<Vec<Part>>>()?;
+    let Some((_, all_but_last)) = parts.split_last() else { return Err(Error::InvalidPart(0)) };
+    match all_but_last.iter().find(|part| part.size < part_size_min) {
+        Some(part) => {
+            Err(Error::PartTooSmall { number: part.number.get(), size: part.size, min: part_size_min })
+        }
+        None => Ok(parts),
+    }
+}
+
+fn etag_of(parts: &[Part]) -> ETag {
+    let mut digester = Digester::new(&Wanted::default());
+    parts.iter().for_each(|part| digester.update(&part.md5));
+    ETag::of_parts(digester.finish().md5, parts.len())
+}
+
+impl Store {
+    pub async fn create_upload(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        attributes: Attributes,
+        checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    ) -> Result<Upload> {
+        let (_, upload) = self
+            .commit(move |tx| {
+                let bucket = tx.need_bucket(&bucket)?;
+                let initiated = tx.now();
+                let upload = Upload { id: new_id(initiated), key, initiated, attributes, checksum };
+                let record = UploadRecord { number: tx.seq().0, upload };
+                tx.write(schema::upload(bucket.id, &record.upload.key, &record.upload.id), &record)?;
+                Ok::<_, Error>(record.upload)
+            })
+            .await?;
+        Ok(upload)
+    }
+
+    fn upload_record(&self, bucket: &BucketName, key: &ObjectKey, id: &UploadId) -> Result<UploadRecord> {
+        let bucket = self.need_bucket(bucket)?;
+        match self.engine()?.get(&schema::upload(bucket.id, key, id))? {
+            Some(row) => decode("upload", &row),
+            None => Err(Error::NoSuchUpload),
+        }
+    }
+
+    pub fn upload(&self, bucket: &BucketName, key: &ObjectKey, id: &UploadId) -> Result<Upload> {
+        Ok(self.upload_record(bucket, key, id)?.upload)
+    }
+
+    pub async fn put_part(&self, part: PutPart) -> Result<Part> {
+        let (_, part) = self
+            .commit(move |tx| {
+                let PutPart { bucket, key, upload, number, body } = part;
+                let bucket = tx.need_bucket(&bucket)?;
+                let upload = tx.need_upload(&bucket, &key, &upload)?;
+                let row = schema::part(upload.number, number);
+                if let Some(before) = tx.record::<Part>("part", &row)? {
+                    tx.let_go(&before.content)?;
+                }
+                let part = Part {
+                    number,
+                    size: body.size,
+                    md5: body.digests.md5,
+                    crc64: body.digests.crc64,
+                    checksums: body.digests.checksums.clone(),
+                    modified: tx.now(),
+                    content: tx.adopt(body)?,
+                };
+                tx.write(row, &part)?;
+                Ok::<_, Error>(part)
+            })
+            .await?;
+        Ok(part)
+    }
+
+    /// Parts with numbers above `after`, at most `max`, in order.
+    pub fn parts(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        id: &UploadId,
+        after: u16,
+        max: usize,
+    ) -> Result<Vec<Part>> {
+        let number = self.upload_record(bucket, key, id)?.number;
+        let base = schema::parts(number);
+        let range = Range::prefix(&base).after(&[base.as_slice(), &after.to_be_bytes()].concat());
+        let mut parts = Vec::new();
+        self.engine()?.scan(&range, &mut |_, row| {
+            if parts.len() >= max {
+                return ControlFlow::Break(());
+            }
+            parts.push(decode("part", row));
+            ControlFlow::Continue(())
+        })?;
+        parts.into_iter().collect()
+    }
+
+    pub async fn complete_upload(&self, complete: CompleteUpload) -> Result<Object> {
+        let (_, object) = self
+            .commit(move |tx| {
+                let CompleteUpload { bucket, key, upload, parts: named, conditions, cause, .. } = complete;
+                let bucket = tx.need_bucket(&bucket)?;
+                let upload = tx.need_upload(&bucket, &key, &upload)?;
+                let stored = tx.parts(upload.number)?;
+                let parts = select(&stored, &named, complete.part_size_min)?;
+                let before = tx.replaceable(&bucket, &key, &conditions)?;
+                for part in stored {
+                    tx.remove(schema::part(upload.number, part.number));
+                    if parts.binary_search_by_key(&part.number, |part| part.number).is_err() {
+                        tx.let_go(&part.content)?;
+                    }
+                }
+                tx.remove(schema::upload(bucket.id, &key, &upload.upload.id));
+                let etag = etag_of(&parts);
+                let count = u32::try_from(parts.len()).ok();
+                let (mut size, mut crc64) = (0, 0);
+                for part in &parts {
+                    crc64 = if size == 0 { part.crc64 } else { combine_crc64(crc64, part.crc64, part.size) };
+                    size += part.size;
+                }
+                let object = Object {
+                    version: VersionId::Null,
+                    size,
+                    etag,
+                    modified: tx.now(),
+                    attributes: upload.upload.attributes,
+                    crc64,
+                    checksums: complete.checksums,
+                    checksum_type: complete.checksum_type,
+                    parts: count,
+                    content: tx.join(parts.into_iter().map(|part| part.content).collect())?,
+                };
+                let event = EventType::CreatedCompleteMultipartUpload;
+                tx.install(&bucket, &key, before, &object, event, cause)?;
+                Ok::<_, Error>(object)
+            })
+            .await?;
+        Ok(object)
+    }
+
+    pub async fn abort_upload(&self, bucket: BucketName, key: ObjectKey, id: UploadId) -> Result<()> {
+        self.commit(move |tx| {
+            let bucket = tx.need_bucket(&bucket)?;
+            let upload = tx.need_upload(&bucket, &key, &id)?;
+            for part in tx.parts(upload.number)? {
+                tx.let_go(&part.content)?;
+                tx.remove(schema::part(upload.number, part.number));
+            }
+            tx.remove(schema::upload(bucket.id, &key, &id));
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(())
+    }
+}

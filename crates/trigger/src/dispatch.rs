@@ -1,0 +1,321 @@
+//! Runs deliveries: takes what may run from the queues, invokes, records each attempt's end, and keeps
+//! the time of retries. Knows nothing of rules or of how a function runs.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::future::{Future, pending, poll_fn};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use cosette_clock::Clock;
+use cosette_model::function::{FunctionRef, Invocation, Invoke, Outcome, StatusCode};
+use cosette_model::{Seq, Timestamp};
+use cosette_store::Store;
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+use crate::delivery::{self, Attempt, Delivery, DeliveryState, Filed, Place, Progress};
+use crate::queue::{End, Queues, Ticket};
+use crate::{Error, Options, retry, row};
+
+/// How far the subsystem has been stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Running,
+    /// Nothing new starts.
+    Draining,
+    /// What still runs is let go of.
+    Halted,
+}
+
+pub(crate) struct Dispatcher {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) functions: Arc<dyn Invoke>,
+    options: Options,
+    queues: Mutex<Queues>,
+    /// Told after every step of the cursor and every end of an attempt.
+    pub(crate) moved: watch::Sender<()>,
+    retry_set: Notify,
+    stage: watch::Sender<Stage>,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(store: Store, clock: Clock, functions: Arc<dyn Invoke>, options: Options) -> Self {
+        Self {
+            store,
+            clock,
+            functions,
+            options,
+            queues: Mutex::default(),
+            moved: watch::Sender::new(()),
+            retry_set: Notify::new(),
+            stage: watch::Sender::new(Stage::Running),
+        }
+    }
+
+    pub(crate) fn queues(&self) -> MutexGuard<'_, Queues> {
+        // No code that can panic half way runs under the lock.
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many of the function may run at once. One of a missing function is let through: the
+    /// invocation's own outcome says that it is missing.
+    fn limit(&self, function: &FunctionRef) -> usize {
+        self.functions.describe(function).map_or(1, |description| description.concurrency.max(1))
+    }
+
+    /// Takes in deliveries that have been filed, in their order, and then moves the cursor to `cursor`:
+    /// in one step, so that nobody sees the cursor past a change whose deliveries do not count yet.
+    pub(crate) fn admit(self: &Arc<Self>, tickets: Vec<(Ticket, DeliveryState)>, cursor: Option<Seq>) {
+        let limits = self.limits(tickets.iter().map(|(ticket, _)| ticket));
+        let mut queues = self.queues();
+        for (ticket, state) in tickets {
+            queues.note(&ticket);
+            match state {
+                DeliveryState::Retrying { at } => queues.postpone(ticket, at),
+                _ => {
+                    let limit = limits.get(&ticket.function).copied().unwrap_or(1);
+                    queues.push(ticket, limit);
+                }
+            }
+        }
+        if let Some(cursor) = cursor {
+            queues.reach(cursor);
+        }
+        for function in limits.keys() {
+            self.start(&mut queues, function);
+        }
+        drop(queues);
+        self.retry_set.notify_one();
+        self.moved.send_replace(());
+    }
+
+    fn limits<'a>(&self, tickets: impl Iterator<Item = &'a Ticket>) -> HashMap<Arc<FunctionRef>, usize> {
+        let mut limits = HashMap::new();
+        for ticket in tickets {
+            if !limits.contains_key(&ticket.function) {
+                limits.insert(ticket.function.clone(), self.limit(&ticket.function));
+            }
+        }
+        limits
+    }
+
+    /// Starts whatever of the function may run.
+    fn start(self: &Arc<Self>, queues: &mut Queues, function: &FunctionRef) {
+        while *self.stage.borrow() == Stage::Running
+            && let Some(ticket) = queues.take(function)
+        {
+            let dispatcher = self.clone();
+            tokio::spawn(async move {
+                let end = dispatcher.attempt(&ticket).await.unwrap_or_else(|error| {
+                    tracing::error!(delivery = %ticket.id, %error, "attempt not recorded");
+                    End::Lost
+                });
+                let limit = dispatcher.limit(&ticket.function);
+                let function = ticket.function.clone();
+                let mut queues = dispatcher.queues();
+                queues.end(ticket, end, limit);
+                dispatcher.start(&mut queues, &function);
+                drop(queues);
+                if matches!(end, End::Retry(_)) {
+                    dispatcher.retry_set.notify_one();
+                }
+                dispatcher.moved.send_replace(());
+            });
+        }
+    }
+
+    /// One attempt, from reading the delivery to having its end on record.
+    async fn attempt(&self, ticket: &Ticket) -> Result<End, Error> {
+        let place = ticket.place;
+        let Some((filed, progress)) = delivery::get(&self.store, place)? else {
+            let what = format!("delivery {} is missing", ticket.id);
+            return Err(cosette_store::Error::Corrupt { what }.into());
+        };
+        let Filed { id, source, function, event, created } = filed;
+        let invocation = Invocation {
+            request_id: id,
+            function,
+            event,
+            retry: progress.tries,
+            source: if source.is_some() { "COS" } else { "API" }.to_owned(),
+        };
+        let started = self.clock.now();
+        let outcome = tokio::select! {
+            biased;
+            outcome = caught(self.functions.invoke(invocation)) => outcome,
+            () = self.reached(Stage::Halted) => return Ok(End::Lost),
+        };
+        let (status, error) = match outcome {
+            Ok(Outcome { status, error, .. }) => (status, error),
+            Err(panic) => {
+                let text = panic_text(&*panic);
+                tracing::error!(delivery = %ticket.id, function = %ticket.function.name, panic = text, "invocation panicked");
+                (StatusCode::InternalError, format!("the invocation panicked: {text}"))
+            }
+        };
+        if status == StatusCode::Canceled && *self.stage.borrow() > Stage::Running {
+            // Called off because everything stops: the next start tries it again.
+            return Ok(End::Lost);
+        }
+        let ended = self.clock.now();
+        let policy = self.functions.describe(&ticket.function).map(|found| found.retry).unwrap_or_default();
+        let attempt = Attempt { started, ended, status, error };
+        let progress = retry::after(progress, attempt, created, policy, self.options.retry_interval);
+        self.record(ticket, progress).await
+    }
+
+    async fn record(&self, ticket: &Ticket, progress: Progress) -> Result<End, Error> {
+        let end = match &progress.state {
+            DeliveryState::Retrying { at } => End::Retry(*at),
+            _ => End::Finished,
+        };
+        if let DeliveryState::Dead { why } = &progress.state {
+            tracing::warn!(delivery = %ticket.id, function = %ticket.function.name, why, "delivery is dead");
+        }
+        let row = row::encode(&progress)?;
+        let (place, finished_max) = (ticket.place, self.options.finished_max);
+        let write = move |tx: &mut cosette_store::Tx<'_>| {
+            delivery::advance(tx, place, row, end == End::Finished, finished_max)
+        };
+        self.store.commit::<_, Error, _>(write).await?;
+        Ok(end)
+    }
+
+    /// Lets retries run when they are due, until the stop.
+    pub(crate) async fn keep_time(self: Arc<Self>) {
+        loop {
+            let next = self.queues().next_retry();
+            let due = async {
+                match next {
+                    Some(at) => self.clock.sleep_until(at).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.reached(Stage::Draining) => return,
+                () = self.retry_set.notified() => {}
+                () = due => self.start_due(self.clock.now()),
+            }
+        }
+    }
+
+    fn start_due(self: &Arc<Self>, now: Timestamp) {
+        let due = self.queues().due(now);
+        let limits = self.limits(due.iter());
+        let mut queues = self.queues();
+        for ticket in due {
+            let limit = limits.get(&ticket.function).copied().unwrap_or(1);
+            queues.push(ticket, limit);
+        }
+        for function in limits.keys() {
+            self.start(&mut queues, function);
+        }
+    }
+
+    /// Files a call that no change stands behind; returns its id once it is durable and counted.
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        function: FunctionRef,
+        event: String,
+    ) -> Result<String, Error> {
+        if self.functions.describe(&function).is_none() {
+            return Err(Error::NoSuchFunction(function.name));
+        }
+        let id = Uuid::new_v4();
+        let filed = Filed {
+            id: id.to_string(),
+            source: None,
+            function: function.clone(),
+            event,
+            created: self.clock.now(),
+        };
+        let row = row::encode(&filed)?;
+        let write = move |tx: &mut cosette_store::Tx<'_>| {
+            delivery::file(tx, vec![row]);
+            Ok::<_, Error>(())
+        };
+        let (commit, ()) = self.store.commit(write).await?;
+        let place = Place { commit, index: 0 };
+        self.admit(vec![(ticket(place, &filed, Arc::new(function))?, DeliveryState::Pending)], None);
+        Ok(filed.id)
+    }
+
+    /// Newest first, at most `max`.
+    pub(crate) fn deliveries(&self, max: usize) -> Result<Vec<Delivery>, Error> {
+        let newest = delivery::newest(&self.store, max)?;
+        let queues = self.queues();
+        let with_running = |(place, mut delivery): (Place, Delivery)| {
+            if queues.is_running(place) && !delivery.state.is_finished() {
+                delivery.state = DeliveryState::Running;
+            }
+            delivery
+        };
+        Ok(newest.into_iter().map(with_running).collect())
+    }
+
+    /// Returns once the stop has come as far as `stage`.
+    pub(crate) async fn reached(&self, stage: Stage) {
+        // The sender lives as long as `self`.
+        let _ = self.stage.subscribe().wait_for(|now| *now >= stage).await;
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        *self.stage.borrow() == Stage::Running
+    }
+
+    /// Goes on to `stage`; there is no way back.
+    pub(crate) fn stop(&self, stage: Stage) {
+        self.stage.send_modify(|now| *now = stage.max(*now));
+    }
+
+    /// Returns once no attempt runs.
+    pub(crate) async fn idle(&self) {
+        let mut moved = self.moved.subscribe();
+        loop {
+            moved.borrow_and_update();
+            if self.queues().running() == 0 {
+                return;
+            }
+            let _ = moved.changed().await;
+        }
+    }
+}
+
+/// The ticket of a delivery that has not been attempted yet.
+pub(crate) fn ticket(place: Place, filed: &Filed, function: Arc<FunctionRef>) -> Result<Ticket, Error> {
+    let damaged = |_| cosette_store::Error::Corrupt { what: format!("delivery id {}", filed.id) };
+    let id = Uuid::parse_str(&filed.id).map_err(damaged)?;
+    let (lane, request) = match &filed.source {
+        Some(source) => (Some(digest(&(&source.rule, &source.key))), digest(source.request_id.as_str())),
+        None => (None, digest(filed.id.as_str())),
+    };
+    Ok(Ticket { place, id, function, lane, request })
+}
+
+/// Equal for equal values; two values that share one by chance only wait for each other.
+pub(crate) fn digest<T: Hash + ?Sized>(value: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The future's output, or what it panicked with.
+async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    // A future that has panicked is not polled again, so no half-changed state of it is seen.
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,224 @@
+//! From the change log to deliveries: reads changes after its cursor, matches them, files what they fire.
+//!
+//! Deliveries and the cursor go into one commit, so a change is filed exactly once. A page that fires
+//! nothing is not worth a commit: the cursor in memory goes on, the one in the store follows now and then, and
+//! reading such changes again after a crash fires nothing again, as rules are matched by their intervals.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cosette_model::function::FunctionRef;
+use cosette_model::{Change, EventType, Seq};
+use cosette_store::{Error as StoreError, Table};
+use uuid::Uuid;
+
+use crate::delivery::{self, DeliveryState, Filed, Place, Source};
+use crate::dispatch::{Dispatcher, Stage, ticket};
+use crate::matcher::RuleSet;
+use crate::{Error, Rule, event, row, rule};
+
+/// The row of `Table::Cursor` with the seq up to which every change has been dealt with.
+pub(crate) const CURSOR: &[u8] = b"trigger.pump";
+
+/// Changes read at a time.
+const PAGE: usize = 256;
+
+/// Changes after which the cursor is saved though they fired nothing.
+const UNSAVED_MAX: usize = 4096;
+
+/// Writes by functions between a client's write and this one, at each multiple of which the log warns.
+const DEPTH_WARNING: u32 = 8;
+
+/// Pauses after an error of the store: the first, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+pub(crate) struct Pump {
+    dispatcher: Arc<Dispatcher>,
+    /// Deliveries filed up to here are an earlier run's; later ones this run has admitted itself.
+    born: Seq,
+    /// How far those have been taken up; `None` once all have.
+    loaded: Option<Option<Place>>,
+    cursor: Seq,
+    /// Changes read since the cursor was saved.
+    unsaved: usize,
+    rules: RuleSet,
+    rules_version: Option<Vec<u8>>,
+}
+
+impl Pump {
+    pub(crate) fn new(dispatcher: Arc<Dispatcher>) -> Result<Self, Error> {
+        let store = &dispatcher.store;
+        let cursor = saved_cursor(store.get(Table::Cursor, CURSOR)?.as_deref())?;
+        let born = store.head();
+        Ok(Self {
+            dispatcher,
+            born,
+            loaded: Some(None),
+            cursor,
+            unsaved: 0,
+            rules: RuleSet::default(),
+            rules_version: None,
+        })
+    }
+
+    /// Runs until the stop or until the store refuses.
+    pub(crate) async fn run(mut self) {
+        let dispatcher = self.dispatcher.clone();
+        let mut pause = PAUSE.0;
+        while dispatcher.is_running() {
+            let step = match self.loaded {
+                Some(after) => self.load(after),
+                None => self.step().await,
+            };
+            match step {
+                Ok(()) => pause = PAUSE.0,
+                Err(Error::Store(StoreError::Closed)) => return,
+                Err(error @ Error::Store(StoreError::Poisoned(_))) => {
+                    tracing::error!(%error, cursor = self.cursor.0, "no more events are delivered until a restart");
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, cursor = self.cursor.0, "events wait");
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = dispatcher.reached(Stage::Draining) => {}
+                    }
+                    pause = (pause * 2).min(PAUSE.1);
+                    continue;
+                }
+            }
+            if self.loaded.is_some() {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            tokio::select! {
+                () = dispatcher.store.changed(self.cursor) => {}
+                () = dispatcher.reached(Stage::Draining) => {}
+            }
+        }
+        if self.unsaved > 0
+            && let Err(error) = self.commit(Vec::new(), Vec::new(), self.cursor).await
+        {
+            tracing::warn!(%error, "cursor not saved");
+        }
+    }
+
+    /// One page of changes.
+    async fn step(&mut self) -> Result<(), Error> {
+        // Only what lies up to this head is read: all of it is there, changes and rules alike.
+        let store = &self.dispatcher.store;
+        let head = store.head();
+        let mut changes = store.changes(self.cursor, PAGE)?;
+        changes.retain(|change| change.seq <= head);
+        let cursor = match changes.last() {
+            Some(last) if changes.len() == PAGE => last.seq,
+            _ => head.max(self.cursor),
+        };
+        // The rules are read after the changes: a change is never newer than the rules it meets.
+        self.refresh()?;
+        let fired = fired(&self.rules, &changes);
+        let spent = self.rules.spent(cursor);
+        self.unsaved += changes.len();
+        let mut tickets = Vec::with_capacity(fired.len());
+        if fired.is_empty() && spent.is_empty() && self.unsaved < UNSAVED_MAX {
+            tokio::task::yield_now().await;
+        } else {
+            let rows = fired.iter().map(|(filed, _)| row::encode(filed)).collect::<Result<_, _>>()?;
+            let commit = self.commit(rows, spent, cursor).await?;
+            for (place, (filed, function)) in delivery::places(commit, fired.len()).zip(fired) {
+                tickets.push((ticket(place, &filed, function)?, DeliveryState::Pending));
+            }
+        }
+        self.cursor = cursor;
+        self.dispatcher.admit(tickets, Some(cursor));
+        Ok(())
+    }
+
+    async fn commit(&mut self, rows: Vec<Vec<u8>>, spent: Vec<String>, cursor: Seq) -> Result<Seq, Error> {
+        let write = move |tx: &mut cosette_store::Tx<'_>| {
+            delivery::file(tx, rows);
+            rule::purge(tx, &spent);
+            tx.put(Table::Cursor, CURSOR, cursor.0.to_be_bytes().to_vec());
+            Ok::<_, Error>(())
+        };
+        let (commit, ()) = self.dispatcher.store.commit(write).await?;
+        self.unsaved = 0;
+        Ok(commit)
+    }
+
+    fn refresh(&mut self) -> Result<(), Error> {
+        let store = &self.dispatcher.store;
+        let version = rule::version(store)?;
+        if version != self.rules_version {
+            self.rules = RuleSet::new(rule::all(store)?);
+            self.rules_version = version;
+        }
+        Ok(())
+    }
+
+    /// Takes up a page of deliveries of an earlier run.
+    fn load(&mut self, after: Option<Place>) -> Result<(), Error> {
+        let store = &self.dispatcher.store;
+        let places = delivery::unfinished(store, after, PAGE)?;
+        let last = places.last().copied();
+        let is_more = places.len() == PAGE && last.is_some_and(|last| last.commit <= self.born);
+        let mut functions: HashMap<FunctionRef, Arc<FunctionRef>> = HashMap::new();
+        let mut tickets = Vec::with_capacity(places.len());
+        for place in places.into_iter().filter(|place| place.commit <= self.born) {
+            let Some((filed, progress)) = delivery::get(store, place)? else { continue };
+            let shared = || Arc::new(filed.function.clone());
+            let function = functions.entry(filed.function.clone()).or_insert_with(shared).clone();
+            let mut ticket = ticket(place, &filed, function)?;
+            if progress.tries > 0 {
+                ticket.lane = None;
+            }
+            tickets.push((ticket, progress.state));
+        }
+        self.dispatcher.admit(tickets, (!is_more).then_some(self.cursor));
+        self.loaded = is_more.then_some(last);
+        Ok(())
+    }
+}
+
+/// The deliveries that `changes` fire, in order.
+fn fired(rules: &RuleSet, changes: &[Change]) -> Vec<(Filed, Arc<FunctionRef>)> {
+    let mut fired = Vec::new();
+    for change in changes {
+        for (rule, function, event) in rules.fired(change) {
+            let depth = change.cause.depth;
+            if depth > 0 && depth.is_multiple_of(DEPTH_WARNING) {
+                let (function, key) = (&rule.function.name, change.key.as_ref().map(|key| key.as_str()));
+                tracing::warn!(function, key, depth, "a function may be triggering itself");
+            }
+            if let Some(filed) = file(change, rule, event) {
+                fired.push((filed, function.clone()));
+            }
+        }
+    }
+    fired
+}
+
+fn file(change: &Change, rule: &Rule, event: EventType) -> Option<Filed> {
+    Some(Filed {
+        id: Uuid::new_v4().to_string(),
+        source: Some(Source {
+            seq: change.seq,
+            rule: rule.id.clone(),
+            event,
+            bucket: change.bucket.clone(),
+            key: change.key.clone()?,
+            request_id: change.cause.request_id.clone(),
+        }),
+        function: rule.function.clone(),
+        event: event::message(change, event, &rule.function),
+        created: change.time,
+    })
+}
+
+/// Reads the row of the saved cursor: the beginning when there is none.
+pub(crate) fn saved_cursor(row: Option<&[u8]>) -> Result<Seq, Error> {
+    let Some(row) = row else { return Ok(Seq::default()) };
+    let bytes = row.try_into().map_err(|_| StoreError::Corrupt { what: "trigger cursor".into() })?;
+    Ok(Seq(u64::from_be_bytes(bytes)))
+}

@@ -1,0 +1,336 @@
+//! What is to be run next: the unfinished deliveries, in memory, by function. Pure: no tasks, no clock, no store.
+//!
+//! Of each delivery only a ticket of some hundred bytes is here; its event is read from the store when
+//! its turn comes, so a long queue is a matter of disk.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use cosette_model::function::FunctionRef;
+use cosette_model::{Seq, Timestamp};
+use uuid::Uuid;
+
+use crate::delivery::Place;
+
+/// A delivery's stand-in while it waits or runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticket {
+    pub(crate) place: Place,
+    pub(crate) id: Uuid,
+    pub(crate) function: Arc<FunctionRef>,
+    /// A digest of rule and key: first attempts of one lane run one after another, in order.
+    /// `None` for retries and calls of the API, which keep no order.
+    pub(crate) lane: Option<u64>,
+    /// A digest of the id of the request behind it.
+    pub(crate) request: u64,
+}
+
+/// What came of a ticket that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Finished,
+    Retry(Timestamp),
+    /// Its end could not be recorded: it counts as unfinished and is tried again after a restart.
+    Lost,
+}
+
+struct Unfinished {
+    id: Uuid,
+    request: u64,
+    running: bool,
+}
+
+/// Deliveries of one function, over all its qualifiers, as these share its concurrency.
+#[derive(Default)]
+struct Queue {
+    limit: usize,
+    running: usize,
+    /// In the order they were filed, retries where they became due.
+    ready: VecDeque<Ticket>,
+    /// Lanes with a first attempt running or granted, and what waits behind it.
+    lanes: HashMap<u64, VecDeque<Ticket>>,
+    /// Heads of lanes whose turn has come.
+    granted: VecDeque<Ticket>,
+}
+
+impl Queue {
+    fn take(&mut self) -> Option<Ticket> {
+        if self.running >= self.limit {
+            return None;
+        }
+        let ticket = match self.granted.pop_front() {
+            Some(ticket) => ticket,
+            None => loop {
+                let ticket = self.ready.pop_front()?;
+                let Some(lane) = ticket.lane else { break ticket };
+                match self.lanes.get_mut(&lane) {
+                    Some(behind) => behind.push_back(ticket),
+                    None => {
+                        self.lanes.insert(lane, VecDeque::new());
+                        break ticket;
+                    }
+                }
+            },
+        };
+        self.running += 1;
+        Some(ticket)
+    }
+
+    fn release(&mut self, lane: Option<u64>) {
+        self.running -= 1;
+        let Some(lane) = lane else { return };
+        match self.lanes.get_mut(&lane).and_then(VecDeque::pop_front) {
+            Some(next) => self.granted.push_back(next),
+            None => drop(self.lanes.remove(&lane)),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running == 0 && self.ready.is_empty() && self.granted.is_empty()
+    }
+}
+
+/// Namespace and name.
+type Name = (String, String);
+
+fn name(function: &FunctionRef) -> Name {
+    (function.namespace.clone(), function.name.clone())
+}
+
+/// All unfinished deliveries, and how far the change log has been read.
+#[derive(Default)]
+pub(crate) struct Queues {
+    by_function: HashMap<Name, Queue>,
+    retries: BTreeMap<(Timestamp, Place), Ticket>,
+    unfinished: BTreeMap<Place, Unfinished>,
+    /// How many of them stand for each request.
+    requests: HashMap<u64, usize>,
+    running: usize,
+    cursor: Seq,
+}
+
+impl Queues {
+    /// Notes a delivery that has been filed; it counts as unfinished from now on. It runs when it is [pushed](Self::push).
+    pub(crate) fn note(&mut self, ticket: &Ticket) {
+        let Ticket { id, request, .. } = *ticket;
+        self.unfinished.insert(ticket.place, Unfinished { id, request, running: false });
+        *self.requests.entry(request).or_default() += 1;
+    }
+
+    /// Lets a noted delivery run when its turn comes; `limit` is how many of its function may run at once.
+    pub(crate) fn push(&mut self, ticket: Ticket, limit: usize) {
+        let queue = self.by_function.entry(name(&ticket.function)).or_default();
+        queue.limit = limit;
+        queue.ready.push_back(ticket);
+    }
+
+    /// Lets a noted delivery wait until `at`.
+    pub(crate) fn postpone(&mut self, ticket: Ticket, at: Timestamp) {
+        self.retries.insert((at, ticket.place), Ticket { lane: None, ..ticket });
+    }
+
+    /// The next one of a function that may run now; it counts as running until it is [ended](Self::end).
+    pub(crate) fn take(&mut self, function: &FunctionRef) -> Option<Ticket> {
+        let ticket = self.by_function.get_mut(&name(function))?.take()?;
+        if let Some(unfinished) = self.unfinished.get_mut(&ticket.place) {
+            unfinished.running = true;
+        }
+        self.running += 1;
+        Some(ticket)
+    }
+
+    /// Gives back what was taken.
+    pub(crate) fn end(&mut self, ticket: Ticket, end: End, limit: usize) {
+        self.running -= 1;
+        let name = name(&ticket.function);
+        if let Some(queue) = self.by_function.get_mut(&name) {
+            queue.limit = limit;
+            queue.release(ticket.lane);
+            if queue.is_idle() {
+                self.by_function.remove(&name);
+            }
+        }
+        if let Some(unfinished) = self.unfinished.get_mut(&ticket.place) {
+            unfinished.running = false;
+        }
+        match end {
+            End::Lost => {}
+            End::Retry(at) => self.postpone(ticket, at),
+            End::Finished => {
+                self.unfinished.remove(&ticket.place);
+                if let Some(count) = self.requests.get_mut(&ticket.request) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.requests.remove(&ticket.request);
+                    }
+                }
+            }
+        }
+    }
+
+    /// When the next retry is due.
+    pub(crate) fn next_retry(&self) -> Option<Timestamp> {
+        self.retries.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Takes out the retries that are due, to be pushed.
+    pub(crate) fn due(&mut self, now: Timestamp) -> Vec<Ticket> {
+        let last = Place { commit: Seq(u64::MAX), index: u32::MAX };
+        let later = self.retries.split_off(&(now, last));
+        std::mem::replace(&mut self.retries, later).into_values().collect()
+    }
+
+    /// Every change up to here has been matched and what it fired has been noted.
+    pub(crate) fn reach(&mut self, cursor: Seq) {
+        self.cursor = self.cursor.max(cursor);
+    }
+
+    pub(crate) fn cursor(&self) -> Seq {
+        self.cursor
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        self.running
+    }
+
+    pub(crate) fn is_running(&self, place: Place) -> bool {
+        self.unfinished.get(&place).is_some_and(|unfinished| unfinished.running)
+    }
+
+    /// Whether nothing is unfinished: of one request, or at all.
+    pub(crate) fn is_done(&self, request: Option<u64>) -> bool {
+        match request {
+            Some(request) => !self.requests.contains_key(&request),
+            None => self.unfinished.is_empty(),
+        }
+    }
+
+    /// Ids of what is unfinished, oldest first, at most `max`.
+    pub(crate) fn pending(&self, request: Option<u64>, max: usize) -> Vec<String> {
+        let is_meant = |unfinished: &&Unfinished| request.is_none_or(|r| r == unfinished.request);
+        let meant = self.unfinished.values().filter(is_meant);
+        meant.take(max).map(|unfinished| unfinished.id.to_string()).collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn function(name: &str) -> Arc<FunctionRef> {
+        Arc::new(FunctionRef { namespace: "default".into(), name: name.into(), qualifier: "$LATEST".into() })
+    }
+
+    /// The n-th delivery, for function `f`, of lane and request `lane`.
+    fn ticket(n: u64, lane: u64) -> Ticket {
+        let place = Place { commit: Seq(n), index: 0 };
+        let id = Uuid::from_u128(n.into());
+        Ticket { place, id, function: function("f"), lane: Some(lane), request: lane }
+    }
+
+    fn queues(limit: usize, tickets: impl IntoIterator<Item = Ticket>) -> Queues {
+        let mut queues = Queues::default();
+        for ticket in tickets {
+            queues.note(&ticket);
+            queues.push(ticket, limit);
+        }
+        queues
+    }
+
+    /// Numbers of what starts now.
+    fn start(queues: &mut Queues) -> Vec<u64> {
+        std::iter::from_fn(|| queues.take(&function("f"))).map(|t| t.place.commit.0).collect()
+    }
+
+    #[test]
+    fn no_more_run_than_the_limit() {
+        let mut queues = queues(3, (1..=5).map(|n| ticket(n, n)));
+        assert_eq!(start(&mut queues), [1, 2, 3]);
+        queues.end(ticket(2, 2), End::Finished, 3);
+        assert_eq!(start(&mut queues), [4]);
+        queues.end(ticket(1, 1), End::Finished, 1);
+        assert!(start(&mut queues).is_empty(), "the limit was lowered");
+        assert_eq!(queues.running(), 2);
+    }
+
+    #[test]
+    fn a_lane_runs_one_after_another_in_order() {
+        let mut queues = queues(8, [ticket(1, 1), ticket(2, 1), ticket(3, 2), ticket(4, 1), ticket(5, 2)]);
+        assert_eq!(start(&mut queues), [1, 3]);
+        queues.end(ticket(1, 1), End::Finished, 8);
+        assert_eq!(start(&mut queues), [2]);
+        // A newcomer stands behind those that already wait.
+        queues.note(&ticket(6, 1));
+        queues.push(ticket(6, 1), 8);
+        assert!(start(&mut queues).is_empty());
+        queues.end(ticket(2, 1), End::Finished, 8);
+        assert_eq!(start(&mut queues), [4]);
+        queues.end(ticket(3, 2), End::Finished, 8);
+        assert_eq!(start(&mut queues), [5]);
+        queues.end(ticket(4, 1), End::Finished, 8);
+        assert_eq!(start(&mut queues), [6]);
+        queues.end(ticket(5, 2), End::Finished, 8);
+        queues.end(ticket(6, 1), End::Finished, 8);
+        assert!(queues.is_done(None) && queues.by_function.is_empty());
+    }
+
+    #[test]
+    fn a_retry_holds_nothing_back() {
+        let mut queues = queues(1, [ticket(1, 1), ticket(2, 1)]);
+        assert_eq!(start(&mut queues), [1]);
+        let at = Timestamp::from_secs(60);
+        queues.end(ticket(1, 1), End::Retry(at), 1);
+        assert_eq!(start(&mut queues), [2]);
+        assert_eq!(queues.next_retry(), Some(at));
+        assert!(queues.due(Timestamp::from_secs(59)).is_empty());
+        let due = queues.due(at);
+        assert_eq!(due.len(), 1);
+        queues.push(due.into_iter().next().unwrap(), 1);
+        queues.end(ticket(2, 1), End::Finished, 1);
+        assert_eq!(start(&mut queues), [1]);
+        queues.end(Ticket { lane: None, ..ticket(1, 1) }, End::Finished, 1);
+        assert!(queues.is_done(None));
+    }
+
+    #[test]
+    fn functions_do_not_share_slots() {
+        let mut queues = queues(1, [ticket(1, 1), ticket(2, 2)]);
+        let other = Ticket { function: function("g"), ..ticket(3, 3) };
+        queues.note(&other);
+        queues.push(other, 1);
+        assert_eq!(start(&mut queues), [1]);
+        assert_eq!(queues.take(&function("g")).unwrap().place.commit, Seq(3));
+    }
+
+    #[test]
+    fn qualifiers_of_a_function_share_slots() {
+        let mut queues = queues(1, [ticket(1, 1)]);
+        let alias = FunctionRef { qualifier: "prod".into(), ..(*function("f")).clone() };
+        assert!(queues.take(&alias).is_some());
+        assert!(queues.take(&function("f")).is_none());
+    }
+
+    #[test]
+    fn requests_are_done_apart() {
+        let mut queues = queues(8, [ticket(1, 7), ticket(2, 7), ticket(3, 8)]);
+        assert!(queues.is_done(Some(9)) && !queues.is_done(Some(7)) && !queues.is_done(None));
+        assert_eq!(queues.pending(Some(7), 100).len(), 2);
+        assert_eq!(queues.pending(None, 2).len(), 2);
+        start(&mut queues);
+        queues.end(ticket(1, 7), End::Finished, 8);
+        start(&mut queues);
+        queues.end(ticket(2, 7), End::Finished, 8);
+        assert!(queues.is_done(Some(7)) && !queues.is_done(Some(8)));
+    }
+
+    #[test]
+    fn a_lost_end_stays_unfinished_and_frees_its_slot() {
+        let mut queues = queues(1, [ticket(1, 1), ticket(2, 2)]);
+        assert_eq!(start(&mut queues), [1]);
+        queues.end(ticket(1, 1), End::Lost, 1);
+        assert_eq!(start(&mut queues), [2]);
+        queues.end(ticket(2, 2), End::Finished, 1);
+        assert!(!queues.is_done(None) && !queues.is_done(Some(1)));
+    }
+}

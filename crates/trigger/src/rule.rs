@@ -1,0 +1,460 @@
+//! Rules: what they are, which may stand beside each other, and their rows in the store.
+//! Knows nothing of deliveries.
+
+use cosette_model::function::{Description, FunctionRef};
+use cosette_model::{BucketName, EventPattern, Seq, Timestamp};
+use cosette_store::{Store, Table, Tx};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, pump, row};
+
+/// Rules of one bucket (scf.md 2.4).
+pub const RULES_PER_BUCKET_MAX: usize = 10;
+/// COS triggers of one function, over all its qualifiers (scf.md 2.4).
+pub const RULES_PER_FUNCTION_MAX: usize = 10;
+
+/// Passed intervals that a rule remembers.
+const INTERVALS_MAX: usize = 64;
+
+/// More rules than any store will hold; scans need a bound.
+const SCAN_MAX: usize = 100_000;
+
+/// Rule rows: this, then the commit that made the rule in 16 hex digits, so key order is age.
+const PREFIX: &str = "rule-";
+
+/// The row with the seq of the last commit that changed any rule.
+const VERSION: &[u8] = b"trigger.rules";
+
+/// A rule: from events of a bucket to a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    pub id: String,
+    pub bucket: BucketName,
+    pub region: String,
+    pub event: EventPattern,
+    /// `""` for none.
+    pub prefix: String,
+    pub suffix: String,
+    pub function: FunctionRef,
+    pub description: String,
+    pub created: Timestamp,
+    pub modified: Timestamp,
+    /// Active for changes with `from < seq <= to` of any of these; the last is open while enabled.
+    pub active: Vec<Interval>,
+    /// Set when the rule was deleted; it is kept until the pump has passed its end.
+    pub deleted: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    pub from: Seq,
+    pub to: Option<Seq>,
+}
+
+impl Interval {
+    fn holds(self, seq: Seq) -> bool {
+        self.from < seq && self.to.is_none_or(|to| seq <= to)
+    }
+
+    /// Whether no change after `cursor` can lie in it.
+    fn is_passed(self, cursor: Seq) -> bool {
+        self.to.is_some_and(|to| to <= cursor)
+    }
+}
+
+impl Rule {
+    pub fn enabled(&self) -> bool {
+        self.active.last().is_some_and(|i| i.to.is_none())
+    }
+
+    /// Whether a change at `seq` falls into a time when the rule was on.
+    pub fn is_active_at(&self, seq: Seq) -> bool {
+        self.active.iter().any(|interval| interval.holds(seq))
+    }
+
+    /// Whether nothing after `cursor` can match.
+    pub(crate) fn is_passed(&self, cursor: Seq) -> bool {
+        self.active.iter().all(|interval| interval.is_passed(cursor))
+    }
+
+    fn open(&mut self, at: Seq) {
+        self.active.push(Interval { from: at, to: None });
+    }
+
+    fn close(&mut self, at: Seq) {
+        if let Some(last) = self.active.last_mut()
+            && last.to.is_none()
+        {
+            last.to = Some(at);
+        }
+    }
+
+    /// Two rules of one bucket that some event could both fire, by SCF's reading of it (scf.md 2.3).
+    fn conflicts(&self, new: &NewRule) -> bool {
+        let overlap = |a: &str, b: &str, is_part: fn(&str, &str) -> bool| is_part(a, b) || is_part(b, a);
+        let wild = |event| matches!(event, EventPattern::Family(_));
+        self.bucket == new.bucket
+            && self.event.family() == new.event.family()
+            && (self.event == new.event || wild(self.event) || wild(new.event))
+            && overlap(&self.prefix, &new.prefix, |a, b| a.starts_with(b))
+            && overlap(&self.suffix, &new.suffix, |a, b| a.ends_with(b))
+    }
+
+    /// Whether the rule is one of the function's, under any qualifier.
+    pub(crate) fn is_of(&self, namespace: &str, name: &str) -> bool {
+        self.function.namespace == namespace && self.function.name == name
+    }
+
+    fn is_same(&self, new: &NewRule) -> bool {
+        self.function == new.function
+            && self.bucket == new.bucket
+            && self.event == new.event
+            && self.prefix == new.prefix
+            && self.suffix == new.suffix
+    }
+
+    /// For people: what it listens to and for whom.
+    fn in_words(&self) -> String {
+        format!(
+            "{} with prefix \"{}\" and suffix \"{}\" of function {}",
+            self.event, self.prefix, self.suffix, self.function.name
+        )
+    }
+}
+
+pub struct NewRule {
+    pub bucket: BucketName,
+    pub event: EventPattern,
+    pub prefix: String,
+    pub suffix: String,
+    pub function: FunctionRef,
+    pub description: String,
+    pub enabled: bool,
+}
+
+/// Picks one rule of a function, as the SCF API names it. `None` filters match any.
+pub struct RuleSelector {
+    pub function: FunctionRef,
+    pub bucket: BucketName,
+    pub event: EventPattern,
+    pub prefix: Option<String>,
+    pub suffix: Option<String>,
+}
+
+impl RuleSelector {
+    /// The rule meant: of several, the one without a filter (scf.md 2.1).
+    fn pick<'a>(&self, rules: impl IntoIterator<Item = &'a Rule>) -> Result<&'a Rule, Error> {
+        let is_any = |wanted: &Option<String>, has: &str| wanted.as_ref().is_none_or(|w| w == has);
+        let mut found = rules.into_iter().filter(|rule| {
+            rule.function == self.function
+                && rule.bucket == self.bucket
+                && rule.event == self.event
+                && is_any(&self.prefix, &rule.prefix)
+                && is_any(&self.suffix, &rule.suffix)
+        });
+        let first = found.next().ok_or(Error::NoSuchRule)?;
+        let others: Vec<&Rule> = found.collect();
+        if others.is_empty() {
+            return Ok(first);
+        }
+        let is_plain = |rule: &&Rule| rule.prefix.is_empty() && rule.suffix.is_empty();
+        others.into_iter().chain([first]).find(is_plain).ok_or(Error::Ambiguous)
+    }
+}
+
+/// Whether `new` may stand beside the rules there are (none of them deleted). A disabled rule keeps its slot.
+fn check(new: &NewRule, rules: &[Rule]) -> Result<(), Error> {
+    if rules.iter().any(|rule| rule.is_same(new)) {
+        return Err(Error::Exists);
+    }
+    if let Some(other) = rules.iter().find(|rule| rule.conflicts(new)) {
+        return Err(Error::Conflict { with: other.in_words() });
+    }
+    if rules.iter().filter(|rule| rule.bucket == new.bucket).count() >= RULES_PER_BUCKET_MAX {
+        return Err(Error::Limit(format!("a bucket has at most {RULES_PER_BUCKET_MAX} rules")));
+    }
+    let FunctionRef { namespace, name, .. } = &new.function;
+    if rules.iter().filter(|rule| rule.is_of(namespace, name)).count() >= RULES_PER_FUNCTION_MAX {
+        return Err(Error::Limit(format!("a function has at most {RULES_PER_FUNCTION_MAX} COS triggers")));
+    }
+    Ok(())
+}
+
+/// Makes a rule that is active from this commit on.
+pub(crate) fn create(tx: &mut Tx<'_>, new: NewRule, function: &Description) -> Result<Rule, Error> {
+    let Some(bucket) = tx.bucket(&new.bucket)? else {
+        return Err(Error::NoSuchBucket(new.bucket.into_string()));
+    };
+    if bucket.region.as_str() != function.region {
+        let (bucket, function) = (bucket.region.into_string(), function.region.clone());
+        return Err(Error::OtherRegion { bucket, function });
+    }
+    if bucket.owner_appid != function.appid {
+        return Err(Error::OtherAccount);
+    }
+    check(&new, &standing(tx)?)?;
+    let mut rule = Rule {
+        id: format!("{PREFIX}{:016x}", tx.seq().0),
+        bucket: new.bucket,
+        region: bucket.region.into_string(),
+        event: new.event,
+        prefix: new.prefix,
+        suffix: new.suffix,
+        function: new.function,
+        description: new.description,
+        created: tx.now(),
+        modified: tx.now(),
+        active: Vec::new(),
+        deleted: false,
+    };
+    if new.enabled {
+        rule.open(tx.seq());
+    }
+    save(tx, &rule)?;
+    Ok(rule)
+}
+
+/// Switches the rule on or off from this commit on.
+pub(crate) fn set_enabled(tx: &mut Tx<'_>, selector: &RuleSelector, enabled: bool) -> Result<Rule, Error> {
+    let rules = standing(tx)?;
+    let mut rule = selector.pick(&rules)?.clone();
+    if rule.enabled() == enabled {
+        return Err(Error::Unchanged(enabled));
+    }
+    if enabled {
+        let cursor = pump::saved_cursor(tx.get(Table::Cursor, pump::CURSOR)?.as_deref())?;
+        while rule.active.len() >= INTERVALS_MAX && rule.active[0].is_passed(cursor) {
+            rule.active.remove(0);
+        }
+        rule.open(tx.seq());
+    } else {
+        rule.close(tx.seq());
+    }
+    rule.modified = tx.now();
+    save(tx, &rule)?;
+    Ok(rule)
+}
+
+/// Takes the picked rule away: what happened before this commit still reaches its function.
+pub(crate) fn delete(tx: &mut Tx<'_>, selector: &RuleSelector) -> Result<Rule, Error> {
+    let rules = standing(tx)?;
+    let rule = selector.pick(&rules)?.clone();
+    retire(tx, rule)
+}
+
+/// Takes away all rules that `is_meant`.
+pub(crate) fn delete_all(tx: &mut Tx<'_>, is_meant: impl Fn(&Rule) -> bool) -> Result<(), Error> {
+    for rule in standing(tx)?.into_iter().filter(is_meant) {
+        retire(tx, rule)?;
+    }
+    Ok(())
+}
+
+fn retire(tx: &mut Tx<'_>, mut rule: Rule) -> Result<Rule, Error> {
+    rule.close(tx.seq());
+    rule.deleted = true;
+    rule.modified = tx.now();
+    save(tx, &rule)?;
+    Ok(rule)
+}
+
+/// Removes the rows of deleted rules for good.
+pub(crate) fn purge(tx: &mut Tx<'_>, ids: &[String]) {
+    if ids.is_empty() {
+        return;
+    }
+    for id in ids {
+        tx.delete(Table::Rule, id.as_bytes());
+    }
+    touch(tx);
+}
+
+fn save(tx: &mut Tx<'_>, rule: &Rule) -> Result<(), Error> {
+    tx.put(Table::Rule, rule.id.as_bytes(), row::encode(rule)?);
+    touch(tx);
+    Ok(())
+}
+
+fn touch(tx: &mut Tx<'_>) {
+    let seq = tx.seq().0.to_be_bytes().to_vec();
+    tx.put(Table::Cursor, VERSION, seq);
+}
+
+/// The rules that are not deleted, oldest first, as this commit sees them.
+fn standing(tx: &Tx<'_>) -> Result<Vec<Rule>, Error> {
+    let mut rules = decode(tx.scan(Table::Rule, PREFIX.as_bytes(), SCAN_MAX)?)?;
+    rules.retain(|rule| !rule.deleted);
+    Ok(rules)
+}
+
+/// All rules with deleted ones whose end has not been passed, oldest first.
+pub(crate) fn all(store: &Store) -> Result<Vec<Rule>, Error> {
+    decode(store.scan(Table::Rule, PREFIX.as_bytes(), None, SCAN_MAX)?)
+}
+
+/// Changes whenever any rule does.
+pub(crate) fn version(store: &Store) -> Result<Option<Vec<u8>>, Error> {
+    Ok(store.get(Table::Cursor, VERSION)?)
+}
+
+fn decode(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<Rule>, Error> {
+    rows.iter().map(|(_, value)| Ok(row::decode(value, "rule")?)).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn function(name: &str) -> FunctionRef {
+        FunctionRef { namespace: "default".into(), name: name.into(), qualifier: "$DEFAULT".into() }
+    }
+
+    fn new(function_name: &str, event: &str, prefix: &str, suffix: &str) -> NewRule {
+        NewRule {
+            bucket: BucketName::new("examplebucket-1250000000").unwrap(),
+            event: EventPattern::parse(event).unwrap(),
+            prefix: prefix.into(),
+            suffix: suffix.into(),
+            function: function(function_name),
+            description: String::new(),
+            enabled: true,
+        }
+    }
+
+    fn standing_rule(new: NewRule) -> Rule {
+        Rule {
+            id: format!("{PREFIX}{:016x}", 1),
+            bucket: new.bucket,
+            region: "ap-guangzhou".into(),
+            event: new.event,
+            prefix: new.prefix,
+            suffix: new.suffix,
+            function: new.function,
+            description: new.description,
+            created: Timestamp::default(),
+            modified: Timestamp::default(),
+            active: Vec::new(),
+            deleted: false,
+        }
+    }
+
+    /// What becomes of a rule of function `b` beside one of function `a`.
+    fn conflict(a: (&str, &str, &str), b: (&str, &str, &str)) -> bool {
+        let rule = standing_rule(new("a", a.0, a.1, a.2));
+        match check(&new("b", b.0, b.1, b.2), &[rule]) {
+            Ok(()) => false,
+            Err(Error::Conflict { .. }) => true,
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    const ANY: &str = "cos:ObjectCreated:*";
+    const PUT: &str = "cos:ObjectCreated:Put";
+    const COPY: &str = "cos:ObjectCreated:Copy";
+    const GONE: &str = "cos:ObjectRemove:*";
+
+    #[test]
+    fn overlapping_rules_conflict() {
+        for (a, b, want) in [
+            // The unfiltered wildcard takes its whole family and nothing else.
+            ((ANY, "", ""), (PUT, "x/", ".jpg"), true),
+            ((ANY, "", ""), (GONE, "", ""), false),
+            // Different events of one family do not meet.
+            ((PUT, "", ""), (COPY, "", ""), false),
+            ((PUT, "", ""), (PUT, "", ""), true),
+            // Both filters must overlap.
+            ((PUT, "Log", ""), (PUT, "Lo", ""), true),
+            ((PUT, "Lo", ""), (PUT, "Log", ""), true),
+            ((PUT, "log", ""), (PUT, "Log", ""), false),
+            ((PUT, "a/", ".jpg"), (PUT, "a/", ".png"), false),
+            ((PUT, "a/", ".gz"), (PUT, "a/b/", ".tar.gz"), true),
+            ((PUT, "a/", ""), (PUT, "", ".jpg"), true),
+            ((ANY, "a/", ""), (PUT, "b/", ""), false),
+            ((ANY, "a/", ""), (PUT, "a/b", ""), true),
+            // Restores have no wildcard.
+            (("cos:ObjectRestore:Post", "", ""), ("cos:ObjectRestore:Completed", "", ""), false),
+        ] {
+            assert_eq!(conflict(a, b), want, "{a:?} {b:?}");
+            assert_eq!(conflict(b, a), want, "{b:?} {a:?}");
+        }
+    }
+
+    #[test]
+    fn rules_of_other_buckets_never_conflict() {
+        let rule = standing_rule(new("a", PUT, "", ""));
+        let mut other = new("b", PUT, "", "");
+        other.bucket = BucketName::new("other-1250000000").unwrap();
+        assert!(check(&other, &[rule]).is_ok());
+    }
+
+    #[test]
+    fn the_same_rule_exists_and_another_qualifier_conflicts() {
+        let rules = [standing_rule(new("a", PUT, "x/", ""))];
+        assert!(matches!(check(&new("a", PUT, "x/", ""), &rules), Err(Error::Exists)));
+        let mut other = new("a", PUT, "x/", "");
+        other.function.qualifier = "$LATEST".into();
+        assert!(matches!(check(&other, &rules), Err(Error::Conflict { .. })));
+    }
+
+    #[test]
+    fn ten_rules_fill_a_bucket_and_a_function() {
+        let in_bucket: Vec<Rule> =
+            (0..10).map(|n| standing_rule(new(&format!("f{n}"), PUT, &format!("{n}/"), ""))).collect();
+        assert!(matches!(check(&new("g", COPY, "", ""), &in_bucket), Err(Error::Limit(_))));
+        assert!(check(&new("g", COPY, "", ""), &in_bucket[1..]).is_ok());
+        let of_function: Vec<Rule> = (0..10)
+            .map(|n| {
+                let mut new = new("g", PUT, "", "");
+                new.bucket = BucketName::new(format!("bucket-{n}")).unwrap();
+                standing_rule(new)
+            })
+            .collect();
+        assert!(matches!(check(&new("g", COPY, "", ""), &of_function), Err(Error::Limit(_))));
+    }
+
+    fn selector(prefix: Option<&str>, suffix: Option<&str>) -> RuleSelector {
+        RuleSelector {
+            function: function("a"),
+            bucket: BucketName::new("examplebucket-1250000000").unwrap(),
+            event: EventPattern::parse(PUT).unwrap(),
+            prefix: prefix.map(str::to_owned),
+            suffix: suffix.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_selector_picks_exactly_one_rule() {
+        let rule = |prefix: &str, suffix: &str| standing_rule(new("a", PUT, prefix, suffix));
+        let [plain, x, y] = [rule("", ""), rule("x/", ".a"), rule("y/", ".a")];
+        assert!(matches!(selector(None, None).pick([]), Err(Error::NoSuchRule)));
+        assert_eq!(selector(None, None).pick([&x]).unwrap(), &x);
+        assert_eq!(selector(None, None).pick([&x, &plain, &y]).unwrap(), &plain);
+        assert!(matches!(selector(None, None).pick([&x, &y]), Err(Error::Ambiguous)));
+        assert_eq!(selector(Some("y/"), Some(".a")).pick([&x, &y]).unwrap(), &y);
+        assert_eq!(selector(Some(""), Some("")).pick([&x, &plain]).unwrap(), &plain);
+        assert!(matches!(selector(Some(""), Some("")).pick([&x]), Err(Error::NoSuchRule)));
+        assert!(matches!(selector(None, Some(".a")).pick([&x, &y]), Err(Error::Ambiguous)));
+        let mut other = selector(None, None);
+        other.function.qualifier = "1".into();
+        assert!(matches!(other.pick([&x]), Err(Error::NoSuchRule)));
+    }
+
+    #[test]
+    fn intervals_are_open_below_and_closed_above() {
+        let mut rule = standing_rule(new("a", PUT, "", ""));
+        assert!(!rule.enabled() && !rule.is_active_at(Seq(1)));
+        rule.open(Seq(5));
+        assert!(rule.enabled());
+        assert_eq!([5, 6, 1000].map(|n| rule.is_active_at(Seq(n))), [false, true, true]);
+        rule.close(Seq(8));
+        rule.open(Seq(11));
+        rule.close(Seq(13));
+        assert!(!rule.enabled());
+        assert_eq!(
+            [5, 6, 8, 9, 11, 12, 13, 14].map(|n| rule.is_active_at(Seq(n))),
+            [false, true, true, false, false, true, true, false]
+        );
+        assert!(rule.is_passed(Seq(13)) && !rule.is_passed(Seq(12)));
+    }
+}

@@ -1,0 +1,10 @@
+//! The trigger subsystem on a real store, with functions that are scripts of the test.
+
+#![allow(clippy::unwrap_used)]
+
+mod deliveries;
+mod quiet;
+mod restart;
+mod rules;
+mod scripted;
+mod world;

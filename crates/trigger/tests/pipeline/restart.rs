@@ -1,0 +1,126 @@
+//! What a stop or crash leaves behind and the next start takes up.
+
+use cosette_model::function::StatusCode;
+use cosette_trigger::DeliveryState;
+
+use super::world::{MINUTE, PUT, World, function, in_time};
+
+#[tokio::test]
+async fn changes_that_were_not_read_are_delivered_after_a_restart() {
+    let world = World::directory().await;
+    world.functions.answer("f", StatusCode::Success);
+    world.rule("f", PUT, "").await.unwrap();
+    world.triggers.stop(MINUTE).await;
+    for n in 0..3 {
+        world.put(&format!("{n}")).await;
+    }
+    assert!(world.functions.ids("f").is_empty());
+    let world = world.restart().await;
+    world.quiet().await;
+    assert_eq!(world.functions.keys("f"), ["0", "1", "2"]);
+}
+
+#[tokio::test]
+async fn a_delivery_in_flight_is_tried_again_under_its_id() {
+    let world = World::directory().await;
+    world.functions.define("f", 1, |_| std::future::pending());
+    world.rule("f", PUT, "").await.unwrap();
+    world.put("a").await;
+    world.put("b").await;
+    world.functions.until("f", |seen| seen.running == 1).await;
+    world.until(|all| all.len() == 2).await;
+    world.functions.answer("f", StatusCode::Success);
+    let world = world.restart().await;
+    world.quiet().await;
+    assert_eq!(world.functions.keys("f"), ["a", "a", "b"]);
+    let ids = world.functions.ids("f");
+    assert_eq!(ids[0], ids[1]);
+    world.functions.seen("f", |seen| assert!(seen.calls.iter().all(|call| call.retry == 0)));
+    assert_eq!(world.deliveries().len(), 2);
+    assert!(world.deliveries().iter().all(|d| d.state == DeliveryState::Succeeded));
+}
+
+#[tokio::test]
+async fn nothing_is_delivered_twice_by_a_restart() {
+    let mut world = World::directory().await;
+    world.functions.answer("f", StatusCode::Success);
+    world.rule("f", PUT, "in/").await.unwrap();
+    for n in 0..5 {
+        world.put(&format!("in/{n}")).await;
+        world.put(&format!("not/{n}")).await;
+        world.quiet().await;
+        world = world.restart().await;
+        world.quiet().await;
+        assert_eq!(world.deliveries().len(), n + 1);
+    }
+    assert_eq!(world.functions.keys("f"), ["in/0", "in/1", "in/2", "in/3", "in/4"]);
+}
+
+#[tokio::test]
+async fn a_retry_keeps_its_time_and_its_count() {
+    let world = World::directory().await;
+    world.functions.answer("f", StatusCode::UserCodeException);
+    world.rule("f", PUT, "").await.unwrap();
+    world.put("a").await;
+    let at = world.clock.now().plus(MINUTE);
+    world.until(|all| all.len() == 1 && all[0].state == DeliveryState::Retrying { at }).await;
+    let world = world.restart().await;
+    assert!(!world.triggers.wait(None, std::time::Duration::ZERO).await.unwrap().quiet);
+    assert_eq!(world.deliveries()[0].state, DeliveryState::Retrying { at });
+    world.functions.answer("f", StatusCode::Success);
+    world.clock.advance(MINUTE);
+    world.quiet().await;
+    let delivery = world.deliveries().remove(0);
+    assert_eq!((delivery.state, delivery.attempts.len()), (DeliveryState::Succeeded, 2));
+    world.functions.seen("f", |seen| assert_eq!(seen.calls[1].retry, 1));
+}
+
+#[tokio::test]
+async fn a_queued_call_survives() {
+    let world = World::directory().await;
+    world.functions.answer("f", StatusCode::Success);
+    world.triggers.stop(MINUTE).await;
+    let id = world.triggers.enqueue(function("f"), "{}".into()).await.unwrap();
+    let world = world.restart().await;
+    world.quiet().await;
+    assert_eq!(world.functions.ids("f"), [id]);
+}
+
+#[tokio::test]
+async fn more_than_a_page_of_unfinished_deliveries_is_taken_up_in_order() {
+    let world = World::directory().await;
+    world.functions.define("f", 1, |_| std::future::pending());
+    world.rule("f", PUT, "").await.unwrap();
+    let keys: Vec<String> = (0..600).map(|n| format!("{n}")).collect();
+    for key in &keys {
+        world.put(key).await;
+    }
+    world.until(|all| all.len() == keys.len()).await;
+    world.functions.answer("f", StatusCode::Success);
+    world.functions.change("f", |f| f.concurrency = 1);
+    let world = world.restart().await;
+    world.quiet().await;
+    assert_eq!(world.functions.keys("f")[1..], keys);
+}
+
+#[tokio::test]
+async fn a_stop_lets_running_deliveries_end() {
+    let world = World::directory().await;
+    world.functions.define("f", 1, |_| async {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        StatusCode::Success
+    });
+    world.rule("f", PUT, "").await.unwrap();
+    world.put("a").await;
+    world.put("b").await;
+    world.functions.until("f", |seen| seen.running == 1).await;
+    in_time(world.triggers.stop(MINUTE)).await;
+    let states: Vec<DeliveryState> = world.deliveries().into_iter().map(|d| d.state).collect();
+    assert_eq!(states[0], DeliveryState::Succeeded);
+    assert_eq!(world.functions.ids("f").len(), 1, "nothing new is begun");
+    let world = world.restart().await;
+    world.quiet().await;
+    assert_eq!(world.functions.keys("f"), ["a", "b"]);
+}

@@ -1,0 +1,172 @@
+//! Who sent a request: finds the signature, checks it under every name the server is known by.
+//!
+//! Knows hashes and canonical forms; knows no operation.
+
+pub(crate) mod cos;
+pub(crate) mod names;
+pub(crate) mod sigv4;
+
+use cosette_model::{Account, Error, ErrorCode, Identity, Timestamp};
+use http::{HeaderMap, Method};
+
+use crate::query::Query;
+use crate::{Accounts, DialectName};
+use names::Names;
+use sigv4::ChunkSigner;
+
+/// How far clocks may differ, in seconds (both services: 15 minutes).
+pub(crate) const SKEW_MAX: u64 = 15 * 60;
+
+/// Where a signature is and of which kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Anonymous,
+    CosHeader,
+    CosQuery,
+    /// `?sign=<the whole authorization>`.
+    CosMerged,
+    AwsHeader,
+    AwsQuery,
+    /// AWS signature version 2, in either place.
+    AwsV2,
+    /// An `Authorization` of no known kind.
+    Unknown,
+}
+
+impl Scheme {
+    pub(crate) fn find(headers: &HeaderMap, query: Option<&Query>) -> Self {
+        let header = headers.get(http::header::AUTHORIZATION).map_or(&b""[..], |v| v.as_bytes()).trim_ascii();
+        if header.starts_with(b"AWS4-") {
+            return Self::AwsHeader;
+        }
+        if header.starts_with(b"AWS ") {
+            return Self::AwsV2;
+        }
+        if header.windows(17).any(|w| w == b"q-sign-algorithm=") {
+            return Self::CosHeader;
+        }
+        if let Some(query) = query {
+            let aws = |name| query.get_any_case(name).is_some();
+            if aws("X-Amz-Algorithm") || aws("X-Amz-Signature") || aws("X-Amz-Credential") {
+                return Self::AwsQuery;
+            }
+            if query.has("q-sign-algorithm") || query.has("q-signature") {
+                return Self::CosQuery;
+            }
+            if query.get("sign").is_some_and(|sign| sign.contains("q-sign-algorithm=")) {
+                return Self::CosMerged;
+            }
+            if query.has("AWSAccessKeyId") && query.has("Signature") {
+                return Self::AwsV2;
+            }
+        }
+        if header.is_empty() { Self::Anonymous } else { Self::Unknown }
+    }
+
+    /// The dialect a signed request is in.
+    pub(crate) fn dialect(self) -> Option<DialectName> {
+        match self {
+            Self::CosHeader | Self::CosQuery | Self::CosMerged => Some(DialectName::Cos),
+            Self::AwsHeader | Self::AwsQuery | Self::AwsV2 => Some(DialectName::S3),
+            Self::Anonymous | Self::Unknown => None,
+        }
+    }
+}
+
+/// What a signature is made of and checked against.
+pub(crate) struct Presented<'a> {
+    pub(crate) method: &'a Method,
+    /// The path as it came.
+    pub(crate) raw_path: &'a str,
+    pub(crate) query: &'a Query,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) names: Names<'a>,
+    pub(crate) dialect: DialectName,
+    pub(crate) now: Timestamp,
+    pub(crate) accounts: &'a dyn Accounts,
+}
+
+/// A request whose sender is known.
+pub(crate) struct Verified {
+    pub(crate) identity: Identity,
+    /// The signature as sent, for the change record.
+    pub(crate) authorization: String,
+    /// For bodies whose chunks are signed on.
+    pub(crate) chunks: Option<ChunkSigner>,
+    /// Another name of the server that the signature was made for.
+    pub(crate) alias: Option<String>,
+}
+
+impl Verified {
+    fn anonymous() -> Self {
+        Self { identity: Identity::Anonymous, authorization: String::new(), chunks: None, alias: None }
+    }
+}
+
+/// Checks whatever signature the request carries.
+pub(crate) fn verify(scheme: Scheme, presented: &Presented<'_>) -> Result<Verified, Error> {
+    match scheme {
+        Scheme::Anonymous => Ok(Verified::anonymous()),
+        Scheme::CosHeader | Scheme::CosQuery | Scheme::CosMerged => cos::verify(scheme, presented),
+        Scheme::AwsHeader => {
+            if presented.query.get_any_case("X-Amz-Signature").is_some() {
+                return Err(Error::with(ErrorCode::InvalidArgument, "Only one auth mechanism allowed."));
+            }
+            sigv4::verify_header(presented)
+        }
+        Scheme::AwsQuery => sigv4::verify_query(presented),
+        Scheme::AwsV2 => Err(Error::with(
+            ErrorCode::InvalidRequest,
+            "AWS signature version 2 is not supported. Please use AWS4-HMAC-SHA256 (SigV4).",
+        )),
+        // A COS request whose sender cannot be told is anonymous (cos-api 2.5.6).
+        Scheme::Unknown => match presented.dialect {
+            DialectName::Cos => Ok(Verified::anonymous()),
+            DialectName::S3 => Err(Error::with(ErrorCode::InvalidArgument, "Unsupported Authorization Type")),
+        },
+    }
+}
+
+impl Presented<'_> {
+    fn header(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.headers.get(name)?.as_bytes()).ok().map(str::trim).filter(|v| !v.is_empty())
+    }
+
+    /// The owner of a key, its session token checked if it needs one.
+    fn account(&self, secret_id: &str) -> Result<Account, Error> {
+        let unknown = || Error::new(ErrorCode::InvalidAccessKeyId).detail("AWSAccessKeyId", secret_id);
+        let account = self.accounts.by_secret_id(secret_id).ok_or_else(unknown)?;
+        if let Some(token) = self.accounts.token_of(secret_id) {
+            let sent = ["x-cos-security-token", "x-amz-security-token"]
+                .into_iter()
+                .find_map(|name| self.header(name).or_else(|| self.query.get_any_case(name)))
+                .unwrap_or_default();
+            if !equal(sent.as_bytes(), token.as_bytes()) {
+                return Err(unknown());
+            }
+        }
+        Ok(account)
+    }
+
+    fn skewed(&self, sent: String) -> Error {
+        Error::new(ErrorCode::RequestTimeTooSkewed)
+            .detail("RequestTime", sent)
+            .detail("ServerTime", self.now.iso_seconds())
+            .detail("MaxAllowedSkewMilliseconds", (SKEW_MAX * 1000).to_string())
+    }
+
+    fn expired(&self, expires: Timestamp) -> Error {
+        Error::new(ErrorCode::RequestExpired)
+            .detail("Expires", expires.iso_seconds())
+            .detail("ServerTime", self.now.iso_seconds())
+    }
+}
+
+/// Compares without telling, by the time it takes, where the first difference is.
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && std::hint::black_box(a.iter().zip(b).fold(0, |d, (x, y)| d | (x ^ y))) == 0
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Header names by concept, and reading them: an empty value counts as absent (cos-api 1.6),
+//! and both services' prefixes are understood in either dialect.
+
+use cosette_model::{Error, ErrorCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::DialectName;
+use crate::query::Query;
+
+/// A header both services have under their own prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Concept {
+    cos: &'static str,
+    s3: &'static str,
+}
+
+macro_rules! concepts {
+    ($($name:ident $suffix:literal;)*) => {
+        $(pub(crate) const $name: Concept =
+            Concept { cos: concat!("x-cos-", $suffix), s3: concat!("x-amz-", $suffix) };)*
+    };
+}
+
+concepts! {
+    ACL "acl";
+    CHECKSUM_ALGORITHM "checksum-algorithm";
+    CHECKSUM_MODE "checksum-mode";
+    CHECKSUM_TYPE "checksum-type";
+    CONTENT_SHA1 "content-sha1";
+    COPY_SOURCE "copy-source";
+    COPY_SOURCE_IF_MATCH "copy-source-if-match";
+    COPY_SOURCE_IF_MODIFIED_SINCE "copy-source-if-modified-since";
+    COPY_SOURCE_IF_NONE_MATCH "copy-source-if-none-match";
+    COPY_SOURCE_IF_UNMODIFIED_SINCE "copy-source-if-unmodified-since";
+    COPY_SOURCE_VERSION_ID "copy-source-version-id";
+    BUCKET_REGION "bucket-region";
+    DELETE_MARKER "delete-marker";
+    FORBID_OVERWRITE "forbid-overwrite";
+    META "meta-";
+    METADATA_DIRECTIVE "metadata-directive";
+    MP_OBJECT_SIZE "mp-object-size";
+    SDK_CHECKSUM_ALGORITHM "sdk-checksum-algorithm";
+    STORAGE_CLASS "storage-class";
+    TAGGING_DIRECTIVE "tagging-directive";
+    TRAILER "trailer";
+    VERSION_ID "version-id";
+}
+
+impl Concept {
+    pub(crate) const fn of(self, dialect: DialectName) -> &'static str {
+        match dialect {
+            DialectName::Cos => self.cos,
+            DialectName::S3 => self.s3,
+        }
+    }
+
+    /// The rest of `name` when this concept, in either spelling, is its prefix.
+    pub(crate) fn strip(self, name: &str) -> Option<&str> {
+        name.strip_prefix(self.cos).or_else(|| name.strip_prefix(self.s3))
+    }
+}
+
+/// A request's headers. `x-amz-*` and `x-cos-*` query parameters count as headers, since
+/// presigning clients move headers there and S3 takes them from there.
+pub(crate) struct Headers {
+    map: HeaderMap,
+    dialect: DialectName,
+}
+
+impl Headers {
+    pub(crate) fn new(mut map: HeaderMap, query: &Query, dialect: DialectName) -> Self {
+        for (name, value) in query.pairs() {
+            let prefixed = name
+                .get(..6)
+                .is_some_and(|p| p.eq_ignore_ascii_case("x-amz-") || p.eq_ignore_ascii_case("x-cos-"));
+            if !prefixed {
+                continue;
+            }
+            let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()));
+            if let (Ok(name), Ok(value)) = parsed
+                && !map.contains_key(&name)
+            {
+                map.insert(name, value);
+            }
+        }
+        Self { map, dialect }
+    }
+
+    pub(crate) fn dialect(&self) -> DialectName {
+        self.dialect
+    }
+
+    /// The value of one header; empty is absent.
+    pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Error> {
+        let Some(value) = self.map.get(name) else { return Ok(None) };
+        let text = utf8(name, value)?.trim();
+        Ok((!text.is_empty()).then_some(text))
+    }
+
+    /// Present at all, even empty.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
+    /// The concept under the dialect's own name, else under the other's.
+    pub(crate) fn concept(&self, concept: Concept) -> Result<Option<&str>, Error> {
+        let (own, other) = match self.dialect {
+            DialectName::Cos => (concept.cos, concept.s3),
+            DialectName::S3 => (concept.s3, concept.cos),
+        };
+        Ok(match self.get(own)? {
+            None => self.get(other)?,
+            found => found,
+        })
+    }
+
+    /// The same without `x-amz-checksum-*`, for operations where those do not speak of the body.
+    pub(crate) fn without_checksums(&self) -> Self {
+        let mut map = self.map.clone();
+        let names: Vec<_> =
+            map.keys().filter(|n| n.as_str().starts_with("x-amz-checksum-")).cloned().collect();
+        for name in names {
+            map.remove(name);
+        }
+        Self { map, dialect: self.dialect }
+    }
+
+    /// Every header in order, values that are not UTF-8 refused.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Result<(&str, &str), Error>> {
+        self.map.iter().map(|(name, value)| Ok((name.as_str(), utf8(name.as_str(), value)?.trim())))
+    }
+
+    /// The names alone.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.map.keys().map(HeaderName::as_str)
+    }
+}
+
+fn utf8<'a>(name: &str, value: &'a HeaderValue) -> Result<&'a str, Error> {
+    std::str::from_utf8(value.as_bytes()).map_err(|_| {
+        Error::with(ErrorCode::InvalidArgument, format!("The value of the header {name} is not UTF-8."))
+    })
+}

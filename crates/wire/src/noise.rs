@@ -1,0 +1,186 @@
+//! Whatever bytes come, an answer goes out and nothing panics. Seeded, so a failure repeats.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use cosette_model::op::Call;
+use cosette_model::{Account, Region, RequestId, Timestamp};
+use http::{HeaderValue, Request};
+
+use crate::host::{self, Host};
+use crate::query::Query;
+use crate::testing::{Noise, collect, pieces, ready};
+use crate::xml::Element;
+use crate::{Accounts, Config, DialectName, Wire, path};
+
+const LETTERS: &[u8] = b"abcAZ09%%%2Ff/?&&==;+.-_~:@ \\\"'<>";
+
+fn text(noise: &mut Noise, alphabet: &[u8], max: usize) -> String {
+    String::from_utf8_lossy(&noise.bytes(alphabet, max)).into_owned()
+}
+
+#[test]
+fn parsers_survive_noise() {
+    let mut noise = Noise(0x00c0_5e77_e000);
+    for _ in 0..30_000 {
+        let any = text(&mut noise, LETTERS, 60);
+        let _ = path::decode(&any);
+        let _ = Query::parse(&any);
+        let _ = Host::parse(&host::name(&any));
+        let name = text(&mut noise, b"ab-1250000.cos.s3.localhost.myqcloud.com.amazonaws:", 60);
+        let _ = Host::parse(&host::name(&name));
+        let _ = host::port(&name);
+    }
+    for _ in 0..30_000 {
+        let xml = noise.bytes(b"<<</>>>Delete!&;#x1[]-?'\" \n", 80);
+        let _ = Element::parse(&xml, "Delete");
+    }
+}
+
+struct Everybody;
+
+impl Accounts for Everybody {
+    fn by_secret_id(&self, secret_id: &str) -> Option<Account> {
+        Some(Account {
+            secret_id: secret_id.into(),
+            secret_key: "k".into(),
+            appid: "1250000000".into(),
+            uin: "1".into(),
+            name: "n".into(),
+        })
+    }
+}
+
+const NAMES: &[&str] = &[
+    "authorization",
+    "content-length",
+    "content-md5",
+    "content-type",
+    "content-encoding",
+    "date",
+    "if-match",
+    "if-range",
+    "if-modified-since",
+    "range",
+    "x-amz-acl",
+    "x-amz-checksum-crc32",
+    "x-amz-checksum-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    "x-amz-metadata-directive",
+    "x-amz-mp-object-size",
+    "x-amz-meta-a",
+    "x-amz-trailer",
+    "x-cos-copy-source",
+    "x-cos-storage-class",
+];
+
+const VALUES: &[&str] = &[
+    "AWS4-HMAC-SHA256 Credential=A/20130524/r/s3/aws4_request, SignedHeaders=host, Signature=00",
+    "AWS4-HMAC-SHA256 Credential=////,SignedHeaders=;;,Signature=",
+    "q-sign-algorithm=sha1&q-ak=A&q-sign-time=1;9999999999&q-key-time=1;9999999999&q-header-list=host;%&q-url-param-list=%zz;a&q-signature=0",
+    "AWS a:b",
+    "20130524T000000Z",
+    "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+    "x-amz-checksum-crc32",
+    "bytes=0-1",
+    "/bucket/key?versionId=",
+    "http://a/b/c",
+    "18446744073709551616",
+    "5",
+    "-1",
+    "=",
+    "*",
+];
+
+const QUERIES: &[&str] = &[
+    "acl",
+    "delete",
+    "uploads",
+    "uploadId=u",
+    "partNumber=1",
+    "list-type=2",
+    "max-keys=x",
+    "continuation-token=%",
+    "X-Amz-Algorithm=AWS4-HMAC-SHA256",
+    "X-Amz-Signature=0",
+    "X-Amz-Credential=a",
+    "X-Amz-Expires=1",
+    "X-Amz-Date=20130524T000000Z",
+    "X-Amz-SignedHeaders=host",
+    "q-sign-algorithm=sha1",
+    "sign=q-sign-algorithm=",
+    "location",
+    "versionId=",
+    "x-amz-meta-%00=%0a",
+    "response-expires=1",
+];
+
+const BODIES: &[&str] = &[
+    "<Delete><Object><Key>k</Key></Object></Delete>",
+    "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>",
+    "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n",
+    "",
+];
+
+#[test]
+fn whole_requests_survive_noise() {
+    let mut noise = Noise(0xfeed);
+    let wire = Wire::new(Config {
+        default_region: Region::new("ap-guangzhou").unwrap(),
+        default_dialect: DialectName::S3,
+        strict: false,
+        xml_bytes_max: 4096,
+    });
+    let pick = |noise: &mut Noise, all: &[&'static str]| all[noise.below(all.len())];
+    let mut answered = 0;
+    for _ in 0..20_000 {
+        let method = pick(&mut noise, &["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"]);
+        let mut uri = match noise.below(3) {
+            0 => format!("/{}", text(&mut noise, LETTERS, 20)),
+            1 => "/bucket/key".to_owned(),
+            _ => "/".to_owned(),
+        };
+        uri.push('?');
+        for _ in 0..noise.below(7) {
+            uri.push_str(pick(&mut noise, QUERIES));
+            uri.push('&');
+        }
+        let mut request = Request::builder().method(method).uri(uri);
+        let host =
+            pick(&mut noise, &["localhost", "bkt.s3.amazonaws.com", "b-1250000000.cos.x.myqcloud.com", ""]);
+        request = request.header("host", host);
+        for _ in 0..noise.below(6) {
+            let value = match noise.below(3) {
+                0 => noise.bytes(LETTERS, 30),
+                _ => pick(&mut noise, VALUES).as_bytes().to_vec(),
+            };
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                request = request.header(pick(&mut noise, NAMES), value);
+            }
+        }
+        let body = match noise.below(4) {
+            0 => noise.bytes(b"<>/Delete05\r\n;=", 60),
+            _ => pick(&mut noise, BODIES).as_bytes().to_vec(),
+        };
+        // What is no request at all never reaches this crate.
+        let Ok(request) = request.body(pieces(vec![body])) else { continue };
+        answered += 1;
+        let now = Timestamp::from_secs(1_369_353_600);
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let decoded = ready(wire.decode(request, peer, RequestId::new("id"), now, &Everybody));
+        match decoded.outcome {
+            Err(error) => {
+                let response = wire.encode(&decoded.asked, Err(error));
+                assert!(response.headers().contains_key("x-cos-request-id"));
+                assert_ne!(response.status(), http::StatusCode::INTERNAL_SERVER_ERROR);
+            }
+            Ok((_, Call::PutObject(put))) => drop(collect(put.body.stream)),
+            Ok((_, Call::UploadPart(part))) => drop(collect(part.body.stream)),
+            Ok(_) => {}
+        }
+    }
+    assert!(answered > 10_000);
+}

@@ -1,0 +1,73 @@
+//! A query string, decoded: `+` is a space here (never in paths), a parameter without `=` has
+//! an empty value, and order is kept.
+
+use cosette_model::{Error, ErrorCode};
+
+use crate::path;
+
+/// Decoded parameters in the order of the request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Query {
+    pairs: Vec<(String, String)>,
+}
+
+impl Query {
+    pub(crate) fn parse(raw: &str) -> Result<Self, Error> {
+        let decode =
+            |text: &str| path::decode_with(text, true).ok_or_else(|| Error::new(ErrorCode::InvalidUri));
+        let mut pairs = Vec::new();
+        for part in raw.split('&').filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            pairs.push((decode(name)?, decode(value)?));
+        }
+        Ok(Self { pairs })
+    }
+
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The first value under this exact name, which may be empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.pairs().find(|(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    /// Like [`get`](Self::get), for names clients write in any case (cos-api 3.4).
+    pub(crate) fn get_any_case(&self, name: &str) -> Option<&str> {
+        self.pairs().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The value under this name unless it is absent or empty.
+    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plus_is_space_and_missing_value_is_empty() {
+        let query = Query::parse("prefix=%E7%85%A7%E7%89%87%2F2024+a&acl&marker=&a=1=2&&x=%2B").unwrap();
+        assert_eq!(query.get("prefix"), Some("照片/2024 a"));
+        assert_eq!(query.get("acl"), Some(""));
+        assert_eq!(query.filled("marker"), None);
+        assert_eq!(query.get("a"), Some("1=2"));
+        assert_eq!(query.get("x"), Some("+"));
+        assert_eq!(query.get_any_case("PREFIX"), query.get("prefix"));
+        assert_eq!(query.pairs().count(), 5);
+    }
+
+    #[test]
+    fn bad_escapes_are_refused() {
+        for bad in ["a=%", "a=%g0", "%zz", "a=%ff"] {
+            assert_eq!(Query::parse(bad).unwrap_err().code, ErrorCode::InvalidUri, "{bad}");
+        }
+    }
+}

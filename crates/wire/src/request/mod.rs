@@ -1,0 +1,435 @@
+//! From headers, query and XML to a typed call, one function per operation.
+//!
+//! A header or parameter that would change the outcome and is not implemented is refused by
+//! name, never accepted and ignored.
+
+mod attributes;
+pub(crate) mod condition;
+mod copy;
+mod document;
+mod list;
+
+pub(crate) use document::checksum_element;
+pub(crate) use list::token;
+
+use cosette_model::op::{
+    AbortMultipartUpload, Call, ChecksumType, CompleteMultipartUpload, CopyObject, CreateBucket,
+    CreateMultipartUpload, DeleteBucket, DeleteObject, GetBucketLocation, GetObject, HeadBucket, HeadObject,
+    Op, PutObject, ResponseOverrides, UploadPart,
+};
+use cosette_model::{
+    BucketName, ByteRange, ChecksumAlgorithm, Error, ErrorCode, Identity, ObjectKey, PartNumber, Region,
+    UploadId, VersionId,
+};
+
+use crate::header::{self, Headers};
+use crate::payload::{self, Payload};
+use crate::query::Query;
+use crate::target::Target;
+use crate::{Config, DialectName, route};
+
+/// A request whose operation and sender are known.
+pub(crate) struct Incoming<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) dialect: DialectName,
+    pub(crate) target: Target,
+    pub(crate) query: Query,
+    pub(crate) headers: Headers,
+    pub(crate) identity: &'a Identity,
+    pub(crate) payload: Payload,
+    /// Lenient passes taken while decoding.
+    pub(crate) notes: &'a mut Vec<String>,
+}
+
+pub(crate) fn invalid(name: &str, value: &str, why: impl Into<String>) -> Error {
+    Error::with(ErrorCode::InvalidArgument, why).detail("ArgumentName", name).detail("ArgumentValue", value)
+}
+
+fn not_implemented(header: &str) -> Error {
+    Error::with(ErrorCode::NotImplemented, format!("The header {header} is not implemented."))
+        .detail("Header", header)
+}
+
+impl Incoming<'_> {
+    pub(crate) async fn decode(self, op: Op) -> Result<Call, Error> {
+        if !op.supported() {
+            return Err(route::unsupported(op));
+        }
+        self.refuse_unknown()?;
+        Ok(match op {
+            Op::ListBuckets => Call::ListBuckets(self.list_buckets()?),
+            Op::CreateBucket => Call::CreateBucket(self.create_bucket().await?),
+            Op::HeadBucket => Call::HeadBucket(HeadBucket { bucket: self.bucket()? }),
+            Op::DeleteBucket => Call::DeleteBucket(DeleteBucket { bucket: self.bucket()? }),
+            Op::GetBucketLocation => Call::GetBucketLocation(GetBucketLocation { bucket: self.bucket()? }),
+            Op::ListObjects => Call::ListObjects(self.list_objects()?),
+            Op::ListObjectsV2 => Call::ListObjectsV2(self.list_objects_v2()?),
+            Op::ListMultipartUploads => Call::ListMultipartUploads(self.list_uploads()?),
+            Op::DeleteObjects => Call::DeleteObjects(self.delete_objects().await?),
+            Op::PutObject => Call::PutObject(self.put_object()?),
+            Op::GetObject => Call::GetObject(self.get_object()?),
+            Op::HeadObject => Call::HeadObject(self.head_object()?),
+            Op::DeleteObject => Call::DeleteObject(self.delete_object()?),
+            Op::CopyObject => Call::CopyObject(self.copy_object()?),
+            Op::CreateMultipartUpload => Call::CreateMultipartUpload(self.create_upload()?),
+            Op::UploadPart => Call::UploadPart(self.upload_part()?),
+            Op::ListParts => Call::ListParts(self.list_parts()?),
+            Op::CompleteMultipartUpload => Call::CompleteMultipartUpload(self.complete_upload().await?),
+            Op::AbortMultipartUpload => Call::AbortMultipartUpload(self.abort_upload()?),
+            other => return Err(route::unsupported(other)),
+        })
+    }
+
+    /// A trailer is more than COS takes (cos-api 2.12): noted, in strict mode refused.
+    fn check_trailer(&mut self) -> Result<(), Error> {
+        if !(self.dialect == DialectName::Cos || self.target.host.cos)
+            || !payload::has_trailer(&self.headers)?
+        {
+            return Ok(());
+        }
+        if self.config.strict {
+            return Err(Error::with(
+                ErrorCode::NotImplemented,
+                "A body with trailing checksums (x-amz-content-sha256: STREAMING-...-TRAILER) is not implemented.",
+            ));
+        }
+        self.notes.push("lenient: body with trailing checksums".to_owned());
+        Ok(())
+    }
+
+    fn bucket(&self) -> Result<BucketName, Error> {
+        self.target.bucket.clone().ok_or_else(|| ErrorCode::InvalidBucketName.into())
+    }
+
+    fn key(&self) -> Result<ObjectKey, Error> {
+        self.target.key.clone().ok_or_else(|| ErrorCode::InvalidObjectName.into())
+    }
+
+    /// Refuses every header that asks for something nobody here does.
+    fn refuse_unknown(&self) -> Result<(), Error> {
+        for name in self.headers.names() {
+            let Some(suffix) = name.strip_prefix("x-cos-").or_else(|| name.strip_prefix("x-amz-")) else {
+                if matches!(name, "pic-operations") && self.headers.get(name)?.is_some() {
+                    return Err(not_implemented(name));
+                }
+                continue;
+            };
+            let refused = REFUSED.contains(&suffix) || REFUSED_PREFIXES.iter().any(|p| suffix.starts_with(p));
+            if refused && self.headers.get(name)?.is_some() {
+                return Err(not_implemented(name));
+            }
+        }
+        if let Some(acl) = self.headers.concept(header::ACL)? {
+            let name = header::ACL.of(self.dialect);
+            match acl {
+                "private" | "default" | "bucket-owner-full-control" => {}
+                known if CANNED.contains(&known) => {
+                    let why = format!("The value {acl} of the header {name} is not implemented.");
+                    return Err(Error::with(ErrorCode::NotImplemented, why).detail("Header", name));
+                }
+                _ => return Err(invalid(name, acl, "The canned ACL is not known.")),
+            }
+        }
+        match self.headers.concept(header::TAGGING_DIRECTIVE)? {
+            Some(directive) if !directive.eq_ignore_ascii_case("copy") => {
+                Err(not_implemented(header::TAGGING_DIRECTIVE.of(self.dialect)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn create_bucket(self) -> Result<CreateBucket, Error> {
+        let bucket = self.bucket()?;
+        let host_region = self.target.host.region.clone();
+        if self.dialect == DialectName::Cos && bucket.split_appid().1.is_none() {
+            if self.config.strict {
+                return Err(Error::with(
+                    ErrorCode::InvalidRequest,
+                    "The bucket name must have the form <bucketname>-<appid>; the required Appid is missing.",
+                ));
+            }
+            self.notes.push("lenient: bucket name without appid".to_owned());
+        }
+        let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
+        let asked = if document.trim_ascii().is_empty() { None } else { document::create_bucket(&document)? };
+        Ok(CreateBucket { bucket, region: asked.or(host_region) })
+    }
+
+    async fn delete_objects(self) -> Result<cosette_model::op::DeleteObjects, Error> {
+        let bucket = self.bucket()?;
+        let md5 = self.headers.get("content-md5")?.is_some();
+        let checksum = !payload::checksums(&self.headers)?.is_empty() || payload::has_trailer(&self.headers)?;
+        // COS wants Content-MD5 of everybody (cos-api 2.12); S3 takes a checksum as well.
+        let needs_md5 = self.dialect == DialectName::Cos || (self.config.strict && self.target.host.cos);
+        if !md5 && (needs_md5 || !checksum) {
+            return Err(Error::with(
+                ErrorCode::InvalidRequest,
+                "Missing required header for this request: Content-MD5",
+            ));
+        }
+        if !md5 && self.target.host.cos {
+            self.notes.push("lenient: multi-delete without Content-MD5".to_owned());
+        }
+        let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
+        document::delete_objects(bucket, &document)
+    }
+
+    fn put_object(mut self) -> Result<PutObject, Error> {
+        self.check_trailer()?;
+        Ok(PutObject {
+            bucket: self.bucket()?,
+            key: self.key()?,
+            attributes: attributes::read(&self.headers)?,
+            conditions: condition::write(&self.headers)?,
+            checksum: algorithm(&self.headers, header::SDK_CHECKSUM_ALGORITHM)?,
+            body: self.payload.into_body(&self.headers)?,
+        })
+    }
+
+    fn get_object(self) -> Result<GetObject, Error> {
+        let mut range = self.headers.get("range")?.and_then(ByteRange::parse);
+        let if_range = match self.headers.get("if-range")? {
+            Some(tag) if tag.contains('"') => Some(cosette_model::ETag::parse(tag)),
+            Some(tag) if condition::http_date(tag).is_none() => Some(cosette_model::ETag::parse(tag)),
+            // Whether the object is unchanged since a date is not asked further on: the whole
+            // object is always a right answer.
+            Some(_) => {
+                range = None;
+                None
+            }
+            None => None,
+        };
+        Ok(GetObject {
+            bucket: self.bucket()?,
+            key: self.key()?,
+            version: self.version(),
+            range,
+            if_range,
+            conditions: condition::read(&self.headers)?,
+            overrides: self.overrides()?,
+            checksums: self.checksum_mode()?,
+        })
+    }
+
+    fn head_object(self) -> Result<HeadObject, Error> {
+        Ok(HeadObject {
+            bucket: self.bucket()?,
+            key: self.key()?,
+            version: self.version(),
+            range: self.headers.get("range")?.and_then(ByteRange::parse),
+            conditions: condition::read(&self.headers)?,
+            overrides: self.overrides()?,
+            checksums: self.checksum_mode()?,
+        })
+    }
+
+    fn delete_object(self) -> Result<DeleteObject, Error> {
+        for name in ["if-match", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"] {
+            if self.headers.get(name)?.is_some() {
+                return Err(not_implemented(name));
+            }
+        }
+        Ok(DeleteObject { bucket: self.bucket()?, key: self.key()?, version: self.version() })
+    }
+
+    fn copy_object(self) -> Result<CopyObject, Error> {
+        let replace = match self.headers.concept(header::METADATA_DIRECTIVE)? {
+            None => false,
+            Some(directive) if directive.eq_ignore_ascii_case("copy") => false,
+            Some(directive)
+                if directive.eq_ignore_ascii_case("replace")
+                    || directive.eq_ignore_ascii_case("replaced") =>
+            {
+                true
+            }
+            Some(other) => {
+                let name = header::METADATA_DIRECTIVE.of(self.dialect);
+                return Err(invalid(name, other, "Unknown metadata directive."));
+            }
+        };
+        let attributes = attributes::read(&self.headers)?;
+        Ok(CopyObject {
+            bucket: self.bucket()?,
+            key: self.key()?,
+            source: copy::source(&self.headers)?,
+            storage_class: attributes.storage_class,
+            replace: replace.then_some(attributes),
+            conditions: condition::write(&self.headers)?,
+            checksum: algorithm(&self.headers, header::CHECKSUM_ALGORITHM)?,
+        })
+    }
+
+    fn create_upload(self) -> Result<CreateMultipartUpload, Error> {
+        Ok(CreateMultipartUpload {
+            bucket: self.bucket()?,
+            key: self.key()?,
+            attributes: attributes::read(&self.headers)?,
+            checksum: upload_checksum(&self.headers)?,
+        })
+    }
+
+    fn upload_part(mut self) -> Result<UploadPart, Error> {
+        self.check_trailer()?;
+        let number = self.query.get("partNumber").unwrap_or_default();
+        let number = number.parse().ok().and_then(|n| PartNumber::new(n).ok()).ok_or_else(|| {
+            invalid("partNumber", number, "Part number must be an integer between 1 and 10000, inclusive")
+        })?;
+        Ok(UploadPart {
+            bucket: self.bucket()?,
+            key: self.key()?,
+            upload: self.upload(),
+            number,
+            body: self.payload.into_body(&self.headers)?,
+        })
+    }
+
+    async fn complete_upload(self) -> Result<CompleteMultipartUpload, Error> {
+        let (bucket, key, upload) = (self.bucket()?, self.key()?, self.upload());
+        let conditions = condition::write(&self.headers)?;
+        let size = match self.headers.concept(header::MP_OBJECT_SIZE)? {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| {
+                invalid(
+                    header::MP_OBJECT_SIZE.of(self.dialect),
+                    text,
+                    "The object size must be a number of bytes.",
+                )
+            })?),
+        };
+        // These headers speak of the object; the document's own digests have other names.
+        let checksums = payload::checksums(&self.headers)?;
+        let headers = self.headers.without_checksums();
+        let document = self.payload.into_document(&headers, self.config.xml_bytes_max).await?;
+        let parts = document::complete(&document)?;
+        Ok(CompleteMultipartUpload { bucket, key, upload, parts, conditions, checksums, size })
+    }
+
+    fn abort_upload(self) -> Result<AbortMultipartUpload, Error> {
+        Ok(AbortMultipartUpload { bucket: self.bucket()?, key: self.key()?, upload: self.upload() })
+    }
+
+    fn upload(&self) -> UploadId {
+        UploadId::new(self.query.get("uploadId").unwrap_or_default())
+    }
+
+    /// `versionId` in any case (cos-api 3.4).
+    fn version(&self) -> Option<VersionId> {
+        self.query.get_any_case("versionId").filter(|id| !id.is_empty()).map(VersionId::parse)
+    }
+
+    fn checksum_mode(&self) -> Result<bool, Error> {
+        Ok(self
+            .headers
+            .concept(header::CHECKSUM_MODE)?
+            .is_some_and(|mode| mode.eq_ignore_ascii_case("enabled")))
+    }
+
+    fn overrides(&self) -> Result<ResponseOverrides, Error> {
+        let asked = self.query.pairs().any(|(name, _)| name.starts_with("response-"));
+        if asked && *self.identity == Identity::Anonymous {
+            return Err(Error::with(
+                ErrorCode::InvalidRequest,
+                "Request specific response headers cannot be used for anonymous GET requests.",
+            ));
+        }
+        let get = |name: &str| self.query.filled(name).map(str::to_owned);
+        Ok(ResponseOverrides {
+            content_type: get("response-content-type"),
+            cache_control: get("response-cache-control"),
+            content_disposition: get("response-content-disposition"),
+            content_encoding: get("response-content-encoding"),
+            content_language: get("response-content-language"),
+            expires: get("response-expires"),
+        })
+    }
+}
+
+/// Headers, without their service's prefix, that ask for features that are not here.
+const REFUSED: &[&str] = &[
+    "tagging",
+    "traffic-limit",
+    "website-redirect-location",
+    "bucket-object-lock-enabled",
+    "bucket-object-lock-token",
+    "bypass-governance-retention",
+    "confirm-remove-self-bucket-access",
+    "expected-bucket-owner",
+    "source-expected-bucket-owner",
+    "object-ownership",
+    "object-type",
+    "mfa",
+    "write-offset-bytes",
+    "copy-source-range",
+    "callback",
+    "callback-var",
+    "return-body",
+    "mime-limit",
+];
+
+const REFUSED_PREFIXES: &[&str] =
+    &["grant-", "server-side-encryption", "copy-source-server-side-encryption", "object-lock-"];
+
+/// Canned ACLs that exist in either service.
+const CANNED: &[&str] = &[
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "bucket-owner-read",
+    "aws-exec-read",
+    "log-delivery-write",
+];
+
+fn algorithm(headers: &Headers, concept: header::Concept) -> Result<Option<ChecksumAlgorithm>, Error> {
+    let Some(name) = headers.concept(concept)? else { return Ok(None) };
+    ChecksumAlgorithm::parse(name).map(Some).ok_or_else(|| {
+        Error::with(
+            ErrorCode::InvalidRequest,
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: \
+             [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+        )
+    })
+}
+
+/// The checksum an upload is begun with, and its type: the algorithm's own unless it is named.
+fn upload_checksum(headers: &Headers) -> Result<Option<(ChecksumAlgorithm, ChecksumType)>, Error> {
+    use ChecksumType::{Composite, FullObject};
+    let algorithm = algorithm(headers, header::CHECKSUM_ALGORITHM)?;
+    let kind = match headers.concept(header::CHECKSUM_TYPE)? {
+        None => None,
+        Some("COMPOSITE") => Some(Composite),
+        Some("FULL_OBJECT") => Some(FullObject),
+        Some(other) => {
+            return Err(invalid(
+                "x-amz-checksum-type",
+                other,
+                "Value for x-amz-checksum-type header is invalid.",
+            ));
+        }
+    };
+    let wrong = |why: String| Err(Error::with(ErrorCode::InvalidRequest, why));
+    match (algorithm, kind) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => wrong(
+            "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+                .into(),
+        ),
+        (Some(a @ ChecksumAlgorithm::Crc64Nvme), Some(Composite))
+        | (Some(a @ (ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256)), Some(FullObject)) => {
+            wrong(format!(
+                "The {} checksum type cannot be used with the {} checksum algorithm.",
+                if kind == Some(Composite) { "COMPOSITE" } else { "FULL_OBJECT" },
+                a.name().to_ascii_lowercase()
+            ))
+        }
+        (Some(ChecksumAlgorithm::Crc64Nvme), None) => Ok(Some((ChecksumAlgorithm::Crc64Nvme, FullObject))),
+        (Some(algorithm), kind) => Ok(Some((algorithm, kind.unwrap_or(Composite)))),
+    }
+}
+
+/// A region a client named, or the error for one that cannot be.
+fn region(text: &str) -> Result<Region, Error> {
+    // The oldest spelling of the first European region.
+    let text = if text == "EU" { "eu-west-1" } else { text };
+    Region::new(text)
+        .map_err(|_| Error::new(ErrorCode::IllegalLocationConstraint).detail("LocationConstraint", text))
+}

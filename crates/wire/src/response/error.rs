@@ -1,0 +1,53 @@
+//! Error documents (cos-api 7.1) and the headers that go with some codes.
+
+use cosette_model::{Error, ErrorCode};
+use http::StatusCode;
+use http::header::CONTENT_RANGE;
+
+use super::Answer;
+use crate::xml::Writer;
+
+impl Answer<'_> {
+    pub(super) fn error(&mut self, error: Error) {
+        self.status(StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        if error.code == ErrorCode::NotModified {
+            if let Some(info) = &error.object {
+                self.not_modified(info);
+            }
+            return;
+        }
+        if error.code == ErrorCode::InvalidRange
+            && let Some((_, size)) = error.details.iter().find(|(name, _)| *name == "ActualObjectSize")
+        {
+            self.name(CONTENT_RANGE, &format!("bytes */{size}"));
+        }
+        let trace_id = self.trace_id();
+        if self.is_cos() {
+            self.set(self.dialect.trace_id, &trace_id);
+        }
+        if self.asked.head {
+            return;
+        }
+        // Errors have no namespace in either service.
+        let mut xml = Writer::with_namespace(self.dialect, "Error", None);
+        xml.text("Code", if self.is_cos() { error.code.cos() } else { error.code.s3() });
+        xml.text("Message", error.message());
+        let fixed = |name: &str| matches!(name, "Code" | "Message" | "Resource" | "RequestId");
+        if self.is_cos() {
+            xml.text("Resource", &self.asked.resource);
+            xml.text("RequestId", self.asked.request_id.as_str());
+            xml.text("TraceId", &trace_id);
+        }
+        for (name, value) in error.details.iter().filter(|(name, _)| !fixed(name)) {
+            xml.text(name, value);
+        }
+        if !self.is_cos() {
+            let (_, path) = self.asked.resource.split_once('/').unwrap_or_default();
+            xml.text("Resource", &format!("/{path}"));
+            xml.text("RequestId", self.asked.request_id.as_str());
+            xml.text("HostId", &trace_id);
+        }
+        let document = xml.finish();
+        self.document(document);
+    }
+}

@@ -1,0 +1,160 @@
+//! Replies of operations on whole objects.
+
+use cosette_model::op::{ObjectInfo, ResponseOverrides, reply};
+use cosette_model::{Attributes, StorageClass};
+use http::StatusCode;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, EXPIRES, HeaderValue,
+};
+
+use super::{Answer, checksum_text};
+use crate::header;
+use crate::request::checksum_element;
+use crate::{DialectName, ReplyBody};
+
+impl Answer<'_> {
+    pub(super) fn put_object(&mut self, r: &reply::PutObject) {
+        self.etag(&r.etag);
+        self.crc64(r.crc64);
+        // A suspended bucket's null version is shown by S3 alone (cos-api 4.1).
+        let shown = r.version.as_ref().filter(|v| !self.is_cos() || v.as_str() != "null");
+        self.version(shown);
+        self.checksums(&r.checksums, None, None);
+    }
+
+    pub(super) fn get_object(&mut self, r: reply::GetObject) {
+        let length = self.object(&r.info, r.range, &r.overrides);
+        if length > 0 {
+            *self.response.body_mut() = ReplyBody::Stream { length, stream: r.body };
+        }
+    }
+
+    pub(super) fn head_object(&mut self, r: &reply::HeadObject) {
+        self.object(&r.info, r.range, &r.overrides);
+    }
+
+    /// The headers of a GET or HEAD; the length of the body.
+    fn object(&mut self, info: &ObjectInfo, range: Option<(u64, u64)>, overrides: &ResponseOverrides) -> u64 {
+        self.about(info);
+        self.name(ACCEPT_RANGES, "bytes");
+        self.last_modified(info.modified);
+        self.attributes(&info.attributes, overrides);
+        self.version(info.version.as_ref());
+        let length = match range {
+            Some((start, end)) => {
+                self.status(StatusCode::PARTIAL_CONTENT);
+                let last = end.saturating_sub(1);
+                self.name(CONTENT_RANGE, &format!("bytes {start}-{last}/{}", info.size));
+                end.saturating_sub(start)
+            }
+            None => {
+                // A checksum of the whole says nothing of a part.
+                self.checksums(&info.checksums, info.checksum_type, info.parts);
+                info.size
+            }
+        };
+        self.response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        length
+    }
+
+    pub(super) fn not_modified(&mut self, info: &ObjectInfo) {
+        self.about(info);
+        self.last_modified(info.modified);
+        let none = ResponseOverrides::default();
+        let kept = Attributes {
+            content_type: info.attributes.content_type.clone(),
+            cache_control: info.attributes.cache_control.clone(),
+            expires: info.attributes.expires.clone(),
+            ..Attributes::default()
+        };
+        self.attributes(&kept, &none);
+        self.version(info.version.as_ref());
+    }
+
+    fn about(&mut self, info: &ObjectInfo) {
+        self.etag(&info.etag);
+        self.crc64(info.crc64);
+    }
+
+    fn attributes(&mut self, stored: &Attributes, overrides: &ResponseOverrides) {
+        let content_type = overrides.content_type.as_ref().or(stored.content_type.as_ref());
+        self.name(CONTENT_TYPE, content_type.map_or(self.dialect.content_type, String::as_str));
+        for (name, over, kept) in [
+            (CACHE_CONTROL, &overrides.cache_control, &stored.cache_control),
+            (CONTENT_DISPOSITION, &overrides.content_disposition, &stored.content_disposition),
+            (CONTENT_ENCODING, &overrides.content_encoding, &stored.content_encoding),
+            (CONTENT_LANGUAGE, &overrides.content_language, &stored.content_language),
+            (EXPIRES, &overrides.expires, &stored.expires),
+        ] {
+            if let Some(value) = over.as_ref().or(kept.as_ref()) {
+                self.name(name, value);
+            }
+        }
+        let prefix = header::META.of(self.dialect.name);
+        for (name, value) in &stored.user {
+            self.set(&format!("{prefix}{name}"), value);
+        }
+        if stored.storage_class != StorageClass::Standard {
+            self.concept(header::STORAGE_CLASS, stored.storage_class.name());
+        }
+    }
+
+    pub(super) fn delete_object(&mut self, r: &reply::DeleteObject) {
+        self.status(StatusCode::NO_CONTENT);
+        self.version(r.version.as_ref());
+        if r.delete_marker {
+            self.concept(header::DELETE_MARKER, "true");
+        }
+    }
+
+    pub(super) fn copy_object(&mut self, r: &reply::CopyObject) {
+        if let Some(version) = &r.source_version {
+            self.concept(header::COPY_SOURCE_VERSION_ID, version.as_str());
+        }
+        self.version(r.version.as_ref());
+        let mut xml = self.xml("CopyObjectResult");
+        match self.dialect.name {
+            DialectName::Cos => {
+                xml.text("ETag", &r.etag.quoted());
+                xml.value("CRC64", r.crc64);
+                xml.text("LastModified", &r.modified.iso_seconds());
+                xml.maybe("VersionId", r.version.as_ref().map(|v| v.as_str()));
+            }
+            DialectName::S3 => {
+                xml.text("LastModified", &r.modified.iso_millis());
+                xml.text("ETag", &r.etag.quoted());
+                for checksum in &r.checksums {
+                    xml.text(checksum_element(checksum.algorithm), &checksum_text(checksum, None, None));
+                }
+            }
+        }
+        let document = xml.finish();
+        self.document(document);
+    }
+
+    pub(super) fn delete_objects(&mut self, r: &reply::DeleteObjects) {
+        let mut xml = self.xml("DeleteResult");
+        for deleted in &r.deleted {
+            xml.element("Deleted", |xml| {
+                xml.text("Key", &deleted.key);
+                if let Some(marker) = &deleted.delete_marker {
+                    xml.text("DeleteMarker", "true");
+                    xml.text("DeleteMarkerVersionId", marker.as_str());
+                }
+                xml.maybe("VersionId", deleted.version.as_ref().map(|v| v.as_str()));
+            });
+        }
+        for failed in &r.failed {
+            let code = &failed.error.code;
+            xml.element("Error", |xml| {
+                xml.text("Key", &failed.key);
+                xml.maybe("VersionId", failed.version.as_ref().map(|v| v.as_str()));
+                xml.text("Code", if self.is_cos() { code.cos() } else { code.s3() });
+                xml.text("Message", failed.error.message());
+            });
+        }
+        let document = xml.finish();
+        self.document(document);
+    }
+}
