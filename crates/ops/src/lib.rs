@@ -10,6 +10,8 @@ mod checksum;
 mod error;
 mod multipart;
 mod object;
+#[cfg(test)]
+mod tests;
 
 use cosette_model::op::{Call, Context, Reply};
 use cosette_model::{Error, Region};

@@ -33,6 +33,10 @@ impl Accounts {
         self.permanent.get(secret_id).or_else(temporary).cloned()
     }
 
+    fn token(&self, secret_id: &str) -> Option<String> {
+        self.temporary.get(secret_id).map(|(_, token)| token.clone())
+    }
+
     /// Secret id, secret key and token that a function of the account runs with; empty when
     /// the account is no longer configured.
     pub(crate) fn role_keys(&self, appid: &str) -> (String, String, String) {
@@ -50,13 +54,17 @@ impl cosette_wire::Accounts for Accounts {
     }
 
     fn token_of(&self, secret_id: &str) -> Option<String> {
-        self.temporary.get(secret_id).map(|(_, token)| token.clone())
+        self.token(secret_id)
     }
 }
 
 impl cosette_control::Accounts for Accounts {
     fn by_secret_id(&self, secret_id: &str) -> Option<Account> {
         self.find(secret_id)
+    }
+
+    fn token_of(&self, secret_id: &str) -> Option<String> {
+        self.token(secret_id)
     }
 }
 

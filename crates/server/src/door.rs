@@ -3,16 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use cosette_clock::Clock;
-use cosette_control::Control;
+use cosette_control::{Answer, Control};
 use cosette_model::op::Op;
 use cosette_model::{Error, RequestId, Timestamp};
 use cosette_ops::Ops;
 use cosette_wire::{Asked, Decoded, Wire};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use crate::accounts::Accounts;
@@ -66,6 +65,7 @@ impl Door {
     ) -> Response<Outgoing> {
         let request_id = request_id(now);
         let method = parts.method.clone();
+        let stays = keeps_alive(&parts);
         // With `Expect: 100-continue` the client sends nothing until we read.
         let waits = parts.headers.contains_key(header::EXPECT);
         let (stream, leftover) = incoming(body);
@@ -79,22 +79,23 @@ impl Door {
         if outcome.is_err() && !waits {
             leftover.drain().await;
         }
-        let failed = outcome.as_ref().err().map(|error| Failed::of(error));
-        let response = self.wire.encode(&asked, outcome);
+        let failed = outcome.as_ref().err().map(Failed::of);
+        let mut response = self.wire.encode(&asked, outcome);
+        if stays {
+            // Some clients look for a non-empty `Connection` (cos-api 9.1), which HTTP/1.1 leaves out.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+        }
         log(&asked, &method, response.status(), failed.as_ref(), self.clock.now());
         response.map(Outgoing::from)
     }
 
     async fn cloud_api(&self, parts: Parts, body: Incoming) -> Response<Outgoing> {
-        let body = match Limited::new(body, Control::BODY_BYTES_MAX).collect().await {
-            Ok(body) => body.to_bytes(),
-            // The service answers size errors in its own envelope; an empty body cannot be mistaken for a call.
-            Err(error) => {
-                tracing::info!(%error, "cloud api request body refused");
-                Bytes::new()
-            }
+        let answer = match Limited::new(body, Control::BODY_BYTES_MAX).collect().await {
+            Ok(body) => self.control.answer(&parts, body.to_bytes(), self.accounts.as_ref()).await,
+            Err(error) if error.is::<LengthLimitError>() => Answer::too_large(),
+            // The client is gone; nobody reads this.
+            Err(_) => return plain(StatusCode::BAD_REQUEST, "the request's body did not come whole\n"),
         };
-        let answer = self.control.answer(&parts, body, self.accounts.as_ref()).await;
         match &answer.error {
             Some(code) => tracing::info!(action = %answer.action, code = %code, "cloud api refused"),
             None => tracing::debug!(action = %answer.action, "cloud api"),
@@ -110,6 +111,12 @@ impl Door {
         own_port && (host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()))
             || host.parse().is_ok_and(|ip: IpAddr| ip == self.address.ip())
     }
+}
+
+/// Whether the client wants to send more over this connection.
+fn keeps_alive(parts: &Parts) -> bool {
+    let says_close = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+    parts.version == Version::HTTP_11 && !parts.headers.get(header::CONNECTION).is_some_and(says_close)
 }
 
 /// Host names of the object services, as a forward proxy sees them.

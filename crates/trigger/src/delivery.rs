@@ -3,9 +3,8 @@
 //! Rows of `Table::Delivery`, each key a kind and then the delivery's place:
 //!
 //! - `d`: what is to be delivered; written once, when it is filed.
-//! - `p`: how far it has come; written at the end of each attempt, absent before the first.
-//! - `u`: a mark while it is unfinished, so that a start finds these without reading the others.
-//! - `f`: kind, then the commit that finished it: the place. The oldest are removed first.
+//! - `u`: how far it has come, while it is unfinished; a start reads these and no others.
+//! - `f`: how far it has come, once it is finished. The oldest are removed first.
 
 use cosette_model::function::{FunctionRef, StatusCode};
 use cosette_model::{BucketName, EventType, ObjectKey, Seq, Timestamp};
@@ -114,12 +113,14 @@ pub(crate) struct Place {
 }
 
 const FILED: u8 = b'd';
-const PROGRESS: u8 = b'p';
 const UNFINISHED: u8 = b'u';
 const FINISHED: u8 = b'f';
 
 /// The row that counts the finished ones.
 const FINISHED_COUNT: &[u8] = b"trigger.finished";
+
+/// What the error about a damaged row names.
+const PROGRESS: &str = "delivery progress";
 
 /// Deliveries removed in one commit.
 const REMOVED_MAX: usize = 1024;
@@ -132,9 +133,9 @@ impl Place {
         key
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, cosette_store::Error> {
+    fn parse(row: &[u8]) -> Result<Self, cosette_store::Error> {
         let damaged = || cosette_store::Error::Corrupt { what: "delivery key".into() };
-        let (commit, index) = bytes.split_at_checked(8).ok_or_else(damaged)?;
+        let (commit, index) = row.get(1..).and_then(|row| row.split_at_checked(8)).ok_or_else(damaged)?;
         let commit = u64::from_be_bytes(commit.try_into().map_err(|_| damaged())?);
         let index = u32::from_be_bytes(index.try_into().map_err(|_| damaged())?);
         Ok(Self { commit: Seq(commit), index })
@@ -147,30 +148,32 @@ pub(crate) fn places(commit: Seq, count: usize) -> impl Iterator<Item = Place> {
 }
 
 /// Files encoded deliveries, in order, at the [`places`] of this commit.
-pub(crate) fn file(tx: &mut Tx<'_>, rows: Vec<Vec<u8>>) {
-    let places = places(tx.seq(), rows.len());
-    for (place, filed) in places.zip(rows) {
-        tx.put(Table::Delivery, &place.row(FILED), filed);
-        tx.put(Table::Delivery, &place.row(UNFINISHED), vec![1]);
+pub(crate) fn file(tx: &mut Tx<'_>, rows: Vec<Vec<u8>>) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
     }
+    let untried = row::encode(&Progress::default())?;
+    for (place, filed) in places(tx.seq(), rows.len()).zip(rows) {
+        tx.put(Table::Delivery, &place.row(FILED), filed);
+        tx.put(Table::Delivery, &place.row(UNFINISHED), untried.clone());
+    }
+    Ok(())
 }
 
-/// Writes how far a delivery has come; if to its end, forgets the oldest finished ones beyond `finished_max`.
-pub(crate) fn advance(
+/// Writes how far an unfinished delivery has come.
+pub(crate) fn postpone(tx: &mut Tx<'_>, place: Place, progress: Vec<u8>) {
+    tx.put(Table::Delivery, &place.row(UNFINISHED), progress);
+}
+
+/// Writes how a delivery has ended, and forgets the oldest finished ones beyond `finished_max`.
+pub(crate) fn finish(
     tx: &mut Tx<'_>,
     place: Place,
     progress: Vec<u8>,
-    is_finished: bool,
     finished_max: usize,
 ) -> Result<(), Error> {
-    tx.put(Table::Delivery, &place.row(PROGRESS), progress);
-    if !is_finished {
-        return Ok(());
-    }
     tx.delete(Table::Delivery, &place.row(UNFINISHED));
-    let mut key = vec![FINISHED];
-    key.extend(tx.seq().0.to_be_bytes());
-    tx.put(Table::Delivery, &key, place.row(FILED)[1..].to_vec());
+    tx.put(Table::Delivery, &place.row(FINISHED), progress);
     let mut count = 1 + match tx.get(Table::Cursor, FINISHED_COUNT)? {
         Some(row) => row::decode(&row, "finished count")?,
         None => 0_usize,
@@ -178,11 +181,10 @@ pub(crate) fn advance(
     if count > finished_max {
         // Some more than needed at a time, so that most commits remove nothing.
         let surplus = (count - finished_max + (finished_max / 8).min(256)).min(REMOVED_MAX);
-        for (key, at) in tx.scan(Table::Delivery, &[FINISHED], surplus)? {
-            let old = Place::parse(&at)?;
-            for row in [key, old.row(FILED), old.row(PROGRESS)] {
-                tx.delete(Table::Delivery, &row);
-            }
+        for (key, _) in tx.scan(Table::Delivery, &[FINISHED], surplus)? {
+            let old = Place::parse(&key)?;
+            tx.delete(Table::Delivery, &key);
+            tx.delete(Table::Delivery, &old.row(FILED));
             count = count.saturating_sub(1);
         }
     }
@@ -190,36 +192,44 @@ pub(crate) fn advance(
     Ok(())
 }
 
-/// The places of unfinished deliveries after `after`, in order, at most `max`.
-pub(crate) fn unfinished(store: &Store, after: Option<Place>, max: usize) -> Result<Vec<Place>, Error> {
+/// Unfinished deliveries after `after`, in order, at most `max`.
+pub(crate) fn unfinished(
+    store: &Store,
+    after: Option<Place>,
+    max: usize,
+) -> Result<Vec<(Place, Progress)>, Error> {
     let after = after.map(|place| place.row(UNFINISHED));
     let rows = store.scan(Table::Delivery, &[UNFINISHED], after.as_deref(), max)?;
-    rows.iter().map(|(key, _)| Ok(Place::parse(&key[1..])?)).collect()
+    rows.iter().map(|(key, row)| Ok((Place::parse(key)?, row::decode(row, PROGRESS)?))).collect()
 }
 
-/// `None` when it is there no more.
-pub(crate) fn get(store: &Store, place: Place) -> Result<Option<(Filed, Progress)>, Error> {
-    let Some(filed) = store.get(Table::Delivery, &place.row(FILED))? else {
-        return Ok(None);
-    };
-    Ok(Some((row::decode(&filed, "delivery")?, progress(store, place)?)))
+/// What was filed there; `None` when it is there no more.
+pub(crate) fn filed(store: &Store, place: Place) -> Result<Option<Filed>, Error> {
+    let row = store.get(Table::Delivery, &place.row(FILED))?;
+    Ok(row.map(|row| row::decode(&row, "delivery")).transpose()?)
 }
 
-fn progress(store: &Store, place: Place) -> Result<Progress, Error> {
-    Ok(match store.get(Table::Delivery, &place.row(PROGRESS))? {
-        Some(row) => row::decode(&row, "delivery progress")?,
-        None => Progress::default(),
-    })
+/// How far a delivery has come; `None` when it is there no more.
+pub(crate) fn progress(store: &Store, place: Place) -> Result<Option<Progress>, Error> {
+    // In this order: a delivery that is finished in between is found all the same.
+    for kind in [UNFINISHED, FINISHED] {
+        if let Some(row) = store.get(Table::Delivery, &place.row(kind))? {
+            return Ok(Some(row::decode(&row, PROGRESS)?));
+        }
+    }
+    Ok(None)
 }
 
 /// Newest first, at most `max`.
 pub(crate) fn newest(store: &Store, max: usize) -> Result<Vec<(Place, Delivery)>, Error> {
     let rows = store.scan_back(Table::Delivery, &[FILED], max)?;
-    let delivery = |(key, filed): (Vec<u8>, Vec<u8>)| {
-        let place = Place::parse(&key[1..])?;
+    let mut newest = Vec::with_capacity(rows.len());
+    for (key, filed) in rows {
+        let place = Place::parse(&key)?;
         let Filed { id, source, function, event, created } = row::decode(&filed, "delivery")?;
-        let Progress { state, attempts, .. } = progress(store, place)?;
-        Ok((place, Delivery { id, source, function, event, created, state, attempts }))
-    };
-    rows.into_iter().map(delivery).collect()
+        if let Some(Progress { state, attempts, .. }) = progress(store, place)? {
+            newest.push((place, Delivery { id, source, function, event, created, state, attempts }));
+        }
+    }
+    Ok(newest)
 }

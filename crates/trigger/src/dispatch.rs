@@ -13,7 +13,7 @@ use std::task::Poll;
 use cosette_clock::Clock;
 use cosette_model::function::{FunctionRef, Invocation, Invoke, Outcome, StatusCode};
 use cosette_model::{Seq, Timestamp};
-use cosette_store::Store;
+use cosette_store::{Store, Tx};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
@@ -72,11 +72,15 @@ impl Dispatcher {
     /// in one step, so that nobody sees the cursor past a change whose deliveries do not count yet.
     pub(crate) fn admit(self: &Arc<Self>, tickets: Vec<(Ticket, DeliveryState)>, cursor: Option<Seq>) {
         let limits = self.limits(tickets.iter().map(|(ticket, _)| ticket));
+        let mut is_retry_set = false;
         let mut queues = self.queues();
         for (ticket, state) in tickets {
             queues.note(&ticket);
             match state {
-                DeliveryState::Retrying { at } => queues.postpone(ticket, at),
+                DeliveryState::Retrying { at } => {
+                    queues.postpone(ticket, at);
+                    is_retry_set = true;
+                }
                 _ => {
                     let limit = limits.get(&ticket.function).copied().unwrap_or(1);
                     queues.push(ticket, limit);
@@ -90,7 +94,9 @@ impl Dispatcher {
             self.start(&mut queues, function);
         }
         drop(queues);
-        self.retry_set.notify_one();
+        if is_retry_set {
+            self.retry_set.notify_one();
+        }
         self.moved.send_replace(());
     }
 
@@ -132,7 +138,8 @@ impl Dispatcher {
     /// One attempt, from reading the delivery to having its end on record.
     async fn attempt(&self, ticket: &Ticket) -> Result<End, Error> {
         let place = ticket.place;
-        let Some((filed, progress)) = delivery::get(&self.store, place)? else {
+        let filed = delivery::filed(&self.store, place)?;
+        let (Some(filed), Some(progress)) = (filed, delivery::progress(&self.store, place)?) else {
             let what = format!("delivery {} is missing", ticket.id);
             return Err(cosette_store::Error::Corrupt { what }.into());
         };
@@ -147,7 +154,7 @@ impl Dispatcher {
         let started = self.clock.now();
         let outcome = tokio::select! {
             biased;
-            outcome = caught(self.functions.invoke(invocation)) => outcome,
+            outcome = caught(async { self.functions.invoke(invocation).await }) => outcome,
             () = self.reached(Stage::Halted) => return Ok(End::Lost),
         };
         let (status, error) = match outcome {
@@ -179,8 +186,13 @@ impl Dispatcher {
         }
         let row = row::encode(&progress)?;
         let (place, finished_max) = (ticket.place, self.options.finished_max);
-        let write = move |tx: &mut cosette_store::Tx<'_>| {
-            delivery::advance(tx, place, row, end == End::Finished, finished_max)
+        let write = move |tx: &mut Tx<'_>| {
+            if end == End::Finished {
+                delivery::finish(tx, place, row, finished_max)?;
+            } else {
+                delivery::postpone(tx, place, row);
+            }
+            Ok(())
         };
         self.store.commit::<_, Error, _>(write).await?;
         Ok(end)
@@ -235,10 +247,7 @@ impl Dispatcher {
             created: self.clock.now(),
         };
         let row = row::encode(&filed)?;
-        let write = move |tx: &mut cosette_store::Tx<'_>| {
-            delivery::file(tx, vec![row]);
-            Ok::<_, Error>(())
-        };
+        let write = move |tx: &mut Tx<'_>| delivery::file(tx, vec![row]);
         let (commit, ()) = self.store.commit(write).await?;
         let place = Place { commit, index: 0 };
         self.admit(vec![(ticket(place, &filed, Arc::new(function))?, DeliveryState::Pending)], None);

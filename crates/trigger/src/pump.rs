@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cosette_model::function::FunctionRef;
 use cosette_model::{Change, EventType, Seq};
-use cosette_store::{Error as StoreError, Table};
+use cosette_store::{Error as StoreError, Table, Tx};
 use uuid::Uuid;
 
 use crate::delivery::{self, DeliveryState, Filed, Place, Source};
@@ -136,8 +136,8 @@ impl Pump {
     }
 
     async fn commit(&mut self, rows: Vec<Vec<u8>>, spent: Vec<String>, cursor: Seq) -> Result<Seq, Error> {
-        let write = move |tx: &mut cosette_store::Tx<'_>| {
-            delivery::file(tx, rows);
+        let write = move |tx: &mut Tx<'_>| {
+            delivery::file(tx, rows)?;
             rule::purge(tx, &spent);
             tx.put(Table::Cursor, CURSOR, cursor.0.to_be_bytes().to_vec());
             Ok::<_, Error>(())
@@ -160,13 +160,13 @@ impl Pump {
     /// Takes up a page of deliveries of an earlier run.
     fn load(&mut self, after: Option<Place>) -> Result<(), Error> {
         let store = &self.dispatcher.store;
-        let places = delivery::unfinished(store, after, PAGE)?;
-        let last = places.last().copied();
-        let is_more = places.len() == PAGE && last.is_some_and(|last| last.commit <= self.born);
+        let found = delivery::unfinished(store, after, PAGE)?;
+        let last = found.last().map(|(place, _)| *place);
+        let is_more = found.len() == PAGE && last.is_some_and(|last| last.commit <= self.born);
         let mut functions: HashMap<FunctionRef, Arc<FunctionRef>> = HashMap::new();
-        let mut tickets = Vec::with_capacity(places.len());
-        for place in places.into_iter().filter(|place| place.commit <= self.born) {
-            let Some((filed, progress)) = delivery::get(store, place)? else { continue };
+        let mut tickets = Vec::with_capacity(found.len());
+        for (place, progress) in found.into_iter().filter(|(place, _)| place.commit <= self.born) {
+            let Some(filed) = delivery::filed(store, place)? else { continue };
             let shared = || Arc::new(filed.function.clone());
             let function = functions.entry(filed.function.clone()).or_insert_with(shared).clone();
             let mut ticket = ticket(place, &filed, function)?;

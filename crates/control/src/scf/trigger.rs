@@ -196,8 +196,13 @@ impl BucketHost {
 /// it when there is none without: S3 clients make the one kind, COS clients the other.
 fn find_bucket(call: &Call<'_>, host: &BucketHost) -> Result<Option<BucketName>, ApiError> {
     let mut names = vec![host.bucket.clone()];
-    if !call.strict && host.bucket.split_appid().1.is_none() {
-        names.extend(BucketName::new(format!("{}-{}", host.bucket, call.account.appid)));
+    match host.bucket.split_appid() {
+        // A bucket that an S3 client made without APPID (decision 3).
+        (short, Some(appid)) if appid == call.account.appid => names.extend(BucketName::new(short)),
+        (short, None) if !call.strict => {
+            names.extend(BucketName::new(format!("{short}-{}", call.account.appid)));
+        }
+        _ => {}
     }
     for name in names {
         if let Some(bucket) = call.store.bucket(&name)?

@@ -1,3 +1,5 @@
+//! The custom runtime: an executable that speaks the protocol itself.
+
 use std::os::unix::fs::PermissionsExt;
 
 use cosette_model::function::StatusCode;

@@ -1,3 +1,5 @@
+//! Time, memory and output limits, and that nothing of a killed instance lives on.
+
 use std::time::Instant;
 
 use cosette_model::function::StatusCode;

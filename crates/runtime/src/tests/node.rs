@@ -1,3 +1,5 @@
+//! The handler contract of Node.js (scf.md 5.4).
+
 use cosette_model::function::StatusCode;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! The handler contract of Python 3 (scf.md 5.3).
+
 use cosette_model::function::StatusCode;
 use serde_json::json;
 

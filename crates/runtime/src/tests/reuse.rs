@@ -1,3 +1,5 @@
+//! Warm instances: which runs share one, and how they end.
+
 use std::collections::HashSet;
 
 use cosette_model::function::StatusCode;

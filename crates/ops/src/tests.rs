@@ -1,0 +1,273 @@
+//! Handlers over a store in memory: what the store alone does not decide.
+
+#![allow(clippy::unwrap_used)]
+
+use bytes::Bytes;
+use cosette_clock::Clock;
+use cosette_model::op::{Call, CompleteMultipartUpload};
+use cosette_model::op::{
+    ChecksumType, CompletedPart, Conditions, Context, CopyObject, CopySource, CreateBucket,
+    CreateMultipartUpload, DeleteEntry, DeleteObjects, GetObject, HeadBucket, Policy, PutObject, Reply,
+    ResponseOverrides, TagMatch, UploadPart,
+};
+use cosette_model::{
+    Account, Attributes, Body, BodyError, BucketName, ByteRange, Cause, Checksum, ChecksumAlgorithm,
+    ErrorCode, Expected, Identity, ObjectKey, PartNumber, Region, RequestId, StorageClass, Trailer,
+};
+use cosette_store::{Durability, Options, Store};
+
+use crate::Ops;
+
+fn ops() -> Ops {
+    let options = Options { dir: None, durability: Durability::Strict, cache_bytes: 1 << 20 };
+    Ops::new(Store::open(options, Clock::real()).unwrap(), region("ap-guangzhou"))
+}
+
+fn region(name: &str) -> Region {
+    Region::new(name).unwrap()
+}
+
+fn bucket(name: &str) -> BucketName {
+    BucketName::new(name).unwrap()
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::new(name).unwrap()
+}
+
+/// A request of the account with this uin; its APPID is 1250000000.
+fn by(uin: &str) -> Context {
+    let account = Account {
+        secret_id: format!("AKID{uin}"),
+        secret_key: "key".into(),
+        appid: "1250000000".into(),
+        uin: uin.into(),
+        name: uin.into(),
+    };
+    Context {
+        request_id: RequestId::new("id"),
+        identity: Identity::Account(account),
+        cause: Cause::default(),
+        region: None,
+        policy: Policy {
+            part_size_min: 4,
+            key_bytes_max: 850,
+            copy_source_code: ErrorCode::NoSuchCopySource,
+            guess_content_type: true,
+        },
+    }
+}
+
+fn body(bytes: &'static [u8], expected: Expected) -> Body {
+    let stream = Box::pin(futures_util::stream::iter([Ok::<_, BodyError>(Bytes::from_static(bytes))]));
+    Body { stream, length: Some(bytes.len() as u64), expected }
+}
+
+fn put(bucket_name: &str, name: &str, body: Body) -> Call {
+    Call::PutObject(PutObject {
+        bucket: bucket(bucket_name),
+        key: key(name),
+        attributes: Attributes::default(),
+        conditions: Default::default(),
+        checksum: None,
+        body,
+    })
+}
+
+fn get(bucket_name: &str, name: &str) -> GetObject {
+    GetObject {
+        bucket: bucket(bucket_name),
+        key: key(name),
+        version: None,
+        range: None,
+        if_range: None,
+        conditions: Conditions::default(),
+        overrides: ResponseOverrides::default(),
+        checksums: true,
+    }
+}
+
+async fn created(ops: &Ops, name: &str) {
+    let call = Call::CreateBucket(CreateBucket { bucket: bucket(name), region: None });
+    ops.handle(&by("1"), call).await.unwrap();
+}
+
+async fn code(ops: &Ops, context: &Context, call: Call) -> Option<ErrorCode> {
+    ops.handle(context, call).await.err().map(|error| error.code)
+}
+
+fn head(name: &str) -> Call {
+    Call::HeadBucket(HeadBucket { bucket: bucket(name) })
+}
+
+#[tokio::test]
+async fn only_the_owner_gets_in_and_only_by_the_right_region() {
+    let ops = ops();
+    created(&ops, "photos-1250000000").await;
+    let anonymous = Context { identity: Identity::Anonymous, ..by("1") };
+    let here = Context { region: Some(region("ap-guangzhou")), ..by("1") };
+    let elsewhere = Context { region: Some(region("ap-beijing")), ..by("1") };
+    let name = "photos-1250000000";
+    assert_eq!(code(&ops, &by("1"), head(name)).await, None);
+    assert_eq!(code(&ops, &here, head(name)).await, None);
+    assert_eq!(code(&ops, &elsewhere, head(name)).await, Some(ErrorCode::NoSuchBucket));
+    assert_eq!(code(&ops, &by("2"), head(name)).await, Some(ErrorCode::AccessDenied));
+    assert_eq!(code(&ops, &anonymous, head(name)).await, Some(ErrorCode::AccessDenied));
+    let again = || Call::CreateBucket(CreateBucket { bucket: bucket(name), region: None });
+    assert_eq!(code(&ops, &by("1"), again()).await, Some(ErrorCode::BucketAlreadyOwnedByYou));
+    assert_eq!(code(&ops, &by("2"), again()).await, Some(ErrorCode::BucketAlreadyExists));
+}
+
+#[tokio::test]
+async fn a_bucket_without_appid_answers_to_its_name_with_it() {
+    let ops = ops();
+    created(&ops, "photos").await;
+    assert_eq!(code(&ops, &by("1"), head("photos-1250000000")).await, None);
+    assert_eq!(code(&ops, &by("1"), head("photos-1250000001")).await, Some(ErrorCode::NoSuchBucket));
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_a_promise_is_not_stored() {
+    let ops = ops();
+    created(&ops, "photos").await;
+    let crc = |value: &[u8]| vec![Checksum { algorithm: ChecksumAlgorithm::Crc32, value: value.to_vec() }];
+    let trailer = Trailer::default();
+    trailer.fill(crc(&[0, 0, 0, 0]));
+    let cases = [
+        (Expected { md5: Some([0; 16]), ..Expected::default() }, ErrorCode::BadDigest),
+        (Expected { sha256: Some([0; 32]), ..Expected::default() }, ErrorCode::ContentSha256Mismatch),
+        (Expected { sha1: Some([0; 20]), ..Expected::default() }, ErrorCode::InvalidSha1Digest),
+        (Expected { checksums: crc(&[0, 0, 0, 0]), ..Expected::default() }, ErrorCode::BadDigest),
+        (
+            Expected { trailing: vec![ChecksumAlgorithm::Crc32], ..Expected::default() },
+            ErrorCode::InvalidRequest,
+        ),
+        (
+            Expected { trailing: vec![ChecksumAlgorithm::Crc32], trailer, ..Expected::default() },
+            ErrorCode::BadDigest,
+        ),
+    ];
+    for (expected, want) in cases {
+        assert_eq!(code(&ops, &by("1"), put("photos", "a", body(b"123456789", expected))).await, Some(want));
+    }
+    let short = Body { length: Some(10), ..body(b"123456789", Expected::default()) };
+    assert_eq!(code(&ops, &by("1"), put("photos", "a", short)).await, Some(ErrorCode::IncompleteBody));
+    let missing = code(&ops, &by("1"), Call::GetObject(get("photos", "a"))).await;
+    assert_eq!(missing, Some(ErrorCode::NoSuchKey));
+
+    let kept = Expected { checksums: crc(&[0xcb, 0xf4, 0x39, 0x26]), ..Expected::default() };
+    ops.handle(&by("1"), put("photos", "a.png", body(b"123456789", kept))).await.unwrap();
+    let Reply::GetObject(got) = ops.handle(&by("1"), Call::GetObject(get("photos", "a.png"))).await.unwrap()
+    else {
+        panic!("another reply")
+    };
+    assert_eq!(got.info.checksums, crc(&[0xcb, 0xf4, 0x39, 0x26]));
+    assert_eq!(got.info.crc64, 11_051_210_869_376_104_954);
+    assert_eq!(got.info.attributes.content_type.as_deref(), Some("image/png"));
+}
+
+#[tokio::test]
+async fn conditions_come_before_ranges() {
+    let ops = ops();
+    created(&ops, "photos").await;
+    ops.handle(&by("1"), put("photos", "a", body(b"hello", Expected::default()))).await.unwrap();
+    let beyond = GetObject { range: Some(ByteRange::From(5)), ..get("photos", "a") };
+    assert_eq!(code(&ops, &by("1"), Call::GetObject(beyond)).await, Some(ErrorCode::InvalidRange));
+    let conditions = Conditions { if_none_match: Some(TagMatch::Any), ..Conditions::default() };
+    let both = GetObject { range: Some(ByteRange::From(5)), conditions, ..get("photos", "a") };
+    let error = ops.handle(&by("1"), Call::GetObject(both)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::NotModified);
+    assert_eq!(error.object.unwrap().etag.as_str(), "5d41402abc4b2a76b9719d911017c592");
+}
+
+#[tokio::test]
+async fn a_copy_must_have_a_source_and_change_something() {
+    let ops = ops();
+    created(&ops, "photos").await;
+    ops.handle(&by("1"), put("photos", "a", body(b"hello", Expected::default()))).await.unwrap();
+    let copy = |from: &str, class: StorageClass| {
+        Call::CopyObject(CopyObject {
+            bucket: bucket("photos"),
+            key: key("a"),
+            source: CopySource {
+                bucket: bucket("photos-1250000000"),
+                key: key(from),
+                version: None,
+                conditions: Conditions::default(),
+            },
+            replace: None,
+            storage_class: class,
+            conditions: Default::default(),
+            checksum: None,
+        })
+    };
+    let (same, ia) = (StorageClass::Standard, StorageClass::StandardIa);
+    assert_eq!(code(&ops, &by("1"), copy("a", same)).await, Some(ErrorCode::InvalidRequest));
+    assert_eq!(code(&ops, &by("1"), copy("b", same)).await, Some(ErrorCode::NoSuchCopySource));
+    assert_eq!(code(&ops, &by("1"), copy("a", ia)).await, None);
+}
+
+#[tokio::test]
+async fn a_multi_delete_fails_key_by_key() {
+    let ops = ops();
+    created(&ops, "photos").await;
+    let entry = |key: &str| DeleteEntry { key: key.into(), version: None };
+    let delete =
+        DeleteObjects { bucket: bucket("photos"), entries: vec![entry("missing"), entry("")], quiet: false };
+    let Reply::DeleteObjects(reply) = ops.handle(&by("1"), Call::DeleteObjects(delete)).await.unwrap() else {
+        panic!("another reply")
+    };
+    assert_eq!(reply.deleted.len(), 1);
+    assert_eq!(reply.failed[0].error.code, ErrorCode::InvalidObjectName);
+}
+
+#[tokio::test]
+async fn a_full_object_checksum_is_that_of_the_whole() {
+    let ops = ops();
+    created(&ops, "photos").await;
+    let create = CreateMultipartUpload {
+        bucket: bucket("photos"),
+        key: key("a"),
+        attributes: Attributes::default(),
+        checksum: Some((ChecksumAlgorithm::Crc32, ChecksumType::FullObject)),
+    };
+    let Reply::CreateMultipartUpload(upload) =
+        ops.handle(&by("1"), Call::CreateMultipartUpload(create)).await.unwrap()
+    else {
+        panic!("another reply")
+    };
+    let mut parts = Vec::new();
+    for (number, bytes) in [(1, &b"12345"[..]), (2, b"6789")] {
+        let number = PartNumber::new(number).unwrap();
+        let part = UploadPart {
+            bucket: bucket("photos"),
+            key: key("a"),
+            upload: upload.upload.clone(),
+            number,
+            body: body(bytes, Expected::default()),
+        };
+        let Reply::UploadPart(part) = ops.handle(&by("1"), Call::UploadPart(part)).await.unwrap() else {
+            panic!("another reply")
+        };
+        parts.push(CompletedPart { number, etag: part.etag, checksums: part.checksums });
+    }
+    let complete = |checksum: [u8; 4]| {
+        Call::CompleteMultipartUpload(CompleteMultipartUpload {
+            bucket: bucket("photos"),
+            key: key("a"),
+            upload: upload.upload.clone(),
+            parts: parts.clone(),
+            conditions: Default::default(),
+            checksums: vec![Checksum { algorithm: ChecksumAlgorithm::Crc32, value: checksum.to_vec() }],
+            size: Some(9),
+        })
+    };
+    assert_eq!(code(&ops, &by("1"), complete([0; 4])).await, Some(ErrorCode::BadDigest));
+    let Reply::CompleteMultipartUpload(done) =
+        ops.handle(&by("1"), complete([0xcb, 0xf4, 0x39, 0x26])).await.unwrap()
+    else {
+        panic!("another reply")
+    };
+    assert_eq!(done.crc64, 11_051_210_869_376_104_954);
+    assert_eq!(done.checksum_type, Some(ChecksumType::FullObject));
+}
