@@ -95,11 +95,17 @@ impl Spill {
     }
 }
 
-impl Drop for Spill {
-    fn drop(&mut self) {
+impl Spill {
+    fn remove(&self) {
         if self.lock.get().is_some() {
             let _ = fs::remove_dir_all(&self.dir);
         }
+    }
+}
+
+impl Drop for Spill {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -159,6 +165,13 @@ impl Bodies {
         match &self.0.place {
             Place::Directory(root) => epochs_in(root),
             Place::Temporary(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Removes temporary bodies, when their store is closed and its handles may live on.
+    pub fn end(&self) {
+        if let Place::Temporary(spill) = &self.0.place {
+            spill.remove();
         }
     }
 

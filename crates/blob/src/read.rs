@@ -93,7 +93,7 @@ impl Bodies {
             let first = cursor.next()?;
             return Ok(Box::pin(Once(first)));
         }
-        Ok(Box::pin(Chunks { state: State::Idle(cursor) }))
+        Ok(Box::pin(Chunks { state: State::Idle(Box::new(cursor)) }))
     }
 }
 
@@ -232,12 +232,12 @@ struct Chunks {
 }
 
 enum State {
-    Idle(Cursor),
-    Reading(JoinHandle<(Cursor, Result<Option<Bytes>>)>),
+    Idle(Box<Cursor>),
+    Reading(JoinHandle<(Box<Cursor>, Result<Option<Bytes>>)>),
     Done,
 }
 
-fn start(mut cursor: Cursor) -> State {
+fn start(mut cursor: Box<Cursor>) -> State {
     State::Reading(spawn_blocking(move || {
         let chunk = cursor.next();
         (cursor, chunk)

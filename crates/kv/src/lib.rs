@@ -1,7 +1,8 @@
 //! Ordered keys and values: the narrow boundary behind which the index lives.
 //!
 //! It promises four things and no more, so that a weaker or a distributed engine can stand
-//! behind it: `get`, `scan` in key order, `apply` of a batch all or nothing, and `flush`.
+//! behind it: `get`, `scan` in key order, `apply` of a batch, and `flush`. Readers see a batch whole
+//! or not at all; a crash may leave a beginning of it, never a later row without an earlier one.
 //! Order is promised, a snapshot is not: a scan may see a batch that is applied while it runs.
 //! It knows nothing of buckets, objects or records.
 
@@ -29,8 +30,7 @@ pub enum Error {
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Puts and deletes that become visible, and survive a crash, all together or not at all.
-/// Of several entries for one key the last counts.
+/// Puts and deletes that become visible together. Of several entries for one key the last counts.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
@@ -137,8 +137,9 @@ pub trait Engine: Send + Sync {
     /// The same, in descending order.
     fn scan_back(&self, range: &Range, visit: &mut Visit<'_>) -> Result<()>;
 
-    /// All of the batch or, after a crash or an error, possibly none of it; never a part.
-    /// Need not be durable when it returns.
+    /// Readers see all of the batch or nothing of it. It need not be durable when this returns; a
+    /// crash leaves some beginning of all that was applied, row by row in order. After an error
+    /// the engine is not to be written to any more.
     fn apply(&self, batch: Batch) -> Result<()>;
 
     /// Everything applied before the call is on disk, safe from power loss, when this returns.

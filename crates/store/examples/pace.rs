@@ -66,7 +66,7 @@ fn resident_mib() -> u64 {
         .ok()
         .and_then(|text| text.split_whitespace().nth(1)?.parse().ok())
         .unwrap_or(0);
-    pages * 4096 >> 20
+    (pages * 4096) >> 20
 }
 
 async fn measure<F, W>(what: &str, workers: u64, each: u64, bytes: u64, work: W)

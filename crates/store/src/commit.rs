@@ -9,7 +9,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
 
-use cosette_blob::BodyId;
 use cosette_clock::Clock;
 use cosette_kv::{Batch, Engine};
 use cosette_model::Seq;
@@ -20,7 +19,7 @@ use crate::journal::{Group, Journal};
 use crate::record::{Applied, Position, encode};
 use crate::schema;
 use crate::settings::Settings;
-use crate::tx::{Overlay, Tx, Writes};
+use crate::tx::{Freed, Overlay, Tx, Writes};
 use crate::upkeep::Chores;
 
 /// What the queue carries.
@@ -45,8 +44,11 @@ pub(crate) struct Mutation<F, T, E> {
     reply: oneshot::Sender<Result<(Seq, T), E>>,
 }
 
+/// What comes back of a mutation: the commit's number and the closure's value, or the refusal.
+pub(crate) type Outcome<T, E> = oneshot::Receiver<Result<(Seq, T), E>>;
+
 impl<F, T, E> Mutation<F, T, E> {
-    pub(crate) fn new(decide: F) -> (Self, oneshot::Receiver<Result<(Seq, T), E>>) {
+    pub(crate) fn new(decide: F) -> (Self, Outcome<T, E>) {
         let (reply, outcome) = oneshot::channel();
         (Self { decide: Some(decide), outcome: None, reply }, outcome)
     }
@@ -97,7 +99,7 @@ pub(crate) struct Committer {
 struct Run {
     jobs: Vec<(Box<dyn Job>, Seq)>,
     overlay: Overlay,
-    freed: Vec<BodyId>,
+    freed: Vec<Freed>,
     group: Group,
     last: Seq,
 }
@@ -141,9 +143,9 @@ impl Committer {
                 return self.group(waiting);
             }
         };
-        let run = self.decide(waiting, begin);
-        let (jobs, outcome) = self.settle(run);
-        match outcome {
+        let mut run = self.decide(waiting, begin);
+        let jobs = std::mem::take(&mut run.jobs);
+        match self.settle(run) {
             Ok(()) => {
                 for (job, seq) in jobs {
                     job.finish(Ok(seq));
@@ -195,32 +197,30 @@ impl Committer {
     }
 
     /// Makes the group durable, then visible.
-    fn settle(&mut self, run: Run) -> (Vec<(Box<dyn Job>, Seq)>, Result<()>) {
-        let Run { jobs, overlay, freed, group, last } = run;
-        if overlay.is_empty() {
-            return (jobs, Ok(()));
+    fn settle(&mut self, run: Run) -> Result<()> {
+        if run.overlay.is_empty() {
+            return Ok(());
         }
-        let written = group.len() as u64;
-        let outcome = (|| {
-            let mut batch = Batch::default();
-            if let Some(journal) = &mut self.journal {
-                let position = journal.append(group, last)?;
-                batch.put(schema::applied(), encode(&Applied { position, seq: last.0 })?);
+        let written = run.group.len() as u64;
+        let position = match &mut self.journal {
+            Some(journal) => Some(journal.append(run.group, run.last)?),
+            None => None,
+        };
+        let mut batch = Batch::default();
+        for (key, value) in run.overlay {
+            match value {
+                Some(value) => batch.put(key, value),
+                None => batch.delete(key),
             }
-            for (key, value) in overlay {
-                match value {
-                    Some(value) => batch.put(key, value),
-                    None => batch.delete(key),
-                }
-            }
-            self.engine.apply(batch)?;
-            Ok(())
-        })();
-        if outcome.is_ok() {
-            self.head.send_replace(last);
-            self.chores.committed(written, freed);
         }
-        (jobs, outcome)
+        if let Some(position) = position {
+            // Last, so that after a crash it is there only if all before it is.
+            batch.put(schema::applied(), encode(&Applied { position, seq: run.last.0 })?);
+        }
+        self.engine.apply(batch)?;
+        self.head.send_replace(run.last);
+        self.chores.committed(written, run.freed);
+        Ok(())
     }
 
     fn refuse_from_now_on(&self, error: &Error) {

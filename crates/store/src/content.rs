@@ -10,7 +10,7 @@ use crate::Sealed;
 use crate::error::{Error, Result};
 use crate::record::{Content, Layout, Live, Owned, Piece, Place, decode};
 use crate::schema::{self, Kind};
-use crate::tx::Tx;
+use crate::tx::{Freed, Tx};
 
 /// An object of more pieces than this has its list of pieces in rows of its own, so that heads
 /// and listings do not read it.
@@ -21,6 +21,14 @@ const PIECES_PER_ROW: usize = 256;
 impl Content {
     pub(crate) fn empty() -> Self {
         Self(Layout::Pieces(Vec::new()))
+    }
+
+    /// Bytes.
+    pub(crate) fn len(&self) -> u64 {
+        match &self.0 {
+            Layout::Pieces(pieces) => pieces.iter().map(|piece| piece.len).sum(),
+            Layout::Manifest { len, .. } => *len,
+        }
     }
 }
 
@@ -66,23 +74,30 @@ impl Tx<'_> {
         match &content.0 {
             Layout::Pieces(pieces) => pieces.iter().try_for_each(|piece| self.let_go_piece(piece)),
             Layout::Manifest { id, .. } => {
-                if self.count_refs(schema::manifest(*id), -1)? > 0 {
-                    return Ok(());
-                }
-                let mut rows = Vec::new();
-                self.rows(&Range::prefix(&schema::pieces_of(*id)), &mut |key, value| {
-                    rows.push((key.to_vec(), value.to_vec()));
-                    ControlFlow::Continue(())
-                })?;
-                for (key, value) in rows {
-                    for piece in decode::<Vec<Piece>>("pieces", &value)? {
-                        self.let_go_piece(&piece)?;
-                    }
-                    self.remove(key);
+                if self.count_refs(schema::manifest(*id), -1)? == 0 {
+                    self.mark(schema::discarded(*id));
+                    self.writes.freed.push(Freed::Manifest(*id));
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Removes the rows of a discarded manifest, and the references they hold.
+    pub(crate) fn discard(&mut self, manifest: u64) -> Result<()> {
+        let mut rows = Vec::new();
+        self.rows(&Range::prefix(&schema::pieces_of(manifest)), &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        for (key, value) in rows {
+            for piece in decode::<Vec<Piece>>("pieces", &value)? {
+                self.let_go_piece(&piece)?;
+            }
+            self.remove(key);
+        }
+        self.remove(schema::discarded(manifest));
+        Ok(())
     }
 
     fn let_go_piece(&mut self, piece: &Piece) -> Result<()> {
@@ -91,7 +106,7 @@ impl Tx<'_> {
             Place::Body(id) => {
                 if self.count_refs(schema::body(Kind::Body, *id), -1)? == 0 {
                     self.mark(schema::body(Kind::Garbage, *id));
-                    self.writes.freed.push(*id);
+                    self.writes.freed.push(Freed::Body(*id));
                 }
                 Ok(())
             }

@@ -45,4 +45,6 @@ pub enum Table {
     /// A cursor's name -> the sequence number it has passed, 8 bytes, big-endian. No change after
     /// the least of them is forgotten.
     Cursor = 0x4a,
+    /// The trigger subsystem's own notes: counters and marks, by name.
+    TriggerNote = 0x4b,
 }

@@ -87,6 +87,27 @@ struct Rolled<E> {
     more: bool,
 }
 
+impl<E> Rolled<E> {
+    /// Puts a row on the page; gives back the common prefix it was rolled up to, as keys write it.
+    fn take<L: Listed<Entry = E>>(
+        &mut self,
+        rest: &[u8],
+        value: &[u8],
+        listing: &Listing,
+        delimiter: Option<&str>,
+    ) -> Result<Option<Vec<u8>>> {
+        let (name, tail) = L::read(rest)?;
+        if let Some(common) = common(&name, &listing.prefix, delimiter) {
+            self.last = (common.to_owned(), Vec::new());
+            self.common_prefixes.push(common.to_owned());
+            return Ok(Some(L::write(common)));
+        }
+        self.last = (name.clone(), tail.to_vec());
+        self.entries.push(L::entry(name, value)?);
+        Ok(None)
+    }
+}
+
 /// The common prefix that `name` belongs to.
 fn common<'a>(name: &'a str, prefix: &str, delimiter: Option<&str>) -> Option<&'a str> {
     let delimiter = delimiter?;
@@ -125,19 +146,10 @@ fn roll<L: Listed>(
                 page.more = true;
                 return ControlFlow::Break(());
             }
-            let mut take = || {
-                let (name, tail) = L::read(&key[base.len()..])?;
-                if let Some(common) = common(&name, &listing.prefix, delimiter) {
-                    skip = Some(L::write(common));
-                    page.last = (common.to_owned(), Vec::new());
-                    page.common_prefixes.push(common.to_owned());
-                } else {
-                    page.last = (name.clone(), tail.to_vec());
-                    page.entries.push(L::entry(name, value)?);
-                }
-                Ok(())
-            };
-            outcome = take();
+            match page.take::<L>(&key[base.len()..], value, listing, delimiter) {
+                Ok(common) => skip = common,
+                Err(error) => outcome = Err(error),
+            }
             if outcome.is_err() || skip.is_some() {
                 ControlFlow::Break(())
             } else {

@@ -55,6 +55,10 @@ impl Store {
                 }
             }
         }
+        let found: u64 = spans.iter().map(|span| span.end - span.start).sum();
+        if found != end.min(content.len()).saturating_sub(start) {
+            return Err(Error::corrupt("pieces of a body"));
+        }
         Ok(self.bodies().read(spans)?)
     }
 

@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Segment = 0x14,
     /// Epoch -> nothing: strays of this epoch's bodies have been removed.
     Swept = 0x15,
+    /// Manifest id -> nothing: a manifest to be removed, with its references.
+    Discarded = 0x16,
 }
 
 #[cfg(test)]
@@ -57,6 +59,7 @@ pub(crate) const KINDS: &[Kind] = &[
     Kind::Garbage,
     Kind::Segment,
     Kind::Swept,
+    Kind::Discarded,
 ];
 
 /// The row that says up to where in the journal the index has been brought.
@@ -123,6 +126,10 @@ pub(crate) fn body_of(key: &[u8]) -> Result<BodyId> {
 
 pub(crate) fn manifest(id: u64) -> Vec<u8> {
     key(Kind::Manifest, &[&id.to_be_bytes()])
+}
+
+pub(crate) fn discarded(id: u64) -> Vec<u8> {
+    key(Kind::Discarded, &[&id.to_be_bytes()])
 }
 
 pub(crate) fn pieces(manifest: u64, offset: u64) -> Vec<u8> {

@@ -404,6 +404,7 @@ impl Inner {
         })();
         drop(engine);
         drop(workers.directory);
+        self.bodies.end();
         flushed
     }
 }

@@ -38,8 +38,16 @@ pub(crate) struct Writes {
     pub(crate) bodies: Vec<u8>,
     /// Files that belong to this commit if it is accepted, and to nobody otherwise.
     pub(crate) adopted: Vec<Unclaimed>,
-    /// Files that nothing refers to after this commit.
-    pub(crate) freed: Vec<BodyId>,
+    /// What nothing refers to after this commit.
+    pub(crate) freed: Vec<Freed>,
+}
+
+/// Something to be removed once no reader can be about to use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freed {
+    Body(BodyId),
+    /// A manifest, with the references it holds.
+    Manifest(u64),
 }
 
 impl<'a> Tx<'a> {

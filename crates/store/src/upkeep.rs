@@ -6,7 +6,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use cosette_blob::{Bodies, BodyId, Disk, Removal};
+use cosette_blob::{Bodies, Disk, Removal};
 use cosette_kv::{Engine, Range};
 use cosette_model::Seq;
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use crate::journal::Segments;
 use crate::record::{Applied, decode};
 use crate::schema::{self, Kind};
 use crate::settings::Settings;
-use crate::tx::Tx;
+use crate::tx::{Freed, Tx};
 
 /// Rows deleted by one commit.
 const ROWS_PER_COMMIT: usize = 1_000;
@@ -37,7 +37,7 @@ pub(crate) struct Chores {
 struct List {
     /// When the index fell behind, and by how many bytes of journal.
     behind: Option<(Instant, u64)>,
-    garbage: VecDeque<(Instant, BodyId)>,
+    garbage: VecDeque<(Instant, Freed)>,
     stop: bool,
 }
 
@@ -51,7 +51,7 @@ impl Chores {
     }
 
     /// A group was committed: so many bytes of journal, and these files are free.
-    pub(crate) fn committed(&self, bytes: u64, freed: Vec<BodyId>) {
+    pub(crate) fn committed(&self, bytes: u64, freed: Vec<Freed>) {
         let mut list = self.list();
         let (since, before) = list.behind.unwrap_or((Instant::now(), 0));
         // It need not be woken for every group, only when there is a new reason.
@@ -61,7 +61,7 @@ impl Chores {
         list.behind = Some((since, before + bytes));
         if !freed.is_empty() {
             let now = Instant::now();
-            list.garbage.extend(freed.into_iter().map(|id| (now, id)));
+            list.garbage.extend(freed.into_iter().map(|what| (now, what)));
         }
         drop(list);
         if news {
@@ -78,7 +78,7 @@ impl Chores {
 /// What is due now.
 struct Due {
     checkpoint: bool,
-    garbage: Vec<BodyId>,
+    garbage: Vec<Freed>,
 }
 
 pub(crate) struct Upkeep {
@@ -140,14 +140,14 @@ impl Upkeep {
                 wake = Some(at);
             }
             let mut garbage = Vec::new();
-            while let Some((since, id)) = list.garbage.front().copied() {
+            while let Some((since, what)) = list.garbage.front().copied() {
                 let at = since + self.settings.garbage_grace;
                 if at > now {
                     wake = Some(wake.map_or(at, |wake| wake.min(at)));
                     break;
                 }
                 list.garbage.pop_front();
-                garbage.push(id);
+                garbage.push(what);
             }
             if checkpoint || !garbage.is_empty() {
                 if checkpoint {
@@ -173,14 +173,19 @@ impl Upkeep {
 
     /// What the process before this one could not finish.
     fn begin(&mut self) -> Result<()> {
-        let mut freed = Vec::new();
+        let mut freed: Vec<Result<Freed>> = Vec::new();
         self.engine.scan(&Range::prefix(&schema::key(Kind::Garbage, &[])), &mut |key, _| {
-            freed.push(schema::body_of(key));
+            freed.push(schema::body_of(key).map(Freed::Body));
+            ControlFlow::Continue(())
+        })?;
+        self.engine.scan(&Range::prefix(&schema::key(Kind::Discarded, &[])), &mut |key, _| {
+            let id = schema::number8(key, 1).ok_or_else(|| Error::corrupt("a manifest's key"));
+            freed.push(id.map(Freed::Manifest));
             ControlFlow::Continue(())
         })?;
         let now = Instant::now();
-        let freed: Vec<BodyId> = freed.into_iter().collect::<Result<_>>()?;
-        self.chores.list().garbage.extend(freed.into_iter().map(|id| (now, id)));
+        let freed: Vec<Freed> = freed.into_iter().collect::<Result<_>>()?;
+        self.chores.list().garbage.extend(freed.into_iter().map(|what| (now, what)));
         for epoch in self.bodies.epochs()?.into_iter().filter(|epoch| *epoch < self.bodies.epoch()) {
             if self.engine.get(&schema::swept(epoch))?.is_none() {
                 self.sweep(epoch)?;
@@ -211,13 +216,20 @@ impl Upkeep {
         })
     }
 
-    /// Removes files that were freed; the ones being read are tried again later.
-    fn remove(&self, freed: Vec<BodyId>) -> Result<()> {
+    /// Removes what was freed; bodies that are being read are tried again later.
+    fn remove(&self, freed: Vec<Freed>) -> Result<()> {
         let mut removed = Vec::with_capacity(freed.len());
-        for id in freed {
+        for what in freed {
+            let id = match what {
+                Freed::Body(id) => id,
+                Freed::Manifest(id) => {
+                    self.commit(move |tx| tx.discard(id))?;
+                    continue;
+                }
+            };
             match self.bodies.remove(id) {
                 Ok(Removal::Done) => removed.push(id),
-                Ok(Removal::InUse) => self.chores.list().garbage.push_back((Instant::now(), id)),
+                Ok(Removal::InUse) => self.chores.list().garbage.push_back((Instant::now(), what)),
                 // Its row stays, so the next start tries again.
                 Err(error) => tracing::warn!(?id, %error, "body not removed"),
             }

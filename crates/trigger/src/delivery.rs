@@ -117,7 +117,7 @@ const UNFINISHED: u8 = b'u';
 const FINISHED: u8 = b'f';
 
 /// The row that counts the finished ones.
-const FINISHED_COUNT: &[u8] = b"trigger.finished";
+const FINISHED_COUNT: &[u8] = b"finished";
 
 /// What the error about a damaged row names.
 const PROGRESS: &str = "delivery progress";
@@ -174,7 +174,7 @@ pub(crate) fn finish(
 ) -> Result<(), Error> {
     tx.delete(Table::Delivery, &place.row(UNFINISHED));
     tx.put(Table::Delivery, &place.row(FINISHED), progress);
-    let mut count = 1 + match tx.get(Table::Cursor, FINISHED_COUNT)? {
+    let mut count = 1 + match tx.get(Table::TriggerNote, FINISHED_COUNT)? {
         Some(row) => row::decode(&row, "finished count")?,
         None => 0_usize,
     };
@@ -188,7 +188,7 @@ pub(crate) fn finish(
             count = count.saturating_sub(1);
         }
     }
-    tx.put(Table::Cursor, FINISHED_COUNT, row::encode(&count)?);
+    tx.put(Table::TriggerNote, FINISHED_COUNT, row::encode(&count)?);
     Ok(())
 }
 

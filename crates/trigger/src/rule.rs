@@ -23,7 +23,7 @@ const SCAN_MAX: usize = 100_000;
 const PREFIX: &str = "rule-";
 
 /// The row with the seq of the last commit that changed any rule.
-const VERSION: &[u8] = b"trigger.rules";
+const VERSION: &[u8] = b"rules";
 
 /// A rule: from events of a bucket to a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,7 +277,7 @@ fn save(tx: &mut Tx<'_>, rule: &Rule) -> Result<(), Error> {
 
 fn touch(tx: &mut Tx<'_>) {
     let seq = tx.seq().0.to_be_bytes().to_vec();
-    tx.put(Table::Cursor, VERSION, seq);
+    tx.put(Table::TriggerNote, VERSION, seq);
 }
 
 /// The rules that are not deleted, oldest first, as this commit sees them.
@@ -294,7 +294,7 @@ pub(crate) fn all(store: &Store) -> Result<Vec<Rule>, Error> {
 
 /// Changes whenever any rule does.
 pub(crate) fn version(store: &Store) -> Result<Option<Vec<u8>>, Error> {
-    Ok(store.get(Table::Cursor, VERSION)?)
+    Ok(store.get(Table::TriggerNote, VERSION)?)
 }
 
 fn decode(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<Rule>, Error> {

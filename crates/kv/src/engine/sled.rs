@@ -1,11 +1,14 @@
 //! sled 0.34 behind the boundary; the only file that names it.
 //!
-//! One tree holds everything, so that one batch is atomic over all keys. sled's own flush is
-//! `sync_file_range`, which power loss does not respect, so ours syncs its files besides.
+//! One tree holds everything. Rows are put in one by one: sled's log keeps their order, which is
+//! all that is promised of a crash, and a batch of sled's own would cost two writes to the disk
+//! each time. sled's own flush is `sync_file_range`, which power loss does not respect, so ours
+//! syncs its files besides.
 
 use std::fs::{self, File};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::{Batch, Engine, Error, Range, Result, Visit};
@@ -18,6 +21,8 @@ const LOCK_LINGERS_MAX: Duration = Duration::from_secs(5);
 
 pub struct Sled {
     db: sled::Db,
+    /// Held for writing while a batch is applied, so that readers see all of it or nothing.
+    visible: RwLock<()>,
     dir: PathBuf,
 }
 
@@ -37,27 +42,34 @@ impl Sled {
                 Err(error) if is_locked(&error) && began.elapsed() < LOCK_LINGERS_MAX => {
                     std::thread::sleep(Duration::from_millis(10));
                 }
-                opened => return Ok(Self { db: opened?, dir: dir.to_owned() }),
+                opened => return Ok(Self { db: opened?, visible: RwLock::new(()), dir: dir.to_owned() }),
             }
         }
     }
 
+    /// The lock is let go of between rows, so that a long scan does not hold up the writer.
     fn walk(
-        found: &mut dyn Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
+        &self,
+        mut next: impl FnMut() -> Option<sled::Result<(sled::IVec, sled::IVec)>>,
         visit: &mut Visit<'_>,
     ) -> Result<()> {
-        for row in found {
+        loop {
+            let row = {
+                let _whole = self.visible.read().unwrap_or_else(PoisonError::into_inner);
+                next()
+            };
+            let Some(row) = row else { return Ok(()) };
             let (key, value) = row?;
             if let ControlFlow::Break(()) = visit(&key, &value) {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 
 impl Engine for Sled {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let _whole = self.visible.read().unwrap_or_else(PoisonError::into_inner);
         Ok(self.db.get(key)?.map(|value| value.to_vec()))
     }
 
@@ -65,25 +77,27 @@ impl Engine for Sled {
         if range.is_empty() {
             return Ok(());
         }
-        Self::walk(&mut self.db.range::<&[u8], _>(range.bounds()), visit)
+        let mut found = self.db.range::<&[u8], _>(range.bounds());
+        self.walk(|| found.next(), visit)
     }
 
     fn scan_back(&self, range: &Range, visit: &mut Visit<'_>) -> Result<()> {
         if range.is_empty() {
             return Ok(());
         }
-        Self::walk(&mut self.db.range::<&[u8], _>(range.bounds()).rev(), visit)
+        let mut found = self.db.range::<&[u8], _>(range.bounds());
+        self.walk(|| found.next_back(), visit)
     }
 
     fn apply(&self, batch: Batch) -> Result<()> {
-        let mut rows = sled::Batch::default();
+        let _alone = self.visible.write().unwrap_or_else(PoisonError::into_inner);
         for (key, value) in batch.rows {
             match value {
-                Some(value) => rows.insert(key, value),
-                None => rows.remove(key),
-            }
+                Some(value) => self.db.insert(key, value)?,
+                None => self.db.remove(key)?,
+            };
         }
-        Ok(self.db.apply_batch(rows)?)
+        Ok(())
     }
 
     fn flush(&self) -> Result<()> {

@@ -68,12 +68,14 @@ pub(crate) fn recover(
             head = Seq(next.0 - 1);
             replay(&frame, Applied { position: at, seq: head.0 })?;
         }
+        // A segment is filled with zeros ahead of its end.
+        let ended = salt.is_some() && bytes[done..].iter().all(|byte| *byte == 0);
         let follows = segments.contains(&(at.segment + 1));
-        if salt.is_some() && done == bytes.len() && follows && continues(dir, at.segment + 1, next)? {
+        if ended && follows && continues(dir, at.segment + 1, next)? {
             at = Position { segment: at.segment + 1, offset: HEADER_BYTES };
             continue;
         }
-        if salt.is_some() && done == bytes.len() && !follows && at.segment == last {
+        if ended && !follows && at.segment == last {
             return Ok(Recovered { end: Some(at), segment: at.segment, head });
         }
         if salt.is_some_and(|salt| promised(salt, &bytes[done..], next))
@@ -126,7 +128,8 @@ fn load(dir: &Path, at: Position) -> Result<Option<(Option<u64>, Vec<u8>)>> {
 fn continues(dir: &Path, number: u64, next: Seq) -> Result<bool> {
     Ok(match load(dir, Position { segment: number, offset: HEADER_BYTES })? {
         Some((Some(salt), bytes)) => {
-            bytes.is_empty() || Frame::parse(salt, &bytes).is_some_and(|frame| frame.first == next)
+            bytes.iter().all(|byte| *byte == 0)
+                || Frame::parse(salt, &bytes).is_some_and(|frame| frame.first == next)
         }
         _ => false,
     })

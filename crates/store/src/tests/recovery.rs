@@ -9,12 +9,20 @@ use cosette_model::Seq;
 
 use super::*;
 use crate::Table;
+use crate::record::{Applied, decode};
+use crate::schema;
 
 fn journal(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(dir.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
+}
+
+/// Where the last segment ends; behind it there are only zeros.
+fn end(store: &Store) -> usize {
+    let row = store.engine().unwrap().get(&schema::applied()).unwrap().unwrap();
+    decode::<Applied>("applied", &row).unwrap().position.offset as usize
 }
 
 fn body_files(dir: &Path) -> usize {
@@ -118,15 +126,22 @@ async fn a_torn_last_frame_is_cut_at_any_byte() {
     put(&store, "bucket", "first", b"first").await.unwrap();
     // An index from before the last commit, which a crash before its flush would leave.
     let before = scratch.image();
-    let whole_len = std::fs::metadata(&journal(scratch.path())[0]).unwrap().len();
+    let whole_len = end(&store);
     put(&store, "bucket", "second", b"second").await.unwrap();
-    let torn = std::fs::read(&journal(scratch.path())[0]).unwrap();
+    let file = std::fs::read(&journal(scratch.path())[0]).unwrap();
+    let torn = &file[..end(&store)];
+    assert!(file.len() > torn.len() && file[torn.len()..].iter().all(|byte| *byte == 0));
     let path = journal(before.path()).remove(0);
     // Opening writes to the index too, so each cut starts from the same image.
-    for cut in whole_len as usize..=torn.len() {
+    for cut in whole_len..=torn.len() {
         let image = before.image();
         let path = image.path().join("journal").join(path.file_name().unwrap());
-        std::fs::write(&path, &torn[..cut]).unwrap();
+        let mut content = torn[..cut].to_vec();
+        if cut % 2 == 0 {
+            // What was filled ahead and not overwritten.
+            content.resize(file.len(), 0);
+        }
+        std::fs::write(&path, content).unwrap();
         let again = open_still(image.path()).unwrap();
         assert_eq!(get(&again, "bucket", "first").await.unwrap(), b"first");
         let second = again.object(&name("bucket"), &key("second"), None);
@@ -141,8 +156,8 @@ async fn a_torn_last_frame_is_cut_at_any_byte() {
     }
     // A flipped bit in the last frame is a torn frame too: nothing shows that it was promised.
     let image = before.image();
-    let mut flipped = torn.clone();
-    flipped[whole_len as usize + 60] ^= 1;
+    let mut flipped = file.clone();
+    flipped[whole_len + 60] ^= 1;
     std::fs::write(image.path().join("journal").join(path.file_name().unwrap()), flipped).unwrap();
     assert_eq!(open_still(image.path()).unwrap().head(), Seq(2));
 }
@@ -158,10 +173,12 @@ async fn damage_before_the_end_is_reported_not_cut() {
     }
     let files = journal(scratch.path());
     assert!(files.len() > 2);
+    let last_len = end(&store);
     let last = std::fs::read(files.last().unwrap()).unwrap();
     let at_last_frame = last.windows(4).rposition(|w| w == b"CsF1").unwrap();
     for number in 0..files.len() {
-        let len = std::fs::metadata(&files[number]).unwrap().len() as usize;
+        let is_last = number + 1 == files.len();
+        let len = if is_last { last_len } else { std::fs::metadata(&files[number]).unwrap().len() as usize };
         for damage in
             [Damage::Flip(40), Damage::Flip(len / 2), Damage::Cut(len - 1), Damage::Cut(100), Damage::Cut(10)]
         {
@@ -173,7 +190,7 @@ async fn damage_before_the_end_is_reported_not_cut() {
                 Damage::Flip(at) => content[at] ^= 0x10,
                 Damage::Cut(at) => content.truncate(at),
             }
-            let in_last_frame = number + 1 == files.len()
+            let in_last_frame = is_last
                 && match damage {
                     Damage::Flip(at) => at >= at_last_frame,
                     // Nothing is left that could show what had been there.
@@ -489,4 +506,18 @@ async fn relaxed_syncs_nothing_while_it_writes() {
     assert_eq!(get(&again, "bucket", "small").await.unwrap(), b"small");
     assert!(get(&again, "bucket", "large").await.unwrap() == bytes(100_000, 1));
     again.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn memory_mode_leaves_nothing_behind() {
+    let store = memory();
+    create(&store, "bucket").await.unwrap();
+    let body = bytes(1_000_000, 1);
+    put(&store, "bucket", "key", &body).await.unwrap();
+    let object = store.object(&name("bucket"), &key("key"), None).unwrap();
+    assert!(drain(store.read(&object, None).unwrap()).await.unwrap() == body);
+    let handle = store.clone();
+    store.close().await.unwrap();
+    assert!(matches!(handle.head(), Seq(_)));
+    assert!(handle.read(&object, None).is_err(), "its file is gone");
 }
