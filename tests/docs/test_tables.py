@@ -27,7 +27,9 @@ def test_every_client_of_the_tests_has_its_reason_and_licence():
     pinned = (ROOT / "tests/requirements.txt").read_text().partition("# What those bring")[0]
     wanted = {name.lower() for name in re.findall(r"^([A-Za-z0-9._-]+)(?:\[\w+\])?==", pinned, re.M)}
     wanted |= set(json.loads((ROOT / "tests/node/package.json").read_text())["dependencies"])
-    assert set(rows("The tests")) == wanted
+    direct = re.findall(r"^(?:require )?\s*(\S+) v\S+$", (ROOT / "tests/go/go.mod").read_text(), re.M)
+    wanted |= {module.rpartition("/")[2] for module in direct}
+    assert {name.rpartition("/")[2] for name in rows("The tests")} == wanted
 
 
 def test_every_python_package_is_at_an_exact_version():

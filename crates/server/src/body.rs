@@ -86,7 +86,17 @@ pub(crate) struct Outgoing(Rest);
 
 enum Rest {
     Full(Option<Bytes>),
+    /// Nothing is sent, but hyper hears of a body of this length: only then does it leave the
+    /// `Content-Length` of a 304 or 204 alone, without which the COS Python SDK takes no 304.
+    Told(u64),
     Stream { left: u64, stream: ByteStream },
+}
+
+impl Outgoing {
+    /// A reply without a body whose head gives a length all the same.
+    pub(crate) fn told(length: u64) -> Self {
+        Self(Rest::Told(length))
+    }
 }
 
 impl From<ReplyBody> for Outgoing {
@@ -115,6 +125,7 @@ impl Body for Outgoing {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
             Rest::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Rest::Told(_) => Poll::Ready(None),
             Rest::Stream { left: 0, .. } => Poll::Ready(None),
             Rest::Stream { left, stream } => match stream.as_mut().poll_next(cx) {
                 Poll::Pending => Poll::Pending,
@@ -139,6 +150,7 @@ impl Body for Outgoing {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(match &self.0 {
             Rest::Full(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            Rest::Told(length) => *length,
             Rest::Stream { left, .. } => *left,
         })
     }

@@ -10,7 +10,7 @@ use cosette_model::{Error, RequestId, Timestamp};
 use cosette_ops::Ops;
 use cosette_wire::{Asked, Decoded, Wire};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
@@ -86,7 +86,11 @@ impl Door {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
         }
         log(&asked, &method, response.status(), failed.as_ref(), self.clock.now());
-        response.map(Outgoing::from)
+        let told = match response.status() {
+            StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT => length(response.headers()),
+            _ => None,
+        };
+        response.map(|body| told.map_or_else(|| body.into(), Outgoing::told))
     }
 
     async fn cloud_api(&self, parts: Parts, body: Incoming) -> Response<Outgoing> {
@@ -111,6 +115,10 @@ impl Door {
         own_port && (host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()))
             || host.parse().is_ok_and(|ip: IpAddr| ip == self.address.ip())
     }
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Whether the client wants to send more over this connection.

@@ -126,7 +126,8 @@ impl<'a> Answer<'a> {
     }
 
     fn finish(mut self) -> Response<ReplyBody> {
-        // A 304 describes a body it does not have; everything else empty says so (cos-api 9.1).
+        // A 304 gives the length of the body it leaves out (RFC 9110 8.6); everything else empty
+        // says so (cos-api 9.1).
         // S3 says nothing on 204 either.
         let silent = match self.response.status() {
             StatusCode::NOT_MODIFIED => true,

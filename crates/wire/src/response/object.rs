@@ -70,6 +70,7 @@ impl Answer<'_> {
         };
         self.attributes(&kept, &none);
         self.version(info.version.as_ref());
+        self.name(CONTENT_LENGTH, &info.size.to_string());
     }
 
     fn about(&mut self, info: &ObjectInfo) {
