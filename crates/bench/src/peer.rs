@@ -61,17 +61,23 @@ pub(crate) async fn floor(file: PathBuf) -> Result<(), Failure> {
     serve(move |request: Request<Incoming>| {
         let sender = sender.clone();
         async move {
-            let Ok(body) = request.into_body().collect().await else { return Response::default() };
+            let Ok(body) = request.into_body().collect().await else { return failed() };
             let body = body.to_bytes();
             let etag = hex::encode(Md5::digest(&body));
             let (done, written) = oneshot::channel();
             if sender.send((body, done)).is_err() || written.await.is_err() {
-                return Response::default();
+                return failed();
             }
             Response::builder().header("etag", etag).body(Full::default()).unwrap_or_default()
         }
     })
     .await
+}
+
+fn failed() -> Response<Full<Bytes>> {
+    let mut response = Response::default();
+    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 /// Writes whatever waits, syncs once, tells everybody.

@@ -89,7 +89,10 @@ enum Rest {
     /// Nothing is sent, but hyper hears of a body of this length: only then does it leave the
     /// `Content-Length` of a 304 or 204 alone, without which the COS Python SDK takes no 304.
     Told(u64),
-    Stream { left: u64, stream: ByteStream },
+    Stream {
+        left: u64,
+        stream: ByteStream,
+    },
 }
 
 impl Outgoing {
