@@ -14,8 +14,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::body::Outgoing;
-use crate::door::typed;
+use crate::body::{Outgoing, typed};
 
 /// What the admin API looks at.
 pub(crate) struct Admin {

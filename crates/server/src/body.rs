@@ -9,6 +9,7 @@ use bytes::Bytes;
 use cosette_model::{BodyError, ByteStream};
 use cosette_wire::ReplyBody;
 use futures_core::Stream;
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -116,6 +117,14 @@ impl From<String> for Outgoing {
     fn from(text: String) -> Self {
         ReplyBody::Full(text.into()).into()
     }
+}
+
+/// A text of ours as a whole response.
+pub(crate) fn typed(status: StatusCode, content_type: &'static str, text: String) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
 }
 
 impl Body for Outgoing {

@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 
 use crate::accounts::Accounts;
 use crate::admin::Admin;
-use crate::body::{Outgoing, incoming};
+use crate::body::{Outgoing, incoming, typed};
 use crate::spelling::Spelling;
 
 /// What answers requests.
@@ -141,13 +141,6 @@ fn refuse_proxy(parts: &Parts, why: &str) -> Response<Outgoing> {
     let target = parts.uri.authority().map_or("", |authority| authority.as_str());
     tracing::warn!(%target, "refused to act as a proxy for a foreign host");
     plain(StatusCode::FORBIDDEN, &format!("Cosette does not pass requests on to {target}: {why}\n"))
-}
-
-pub(crate) fn typed(status: StatusCode, content_type: &'static str, text: String) -> Response<Outgoing> {
-    let mut response = Response::new(Outgoing::from(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
 }
 
 fn plain(status: StatusCode, text: &str) -> Response<Outgoing> {
