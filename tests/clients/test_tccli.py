@@ -114,3 +114,13 @@ def test_wrong_keys_are_refused(server, tccli):
     tccli.env["TENCENTCLOUD_SECRET_KEY"] = "wrong"
     done = tccli.run("ListFunctions")
     assert (done.returncode, code_of(done)) == (255, "AuthFailure.SignatureFailure")
+
+
+def test_a_setting_that_nothing_acts_on_is_refused(tccli, new_function):
+    name = new_function()
+    code = {"ZipFile": functions.base64_zip({"index.py": "def main_handler(event, context):\n    pass\n"})}
+    common = {"FunctionName": name, "Runtime": "Python3.9", "Handler": "index.main_handler", "Code": code}
+    dead_letter = {"Type": "CMQ-QUEUE", "Name": "lost", "FilterType": ""}
+    refused = tccli.run("CreateFunction", **common, DeadLetterConfig=dead_letter)
+    assert (refused.returncode, code_of(refused)) == (255, "UnsupportedOperation")
+    tccli("CreateFunction", **common, DeadLetterConfig={"Type": "", "Name": "", "FilterType": ""})

@@ -21,7 +21,8 @@ impl<'a> Params<'a> {
         Self { object, path: String::new() }
     }
 
-    fn get(&self, name: &str) -> Option<&'a Value> {
+    /// The value as it came; `null` is absent.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
         self.object.get(name).filter(|value| !value.is_null())
     }
 

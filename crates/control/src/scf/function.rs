@@ -288,24 +288,59 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
     Ok(Some(list))
 }
 
-/// Settings that change what a function does and cannot be honoured yet are refused, not lost. The
-/// others that are not known here (network, log sets, tags...) are taken and forgotten.
+/// Settings of the public model that nothing here acts on. Asked for, they are refused, not lost;
+/// fields that the model does not have are ignored (scf.md 3.1).
+const UNSUPPORTED: [&str; 20] = [
+    "AutoCreateClsTopic",
+    "AutoDeployClsTopicIndex",
+    "CfsConfig",
+    "ClsLogsetId",
+    "ClsTopicId",
+    "DeadLetterConfig",
+    "DnsCache",
+    "IgnoreSysLog",
+    "InstallDependency",
+    "InstanceConcurrencyConfig",
+    "IntranetConfig",
+    "L5Enable",
+    "Layers",
+    "ProtocolParams",
+    "ProtocolType",
+    "PublicNetConfig",
+    "Publish",
+    "Tags",
+    "TraceEnable",
+    "VpcConfig",
+];
+
 fn refuse_unsupported(params: &Params<'_>) -> Result<(), ApiError> {
-    let layers = params.objects("Layers")?.unwrap_or_default();
-    for layer in layers {
-        // `{"LayerName":"","LayerVersion":0}` takes all layers away, and there are none.
-        if layer.text("LayerName")?.is_some_and(|name| !name.is_empty()) {
-            return Err(ApiError::unsupported("layers are not supported yet"));
-        }
-    }
     if params.flag("AsyncRunEnable")? == Some(true) {
         let message = "asynchronous running (AsyncRunEnable) is not supported yet";
         return Err(ApiError::new("UnsupportedOperation.AsyncRunEnable", message));
     }
-    if params.flag("Publish")? == Some(true) {
-        return Err(ApiError::unsupported("versions (Publish) are not supported yet"));
+    match UNSUPPORTED.into_iter().find(|name| params.get(name).is_some_and(|value| !asks_nothing(value))) {
+        Some(name) => Err(ApiError::unsupported(format!("{name} is not supported yet; leave it out"))),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether a setting is the one that a function without it has: what clients send to say *none*,
+/// also to take it away, such as `[{"LayerName":"","LayerVersion":0}]` (scf.md 3.8).
+fn asks_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(set) => !set,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => {
+            ["", "0"].contains(&text.as_str())
+                || ["FALSE", "DISABLE"].iter().any(|word| text.eq_ignore_ascii_case(word))
+        }
+        Value::Array(items) => items.iter().all(asks_nothing),
+        // Functions reach the network of this machine, so that is what they have.
+        Value::Object(fields) => fields
+            .iter()
+            .all(|(name, value)| asks_nothing(value) || (name == "PublicNetStatus" && value == "ENABLE")),
+    }
 }
 
 #[cfg(test)]
@@ -331,11 +366,24 @@ mod tests {
     #[test]
     fn settings_that_matter_are_not_lost() {
         let code = |value: Value| refuse_unsupported(&params(&value)).map_err(|e| e.code.into_owned());
-        assert_eq!(code(json!({"VpcConfig": {"VpcId": "v"}, "DiskSize": 512, "Publish": "FALSE"})), Ok(()));
+        assert_eq!(code(json!({"DiskSize": 512, "Publish": "FALSE"})), Ok(()));
+        // What GetFunction shows can be sent back as it is.
+        assert_eq!(code(Value::Object(unused())), Ok(()));
         assert_eq!(code(json!({"Layers": [{"LayerName": "", "LayerVersion": 0}]})), Ok(()));
         let refused = Err("UnsupportedOperation".to_owned());
         assert_eq!(code(json!({"Layers": [{"LayerName": "l", "LayerVersion": 1}]})), refused);
-        assert_eq!(code(json!({"Publish": "TRUE"})), refused);
+        for asked in [
+            json!({"Publish": "TRUE"}),
+            json!({"InstallDependency": "TRUE"}),
+            json!({"VpcConfig": {"VpcId": "v", "SubnetId": ""}}),
+            json!({"DeadLetterConfig": {"Type": "CMQ-QUEUE", "Name": "q", "FilterType": ""}}),
+            json!({"CfsConfig": {"CfsInsList": [{"CfsId": "c"}]}}),
+            json!({"PublicNetConfig": {"PublicNetStatus": "DISABLE", "EipConfig": {"EipStatus": "ENABLE"}}}),
+            json!({"Tags": [{"Key": "k", "Value": "v"}]}),
+            json!({"ClsTopicId": "t"}),
+        ] {
+            assert_eq!(code(asked.clone()), refused, "{asked}");
+        }
         assert_eq!(
             code(json!({"AsyncRunEnable": "TRUE"})),
             Err("UnsupportedOperation.AsyncRunEnable".to_owned())
