@@ -51,7 +51,6 @@ fn by(uin: &str) -> Context {
         region: None,
         policy: Policy {
             part_size_min: 4,
-            key_bytes_max: 850,
             copy_source_code: ErrorCode::NoSuchCopySource,
             guess_content_type: true,
         },

@@ -284,7 +284,6 @@ fn policy(dialect: DialectName) -> Policy {
     match dialect {
         DialectName::Cos => Policy {
             part_size_min: MIB,
-            key_bytes_max: ObjectKey::COS_MAX,
             // COS has a code of its own as well; which it uses is not known, and clients look
             // for this one (cos-api 3.4).
             copy_source_code: ErrorCode::NoSuchKey,
@@ -292,7 +291,6 @@ fn policy(dialect: DialectName) -> Policy {
         },
         DialectName::S3 => Policy {
             part_size_min: 5 * MIB,
-            key_bytes_max: ObjectKey::S3_MAX,
             copy_source_code: ErrorCode::NoSuchKey,
             guess_content_type: false,
         },

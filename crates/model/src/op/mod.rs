@@ -210,8 +210,6 @@ pub struct Context {
 pub struct Policy {
     /// Smallest part but the last, in bytes: 1 MiB on COS (cos-api 3.5), 5 MiB on S3.
     pub part_size_min: u64,
-    /// Longest key, in bytes.
-    pub key_bytes_max: usize,
     /// A missing copy source answers `NoSuchCopySource` (COS has the code) or `NoSuchKey`.
     pub copy_source_code: crate::ErrorCode,
     /// The Content-Type of an object written without one is guessed from the key's extension (COS 3.0).
