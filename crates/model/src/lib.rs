@@ -14,6 +14,7 @@ pub mod function;
 pub mod metadata;
 pub mod name;
 pub mod op;
+pub mod property;
 pub mod range;
 pub mod time;
 
@@ -26,5 +27,8 @@ pub use etag::ETag;
 pub use event::{EventFamily, EventPattern, EventType};
 pub use metadata::{Attributes, StorageClass};
 pub use name::{BucketName, InvalidName, ObjectKey, PartNumber, Region, RequestId, Seq, UploadId, VersionId};
+pub use property::{
+    Acl, Grant, Grantee, Permission, Properties, Restore, RestoreTier, Retention, RetentionMode, Versioning,
+};
 pub use range::ByteRange;
 pub use time::Timestamp;

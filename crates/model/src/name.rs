@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 /// Why a text is not the name it was meant to be. The wire turns it into an error code.
@@ -163,6 +165,21 @@ pub enum VersionId {
 }
 
 impl VersionId {
+    /// The id of the version made at this many microseconds since 1970: unpadded base64 of the
+    /// decimal text of 2^64 less that, 27 characters; newer versions have smaller ids (cos-api 4.2).
+    pub fn of_stamp(micros: u64) -> Self {
+        let number = (1u128 << 64) - u128::from(micros.max(1));
+        Self::Id(STANDARD_NO_PAD.encode(number.to_string()))
+    }
+
+    /// The microseconds it was made of; `None` for `Null` and for what we never made.
+    pub fn stamp(&self) -> Option<u64> {
+        let Self::Id(id) = self else { return None };
+        let digits = String::from_utf8(STANDARD_NO_PAD.decode(id).ok()?).ok()?;
+        let micros = u64::try_from((1u128 << 64).checked_sub(digits.parse().ok()?)?).ok()?;
+        (Self::of_stamp(micros) == *self).then_some(micros)
+    }
+
     pub fn parse(text: &str) -> Self {
         if text == "null" { Self::Null } else { Self::Id(text.to_owned()) }
     }
@@ -218,6 +235,19 @@ mod tests {
         }
         for bad in ["", "ab", "_cosette", "-abc", "abc-", "Abc", "a..b", "1.2.3.4", "a/b", &"a".repeat(64)] {
             assert_eq!(BucketName::new(bad), Err(InvalidName::Bucket), "{bad}");
+        }
+    }
+
+    /// The documentation's sample beside its `Last-Modified` (cos-api 4.2).
+    #[test]
+    fn version_ids_are_the_services_own() {
+        let id = VersionId::parse("MTg0NDUwNzM2MDQ5NDkzMDUwNjA");
+        let micros = id.stamp().unwrap();
+        assert_eq!(micros / 1_000_000, 1_670_468_760, "Thu, 08 Dec 2022 03:06:00 GMT");
+        assert_eq!(VersionId::of_stamp(micros), id);
+        assert!(VersionId::of_stamp(micros + 1).as_str() < id.as_str());
+        for other in ["null", "", "test", "MTg0NDUwNzM2MDQ5NDkzMDUwNjA=", "MDAwMQ", "LTE"] {
+            assert_eq!(VersionId::parse(other).stamp(), None, "{other}");
         }
     }
 
