@@ -142,6 +142,7 @@ impl World {
             bucket: BucketName::new(bucket).unwrap(),
             key: ObjectKey::new(key).unwrap(),
             attributes: Attributes::default(),
+            properties: Default::default(),
             checksum_type: None,
             conditions: WriteConditions::default(),
             body: staged.seal().await.unwrap(),

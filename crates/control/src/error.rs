@@ -112,7 +112,7 @@ impl From<cosette_store::Error> for ApiError {
         let message = error.to_string();
         match error {
             E::NoSuchBucket(_) => Self::new("ResourceNotFound.Cos", message),
-            E::NoSuchObject(_) | E::NoSuchVersion => Self::new("ResourceNotFound.CosObject", message),
+            E::NoSuchObject(_) | E::NoSuchVersion | E::DeleteMarker { .. } => Self::new("ResourceNotFound.CosObject", message),
             // No action of this API does what could end so.
             E::BucketExists(_)
             | E::BucketNotEmpty(_)
@@ -121,7 +121,10 @@ impl From<cosette_store::Error> for ApiError {
             | E::InvalidPartOrder
             | E::PartTooSmall { .. }
             | E::PreconditionFailed
-            | E::OverwriteForbidden => Self::internal(message),
+            | E::OverwriteForbidden
+            | E::Locked(_)
+            | E::NotAppendable(_)
+            | E::AppendPosition { .. } => Self::internal(message),
             E::Corrupt { .. } | E::Poisoned(_) | E::Closed | E::Io(_) | E::Index(_) => {
                 Self::internal(message)
             }

@@ -86,7 +86,7 @@ pub struct Function {
     pub code_sha256: String,
     /// Said in `StatusDesc`: which interpreter stands in for the runtime.
     pub status_desc: String,
-    pub code: cosette_store::Content,
+    pub code: cosette_store::Kept,
 }
 
 pub struct NewFunction {

@@ -104,7 +104,7 @@ impl Functions {
         let package = self.receive(code).await?;
         let store = self.shared.store.clone();
         self.change(namespace, name, move |tx, function| {
-            store.release(tx, &function.code)?;
+            store.release(tx, function.code)?;
             function.code = store.keep(tx, package.sealed)?;
             function.code_size = package.size;
             function.code_sha256 = package.sha256;
@@ -183,7 +183,7 @@ impl Functions {
             .commit(move |tx| {
                 let value = tx.get(Table::Function, &key)?.ok_or(Error::NoSuchFunction(missing))?;
                 let function: Function = row::decode("function", &value)?;
-                store.release(tx, &function.code)?;
+                store.release(tx, function.code)?;
                 tx.delete(Table::Function, &key);
                 Ok::<_, Error>(function)
             })
@@ -253,7 +253,7 @@ impl Functions {
         if let Some(folder) = self.shared.cache.find(&function.code_sha256) {
             return Ok(folder);
         }
-        let mut stream = self.shared.store.read_content(&function.code)?;
+        let mut stream = self.shared.store.read_kept(function.code)?;
         let mut zip = BytesMut::new();
         while let Some(chunk) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
             zip.extend_from_slice(&chunk.map_err(io::Error::other)?);

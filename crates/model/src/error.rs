@@ -36,6 +36,7 @@ macro_rules! codes {
 
 codes! {
     AccessDenied 403 "AccessDenied" "Access Denied.";
+    AppendPositionErr 409 "AppendPositionErr" "The position you specified is not the length of the object.";
     AuthorizationHeaderMalformed 400 "AuthorizationHeaderMalformed" "The authorization header is malformed.";
     AuthorizationQueryParametersError 400 "AuthorizationQueryParametersError" "The authorization query parameters are malformed.";
     BadDigest 400 "BadDigest" "The Content-MD5 or checksum you specified did not match what was received.";
@@ -81,6 +82,8 @@ codes! {
     NotImplemented 501 "NotImplemented" "A header or operation you provided implies functionality that is not implemented.";
     NotModified 304 "NotModified" "Not Modified";
     NotSupportedStorageClass 400 "NotSupportedStorageClass" s3 "InvalidStorageClass" "The storage class you specified is not valid.";
+    ObjectLocked 409 "ObjectLocked" s3 "AccessDenied" "The object is locked and may not be removed or overwritten.";
+    ObjectNotAppendable 409 "ObjectNotAppendable" "The operation is not valid for the current state of the object.";
     PathStyleDomainForbidden 403 "PathStyleDomainForbidden" "The bucket you are attempting to access must be addressed using COS virtual-styled domain.";
     PreconditionFailed 412 "PreconditionFailed" "Precondition not match.";
     RequestExpired 403 "AccessDenied" "Request has expired";

@@ -123,7 +123,7 @@ impl Ops {
                 modified: object.modified,
                 etag: object.etag,
                 size: object.size,
-                storage_class: object.attributes.storage_class,
+                storage_class: object.storage_class,
             })
             .collect();
         Ok(reply::Page { objects, common_prefixes, next })

@@ -1,7 +1,7 @@
 //! Multipart uploads.
 
 use cosette_model::op::{self, CompletedPart, Context, Listing, reply};
-use cosette_model::{BucketName, Checksum, Error, ErrorCode, ObjectKey, PartNumber, UploadId};
+use cosette_model::{BucketName, Checksum, Error, ErrorCode, ObjectKey, PartNumber, Properties, UploadId};
 use cosette_store::{CompleteUpload, Part, PutPart, Upload, UploadPage};
 
 use crate::access::owner;
@@ -17,7 +17,10 @@ impl Ops {
     ) -> Result<reply::CreateMultipartUpload> {
         let bucket = self.bucket(context, &ask.bucket)?;
         let attributes = with_content_type(context, &ask.key, ask.attributes);
-        let upload = self.store.create_upload(bucket.name, ask.key.clone(), attributes, ask.checksum).await?;
+        let upload = self
+            .store
+            .create_upload(bucket.name, ask.key.clone(), attributes, Properties::default(), ask.checksum)
+            .await?;
         Ok(reply::CreateMultipartUpload {
             bucket: ask.bucket,
             key: ask.key,
@@ -134,7 +137,7 @@ impl Ops {
         let object = self
             .store
             .complete_upload(CompleteUpload {
-                bucket: bucket.name,
+                bucket: bucket.name.clone(),
                 key: ask.key.clone(),
                 upload: ask.upload,
                 parts: ask.parts.into_iter().map(|part| (part.number, part.etag)).collect(),
@@ -150,7 +153,7 @@ impl Ops {
             key: ask.key,
             etag: object.etag,
             crc64: object.crc64,
-            version: shown_version(&object.version),
+            version: shown_version(&bucket, object.version),
             checksums: object.checksums,
             checksum_type: object.checksum_type,
         })

@@ -1,8 +1,8 @@
 //! Operations on whole objects.
 
 use cosette_model::op::{self, Context, ObjectInfo, reply};
-use cosette_model::{Attributes, ByteRange, Error, ErrorCode, ObjectKey, VersionId};
-use cosette_store::{CopyObject, Object, PutObject};
+use cosette_model::{Attributes, ByteRange, Error, ErrorCode, ObjectKey, Properties, VersionId, Versioning};
+use cosette_store::{Bucket, CopyObject, DeleteObject, Object, PutObject, Version};
 use futures_util::future::join_all;
 
 use crate::error::{Failure, Result};
@@ -15,9 +15,10 @@ impl Ops {
         let object = self
             .store
             .put_object(PutObject {
-                bucket: bucket.name,
+                bucket: bucket.name.clone(),
                 attributes: with_content_type(context, &ask.key, ask.attributes),
                 key: ask.key,
+                properties: Properties::default(),
                 checksum_type: None,
                 conditions: ask.conditions,
                 body: taken.sealed,
@@ -27,7 +28,7 @@ impl Ops {
         Ok(reply::PutObject {
             etag: object.etag,
             crc64: object.crc64,
-            version: shown_version(&object.version),
+            version: shown_version(&bucket, object.version),
             checksums: taken.checksums,
         })
     }
@@ -35,7 +36,7 @@ impl Ops {
     pub(crate) fn get_object(&self, context: &Context, ask: op::GetObject) -> Result<reply::GetObject> {
         let bucket = self.bucket(context, &ask.bucket)?;
         let object = self.store.object(&bucket.name, &ask.key, ask.version.as_ref())?;
-        let info = info(&object, ask.checksums);
+        let info = info(&bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
         let wanted = ask.range.filter(|_| ask.if_range.as_ref().is_none_or(|tag| *tag == info.etag));
         let range = resolve(wanted, info.size)?;
@@ -46,7 +47,7 @@ impl Ops {
     pub(crate) fn head_object(&self, context: &Context, ask: op::HeadObject) -> Result<reply::HeadObject> {
         let bucket = self.bucket(context, &ask.bucket)?;
         let object = self.store.object(&bucket.name, &ask.key, ask.version.as_ref())?;
-        let info = info(&object, ask.checksums);
+        let info = info(&bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
         let range = resolve(ask.range, info.size)?;
         Ok(reply::HeadObject { info, range, overrides: ask.overrides })
@@ -58,8 +59,17 @@ impl Ops {
         ask: op::DeleteObject,
     ) -> Result<reply::DeleteObject> {
         let bucket = self.bucket(context, &ask.bucket)?;
-        let deleted =
-            self.store.delete_object(bucket.name, ask.key, ask.version, context.cause.clone()).await?;
+        let deleted = self
+            .store
+            .delete_object(DeleteObject {
+                bucket: bucket.name,
+                key: ask.key,
+                version: ask.version,
+                conditions: op::WriteConditions::default(),
+                bypass_governance: false,
+                cause: context.cause.clone(),
+            })
+            .await?;
         Ok(reply::DeleteObject { version: deleted.version, delete_marker: deleted.delete_marker })
     }
 
@@ -148,9 +158,10 @@ impl Ops {
             .store
             .copy_object(CopyObject {
                 source,
-                bucket: bucket.name,
+                bucket: bucket.name.clone(),
                 key: ask.key,
                 replace,
+                properties: None,
                 storage_class: ask.storage_class,
                 conditions: ask.conditions,
                 cause: context.cause.clone(),
@@ -161,7 +172,7 @@ impl Ops {
             etag: object.etag,
             crc64: object.crc64,
             modified: object.modified,
-            version: shown_version(&object.version),
+            version: shown_version(&bucket, object.version),
             source_version,
             checksums: object.checksums,
         })
@@ -176,14 +187,14 @@ fn source_failure(context: &Context, failure: Failure) -> Failure {
     }
 }
 
-pub(crate) fn info(object: &Object, checksums: bool) -> ObjectInfo {
+pub(crate) fn info(bucket: &Bucket, object: &Object, checksums: bool) -> ObjectInfo {
     ObjectInfo {
         size: object.size,
         etag: object.etag.clone(),
         modified: object.modified,
         attributes: object.attributes.clone(),
         crc64: object.crc64,
-        version: shown_version(&object.version),
+        version: shown_version(bucket, object.version),
         checksums: if checksums { object.checksums.clone() } else { Vec::new() },
         checksum_type: object.checksum_type,
         parts: object.parts,
@@ -192,11 +203,8 @@ pub(crate) fn info(object: &Object, checksums: bool) -> ObjectInfo {
 
 /// Version ids are shown once versioning gives them; the null version of a bucket that never
 /// had versioning has none (cos-api 4.1).
-pub(crate) fn shown_version(version: &VersionId) -> Option<VersionId> {
-    match version {
-        VersionId::Null => None,
-        id @ VersionId::Id(_) => Some(id.clone()),
-    }
+pub(crate) fn shown_version(bucket: &Bucket, version: Version) -> Option<VersionId> {
+    (bucket.versioning != Versioning::Off).then(|| version.id())
 }
 
 fn check(conditions: &op::Conditions, info: &ObjectInfo) -> Result<()> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_model::op::{Listing, Owner, WriteConditions};
 use cosette_model::{Attributes, BucketName, Cause, ObjectKey, Region, Wanted};
-use cosette_store::{Durability, Options, PutObject, Store};
+use cosette_store::{DeleteObject, Durability, Options, PutObject, Store};
 
 fn bucket() -> BucketName {
     BucketName::new("bucket").unwrap()
@@ -29,6 +29,7 @@ async fn put(store: &Store, n: u64, body: &[Bytes]) {
         bucket: bucket(),
         key: key(n),
         attributes: Attributes { content_type: Some("text/plain".to_owned()), ..Attributes::default() },
+        properties: Default::default(),
         checksum_type: None,
         conditions: WriteConditions::default(),
         body: staged.seal().await.unwrap(),
@@ -147,7 +148,15 @@ async fn main() {
         async move {
             for n in 0..1_000 {
                 let key = key(worker * 1_000 + n);
-                store.delete_object(bucket(), key, None, Cause::default()).await.unwrap();
+                let delete = DeleteObject {
+                    bucket: bucket(),
+                    key,
+                    version: None,
+                    conditions: WriteConditions::default(),
+                    bypass_governance: false,
+                    cause: Cause::default(),
+                };
+                store.delete_object(delete).await.unwrap();
             }
         }
     })

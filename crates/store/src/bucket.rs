@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use cosette_kv::Range;
 use cosette_model::op::Owner;
-use cosette_model::{BucketName, Cause, ChangeKind, Region};
+use cosette_model::{BucketName, Cause, ChangeKind, Region, Versioning};
 
 use crate::error::{Error, Result};
 use crate::record::{Bucket, decode};
@@ -50,6 +50,7 @@ impl Store {
                     owner_uin: owner.uin,
                     owner_appid: owner.appid,
                     created: tx.now(),
+                    versioning: Versioning::Off,
                 };
                 tx.write(schema::bucket(&bucket.name), &bucket)?;
                 tx.change(ChangeKind::BucketCreated, &bucket, None, cause)?;
@@ -68,8 +69,50 @@ impl Store {
                     return Err(Error::BucketNotEmpty(name));
                 }
             }
+            tx.remove_all(&schema::of_bucket(Kind::Setting, bucket.id))?;
             tx.remove(schema::bucket(&name));
             tx.change(ChangeKind::BucketDeleted, &bucket, None, cause)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Enables versioning, or suspends it; what was never enabled can be suspended too.
+    pub async fn set_versioning(&self, name: BucketName, enabled: bool, cause: Cause) -> Result<Bucket> {
+        let (_, bucket) = self
+            .commit(move |tx| {
+                let mut bucket = tx.need_bucket(&name)?;
+                bucket.versioning = if enabled { Versioning::Enabled } else { Versioning::Suspended };
+                tx.write(schema::bucket(&bucket.name), &bucket)?;
+                tx.change(ChangeKind::SettingChanged, &bucket, None, cause)?;
+                Ok::<_, Error>(bucket)
+            })
+            .await?;
+        Ok(bucket)
+    }
+
+    /// A setting of the bucket, in the form its owner gave it.
+    pub fn setting(&self, bucket: &BucketName, setting: &str) -> Result<Option<Vec<u8>>> {
+        let bucket = self.need_bucket(bucket)?;
+        Ok(self.engine()?.get(&schema::setting(bucket.id, setting))?)
+    }
+
+    /// Sets it, or removes it.
+    pub async fn set_setting(
+        &self,
+        bucket: BucketName,
+        setting: &'static str,
+        value: Option<Vec<u8>>,
+        cause: Cause,
+    ) -> Result<()> {
+        self.commit(move |tx| {
+            let bucket = tx.need_bucket(&bucket)?;
+            let row = schema::setting(bucket.id, setting);
+            match value {
+                Some(value) => tx.put_row(row, value),
+                None => tx.remove(row),
+            }
+            tx.change(ChangeKind::SettingChanged, &bucket, None, cause)
         })
         .await?;
         Ok(())

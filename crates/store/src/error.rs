@@ -1,6 +1,6 @@
 //! What can go wrong in the engine. Says what happened, not what to answer.
 
-use cosette_model::{BucketName, ObjectKey};
+use cosette_model::{BucketName, ObjectKey, VersionId};
 
 /// What went wrong, not what to answer.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,18 @@ pub enum Error {
     NoSuchObject(ObjectKey),
     #[error("no such version")]
     NoSuchVersion,
+    /// What is there is a delete marker; `named` if it was asked for by its version.
+    #[error("{key} is deleted: {}", version.as_str())]
+    DeleteMarker { key: ObjectKey, version: VersionId, named: bool },
+    /// Under retention or legal hold.
+    #[error("a version of {0} is locked")]
+    Locked(ObjectKey),
+    /// Not made by appends, or in a bucket with versions.
+    #[error("{0} cannot be appended to")]
+    NotAppendable(ObjectKey),
+    /// The object has another length, in bytes, than the append said.
+    #[error("the object has {length} bytes")]
+    AppendPosition { length: u64 },
     #[error("no such upload")]
     NoSuchUpload,
     #[error("part {0} is missing or its ETag differs")]

@@ -23,12 +23,13 @@ mod tests;
 mod tx;
 mod upkeep;
 mod upload;
+mod version;
 
 pub use cosette_blob::{Disk, Faults, Step, Verdict, combine, combine_crc64};
 pub use error::{Error, Result};
-pub use listing::{Page, UploadPage};
-pub use object::{CopyObject, Deleted, PutObject};
-pub use record::{Bucket, Content, Object, Part, Upload};
+pub use listing::{ListedVersion, Page, UploadPage, VersionPage};
+pub use object::{AppendObject, CopyObject, DeleteObject, Deleted, PutObject, ReviseObject, Revision};
+pub use record::{Bucket, Content, Object, ObjectPart, Part, Summary, Upload, Version};
 pub use store::{Durability, Options, Sealed, Staged, Store};
 pub use tx::Tx;
 pub use upload::{CompleteUpload, PutPart};
@@ -48,3 +49,7 @@ pub enum Table {
     /// The trigger subsystem's own notes: counters and marks, by name.
     TriggerNote = 0x4b,
 }
+
+/// A body that the store keeps for a subsystem, which puts this into its own record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Kept(u64, u16);

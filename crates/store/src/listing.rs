@@ -1,24 +1,42 @@
 //! Listings: one page of keys in order, rolled up at a delimiter. Keys under a common prefix are
 //! skipped by a seek, so a page costs what it shows.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use cosette_kv::{Engine, Range, successor};
 use cosette_model::op::Listing;
-use cosette_model::{BucketName, ObjectKey};
+use cosette_model::{BucketName, ObjectKey, VersionId};
 
 use crate::error::{Error, Result};
-use crate::record::{Object, Upload, UploadRecord, decode};
+use crate::record::{Bucket, Object, Summary, Upload, UploadRecord, decode};
 use crate::schema::{self, Kind};
 use crate::store::Store;
 
 /// One page of a listing.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    pub objects: Vec<(ObjectKey, Object)>,
+    pub objects: Vec<(ObjectKey, Summary)>,
     pub common_prefixes: Vec<String>,
     /// The last key or common prefix of this page, when there are more.
     pub next: Option<String>,
+}
+
+/// One page of versions and delete markers: by key, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct VersionPage {
+    pub versions: Vec<ListedVersion>,
+    pub common_prefixes: Vec<String>,
+    /// Key (or common prefix) and version of the last entry, when there are more.
+    pub next: Option<(String, Option<VersionId>)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedVersion {
+    pub key: ObjectKey,
+    /// It is what the key shows now.
+    pub latest: bool,
+    pub summary: Summary,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -43,7 +61,7 @@ trait Listed {
 struct Objects;
 
 impl Listed for Objects {
-    type Entry = (ObjectKey, Object);
+    type Entry = (ObjectKey, Summary);
 
     fn write(name: &str) -> Vec<u8> {
         name.as_bytes().to_vec()
@@ -55,9 +73,12 @@ impl Listed for Objects {
     }
 
     fn entry(name: String, value: &[u8]) -> Result<Self::Entry> {
-        let key = ObjectKey::new(name).map_err(|_| Error::corrupt("an object's key"))?;
-        Ok((key, decode("object", value)?))
+        Ok((object_key(name)?, Summary::decode(value)?))
     }
+}
+
+fn object_key(name: String) -> Result<ObjectKey> {
+    ObjectKey::new(name).map_err(|_| Error::corrupt("an object's key"))
 }
 
 struct Uploads;
@@ -130,14 +151,7 @@ fn roll<L: Listed>(
         return Ok(page);
     }
     let whole = Range::prefix(&[base, &L::write(&listing.prefix)].concat());
-    let mut range = match after {
-        After::Nothing => whole.clone(),
-        After::Row(key) => whole.clone().after(&key),
-        After::All(prefix) => match successor(&prefix) {
-            Some(next) => whole.clone().at_least(&next),
-            None => return Ok(page),
-        },
-    };
+    let Some(mut range) = after.within(&whole) else { return Ok(page) };
     loop {
         let mut outcome: Result<()> = Ok(());
         let mut skip = None;
@@ -172,6 +186,71 @@ enum After {
     All(Vec<u8>),
 }
 
+impl After {
+    /// What of `whole` comes after; `None` if nothing can.
+    fn within(self, whole: &Range) -> Option<Range> {
+        Some(match self {
+            Self::Nothing => whole.clone(),
+            Self::Row(key) => whole.clone().after(&key),
+            Self::All(prefix) => whole.clone().at_least(&successor(&prefix)?),
+        })
+    }
+}
+
+/// Rows of a range one at a time, for who reads two ranges side by side. Reads ahead more and
+/// more, and little again after a seek.
+struct Rows<'a> {
+    engine: &'a dyn Engine,
+    /// What has not been read yet; `None` at the end.
+    rest: Option<Range>,
+    read: VecDeque<(Vec<u8>, Vec<u8>)>,
+    ahead: usize,
+}
+
+impl<'a> Rows<'a> {
+    const AHEAD_MAX: usize = 256;
+
+    fn new(engine: &'a dyn Engine, range: Option<Range>) -> Self {
+        Self { engine, rest: range, read: VecDeque::new(), ahead: 2 }
+    }
+
+    fn first(&mut self) -> Result<Option<&(Vec<u8>, Vec<u8>)>> {
+        if self.read.is_empty()
+            && let Some(range) = self.rest.take()
+        {
+            self.engine.scan(&range, &mut |key, value| {
+                self.read.push_back((key.to_vec(), value.to_vec()));
+                if self.read.len() == self.ahead { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if self.read.len() == self.ahead {
+                self.rest = self.read.back().map(|(key, _)| range.after(key));
+                self.ahead = (self.ahead * 2).min(Self::AHEAD_MAX);
+            }
+        }
+        Ok(self.read.front())
+    }
+
+    fn pop(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
+        self.read.pop_front()
+    }
+
+    /// Leaves out everything before `key`.
+    fn seek(&mut self, key: &[u8]) {
+        while self.read.front().is_some_and(|(front, _)| front.as_slice() < key) {
+            self.read.pop_front();
+        }
+        if self.read.is_empty() {
+            self.rest = self.rest.take().map(|range| range.at_least(key));
+            self.ahead = 2;
+        }
+    }
+
+    fn end(&mut self) {
+        self.read.clear();
+        self.rest = None;
+    }
+}
+
 /// Whether a marker is itself a common prefix of this listing, which has been shown whole.
 fn is_common(listing: &Listing) -> bool {
     let delimiter = listing.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
@@ -195,6 +274,115 @@ impl Store {
             common_prefixes: page.common_prefixes,
             next: page.more.then_some(page.last.0),
         })
+    }
+
+    /// All versions and delete markers. `listing.after` is the key marker: with `version_marker`
+    /// what comes after that version of the key, without it what comes after the key.
+    ///
+    /// # Errors
+    /// `NoSuchVersion` when the key marker has no such version, `NoSuchBucket`.
+    pub fn list_versions(
+        &self,
+        bucket: &BucketName,
+        listing: &Listing,
+        version_marker: Option<&VersionId>,
+    ) -> Result<VersionPage> {
+        let bucket = self.need_bucket(bucket)?;
+        let engine = &*self.engine()?;
+        let max = listing.max as usize;
+        let delimiter = listing.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
+        let mut page = VersionPage::default();
+        if max == 0 {
+            return Ok(page);
+        }
+        let bases = [Kind::Object, Kind::Version].map(|kind| schema::of_bucket(kind, bucket.id));
+        let after = match version_marker.filter(|_| !listing.after.is_empty()) {
+            _ if listing.after.is_empty() => [After::Nothing, After::Nothing],
+            _ if is_common(listing) => [
+                After::All([&bases[0], listing.after.as_bytes()].concat()),
+                After::All([bases[1].as_slice(), &schema::escape(&listing.after)].concat()),
+            ],
+            marker => [
+                After::Row([&bases[0], listing.after.as_bytes()].concat()),
+                self.after_version(&bucket, &listing.after, marker)?,
+            ],
+        };
+        let [objects, versions] = after;
+        let written = [listing.prefix.as_bytes().to_vec(), schema::escape(&listing.prefix)];
+        let whole = [0, 1].map(|at| Range::prefix(&[bases[at].as_slice(), &written[at]].concat()));
+        let mut objects = Rows::new(engine, objects.within(&whole[0]));
+        let mut versions = Rows::new(engine, versions.within(&whole[1]));
+        let mut last = version_marker.map(|_| listing.after.clone());
+        loop {
+            let object = match objects.first()? {
+                Some((row, _)) => Some(Objects::read(&row[bases[0].len()..])?.0),
+                None => None,
+            };
+            let version = match versions.first()? {
+                Some((row, _)) => Some(schema::unescape(&row[bases[1].len()..])?.0),
+                None => None,
+            };
+            let (name, from) = match (object, version) {
+                (None, None) => return Ok(page),
+                (Some(object), Some(version)) if version < object => (version, &mut versions),
+                (Some(object), _) => (object, &mut objects),
+                (None, Some(version)) => (version, &mut versions),
+            };
+            if page.versions.len() + page.common_prefixes.len() == max {
+                page.next = Some(match page.versions.last() {
+                    Some(shown) if page.common_prefixes.last() < Some(&shown.key.as_str().to_owned()) => {
+                        (shown.key.as_str().to_owned(), Some(shown.summary.version.id()))
+                    }
+                    _ => (page.common_prefixes.last().cloned().unwrap_or_default(), None),
+                });
+                return Ok(page);
+            }
+            if let Some(common) = common(&name, &listing.prefix, delimiter) {
+                page.common_prefixes.push(common.to_owned());
+                for (rows, prefix) in [
+                    (&mut objects, [&bases[0], common.as_bytes()].concat()),
+                    (&mut versions, [bases[1].as_slice(), &schema::escape(common)].concat()),
+                ] {
+                    match successor(&prefix) {
+                        Some(next) => rows.seek(&next),
+                        None => rows.end(),
+                    }
+                }
+                continue;
+            }
+            let Some((_, record)) = from.pop() else { return Ok(page) };
+            let latest = last.as_ref() != Some(&name);
+            last = Some(name.clone());
+            page.versions.push(ListedVersion {
+                key: object_key(name)?,
+                latest,
+                summary: Summary::decode(&record)?,
+            });
+        }
+    }
+
+    /// Where the rows of `Version` go on after a key, or after one version of it.
+    fn after_version(&self, bucket: &Bucket, key: &str, marker: Option<&VersionId>) -> Result<After> {
+        let of_key = schema::of_key(Kind::Version, bucket.id, key);
+        let Some(id) = marker else { return Ok(After::All(of_key)) };
+        let engine = self.engine()?;
+        let key = ObjectKey::new(key).map_err(|_| Error::NoSuchVersion)?;
+        let stamp = match id.stamp() {
+            Some(stamp) => stamp,
+            None if *id != VersionId::Null => return Err(Error::NoSuchVersion),
+            None => {
+                let current = engine.get(&schema::object(bucket.id, &key))?;
+                let current = current.map_or(Ok(None), |record| Object::decode(&record))?;
+                match current.filter(|object| object.version.null) {
+                    Some(object) => object.version.stamp,
+                    None => engine
+                        .get(&schema::null(bucket.id, &key))?
+                        .and_then(|row| schema::number8(&row, 0))
+                        .ok_or(Error::NoSuchVersion)?,
+                }
+            }
+        };
+        Ok(After::Row(schema::version(bucket.id, &key, stamp)))
     }
 
     /// Open uploads by key, then upload id. `listing.after` is the key marker; `upload_marker`

@@ -1,23 +1,41 @@
-//! Objects: writing, copying, deleting and looking them up.
+//! Objects: writing, appending, copying, changing, deleting and looking them up.
 
+use bytes::Bytes;
+use cosette_blob::combine_crc64;
 use cosette_model::op::{ChecksumType, CopySource, WriteConditions};
 use cosette_model::{
-    Attributes, BucketName, Cause, ChangeKind, ETag, EventType, ObjectKey, StorageClass, VersionId,
+    Attributes, BucketName, Cause, ChangeKind, ETag, EventType, ObjectKey, Properties, StorageClass,
+    Timestamp, VersionId, Versioning,
 };
 
 use crate::error::{Error, Result};
-use crate::record::{Bucket, Object, decode};
-use crate::schema;
+use crate::record::{Bucket, Object, ObjectPart, Summary, Version, decode};
+use crate::schema::{self, Holder};
 use crate::store::{Sealed, Store};
-use crate::tx::Tx;
+use crate::tx::{Subject, Tx};
+use crate::version::{Bypass, Current, Removed, older};
 
 /// What a write of an object needs besides its bytes.
 pub struct PutObject {
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub attributes: Attributes,
+    pub properties: Properties,
     pub checksum_type: Option<ChecksumType>,
     pub conditions: WriteConditions,
+    pub body: Sealed,
+    pub cause: Cause,
+}
+
+/// Bytes for the end of an appendable object, which the first append makes.
+pub struct AppendObject {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    /// The length the object must have now, in bytes; 0 makes it.
+    pub position: u64,
+    /// Of the object, if this makes it.
+    pub attributes: Attributes,
+    pub properties: Properties,
     pub body: Sealed,
     pub cause: Cause,
 }
@@ -27,15 +45,49 @@ pub struct CopyObject {
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub replace: Option<Attributes>,
+    /// Properties of the copy; `None` copies the tags and nothing else.
+    pub properties: Option<Properties>,
     pub storage_class: StorageClass,
     pub conditions: WriteConditions,
     pub cause: Cause,
 }
 
+pub struct DeleteObject {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    /// `None` deletes as the bucket's versioning says; a version goes for good.
+    pub version: Option<VersionId>,
+    /// Of the current object.
+    pub conditions: WriteConditions,
+    /// Removes a version even under governance retention.
+    pub bypass_governance: bool,
+    pub cause: Cause,
+}
+
+/// Which object to change, and what to say of it in the change log.
+pub struct ReviseObject {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub version: Option<VersionId>,
+    /// `None` for a change that raises no event.
+    pub event: Option<EventType>,
+    pub cause: Cause,
+}
+
+/// What of an object may change without writing it anew.
+pub struct Revision<'a> {
+    pub object: &'a Object,
+    pub now: Timestamp,
+    pub storage_class: StorageClass,
+    pub properties: Properties,
+}
+
 /// What a committed delete did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deleted {
+    /// The version removed, or the marker made; `None` where the bucket has no versions.
     pub version: Option<VersionId>,
+    /// That version is a delete marker.
     pub delete_marker: bool,
     /// False when there was nothing to delete (still a success).
     pub existed: bool,
@@ -61,43 +113,67 @@ fn check(conditions: &WriteConditions, current: Option<&Object>, key: &ObjectKey
     Ok(())
 }
 
-impl Tx<'_> {
-    fn object(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Object>> {
-        self.record("object", &schema::object(bucket.id, key))
-    }
+/// The id of a version where the bucket gives it one.
+fn named(bucket: &Bucket, version: Version) -> Option<VersionId> {
+    (bucket.versioning != Versioning::Off).then(|| version.id())
+}
 
-    /// The object there is now, if `conditions` let it be replaced.
+fn subject<'a>(bucket: &Bucket, key: &'a ObjectKey, object: &'a Object) -> Subject<'a> {
+    Subject { key, version: named(bucket, object.version), object: Some(object) }
+}
+
+impl Tx<'_> {
+    /// What the key has now, if `conditions` let it be replaced.
     pub(crate) fn replaceable(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
         conditions: &WriteConditions,
-    ) -> Result<Option<Object>> {
-        let current = self.object(bucket, key)?;
-        check(conditions, current.as_ref(), key)?;
+    ) -> Result<Current> {
+        let current = self.current(bucket, key)?;
+        check(conditions, current.object.as_ref(), key)?;
         Ok(current)
     }
 
-    /// Makes `object` the current one and says so in the change log.
+    /// Makes `object` the current one in place of `before`, and says so in the change log.
     pub(crate) fn install(
         &mut self,
         bucket: &Bucket,
         key: &ObjectKey,
-        before: Option<Object>,
+        before: Current,
         object: &Object,
         event: EventType,
         cause: Cause,
     ) -> Result<()> {
-        if let Some(before) = before {
-            self.let_go(&before.content)?;
-        }
-        self.write(schema::object(bucket.id, key), object)?;
-        self.change(ChangeKind::Object(event), bucket, Some((key, object)), cause)
+        self.make_room(bucket, key, before)?;
+        self.put_row(schema::object(bucket.id, key), object.encode()?);
+        self.change(ChangeKind::Object(event), bucket, Some(subject(bucket, key, object)), cause)
+    }
+
+    /// A version of a key, or the error that says why there is none.
+    fn need_object(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        version: Option<&VersionId>,
+    ) -> Result<(Vec<u8>, Object)> {
+        self.version(bucket, key, version)?.ok_or_else(|| missing(key, version))
+    }
+}
+
+fn missing(key: &ObjectKey, version: Option<&VersionId>) -> Error {
+    match version {
+        Some(VersionId::Id(_)) => Error::NoSuchVersion,
+        Some(VersionId::Null) | None => Error::NoSuchObject(key.clone()),
     }
 }
 
 impl Store {
-    /// `NoSuchBucket`, `NoSuchObject` or `NoSuchVersion` when it is not there.
+    /// The current object, or one version of it.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `NoSuchObject` or `NoSuchVersion` when it is not there; `DeleteMarker` when
+    /// that is what is there.
     pub fn object(
         &self,
         bucket: &BucketName,
@@ -105,32 +181,71 @@ impl Store {
         version: Option<&VersionId>,
     ) -> Result<Object> {
         let bucket = self.need_bucket(bucket)?;
-        if let Some(VersionId::Id(_)) = version {
-            return Err(Error::NoSuchVersion);
+        let engine = self.engine()?;
+        let current = match engine.get(&schema::object(bucket.id, key))? {
+            Some(row) => Object::decode(&row)?,
+            None => None,
+        };
+        let marker = |record: &[u8]| {
+            let marker = Summary::decode(record)?;
+            Err(Error::DeleteMarker { key: key.clone(), version: marker.version.id(), named: version.is_some() })
+        };
+        match (current, version) {
+            (Some(object), version) if version.is_none_or(|id| object.version.id() == *id) => Ok(object),
+            (_, None) if bucket.versioning == Versioning::Off => Err(missing(key, None)),
+            (_, None) => match self.newest_version(&bucket, key)? {
+                Some(record) => match Object::decode(&record)? {
+                    // It was current a moment ago, and is an older version now.
+                    Some(object) => Ok(object),
+                    None => marker(&record),
+                },
+                None => Err(missing(key, None)),
+            },
+            (_, Some(id)) => match older(&bucket, key, id, |row| Ok(engine.get(row)?))? {
+                Some((_, record)) => match Object::decode(&record)? {
+                    Some(object) => Ok(object),
+                    None => marker(&record),
+                },
+                None => Err(missing(key, version)),
+            },
         }
-        match self.engine()?.get(&schema::object(bucket.id, key))? {
-            Some(row) => decode("object", &row),
-            None => Err(Error::NoSuchObject(key.clone())),
+    }
+
+    /// The parts with numbers above `after`, at most `max`, of an object made by a multipart
+    /// upload; none for another, or for a copy.
+    pub fn object_parts(&self, object: &Object, after: u16, max: usize) -> Result<Vec<ObjectPart>> {
+        let Some(list) = object.part_list else { return Ok(Vec::new()) };
+        let mut parts = Vec::new();
+        for (_, row) in self.rows_of(&schema::part_list_of(list))? {
+            parts.extend(decode::<Vec<ObjectPart>>("parts of an object", &row)?);
         }
+        parts.retain(|part| part.number.get() > after);
+        parts.truncate(max);
+        Ok(parts)
     }
 
     pub async fn put_object(&self, put: PutObject) -> Result<Object> {
         let (_, object) = self
             .commit(move |tx| {
-                let PutObject { bucket, key, attributes, checksum_type, conditions, body, cause } = put;
+                let PutObject { bucket, key, attributes, properties, checksum_type, conditions, body, cause } =
+                    put;
                 let bucket = tx.need_bucket(&bucket)?;
                 let before = tx.replaceable(&bucket, &key, &conditions)?;
+                let version = tx.next_version(&bucket, &before);
                 let object = Object {
-                    version: VersionId::Null,
+                    version,
                     size: body.size,
                     etag: ETag::of_md5(body.digests.md5),
                     modified: tx.now(),
                     attributes,
+                    properties,
                     crc64: body.digests.crc64,
                     checksums: body.digests.checksums.clone(),
                     checksum_type,
                     parts: None,
-                    content: tx.adopt(body)?,
+                    appendable: false,
+                    content: tx.adopt(body, &Holder::version(bucket.id, &key, version.stamp))?,
+                    part_list: None,
                 };
                 tx.install(&bucket, &key, before, &object, EventType::CreatedPut, cause)?;
                 Ok::<_, Error>(object)
@@ -139,60 +254,195 @@ impl Store {
         Ok(object)
     }
 
-    /// Copies without copying bodies: both objects refer to the same ones. Returns the new object
-    /// and the source's version, if it has one.
-    pub async fn copy_object(&self, copy: CopyObject) -> Result<(Object, Option<VersionId>)> {
+    /// Adds to the end of an appendable object, where it lies; the first append makes one. The
+    /// event is that of a put, as the services document none of its own.
+    ///
+    /// # Errors
+    /// `AppendPosition` with the length there is, `NotAppendable` for another kind of object and
+    /// in a bucket with versions, `Locked`.
+    pub async fn append_object(&self, append: AppendObject) -> Result<Object> {
         let (_, object) = self
             .commit(move |tx| {
-                let CopyObject { source, bucket, key, replace, storage_class, conditions, cause } = copy;
+                let AppendObject { bucket, key, position, attributes, properties, body, cause } = append;
+                let bucket = tx.need_bucket(&bucket)?;
+                if bucket.versioning != Versioning::Off {
+                    return Err(Error::NotAppendable(key));
+                }
+                let current = tx.current(&bucket, &key)?;
+                let mut object = match &current.object {
+                    Some(object) if !object.appendable => return Err(Error::NotAppendable(key)),
+                    Some(object) if object.properties.is_locked(tx.now(), false) => {
+                        return Err(Error::Locked(key));
+                    }
+                    Some(object) => object.clone(),
+                    None => Object::appendable(tx.next_version(&bucket, &current), attributes, properties),
+                };
+                if object.size != position {
+                    return Err(Error::AppendPosition { length: object.size });
+                }
+                let holder = Holder::version(bucket.id, &key, object.version.stamp);
+                object.crc64 = match object.size {
+                    0 => body.digests.crc64,
+                    _ => combine_crc64(object.crc64, body.digests.crc64, body.size),
+                };
+                object.size += body.size;
+                // Not a digest: the service gives such an object a new tag with every append.
+                object.etag = ETag::parse(&uuid::Uuid::new_v4().simple().to_string());
+                object.modified = tx.now();
+                let more = tx.adopt(body, &holder)?;
+                object.content = tx.extend(object.content, more, &holder)?;
+                tx.put_row(schema::object(bucket.id, &key), object.encode()?);
+                let kind = ChangeKind::Object(EventType::CreatedPut);
+                tx.change(kind, &bucket, Some(subject(&bucket, &key, &object)), cause)?;
+                Ok::<_, Error>(object)
+            })
+            .await?;
+        Ok(object)
+    }
+
+    /// Copies without copying bodies: both objects refer to the same ones. Returns the new object
+    /// and the source's version, where its bucket gives it one.
+    pub async fn copy_object(&self, copy: CopyObject) -> Result<(Object, Option<VersionId>)> {
+        let (_, copied) = self
+            .commit(move |tx| {
+                let CopyObject { source, bucket, key, replace, properties, storage_class, conditions, cause } =
+                    copy;
                 let from = tx.need_bucket(&source.bucket)?;
                 let bucket = tx.need_bucket(&bucket)?;
-                if let Some(VersionId::Id(_)) = source.version {
-                    return Err(Error::NoSuchVersion);
-                }
-                let original =
-                    tx.object(&from, &source.key)?.ok_or_else(|| Error::NoSuchObject(source.key.clone()))?;
+                let (_, original) = tx.need_object(&from, &source.key, source.version.as_ref())?;
                 source
                     .conditions
                     .check_source(&original.etag, original.modified)
                     .map_err(|_| Error::PreconditionFailed)?;
                 let before = tx.replaceable(&bucket, &key, &conditions)?;
+                let version = tx.next_version(&bucket, &before);
+                let source_version = named(&from, original.version);
                 let attributes =
                     Attributes { storage_class, ..replace.unwrap_or_else(|| original.attributes.clone()) };
-                let object = Object { version: VersionId::Null, modified: tx.now(), attributes, ..original };
+                let properties = properties.unwrap_or_else(|| Properties {
+                    tags: original.properties.tags.clone(),
+                    ..Properties::default()
+                });
+                let object = Object {
+                    version,
+                    modified: tx.now(),
+                    attributes,
+                    properties,
+                    appendable: false,
+                    part_list: None,
+                    ..original
+                };
                 // Shared before the one there is let go of: they may be the same.
-                tx.share(&object.content)?;
+                tx.share(&object.content, &Holder::version(bucket.id, &key, version.stamp))?;
                 tx.install(&bucket, &key, before, &object, EventType::CreatedCopy, cause)?;
-                Ok(object)
+                Ok::<_, Error>((object, source_version))
             })
             .await?;
-        Ok((object, None))
+        Ok(copied)
     }
 
-    /// Deleting what is not there succeeds, and commits nothing.
-    pub async fn delete_object(
-        &self,
-        bucket: BucketName,
-        key: ObjectKey,
-        version: Option<VersionId>,
-        cause: Cause,
-    ) -> Result<Deleted> {
-        let (_, deleted) = self
+    /// Changes what may change of an object without writing it anew, in one commit.
+    pub async fn revise_object<E, F>(&self, what: ReviseObject, revise: F) -> Result<Object, E>
+    where
+        F: FnOnce(&mut Revision<'_>) -> Result<(), E> + Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (_, object) = self
             .commit(move |tx| {
+                let ReviseObject { bucket, key, version, event, cause } = what;
                 let bucket = tx.need_bucket(&bucket)?;
-                if let Some(VersionId::Id(_)) = version {
-                    return Ok(Deleted { version, ..Deleted::default() });
-                }
-                let Some(object) = tx.object(&bucket, &key)? else {
-                    return Ok(Deleted { version, ..Deleted::default() });
+                let (row, mut object) = tx.need_object(&bucket, &key, version.as_ref())?;
+                let mut revision = Revision {
+                    now: tx.now(),
+                    storage_class: object.attributes.storage_class,
+                    properties: object.properties.clone(),
+                    object: &object,
                 };
-                tx.let_go(&object.content)?;
-                tx.remove(schema::object(bucket.id, &key));
-                let kind = ChangeKind::Object(EventType::RemovedDelete);
-                tx.change(kind, &bucket, Some((&key, &object)), cause)?;
-                Ok::<_, Error>(Deleted { version, delete_marker: false, existed: true })
+                revise(&mut revision)?;
+                let Revision { storage_class, properties, .. } = revision;
+                object.attributes.storage_class = storage_class;
+                object.properties = properties;
+                tx.put_row(row, object.encode()?);
+                let kind = event.map_or(ChangeKind::SettingChanged, ChangeKind::Object);
+                tx.change(kind, &bucket, Some(subject(&bucket, &key, &object)), cause)?;
+                Ok::<_, E>(object)
             })
             .await?;
+        Ok(object)
+    }
+
+    /// Deletes the current object as its bucket's versioning says, or one version for good.
+    /// Deleting what is not there succeeds, and commits nothing.
+    ///
+    /// # Errors
+    /// `Locked` for a version under retention or legal hold; `PreconditionFailed`.
+    pub async fn delete_object(&self, delete: DeleteObject) -> Result<Deleted> {
+        let (_, deleted) = self.commit(move |tx| tx.delete_object(delete)).await?;
         Ok(deleted)
+    }
+
+    fn newest_version(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Bytes>> {
+        let mut found = None;
+        let prefix = schema::of_key(schema::Kind::Version, bucket.id, key.as_str());
+        self.engine()?.scan(&cosette_kv::Range::prefix(&prefix), &mut |_, record| {
+            found = Some(Bytes::copy_from_slice(record));
+            std::ops::ControlFlow::Break(())
+        })?;
+        Ok(found)
+    }
+}
+
+impl Tx<'_> {
+    fn delete_object(&mut self, delete: DeleteObject) -> Result<Deleted> {
+        let DeleteObject { bucket, key, version, conditions, bypass_governance, cause } = delete;
+        let bucket = self.need_bucket(&bucket)?;
+        let current = self.replaceable(&bucket, &key, &conditions)?;
+        let named_version = version.is_some();
+        let version = match (version, bucket.versioning) {
+            (Some(id), _) => id,
+            (None, Versioning::Off) => VersionId::Null,
+            (None, Versioning::Enabled | Versioning::Suspended) => {
+                let existed = current.object.is_some();
+                let version = self.next_version(&bucket, &current);
+                self.make_room(&bucket, &key, current)?;
+                self.put_marker(&bucket, &key, version)?;
+                let id = Some(version.id());
+                let what = Subject { key: &key, version: id.clone(), object: None };
+                let kind = ChangeKind::Object(EventType::RemovedDeleteMarkerCreated);
+                self.change(kind, &bucket, Some(what), cause)?;
+                return Ok(Deleted { version: id, delete_marker: true, existed });
+            }
+        };
+        let removed = self.remove_version(&bucket, &key, &version, Bypass(bypass_governance))?;
+        let shown = (named_version || bucket.versioning != Versioning::Off).then(|| version.clone());
+        let (object, delete_marker) = match &removed {
+            None => return Ok(Deleted { version: shown, delete_marker: false, existed: false }),
+            Some(Removed::Object(object)) => (Some(&**object), false),
+            Some(Removed::Marker) => (None, true),
+        };
+        let version = shown.clone().filter(|_| bucket.versioning != Versioning::Off);
+        let what = Subject { key: &key, version, object };
+        self.change(ChangeKind::Object(EventType::RemovedDelete), &bucket, Some(what), cause)?;
+        Ok(Deleted { version: shown, delete_marker, existed: true })
+    }
+}
+
+impl Object {
+    fn appendable(version: Version, attributes: Attributes, properties: Properties) -> Self {
+        Self {
+            version,
+            size: 0,
+            etag: ETag::parse(""),
+            modified: Timestamp::default(),
+            attributes,
+            properties,
+            crc64: 0,
+            checksums: Vec::new(),
+            checksum_type: None,
+            parts: None,
+            appendable: true,
+            content: crate::Content::empty(),
+            part_list: None,
+        }
     }
 }

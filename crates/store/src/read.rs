@@ -6,6 +6,7 @@ use cosette_blob::{Source, Span};
 use cosette_kv::Range;
 use cosette_model::ByteStream;
 
+use crate::Kept;
 use crate::error::{Error, Result};
 use crate::record::{Content, Layout, Object, Piece, Place, decode};
 use crate::schema;
@@ -21,8 +22,11 @@ impl Store {
         self.read_range(&object.content, start, end)
     }
 
-    pub fn read_content(&self, content: &Content) -> Result<ByteStream> {
-        self.read_range(content, 0, u64::MAX)
+    /// A body kept for a subsystem.
+    pub fn read_kept(&self, id: Kept) -> Result<ByteStream> {
+        let row = self.engine()?.get(&schema::kept(id))?;
+        let row = row.ok_or_else(|| Error::corrupt("a kept body that is not there"))?;
+        self.read_range(&decode::<Content>("kept", &row)?, 0, u64::MAX)
     }
 
     fn read_range(&self, content: &Content, start: u64, end: u64) -> Result<ByteStream> {
@@ -75,7 +79,7 @@ impl Store {
             let (from, to) = (start.max(at), end.min(at + piece.len));
             if from < to {
                 let source = match &piece.place {
-                    Place::Body(id) => Source::Body(*id),
+                    Place::Body { id, .. } => Source::Body(*id),
                     Place::Inline(bytes) => Source::Held(bytes.clone()),
                     Place::Journal { segment, offset } => {
                         let segments = self

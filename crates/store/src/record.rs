@@ -1,13 +1,16 @@
 //! The values of the engine's tables, and how they are written: one version byte, then the fields
 //! in order as a MessagePack array. New fields are added at the end with a default, so that older
 //! records still read; a change that cannot be made so takes the next version byte.
+//!
+//! An object's record has two such arrays, the length of the first before it: what a listing
+//! shows, and the rest, which a listing does not read.
 
 use bytes::Bytes;
 use cosette_blob::BodyId;
 use cosette_model::op::ChecksumType;
 use cosette_model::{
-    Attributes, BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, Region, Timestamp,
-    UploadId, VersionId,
+    Attributes, BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, Properties, Region,
+    Restore, StorageClass, Timestamp, UploadId, VersionId, Versioning,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,23 +28,181 @@ pub struct Bucket {
     pub owner_uin: String,
     pub owner_appid: String,
     pub created: Timestamp,
+    pub versioning: Versioning,
+}
+
+/// A version's place among those of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Version {
+    /// Microseconds since 1970, made greater where needed so that a newer version of a key has the
+    /// greater stamp.
+    pub stamp: u64,
+    /// Written while versioning was not enabled; a key has at most one such version.
+    pub null: bool,
+}
+
+impl Version {
+    pub fn id(self) -> VersionId {
+        if self.null { VersionId::Null } else { VersionId::of_stamp(self.stamp) }
+    }
+}
+
+/// What a listing shows of a version: an object's, or a delete marker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    pub version: Version,
+    /// Nothing else of a marker counts but version and time.
+    pub delete_marker: bool,
+    pub size: u64,
+    pub etag: ETag,
+    pub modified: Timestamp,
+    pub storage_class: StorageClass,
+    pub checksums: Vec<ChecksumAlgorithm>,
+    pub checksum_type: Option<ChecksumType>,
+    pub restore: Option<Restore>,
 }
 
 /// One version of one object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    pub version: VersionId,
+    pub version: Version,
     pub size: u64,
     pub etag: ETag,
     pub modified: Timestamp,
     pub attributes: Attributes,
+    pub properties: Properties,
     pub crc64: u64,
     pub checksums: Vec<Checksum>,
     pub checksum_type: Option<ChecksumType>,
     /// Number of parts, when made by a multipart upload.
     pub parts: Option<u32>,
+    /// Made by appends, and open to more.
+    pub appendable: bool,
     /// Where the bytes are; opaque to everybody outside the engine.
     pub content: Content,
+    /// The list of its parts, if it has one.
+    pub(crate) part_list: Option<u64>,
+}
+
+/// What a listing does not read of an object.
+#[derive(Deserialize)]
+struct Details {
+    attributes: Attributes,
+    properties: Properties,
+    crc64: u64,
+    checksums: Vec<Checksum>,
+    parts: Option<u32>,
+    appendable: bool,
+    content: Content,
+    part_list: Option<u64>,
+}
+
+impl Object {
+    pub(crate) fn summary(&self) -> Summary {
+        Summary {
+            version: self.version,
+            delete_marker: false,
+            size: self.size,
+            etag: self.etag.clone(),
+            modified: self.modified,
+            storage_class: self.attributes.storage_class,
+            checksums: self.checksums.iter().map(|checksum| checksum.algorithm).collect(),
+            checksum_type: self.checksum_type,
+            restore: self.properties.restore,
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        let mut bytes = self.summary().encode()?;
+        let details = (
+            &self.attributes,
+            &self.properties,
+            self.crc64,
+            &self.checksums,
+            self.parts,
+            self.appendable,
+            &self.content,
+            self.part_list,
+        );
+        write(&mut bytes, &details)?;
+        Ok(bytes)
+    }
+
+    /// `None` for a delete marker.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>> {
+        let (summary, rest) = Summary::split(bytes)?;
+        if summary.delete_marker {
+            return Ok(None);
+        }
+        let details: Details = read("object", rest)?;
+        Ok(Some(Self {
+            version: summary.version,
+            size: summary.size,
+            etag: summary.etag,
+            modified: summary.modified,
+            attributes: details.attributes,
+            properties: details.properties,
+            crc64: details.crc64,
+            checksums: details.checksums,
+            checksum_type: summary.checksum_type,
+            parts: details.parts,
+            appendable: details.appendable,
+            content: details.content,
+            part_list: details.part_list,
+        }))
+    }
+}
+
+impl Summary {
+    pub(crate) fn marker(version: Version, modified: Timestamp) -> Self {
+        Self {
+            version,
+            delete_marker: true,
+            size: 0,
+            etag: ETag::parse(""),
+            modified,
+            storage_class: StorageClass::default(),
+            checksums: Vec::new(),
+            checksum_type: None,
+            restore: None,
+        }
+    }
+
+    /// The whole record of a marker; the beginning of an object's.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend_from_slice(&[VERSION, 0, 0]);
+        write(&mut bytes, self)?;
+        let len = u16::try_from(bytes.len() - SUMMARY_AT).map_err(|_| Error::Index("summary".to_owned()))?;
+        bytes[1..SUMMARY_AT].copy_from_slice(&len.to_le_bytes());
+        Ok(bytes)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        Ok(Self::split(bytes)?.0)
+    }
+
+    fn split(bytes: &[u8]) -> Result<(Self, &[u8])> {
+        let fields = fields("object", bytes)?;
+        let parts = fields
+            .split_at_checked(2)
+            .and_then(|(len, rest)| rest.split_at_checked(u16::from_le_bytes([len[0], len[1]]).into()));
+        let (summary, rest) = parts.ok_or_else(|| Error::corrupt("object: cut short"))?;
+        Ok((read("object", summary)?, rest))
+    }
+}
+
+/// Version byte, then the summary's length in two bytes, little-endian.
+const SUMMARY_AT: usize = 3;
+
+/// A part of an object that was made by a multipart upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectPart {
+    pub number: PartNumber,
+    /// Where in the object it begins, in bytes.
+    pub offset: u64,
+    pub size: u64,
+    pub checksums: Vec<Checksum>,
 }
 
 /// An open upload.
@@ -51,6 +212,8 @@ pub struct Upload {
     pub key: ObjectKey,
     pub initiated: Timestamp,
     pub attributes: Attributes,
+    /// What the object will have.
+    pub properties: Properties,
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
 }
 
@@ -83,6 +246,7 @@ pub(crate) enum Layout {
 /// A run of bytes that was received as one body.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Piece {
+    /// Bytes.
     pub(crate) len: u64,
     /// CRC-64/XZ of these bytes.
     pub(crate) crc64: u64,
@@ -93,8 +257,9 @@ pub(crate) struct Piece {
 pub(crate) enum Place {
     #[serde(rename = "j")]
     Journal { segment: u64, offset: u64 },
+    /// `len` bytes from `at` on, of a file with a payload of `size` bytes.
     #[serde(rename = "b")]
-    Body(BodyId),
+    Body { id: BodyId, size: u64, at: u64 },
     /// In the record itself; only where there is no journal.
     #[serde(rename = "i")]
     Inline(#[serde(with = "inline")] Bytes),
@@ -113,6 +278,15 @@ pub(crate) struct Owned {
     pub(crate) refs: u64,
     /// Bytes.
     pub(crate) len: u64,
+}
+
+/// A small body in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Small {
+    /// Bytes.
+    pub(crate) len: u64,
+    /// CRC-64/XZ of them.
+    pub(crate) crc64: u64,
 }
 
 /// What lives in a journal segment.
@@ -140,16 +314,27 @@ pub(crate) struct Applied {
 pub(crate) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(256);
     bytes.push(VERSION);
-    rmp_serde::encode::write(&mut bytes, record).map_err(|error| Error::Index(error.to_string()))?;
+    write(&mut bytes, record)?;
     Ok(bytes)
 }
 
 /// `what` names the record in the error.
 pub(crate) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T> {
+    read(what, fields(what, bytes)?)
+}
+
+fn write<T: Serialize>(bytes: &mut Vec<u8>, fields: &T) -> Result<()> {
+    rmp_serde::encode::write(bytes, fields).map_err(|error| Error::Index(error.to_string()))
+}
+
+fn read<T: DeserializeOwned>(what: &str, fields: &[u8]) -> Result<T> {
+    rmp_serde::from_slice(fields).map_err(|error| Error::corrupt(format!("{what}: {error}")))
+}
+
+/// What follows the version byte.
+fn fields<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a [u8]> {
     match bytes.split_first() {
-        Some((&VERSION, fields)) => {
-            rmp_serde::from_slice(fields).map_err(|error| Error::corrupt(format!("{what}: {error}")))
-        }
+        Some((&VERSION, fields)) => Ok(fields),
         Some((version, _)) => Err(Error::corrupt(format!("{what}: unknown record version {version}"))),
         None => Err(Error::corrupt(format!("{what}: empty record"))),
     }
@@ -225,7 +410,11 @@ mod tests {
             }]),
             Layout::Pieces(vec![
                 Piece { len: 1, crc64: 2, place: Place::Journal { segment: 3, offset: 4 } },
-                Piece { len: 1, crc64: 2, place: Place::Body(BodyId { epoch: 1, number: 9 }) },
+                Piece {
+                    len: 1,
+                    crc64: 2,
+                    place: Place::Body { id: BodyId { epoch: 1, number: 9 }, size: 4, at: 3 },
+                },
             ]),
             Layout::Manifest { id: 1, len: 2 },
         ] {

@@ -6,8 +6,8 @@
 use cosette_blob::BodyId;
 use cosette_model::{BucketName, ObjectKey, PartNumber, Seq, UploadId};
 
-use crate::Table;
 use crate::error::{Error, Result};
+use crate::{Kept, Table};
 
 /// The engine's own tables. Those of subsystems are [`Table`], 0x40 and above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub(crate) enum Kind {
     Bucket = 0x02,
     /// Bucket id, key -> the current `Object`. The key is last and needs no escape.
     Object = 0x03,
-    /// Bucket id, escaped key, inverted sequence number -> a version that is not the current one.
-    /// Nothing writes it yet; a bucket is empty only if it is empty here too.
+    /// Bucket id, escaped key, inverted stamp -> `Object` or delete marker: every version but a
+    /// current object. Newest first, so a current marker is the first of its key.
     Version = 0x04,
     /// Bucket id, escaped key, upload id -> `UploadRecord`.
     Upload = 0x05,
@@ -28,6 +28,11 @@ pub(crate) enum Kind {
     Part = 0x06,
     /// Sequence number -> `Change`.
     Change = 0x07,
+    /// Bucket id, escaped key -> stamp, 8 bytes: which of the key's rows in `Version` is the null
+    /// version, if one of them is.
+    Null = 0x08,
+    /// Bucket id, name -> a setting of the bucket, in its owner's own form.
+    Setting = 0x09,
     /// Body id -> `Owned`: who refers to a body in a file.
     Body = 0x10,
     /// Manifest id -> `Owned`.
@@ -42,6 +47,12 @@ pub(crate) enum Kind {
     Swept = 0x15,
     /// Manifest id -> nothing: a manifest to be removed, with its references.
     Discarded = 0x16,
+    /// Segment, offset, holder -> `Small`: who refers to a body in the journal.
+    Small = 0x17,
+    /// List id, first part number -> `Vec<ObjectPart>`: the parts of a completed object.
+    PartList = 0x18,
+    /// Sequence number, count -> `Content` that is kept for a subsystem.
+    Kept = 0x19,
 }
 
 #[cfg(test)]
@@ -53,6 +64,8 @@ pub(crate) const KINDS: &[Kind] = &[
     Kind::Upload,
     Kind::Part,
     Kind::Change,
+    Kind::Null,
+    Kind::Setting,
     Kind::Body,
     Kind::Manifest,
     Kind::Pieces,
@@ -60,6 +73,9 @@ pub(crate) const KINDS: &[Kind] = &[
     Kind::Segment,
     Kind::Swept,
     Kind::Discarded,
+    Kind::Small,
+    Kind::PartList,
+    Kind::Kept,
 ];
 
 /// The row that says up to where in the journal the index has been brought.
@@ -89,6 +105,31 @@ pub(crate) fn bucket(name: &BucketName) -> Vec<u8> {
 
 pub(crate) fn object(bucket: u64, name: &ObjectKey) -> Vec<u8> {
     key(Kind::Object, &[&bucket.to_be_bytes(), name.as_str().as_bytes()])
+}
+
+/// The prefix of a key's rows in one of the tables where something can follow the key.
+pub(crate) fn of_key(kind: Kind, bucket: u64, name: &str) -> Vec<u8> {
+    key(kind, &[&bucket.to_be_bytes(), &escape(name), END])
+}
+
+pub(crate) fn version(bucket: u64, name: &ObjectKey, stamp: u64) -> Vec<u8> {
+    let mut row = of_key(Kind::Version, bucket, name.as_str());
+    row.extend_from_slice(&(!stamp).to_be_bytes());
+    row
+}
+
+/// The stamp at the end of a key of `Version`.
+pub(crate) fn stamp_of(row: &[u8]) -> Result<u64> {
+    let at = row.len().checked_sub(8).ok_or_else(|| Error::corrupt("a version's key"))?;
+    number8(row, at).map(|inverted| !inverted).ok_or_else(|| Error::corrupt("a version's key"))
+}
+
+pub(crate) fn null(bucket: u64, name: &ObjectKey) -> Vec<u8> {
+    of_key(Kind::Null, bucket, name.as_str())
+}
+
+pub(crate) fn setting(bucket: u64, name: &str) -> Vec<u8> {
+    key(Kind::Setting, &[&bucket.to_be_bytes(), name.as_bytes()])
 }
 
 /// The prefix of all rows of a bucket in one of the tables that begin with a bucket's id.
@@ -144,8 +185,99 @@ pub(crate) fn segment(number: u64) -> Vec<u8> {
     key(Kind::Segment, &[&number.to_be_bytes()])
 }
 
+pub(crate) fn small(segment: u64, offset: u64, holder: &Holder) -> Vec<u8> {
+    let mut row = small_at(segment, offset);
+    holder.write(&mut row);
+    row
+}
+
+pub(crate) fn small_at(segment: u64, offset: u64) -> Vec<u8> {
+    key(Kind::Small, &[&segment.to_be_bytes(), &offset.to_be_bytes()])
+}
+
+/// Offset and holder in a key of `Small`.
+pub(crate) fn small_of(row: &[u8]) -> Result<(u64, Holder)> {
+    let offset = number8(row, 9).ok_or_else(|| Error::corrupt("a small body's key"))?;
+    Ok((offset, Holder::read(&row[17..])?))
+}
+
+pub(crate) fn part_list(id: u64, first: PartNumber) -> Vec<u8> {
+    key(Kind::PartList, &[&id.to_be_bytes(), &first.get().to_be_bytes()])
+}
+
+pub(crate) fn part_list_of(id: u64) -> Vec<u8> {
+    key(Kind::PartList, &[&id.to_be_bytes()])
+}
+
+pub(crate) fn kept(id: Kept) -> Vec<u8> {
+    key(Kind::Kept, &[&id.0.to_be_bytes(), &id.1.to_be_bytes()])
+}
+
 pub(crate) fn swept(epoch: u32) -> Vec<u8> {
     key(Kind::Swept, &[&epoch.to_be_bytes()])
+}
+
+/// The record that refers to a content, by what does not change when the record moves from one
+/// table to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Version { bucket: u64, key: ObjectKey, stamp: u64 },
+    Part { upload: u64, number: PartNumber },
+    Pieces { manifest: u64, offset: u64 },
+    Kept(Kept),
+}
+
+impl Holder {
+    pub(crate) fn version(bucket: u64, key: &ObjectKey, stamp: u64) -> Self {
+        Self::Version { bucket, key: key.clone(), stamp }
+    }
+
+    fn write(&self, row: &mut Vec<u8>) {
+        match self {
+            Self::Version { bucket, key, stamp } => {
+                row.push(1);
+                row.extend_from_slice(&bucket.to_be_bytes());
+                row.extend_from_slice(&stamp.to_be_bytes());
+                row.extend_from_slice(key.as_str().as_bytes());
+            }
+            Self::Part { upload, number } => {
+                row.push(2);
+                row.extend_from_slice(&upload.to_be_bytes());
+                row.extend_from_slice(&number.get().to_be_bytes());
+            }
+            Self::Pieces { manifest, offset } => {
+                row.push(3);
+                row.extend_from_slice(&manifest.to_be_bytes());
+                row.extend_from_slice(&offset.to_be_bytes());
+            }
+            Self::Kept(Kept(seq, count)) => {
+                row.push(4);
+                row.extend_from_slice(&seq.to_be_bytes());
+                row.extend_from_slice(&count.to_be_bytes());
+            }
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let holder = || {
+            let number2 = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+            Some(match bytes.first()? {
+                1 => Self::Version {
+                    bucket: number8(bytes, 1)?,
+                    stamp: number8(bytes, 9)?,
+                    key: ObjectKey::new(std::str::from_utf8(bytes.get(17..)?).ok()?).ok()?,
+                },
+                2 => Self::Part {
+                    upload: number8(bytes, 1)?,
+                    number: PartNumber::new(number2(9)?.into()).ok()?,
+                },
+                3 => Self::Pieces { manifest: number8(bytes, 1)?, offset: number8(bytes, 9)? },
+                4 => Self::Kept(Kept(number8(bytes, 1)?, number2(9)?)),
+                _ => return None,
+            })
+        };
+        holder().ok_or_else(|| Error::corrupt("the holder of a small body"))
+    }
 }
 
 /// Eight bytes of a key as a number.

@@ -14,13 +14,13 @@ use cosette_kv::{Batch, Engine, Range};
 use cosette_model::{Change, Digests, Seq, Wanted};
 use tokio::sync::watch;
 
-use crate::Table;
+use crate::{Kept, Table};
 use crate::commit::{Committer, Message, Mutation, Poison};
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, Segments, recover};
 use crate::record::{Applied, Content, decode, encode};
-use crate::schema::{self, Kind};
+use crate::schema::{self, Holder, Kind};
 use crate::settings::Settings;
 use crate::tx::Tx;
 use crate::upkeep::{Chores, Upkeep};
@@ -318,15 +318,32 @@ impl Store {
         Ok(rows)
     }
 
-    /// Keeps a sealed body for a subsystem (a function's code): the reference to put into its record.
-    /// The body lives until `release`d in a commit.
-    pub fn keep(&self, tx: &mut Tx<'_>, body: Sealed) -> Result<Content> {
-        tx.adopt(body)
+    /// Keeps a sealed body for a subsystem (a function's code): what to put into its record. The
+    /// body lives until it is `release`d in a commit.
+    pub fn keep(&self, tx: &mut Tx<'_>, body: Sealed) -> Result<Kept> {
+        let id = tx.next_kept();
+        let content = tx.adopt(body, &Holder::Kept(id))?;
+        tx.write(schema::kept(id), &content)?;
+        Ok(id)
     }
 
     /// The record that held the reference is gone, or about to be, in this commit.
-    pub fn release(&self, tx: &mut Tx<'_>, content: &Content) -> Result<()> {
-        tx.let_go(content)
+    pub fn release(&self, tx: &mut Tx<'_>, id: Kept) -> Result<()> {
+        if let Some(content) = tx.record::<Content>("kept", &schema::kept(id))? {
+            tx.let_go(&content, &Holder::Kept(id))?;
+            tx.remove(schema::kept(id));
+        }
+        Ok(())
+    }
+
+    /// All rows that begin with `prefix`, in order.
+    pub(crate) fn rows_of(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut rows = Vec::new();
+        self.engine()?.scan(&Range::prefix(prefix), &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
     }
 }
 

@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use cosette_blob::{BodyId, Unclaimed};
 use cosette_kv::{Engine, Range};
-use cosette_model::{BucketName, Cause, Change, ChangeKind, ObjectKey, Seq, Timestamp};
+use cosette_model::{BucketName, Cause, Change, ChangeKind, ObjectKey, Seq, Timestamp, VersionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Table;
+use crate::{Kept, Table};
 use crate::error::{Error, Result};
 use crate::record::{Bucket, Object, Place, Position, decode, encode};
 use crate::schema;
@@ -40,6 +40,8 @@ pub(crate) struct Writes {
     pub(crate) adopted: Vec<Unclaimed>,
     /// What nothing refers to after this commit.
     pub(crate) freed: Vec<Freed>,
+    /// Bodies kept for subsystems so far.
+    pub(crate) kept: u16,
 }
 
 /// Something to be removed once no reader can be about to use it.
@@ -88,7 +90,7 @@ impl<'a> Tx<'a> {
     }
 
     pub fn put(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
-        self.writes.rows.insert(schema::table(table, key), Some(value));
+        self.put_row(schema::table(table, key), value);
     }
 
     pub fn delete(&mut self, table: Table, key: &[u8]) {
@@ -115,12 +117,16 @@ impl<'a> Tx<'a> {
     }
 
     pub(crate) fn write<T: Serialize>(&mut self, key: Vec<u8>, record: &T) -> Result<()> {
-        self.writes.rows.insert(key, Some(encode(record)?));
+        self.put_row(key, encode(record)?);
         Ok(())
     }
 
+    pub(crate) fn put_row(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.writes.rows.insert(key, Some(value));
+    }
+
     pub(crate) fn mark(&mut self, key: Vec<u8>) {
-        self.writes.rows.insert(key, Some(Vec::new()));
+        self.put_row(key, Vec::new());
     }
 
     pub(crate) fn remove(&mut self, key: Vec<u8>) {
@@ -167,6 +173,46 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
+    /// All rows that begin with `prefix`, in order.
+    pub(crate) fn collect(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut rows = Vec::new();
+        self.rows(&Range::prefix(prefix), &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    }
+
+    /// The last row that begins with `prefix`.
+    pub(crate) fn last(&self, prefix: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        let range = Range::prefix(prefix);
+        let bounds = || (range.from.as_ref().map(Vec::as_slice), range.to.as_ref().map(Vec::as_slice));
+        let mut pending: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
+        for overlay in [self.group, &self.writes.rows] {
+            let rows = overlay.range::<[u8], _>(bounds());
+            pending.extend(rows.map(|(key, value)| (key.as_slice(), value.as_deref())));
+        }
+        let mut last = pending
+            .iter()
+            .rev()
+            .find_map(|(key, value)| value.map(|value| (key.to_vec(), value.to_vec())));
+        self.engine.scan_back(&range, &mut |key, value| {
+            if pending.contains_key(key) {
+                return ControlFlow::Continue(());
+            }
+            if last.as_ref().is_none_or(|(pending, _)| key > pending.as_slice()) {
+                last = Some((key.to_vec(), value.to_vec()));
+            }
+            ControlFlow::Break(())
+        })?;
+        Ok(last)
+    }
+
+    pub(crate) fn remove_all(&mut self, prefix: &[u8]) -> Result<()> {
+        self.collect(prefix)?.into_iter().for_each(|(key, _)| self.remove(key));
+        Ok(())
+    }
+
     pub(crate) fn any(&self, prefix: &[u8]) -> Result<bool> {
         let mut found = false;
         self.rows(&Range::prefix(prefix), &mut |_, _| {
@@ -174,6 +220,11 @@ impl<'a> Tx<'a> {
             ControlFlow::Break(())
         })?;
         Ok(found)
+    }
+
+    pub(crate) fn next_kept(&mut self) -> Kept {
+        self.writes.kept += 1;
+        Kept(self.seq.0, self.writes.kept)
     }
 
     /// Puts a small body into this commit.
@@ -189,10 +240,10 @@ impl<'a> Tx<'a> {
         &mut self,
         kind: ChangeKind,
         bucket: &Bucket,
-        what: Option<(&ObjectKey, &Object)>,
+        what: Option<Subject<'_>>,
         cause: Cause,
     ) -> Result<()> {
-        let (key, object) = what.unzip();
+        let object = what.as_ref().and_then(|what| what.object);
         let change = Change {
             seq: self.seq,
             time: self.now,
@@ -200,13 +251,22 @@ impl<'a> Tx<'a> {
             bucket: bucket.name.clone(),
             region: bucket.region.clone(),
             appid: bucket.owner_appid.clone(),
-            key: key.cloned(),
-            version_id: None,
             size: object.map_or(0, |object| object.size),
             etag: object.map(|object| object.etag.clone()),
             attributes: object.map(|object| object.attributes.clone()).unwrap_or_default(),
+            key: what.as_ref().map(|what| what.key.clone()),
+            version_id: what.and_then(|what| what.version),
             cause,
         };
         self.write(schema::change(self.seq), &change)
     }
+}
+
+/// What a change is about.
+pub(crate) struct Subject<'a> {
+    pub(crate) key: &'a ObjectKey,
+    /// Only where the bucket gives versions ids.
+    pub(crate) version: Option<VersionId>,
+    /// As it was written or removed; `None` for a delete marker.
+    pub(crate) object: Option<&'a Object>,
 }

@@ -7,12 +7,12 @@ use cosette_kv::Range;
 use cosette_model::op::{ChecksumType, WriteConditions};
 use cosette_model::{
     Attributes, BucketName, Cause, Checksum, ChecksumAlgorithm, ETag, EventType, ObjectKey, PartNumber,
-    Timestamp, UploadId, VersionId, Wanted,
+    Properties, Timestamp, UploadId, Wanted,
 };
 
 use crate::error::{Error, Result};
-use crate::record::{Bucket, Object, Part, Upload, UploadRecord, decode};
-use crate::schema;
+use crate::record::{Bucket, Object, ObjectPart, Part, Upload, UploadRecord, decode};
+use crate::schema::{self, Holder};
 use crate::store::{Sealed, Store};
 use crate::tx::Tx;
 
@@ -60,6 +60,30 @@ impl Tx<'_> {
     }
 }
 
+/// Parts in one row of a part list.
+const PARTS_PER_ROW: usize = 256;
+
+impl Tx<'_> {
+    /// Writes down what the parts of a completed object were, for who asks for them by number.
+    fn list_parts(&mut self, parts: &[Part]) -> Result<u64> {
+        let list = self.seq().0;
+        let mut offset = 0;
+        for row in parts.chunks(PARTS_PER_ROW) {
+            let listed: Vec<ObjectPart> = row
+                .iter()
+                .map(|part| {
+                    let (number, checksums) = (part.number, part.checksums.clone());
+                    let listed = ObjectPart { number, offset, size: part.size, checksums };
+                    offset += part.size;
+                    listed
+                })
+                .collect();
+            self.write(schema::part_list(list, row[0].number), &listed)?;
+        }
+        Ok(list)
+    }
+}
+
 /// The stored parts that a complete names, in its order, if it may be completed with them.
 fn select(stored: &[Part], named: &[(PartNumber, ETag)], part_size_min: u64) -> Result<Vec<Part>> {
     if !named.is_sorted_by(|a, b| a.0 < b.0) {
@@ -97,13 +121,15 @@ impl Store {
         bucket: BucketName,
         key: ObjectKey,
         attributes: Attributes,
+        properties: Properties,
         checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
     ) -> Result<Upload> {
         let (_, upload) = self
             .commit(move |tx| {
                 let bucket = tx.need_bucket(&bucket)?;
                 let initiated = tx.now();
-                let upload = Upload { id: new_id(initiated), key, initiated, attributes, checksum };
+                let id = new_id(initiated);
+                let upload = Upload { id, key, initiated, attributes, properties, checksum };
                 let record = UploadRecord { number: tx.seq().0, upload };
                 tx.write(schema::upload(bucket.id, &record.upload.key, &record.upload.id), &record)?;
                 Ok::<_, Error>(record.upload)
@@ -131,8 +157,9 @@ impl Store {
                 let bucket = tx.need_bucket(&bucket)?;
                 let upload = tx.need_upload(&bucket, &key, &upload)?;
                 let row = schema::part(upload.number, number);
+                let holder = Holder::Part { upload: upload.number, number };
                 if let Some(before) = tx.record::<Part>("part", &row)? {
-                    tx.let_go(&before.content)?;
+                    tx.let_go(&before.content, &holder)?;
                 }
                 let part = Part {
                     number,
@@ -141,7 +168,7 @@ impl Store {
                     crc64: body.digests.crc64,
                     checksums: body.digests.checksums.clone(),
                     modified: tx.now(),
-                    content: tx.adopt(body)?,
+                    content: tx.adopt(body, &holder)?,
                 };
                 tx.write(row, &part)?;
                 Ok::<_, Error>(part)
@@ -182,10 +209,11 @@ impl Store {
                 let stored = tx.parts(upload.number)?;
                 let parts = select(&stored, &named, complete.part_size_min)?;
                 let before = tx.replaceable(&bucket, &key, &conditions)?;
+                let holder_of = |number| Holder::Part { upload: upload.number, number };
                 for part in stored {
                     tx.remove(schema::part(upload.number, part.number));
                     if parts.binary_search_by_key(&part.number, |part| part.number).is_err() {
-                        tx.let_go(&part.content)?;
+                        tx.let_go(&part.content, &holder_of(part.number))?;
                     }
                 }
                 tx.remove(schema::upload(bucket.id, &key, &upload.upload.id));
@@ -196,17 +224,24 @@ impl Store {
                     crc64 = if size == 0 { part.crc64 } else { combine_crc64(crc64, part.crc64, part.size) };
                     size += part.size;
                 }
+                let version = tx.next_version(&bucket, &before);
+                let part_list = Some(tx.list_parts(&parts)?);
+                let contents =
+                    parts.into_iter().map(|part| (part.content, holder_of(part.number))).collect();
                 let object = Object {
-                    version: VersionId::Null,
+                    version,
                     size,
                     etag,
                     modified: tx.now(),
                     attributes: upload.upload.attributes,
+                    properties: upload.upload.properties,
                     crc64,
                     checksums: complete.checksums,
                     checksum_type: complete.checksum_type,
                     parts: count,
-                    content: tx.join(parts.into_iter().map(|part| part.content).collect())?,
+                    appendable: false,
+                    content: tx.join(contents, &Holder::version(bucket.id, &key, version.stamp))?,
+                    part_list,
                 };
                 let event = EventType::CreatedCompleteMultipartUpload;
                 tx.install(&bucket, &key, before, &object, event, cause)?;
@@ -221,7 +256,7 @@ impl Store {
             let bucket = tx.need_bucket(&bucket)?;
             let upload = tx.need_upload(&bucket, &key, &id)?;
             for part in tx.parts(upload.number)? {
-                tx.let_go(&part.content)?;
+                tx.let_go(&part.content, &Holder::Part { upload: upload.number, number: part.number })?;
                 tx.remove(schema::part(upload.number, part.number));
             }
             tx.remove(schema::upload(bucket.id, &key, &id));

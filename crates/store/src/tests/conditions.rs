@@ -1,10 +1,9 @@
 //! Conditions are decided where the write is, so exactly one of many writers wins.
 
-use cosette_model::op::{Conditions, CopySource, TagMatch};
-use cosette_model::{ETag, StorageClass};
+use cosette_model::ETag;
+use cosette_model::op::TagMatch;
 
 use super::*;
-use crate::CopyObject;
 
 fn if_match(tag: TagMatch) -> WriteConditions {
     WriteConditions { if_match: Some(tag), ..Default::default() }
@@ -70,15 +69,10 @@ async fn one_of_many_writers_wins() {
 }
 
 fn copy(from: &str, to: &str, conditions: Conditions) -> CopyObject {
-    CopyObject {
-        source: CopySource { bucket: name("bucket"), key: key(from), version: None, conditions },
-        bucket: name("bucket"),
-        key: key(to),
-        replace: None,
-        storage_class: StorageClass::StandardIa,
-        conditions: WriteConditions::default(),
-        cause: cause(),
-    }
+    let mut copy = copy_of(("bucket", from), ("bucket", to));
+    copy.source.conditions = conditions;
+    copy.storage_class = StorageClass::StandardIa;
+    copy
 }
 
 #[tokio::test]
@@ -113,7 +107,6 @@ async fn copies_share_a_body_until_the_last_is_gone() {
 
 #[tokio::test]
 async fn versions_are_null_or_not_there() {
-    use cosette_model::VersionId;
     let store = memory();
     create(&store, "bucket").await.unwrap();
     put(&store, "bucket", "key", b"").await.unwrap();
@@ -121,10 +114,8 @@ async fn versions_are_null_or_not_there() {
     let (bucket, object) = (name("bucket"), key("key"));
     assert!(store.object(&bucket, &object, Some(&VersionId::Null)).is_ok());
     assert!(matches!(store.object(&bucket, &object, Some(&unknown)), Err(Error::NoSuchVersion)));
-    let deleted = store.delete_object(bucket.clone(), object.clone(), Some(unknown), cause()).await.unwrap();
-    assert!(!deleted.existed);
-    let deleted = store.delete_object(bucket, object, Some(VersionId::Null), cause()).await.unwrap();
-    assert!(deleted.existed);
+    assert!(!delete_version(&store, "bucket", "key", Some(unknown)).await.unwrap().existed);
+    assert!(delete_version(&store, "bucket", "key", Some(VersionId::Null)).await.unwrap().existed);
 }
 
 #[tokio::test]

@@ -17,16 +17,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use cosette_blob::Disk;
 use cosette_clock::Clock;
-use cosette_model::op::{Listing, Owner, WriteConditions};
+use cosette_model::op::{Conditions, CopySource, Listing, Owner, WriteConditions};
 use cosette_model::{
-    Attributes, BodyError, BucketName, ByteStream, Cause, ETag, ObjectKey, PartNumber, Region, Timestamp,
-    UploadId, Wanted,
+    Attributes, BodyError, BucketName, ByteStream, Cause, ETag, ObjectKey, PartNumber, Properties, Region,
+    StorageClass, Timestamp, UploadId, VersionId, Wanted,
 };
 
 use crate::settings::Settings;
 use crate::{
-    Bucket, CompleteUpload, Durability, Error, Object, Options, Part, PutObject, PutPart, Result, Sealed,
-    Store,
+    Bucket, CompleteUpload, CopyObject, DeleteObject, Deleted, Durability, Error, Object, Options, Part,
+    PutObject, PutPart, Result, Sealed, Store,
 };
 
 /// A directory that is removed with its owner.
@@ -136,6 +136,7 @@ async fn put_if(
         bucket: name(bucket),
         key: key(object),
         attributes: Attributes::default(),
+        properties: Properties::default(),
         checksum_type: None,
         conditions,
         body: seal(store, body).await,
@@ -145,7 +146,43 @@ async fn put_if(
 }
 
 async fn delete(store: &Store, bucket: &str, object: &str) -> Result<bool> {
-    Ok(store.delete_object(name(bucket), key(object), None, cause()).await?.existed)
+    Ok(delete_version(store, bucket, object, None).await?.existed)
+}
+
+async fn delete_version(
+    store: &Store,
+    bucket: &str,
+    object: &str,
+    version: Option<VersionId>,
+) -> Result<Deleted> {
+    let delete = DeleteObject {
+        bucket: name(bucket),
+        key: key(object),
+        version,
+        conditions: WriteConditions::default(),
+        bypass_governance: false,
+        cause: cause(),
+    };
+    store.delete_object(delete).await
+}
+
+/// A copy of the current object, with nothing asked of it.
+fn copy_of(from: (&str, &str), to: (&str, &str)) -> CopyObject {
+    CopyObject {
+        source: CopySource {
+            bucket: name(from.0),
+            key: key(from.1),
+            version: None,
+            conditions: Conditions::default(),
+        },
+        bucket: name(to.0),
+        key: key(to.1),
+        replace: None,
+        properties: None,
+        storage_class: StorageClass::default(),
+        conditions: WriteConditions::default(),
+        cause: cause(),
+    }
 }
 
 async fn drain(mut stream: ByteStream) -> Result<Vec<u8>, BodyError> {
@@ -186,7 +223,7 @@ fn listing(prefix: &str, delimiter: &str, after: &str, max: u32) -> Listing {
 }
 
 async fn begin(store: &Store, bucket: &str, object: &str) -> Result<UploadId> {
-    Ok(store.create_upload(name(bucket), key(object), Attributes::default(), None).await?.id)
+    Ok(store.create_upload(name(bucket), key(object), Attributes::default(), Properties::default(), None).await?.id)
 }
 
 async fn part(

@@ -151,20 +151,7 @@ async fn step(store: &Store, reference: &mut Reference, random: &mut Random) {
         7 if exists => {
             let (other, from) = (*random.pick(BUCKETS), *random.pick(KEYS));
             let source = reference.buckets.get(other).and_then(|objects| objects.get(from)).cloned();
-            let copy = crate::CopyObject {
-                source: cosette_model::op::CopySource {
-                    bucket: name(other),
-                    key: key(from),
-                    version: None,
-                    conditions: Default::default(),
-                },
-                bucket: name(&bucket),
-                key: key(&object),
-                replace: None,
-                storage_class: Default::default(),
-                conditions: Default::default(),
-                cause: cause(),
-            };
+            let copy = copy_of((other, from), (&bucket, &object));
             assert_eq!(store.copy_object(copy).await.is_ok(), source.is_some());
             if let Some(body) = source {
                 reference.buckets.get_mut(&bucket).unwrap().insert(object, body);

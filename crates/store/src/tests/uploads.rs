@@ -89,20 +89,7 @@ async fn a_long_manifest_is_shared_and_freed() {
         whole.extend(body);
     }
     complete(&store, "bucket", "key", &id, &etags, 1).await.unwrap();
-    let copy = crate::CopyObject {
-        source: cosette_model::op::CopySource {
-            bucket: name("bucket"),
-            key: key("key"),
-            version: None,
-            conditions: Default::default(),
-        },
-        bucket: name("bucket"),
-        key: key("copy"),
-        replace: None,
-        storage_class: Default::default(),
-        conditions: Default::default(),
-        cause: cause(),
-    };
+    let copy = copy_of(("bucket", "key"), ("bucket", "copy"));
     let (object, _) = store.copy_object(copy).await.unwrap();
     delete(&store, "bucket", "key").await.unwrap();
     assert!(get(&store, "bucket", "copy").await.unwrap() == whole);

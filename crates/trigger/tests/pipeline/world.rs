@@ -66,6 +66,7 @@ pub(crate) async fn put(store: &Store, key: &str, request_id: &str) {
         bucket: bucket(),
         key: ObjectKey::new(key).unwrap(),
         attributes: Attributes::default(),
+        properties: Default::default(),
         checksum_type: None,
         conditions: WriteConditions::default(),
         body,
