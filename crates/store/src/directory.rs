@@ -8,9 +8,11 @@
 //! bodies/     <epoch>/<number>
 //! ```
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use cosette_blob::Disk;
 
 use crate::error::{Error, Result};
 
@@ -20,6 +22,7 @@ const FORMAT_PREFIX: &str = "cosette data format ";
 #[derive(Debug)]
 pub(crate) struct Directory {
     root: PathBuf,
+    disk: Disk,
     /// Let go of when dropped.
     #[allow(dead_code, reason = "held for its lock")]
     lock: File,
@@ -35,9 +38,10 @@ impl Directory {
     /// # Errors
     /// `Io` with a message for a person when another process has it, when its format is newer
     /// than this build, or when it is something else's.
-    pub(crate) fn open(root: &Path) -> Result<Self> {
-        fs::create_dir_all(root)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(root.join("lock"))?;
+    pub(crate) fn open(root: &Path, disk: Disk) -> Result<Self> {
+        let missing = root.ancestors().take_while(|dir| !dir.exists()).count();
+        disk.create_directory(root)?;
+        let lock = disk.open_lock(&root.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -45,14 +49,26 @@ impl Directory {
             }
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let directory = Self { root: root.to_owned(), lock };
-        match fs::read_to_string(directory.format()) {
+        let directory = Self { root: root.to_owned(), disk, lock };
+        match directory.read_format() {
             Ok(text) => directory.check(&text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => directory.begin()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => directory.begin(missing)?,
             Err(error) => return Err(error.into()),
         }
-        fs::create_dir_all(directory.journal())?;
+        directory.disk.create_directory(&directory.journal())?;
         Ok(directory)
+    }
+
+    /// What lies in the directory stays there. To be called when its parts have all been made: what
+    /// they promise to be on disk is lost with their own entries.
+    pub(crate) fn sync(&self) -> Result<()> {
+        Ok(self.disk.sync_directory(&self.root)?)
+    }
+
+    fn read_format(&self) -> io::Result<String> {
+        let mut text = String::new();
+        self.disk.open(&self.format())?.read_to_string(&mut text)?;
+        Ok(text)
     }
 
     fn format(&self) -> PathBuf {
@@ -98,19 +114,25 @@ impl Directory {
     }
 
     /// Marks a new directory. One that has our data but no mark has lost it, and is not touched.
-    fn begin(&self) -> Result<()> {
+    /// Once the mark is there, so are the entries of the directory and of `missing` parents of it
+    /// that had to be made.
+    fn begin(&self, missing: usize) -> Result<()> {
         if [self.journal(), self.index(), self.bodies()].iter().any(|path| path.exists()) {
             return Err(refusal(format!(
                 "{} has data but no format file; is it a data directory, and whole?",
                 self.root.display()
             )));
         }
+        for parent in self.root.canonicalize()?.ancestors().skip(1).take(missing.max(1)) {
+            self.disk.sync_directory(parent)?;
+        }
         let new = self.root.join("format.new");
-        let mut file = File::create(&new)?;
-        writeln!(file, "{FORMAT_PREFIX}{FORMAT}")?;
-        file.sync_all()?;
-        fs::rename(&new, self.format())?;
-        File::open(&self.root)?.sync_all()?;
-        Ok(())
+        // A start that did not come this far may have left one.
+        self.disk.remove(&new)?;
+        let mut file = self.disk.create(&new)?;
+        file.write(format!("{FORMAT_PREFIX}{FORMAT}\n").as_bytes())?;
+        file.sync()?;
+        self.disk.rename(&new, &self.format())?;
+        self.sync()
     }
 }

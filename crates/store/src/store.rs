@@ -1,6 +1,5 @@
 //! The store as a whole: opening and closing it, and running mutations.
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,14 +125,14 @@ impl Store {
                 settings,
             );
         };
-        let directory = Directory::open(root)?;
+        let directory = Directory::open(root, disk.clone())?;
         let dir = directory.journal();
-        let engine: Arc<dyn Engine> = open_index(&directory, options.cache_bytes)?.into();
+        let engine: Arc<dyn Engine> = open_index(&directory, &disk, options.cache_bytes)?.into();
         let applied: Option<Applied> =
             engine.get(&schema::applied())?.map(|row| decode("applied", &row)).transpose()?;
         let mut batch = Batch::default();
         let mut replayed = 0u64;
-        let found = recover(&dir, applied, !sync, |frame, applied| {
+        let found = recover(&dir, &disk, applied, !sync, |frame, applied| {
             frame.rows(&mut batch).ok_or_else(|| Error::corrupt("rows of a journal frame"))?;
             replayed += 1;
             if batch.len() >= REPLAY_ROWS {
@@ -154,6 +153,7 @@ impl Store {
         }
         tracing::info!(%head, replayed, segment = now.position.segment, "opened the store");
         let bodies = Bodies::open(&directory.bodies(), last_swept(&*engine)?, disk.clone(), sync)?;
+        directory.sync()?;
         let parts = Parts { engine, bodies, journal: Some((journal, dir)), head, directory: Some(directory) };
         Self::start(parts, clock, disk, settings)
     }
@@ -161,7 +161,7 @@ impl Store {
     fn start(parts: Parts, clock: Clock, disk: Disk, settings: Settings) -> Result<Self> {
         let Parts { engine, bodies, journal, head, directory } = parts;
         let (journal, segments) =
-            journal.map(|(journal, dir)| (journal, Arc::new(Segments::new(dir)))).unzip();
+            journal.map(|(journal, dir)| (journal, Arc::new(Segments::new(dir, disk.clone())))).unzip();
         let (queue, waiting) = mpsc::channel();
         let head = Arc::new(watch::Sender::new(head));
         let chores = Arc::new(Chores::new(&settings));
@@ -351,13 +351,13 @@ struct Parts {
 
 /// Opens the index; one that is damaged is put aside and made anew from the journal, as long as
 /// the journal still has everything.
-fn open_index(directory: &Directory, cache_bytes: u64) -> Result<Box<dyn Engine>> {
+fn open_index(directory: &Directory, disk: &Disk, cache_bytes: u64) -> Result<Box<dyn Engine>> {
     let path = directory.index();
     match cosette_kv::open(&path, cache_bytes) {
-        Err(cosette_kv::Error::Damaged(what)) if is_whole(&directory.journal())? => {
+        Err(cosette_kv::Error::Damaged(what)) if is_whole(&directory.journal(), disk)? => {
             let aside = directory.damaged_index();
             tracing::error!(what, aside = %aside.display(), "the index is damaged and is rebuilt from the journal");
-            fs::rename(&path, &aside)?;
+            disk.rename(&path, &aside)?;
             Ok(cosette_kv::open(&path, cache_bytes)?)
         }
         other => Ok(other?),
@@ -365,8 +365,8 @@ fn open_index(directory: &Directory, cache_bytes: u64) -> Result<Box<dyn Engine>
 }
 
 /// Whether the journal goes back to the first commit.
-fn is_whole(dir: &Path) -> Result<bool> {
-    let numbers = Segments::new(dir.to_owned()).list()?;
+fn is_whole(dir: &Path, disk: &Disk) -> Result<bool> {
+    let numbers = Segments::new(dir.to_owned(), disk.clone()).list()?;
     Ok(!numbers.is_empty() && numbers.iter().zip(1..).all(|((number, _), want)| *number == want))
 }
 
