@@ -75,22 +75,21 @@ impl Store {
             let (from, to) = (start.max(at), end.min(at + piece.len));
             if from < to {
                 let source = match &piece.place {
-                    Place::Body(id) => Source::Body(*id),
+                    Place::Body(id) => Source::Body { id: *id, size: piece.len },
                     Place::Inline(bytes) => Source::Held(bytes.clone()),
                     Place::Journal { segment, offset } => {
                         let segments = self
                             .segments()
                             .ok_or_else(|| Error::corrupt("a body in a journal that is not there"))?;
-                        Source::Within { file: segments.file(*segment)?, offset: *offset }
+                        Source::Within {
+                            file: segments.file(*segment)?,
+                            offset: *offset,
+                            len: piece.len,
+                            crc64: piece.crc64,
+                        }
                     }
                 };
-                spans.push(Span {
-                    source,
-                    start: from - at,
-                    end: to - at,
-                    len: piece.len,
-                    crc64: piece.crc64,
-                });
+                spans.push(Span { source, start: from - at, end: to - at });
             }
             at += piece.len;
         }
