@@ -5,6 +5,7 @@
 //! lie in the epochs before, and are found there by somebody who knows which ones are referred to.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,12 @@ use crate::disk::{Disk, Output};
 pub struct BodyId {
     pub epoch: u32,
     pub number: u64,
+}
+
+impl fmt::Display for BodyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.epoch, self.number)
+    }
 }
 
 /// What came of removing a body.
@@ -71,8 +78,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Spill {
-    fn make(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.dir)?;
+    fn make(&self, disk: &Disk) -> io::Result<()> {
+        disk.create_directory(&self.dir)?;
         let file = File::create(self.dir.join("lock"))?;
         file.lock()?;
         let _ = self.lock.set(file);
@@ -110,10 +117,10 @@ impl Drop for Spill {
 }
 
 impl Bodies {
-    /// Bodies in files below `root`, made if missing. The new epoch is greater than `epoch_min`
-    /// and than every epoch found there.
+    /// Bodies in files below `root`, made if missing; that its own entry is on disk is the
+    /// caller's concern. The new epoch is greater than `epoch_min` and than every epoch found there.
     pub fn open(root: &Path, epoch_min: u32, disk: Disk, sync: bool) -> io::Result<Self> {
-        fs::create_dir_all(root)?;
+        disk.create_directory(root)?;
         let epoch = epochs_in(root)?.into_iter().max().unwrap_or(0).max(epoch_min) + 1;
         Ok(Self::new(Place::Directory(root.to_owned()), epoch, disk, sync))
     }
@@ -181,7 +188,7 @@ impl Bodies {
             && epoch != self.0.epoch
         {
             // Not being empty is the usual case.
-            let _ = fs::remove_dir(root.join(epoch.to_string()));
+            let _ = self.0.disk.remove_directory(&root.join(epoch.to_string()));
         }
     }
 
@@ -229,12 +236,12 @@ impl Inner {
             if self.made.get().is_none() {
                 match &self.place {
                     Place::Directory(root) => {
-                        fs::create_dir_all(root.join(self.epoch.to_string()))?;
+                        self.disk.create_directory(&root.join(self.epoch.to_string()))?;
                         if self.sync {
                             self.disk.sync_directory(root)?;
                         }
                     }
-                    Place::Temporary(spill) => spill.make()?,
+                    Place::Temporary(spill) => spill.make(&self.disk)?,
                 }
                 let _ = self.made.set(());
             }

@@ -4,6 +4,7 @@
 //! once it is claimed; one that is never claimed is removed. What a body is part of, and who
 //! refers to it, is not known here; neither are buckets, objects, journals and the network.
 
+mod blocks;
 mod bodies;
 mod digest;
 mod disk;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use cosette_model::{Digests, Wanted};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::blocks::Tail;
 use crate::bodies::{Bodies, Inner, Unclaimed};
 use crate::digest::Digester;
 use crate::disk::Output;
@@ -30,9 +31,16 @@ pub struct Staged {
     buffer: Vec<u8>,
     spare: Vec<u8>,
     size: u64,
-    hash: Work<Digester>,
+    hash: Work<Hashes>,
     /// Set once the body has turned out not to be small.
     file: Option<FileWork>,
+}
+
+/// What is computed of the bytes while they come.
+struct Hashes {
+    digester: Digester,
+    /// Left as it is for a body that has no file.
+    tail: Tail,
 }
 
 struct FileWork {
@@ -105,7 +113,7 @@ impl Bodies {
             buffer: Vec::with_capacity(expected),
             spare: Vec::new(),
             size: 0,
-            hash: Work::Here(Digester::new(wanted)),
+            hash: Work::Here(Hashes { digester: Digester::new(wanted), tail: Tail::new() }),
             file: None,
         }
     }
@@ -139,12 +147,13 @@ impl Staged {
         if self.buffer.capacity() < BATCH_BYTES {
             self.buffer.reserve_exact(BATCH_BYTES);
         }
-        let mut digester = self.hash.take()?;
+        let mut hashes = self.hash.take()?;
         self.hash = Work::Away(spawn_blocking({
             let buffer = Arc::clone(&buffer);
             move || {
-                digester.update(&buffer);
-                Ok((digester, buffer))
+                hashes.digester.update(&buffer);
+                hashes.tail.update(&buffer);
+                Ok((hashes, buffer))
             }
         }));
         let inner = Arc::clone(&self.inner);
@@ -196,7 +205,7 @@ impl Staged {
     /// All bytes have come: they are where they will stay, and on disk if the store is so set.
     pub async fn seal(mut self) -> Result<Sealed> {
         if self.file.is_none() && self.buffer.len() <= self.small_max {
-            let mut digester = self.hash.take()?;
+            let Hashes { mut digester, .. } = self.hash.take()?;
             let bytes = Bytes::from(std::mem::take(&mut self.buffer));
             if bytes.len() <= HASH_IN_PLACE_BYTES {
                 digester.update(&bytes);
@@ -215,22 +224,28 @@ impl Staged {
             self.send().await?;
         }
         self.rejoin().await?;
-        let digests = self.hash.take()?.finish();
+        let Hashes { digester, tail } = self.hash.take()?;
+        let digests = digester.finish();
+        let tail = tail.finish(digests.crc64);
         let Some(mut file) = self.file.take() else {
             return Err(Error::Io(io::Error::other("this body has failed before")));
         };
         settle(file.syncing.take()).await?;
-        if self.inner.sync {
-            let output = file.write.take()?;
-            let inner = Arc::clone(&self.inner);
-            settle(Some(spawn_blocking(move || {
-                if let Some(output) = output {
+        let output = file.write.take()?;
+        let inner = Arc::clone(&self.inner);
+        // The job has a share of the body too, so that the file is there as long as it is written.
+        let body = Arc::clone(&file.body);
+        settle(Some(spawn_blocking(move || {
+            let _body = body;
+            if let Some(mut output) = output {
+                output.write(&tail)?;
+                if inner.sync {
                     output.sync()?;
                 }
-                inner.list()
-            })))
-            .await?;
-        }
+            }
+            if inner.sync { inner.list() } else { Ok(()) }
+        })))
+        .await?;
         let body = Arc::try_unwrap(file.body)
             .map_err(|_| Error::Io(io::Error::other("a job of this body has not ended")))?;
         Ok(Sealed { size: self.size, digests, body: Received::Stored(body) })

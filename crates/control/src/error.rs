@@ -112,7 +112,9 @@ impl From<cosette_store::Error> for ApiError {
         let message = error.to_string();
         match error {
             E::NoSuchBucket(_) => Self::new("ResourceNotFound.Cos", message),
-            E::NoSuchObject(_) | E::NoSuchVersion | E::DeleteMarker { .. } => Self::new("ResourceNotFound.CosObject", message),
+            E::NoSuchObject(_) | E::NoSuchVersion | E::DeleteMarker { .. } => {
+                Self::new("ResourceNotFound.CosObject", message)
+            }
             // No action of this API does what could end so.
             E::BucketExists(_)
             | E::BucketNotEmpty(_)

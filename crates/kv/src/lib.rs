@@ -1,7 +1,7 @@
 //! Ordered keys and values: the narrow boundary behind which the index lives.
 //!
 //! It promises four things and no more, so that a weaker or a distributed engine can stand
-//! behind it: `get`, `scan` in key order, `apply` of a batch, and `flush`. Readers see a batch whole
+//! behind it: `get`, `scan` in key order, `apply` of a batch, and `flush` (or the stronger `sync`). Readers see a batch whole
 //! or not at all; a crash may leave a beginning of it, never a later row without an earlier one.
 //! Order is promised, a snapshot is not: a scan may see a batch that is applied while it runs.
 //! It knows nothing of buckets, objects or records.
@@ -142,8 +142,13 @@ pub trait Engine: Send + Sync {
     /// the engine is not to be written to any more.
     fn apply(&self, batch: Batch) -> Result<()>;
 
-    /// Everything applied before the call is on disk, safe from power loss, when this returns.
+    /// Everything applied before the call outlives the process, not yet a loss of power, when
+    /// this returns.
     fn flush(&self) -> Result<()>;
+
+    /// Everything applied before the call is on disk, safe from power loss, when this returns and
+    /// until the next call of `apply`.
+    fn sync(&self) -> Result<()>;
 }
 
 /// Opens the engine of this build that keeps its data in `dir`.

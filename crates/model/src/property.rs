@@ -78,8 +78,7 @@ impl Properties {
     pub fn is_locked(&self, now: Timestamp, bypass_governance: bool) -> bool {
         self.legal_hold
             || self.retention.is_some_and(|retention| {
-                now < retention.until
-                    && !(bypass_governance && retention.mode == RetentionMode::Governance)
+                now < retention.until && !(bypass_governance && retention.mode == RetentionMode::Governance)
             })
     }
 }
@@ -111,10 +110,8 @@ mod tests {
     #[test]
     fn locks_hold_until_their_time() {
         let at = Timestamp::from_secs;
-        let held = |mode| Properties {
-            retention: Some(Retention { mode, until: at(10) }),
-            ..Properties::default()
-        };
+        let held =
+            |mode| Properties { retention: Some(Retention { mode, until: at(10) }), ..Properties::default() };
         let governance = held(RetentionMode::Governance);
         let compliance = held(RetentionMode::Compliance);
         assert!(governance.is_locked(at(9), false) && compliance.is_locked(at(9), true));

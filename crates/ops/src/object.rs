@@ -40,7 +40,7 @@ impl Ops {
         check(&ask.conditions, &info)?;
         let wanted = ask.range.filter(|_| ask.if_range.as_ref().is_none_or(|tag| *tag == info.etag));
         let range = resolve(wanted, info.size)?;
-        let body = self.store.read(&object, range)?;
+        let body = self.store.read(&bucket.name, &ask.key, &object, range)?;
         Ok(reply::GetObject { info, range, overrides: ask.overrides, body })
     }
 

@@ -40,7 +40,7 @@ async fn put(store: &Store, n: u64, body: &[Bytes]) {
 
 async fn get(store: &Store, n: u64) {
     let object = store.object(&bucket(), &key(n), None).unwrap();
-    let mut stream = store.read(&object, None).unwrap();
+    let mut stream = store.read(&bucket(), &key(n), &object, None).unwrap();
     while let Some(chunk) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
         chunk.unwrap();
     }

@@ -17,10 +17,10 @@ use tokio::sync::{oneshot, watch};
 use crate::error::{Error, Result};
 use crate::journal::{Group, Journal};
 use crate::record::{Applied, Position, encode};
-use crate::schema;
+use crate::schema::{self, Kind};
 use crate::settings::Settings;
 use crate::tx::{Freed, Overlay, Tx, Writes};
-use crate::upkeep::Chores;
+use crate::upkeep::{Chores, Committed};
 
 /// What the queue carries.
 pub(crate) enum Message {
@@ -207,7 +207,11 @@ impl Committer {
             None => None,
         };
         let mut batch = Batch::default();
+        let mut changes = 0;
         for (key, value) in run.overlay {
+            if let (true, Some(value)) = (key.first() == Some(&(Kind::Change as u8)), &value) {
+                changes += (key.len() + value.len()) as u64;
+            }
             match value {
                 Some(value) => batch.put(key, value),
                 None => batch.delete(key),
@@ -219,7 +223,7 @@ impl Committer {
         }
         self.engine.apply(batch)?;
         self.head.send_replace(run.last);
-        self.chores.committed(written, run.freed);
+        self.chores.committed(Committed { seq: run.last, written, changes, freed: run.freed });
         Ok(())
     }
 

@@ -3,23 +3,28 @@
 //! ```text
 //! format      one line: the format's number
 //! lock        locked while a process has the store open
+//! running     one line: the boot of the machine in which the store was opened; gone once it is closed
 //! journal/    segments
+//! snapshot/   copies of the index
 //! index/      the index's own files
 //! bodies/     <epoch>/<number>
 //! ```
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use cosette_blob::Disk;
 
 use crate::error::{Error, Result};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FORMAT_PREFIX: &str = "cosette data format ";
 
 #[derive(Debug)]
 pub(crate) struct Directory {
     root: PathBuf,
+    disk: Disk,
     /// Let go of when dropped.
     #[allow(dead_code, reason = "held for its lock")]
     lock: File,
@@ -35,9 +40,10 @@ impl Directory {
     /// # Errors
     /// `Io` with a message for a person when another process has it, when its format is newer
     /// than this build, or when it is something else's.
-    pub(crate) fn open(root: &Path) -> Result<Self> {
-        fs::create_dir_all(root)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(root.join("lock"))?;
+    pub(crate) fn open(root: &Path, disk: Disk) -> Result<Self> {
+        let missing = root.ancestors().take_while(|dir| !dir.exists()).count();
+        disk.create_directory(root)?;
+        let lock = disk.open_lock(&root.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -45,14 +51,26 @@ impl Directory {
             }
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let directory = Self { root: root.to_owned(), lock };
-        match fs::read_to_string(directory.format()) {
+        let directory = Self { root: root.to_owned(), disk, lock };
+        match directory.read_format() {
             Ok(text) => directory.check(&text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => directory.begin()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => directory.begin(missing)?,
             Err(error) => return Err(error.into()),
         }
-        fs::create_dir_all(directory.journal())?;
+        directory.disk.create_directory(&directory.journal())?;
         Ok(directory)
+    }
+
+    /// What lies in the directory stays there. To be called when its parts have all been made: what
+    /// they promise to be on disk is lost with their own entries.
+    pub(crate) fn sync(&self) -> Result<()> {
+        Ok(self.disk.sync_directory(&self.root)?)
+    }
+
+    fn read_format(&self) -> io::Result<String> {
+        let mut text = String::new();
+        self.disk.open(&self.format())?.read_to_string(&mut text)?;
+        Ok(text)
     }
 
     fn format(&self) -> PathBuf {
@@ -69,6 +87,45 @@ impl Directory {
 
     pub(crate) fn bodies(&self) -> PathBuf {
         self.root.join("bodies")
+    }
+
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshot")
+    }
+
+    fn running(&self) -> PathBuf {
+        self.root.join("running")
+    }
+
+    /// Whether the index's files are what was written to them: the store was closed, or the process
+    /// that had it open ended while the machine went on. Only the machine's own end can take
+    /// writes back that the index believes in.
+    pub(crate) fn index_is_sound(&self) -> Result<bool> {
+        let mut boot = String::new();
+        match self.disk.open(&self.running()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            opened => opened?.read_to_string(&mut boot)?,
+        };
+        Ok(self.disk.boot().is_some_and(|now| now == boot.trim_end()))
+    }
+
+    /// To be called before the index is written to, and after it has been found sound or removed.
+    pub(crate) fn begin_running(&self) -> Result<()> {
+        let boot = format!("{}\n", self.disk.boot().unwrap_or_default());
+        let mut found = String::new();
+        if let Ok(mut file) = self.disk.open(&self.running())
+            && file.read_to_string(&mut found).is_ok()
+            && found == boot
+        {
+            return Ok(());
+        }
+        self.replace(&self.running(), &boot)
+    }
+
+    /// To be called when the index is on disk and will not be written to any more.
+    pub(crate) fn end_running(&self) -> Result<()> {
+        self.disk.remove(&self.running())?;
+        self.sync()
     }
 
     /// Where a damaged index is put aside.
@@ -98,19 +155,30 @@ impl Directory {
     }
 
     /// Marks a new directory. One that has our data but no mark has lost it, and is not touched.
-    fn begin(&self) -> Result<()> {
+    /// Once the mark is there, so are the entries of the directory and of `missing` parents of it
+    /// that had to be made.
+    fn begin(&self, missing: usize) -> Result<()> {
         if [self.journal(), self.index(), self.bodies()].iter().any(|path| path.exists()) {
             return Err(refusal(format!(
                 "{} has data but no format file; is it a data directory, and whole?",
                 self.root.display()
             )));
         }
-        let new = self.root.join("format.new");
-        let mut file = File::create(&new)?;
-        writeln!(file, "{FORMAT_PREFIX}{FORMAT}")?;
-        file.sync_all()?;
-        fs::rename(&new, self.format())?;
-        File::open(&self.root)?.sync_all()?;
-        Ok(())
+        for parent in self.root.canonicalize()?.ancestors().skip(1).take(missing.max(1)) {
+            self.disk.sync_directory(parent)?;
+        }
+        self.replace(&self.format(), &format!("{FORMAT_PREFIX}{FORMAT}\n"))
+    }
+
+    /// Puts a file there whole, durably.
+    fn replace(&self, path: &Path, text: &str) -> Result<()> {
+        let new = path.with_extension("new");
+        // A start that did not come this far may have left one.
+        self.disk.remove(&new)?;
+        let mut file = self.disk.create(&new)?;
+        file.write(text.as_bytes())?;
+        file.sync()?;
+        self.disk.rename(&new, path)?;
+        self.sync()
     }
 }

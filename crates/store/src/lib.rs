@@ -13,10 +13,12 @@ mod error;
 mod journal;
 mod listing;
 mod object;
+mod open;
 mod read;
 mod record;
 mod schema;
 mod settings;
+mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -188,7 +188,11 @@ impl Store {
         };
         let marker = |record: &[u8]| {
             let marker = Summary::decode(record)?;
-            Err(Error::DeleteMarker { key: key.clone(), version: marker.version.id(), named: version.is_some() })
+            Err(Error::DeleteMarker {
+                key: key.clone(),
+                version: marker.version.id(),
+                named: version.is_some(),
+            })
         };
         match (current, version) {
             (Some(object), version) if version.is_none_or(|id| object.version.id() == *id) => Ok(object),

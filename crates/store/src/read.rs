@@ -1,10 +1,14 @@
 //! Reading bodies back.
 
 use std::ops::{Bound, ControlFlow};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use cosette_blob::{Source, Span};
 use cosette_kv::Range;
-use cosette_model::ByteStream;
+use cosette_model::{BodyError, BucketName, ByteStream, ObjectKey};
+use futures_core::Stream;
 
 use crate::Kept;
 use crate::error::{Error, Result};
@@ -13,13 +17,25 @@ use crate::schema;
 use crate::store::Store;
 
 impl Store {
-    /// The bytes `start..end` of an object; damage ends the stream with an error.
+    /// The bytes `start..end` of an object; damage ends the stream with an error. Bucket and key
+    /// are only to say whose bytes they are that cannot be read.
     ///
     /// # Errors
     /// `Corrupt` at once when a small body is damaged.
-    pub fn read(&self, object: &Object, range: Option<(u64, u64)>) -> Result<ByteStream> {
+    pub fn read(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        object: &Object,
+        range: Option<(u64, u64)>,
+    ) -> Result<ByteStream> {
         let (start, end) = range.unwrap_or((0, object.size));
-        self.read_range(&object.content, start, end)
+        let name = format!("{bucket}/{key}");
+        match self.read_range(&object.content, start, end) {
+            Ok(stream) => Ok(Box::pin(Named { stream, name })),
+            Err(Error::Corrupt { what }) => Err(Error::Corrupt { what: format!("{name}: {what}") }),
+            Err(error) => Err(error),
+        }
     }
 
     /// A body kept for a subsystem.
@@ -78,26 +94,44 @@ impl Store {
         for piece in pieces {
             let (from, to) = (start.max(at), end.min(at + piece.len));
             if from < to {
-                let source = match &piece.place {
-                    Place::Body { id, .. } => Source::Body(*id),
-                    Place::Inline(bytes) => Source::Held(bytes.clone()),
+                let (source, skip) = match &piece.place {
+                    Place::Body { id, size, at } => (Source::Body { id: *id, size: *size }, *at),
+                    Place::Inline(bytes) => (Source::Held(bytes.clone()), 0),
                     Place::Journal { segment, offset } => {
                         let segments = self
                             .segments()
                             .ok_or_else(|| Error::corrupt("a body in a journal that is not there"))?;
-                        Source::Within { file: segments.file(*segment)?, offset: *offset }
+                        let file = segments.file(*segment)?;
+                        let (offset, len, crc64) = (*offset, piece.len, piece.crc64);
+                        (Source::Within { file, offset, len, crc64 }, 0)
                     }
                 };
-                spans.push(Span {
-                    source,
-                    start: from - at,
-                    end: to - at,
-                    len: piece.len,
-                    crc64: piece.crc64,
-                });
+                spans.push(Span { source, start: skip + from - at, end: skip + to - at });
             }
             at += piece.len;
         }
         Ok(())
+    }
+}
+
+/// A stream whose failure says whose bytes they are.
+struct Named {
+    stream: ByteStream,
+    name: String,
+}
+
+impl Stream for Named {
+    type Item = std::result::Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let chunk = std::task::ready!(self.stream.as_mut().poll_next(cx));
+        Poll::Ready(chunk.map(|chunk| match chunk {
+            Err(BodyError::Storage(what)) => {
+                let what = format!("{}: {what}", self.name);
+                tracing::error!(what, "a stored body cannot be read");
+                Err(BodyError::Storage(what))
+            }
+            other => other,
+        }))
     }
 }

@@ -17,11 +17,17 @@ pub(crate) struct Settings {
     pub(crate) checkpoint_bytes: u64,
     /// A file that nothing refers to stays so long, for readers that have just looked up its record.
     pub(crate) garbage_grace: Duration,
-    /// Segments are kept, needed or not, while the journal is smaller than this: while it is whole,
-    /// a lost index can be rebuilt from it.
-    pub(crate) journal_kept: u64,
-    /// Changes with the last so many sequence numbers are kept, and all that a cursor has not passed.
-    pub(crate) changes_kept: u64,
+    /// A snapshot of the index is taken when the journal since the last one has so many bytes, and
+    /// four times those of the snapshot. Until then its segments stay, for a start that needs them.
+    pub(crate) snapshot_after: u64,
+    /// So many bytes of the journal may be dead ...
+    pub(crate) waste_min: u64,
+    /// ... or so much of what lives in it, in percent, before small bodies are moved together.
+    pub(crate) waste_percent: u64,
+    /// Changes are kept up to so many bytes ...
+    pub(crate) changes_bytes: u64,
+    /// ... and so long; and all that a cursor has not passed.
+    pub(crate) changes_age: Duration,
 }
 
 impl Default for Settings {
@@ -34,8 +40,11 @@ impl Default for Settings {
             checkpoint_after: Duration::from_secs(5),
             checkpoint_bytes: 64 << 20,
             garbage_grace: Duration::from_secs(10),
-            journal_kept: 512 << 20,
-            changes_kept: 1_000_000,
+            snapshot_after: 128 << 20,
+            waste_min: 64 << 20,
+            waste_percent: 33,
+            changes_bytes: 32 << 20,
+            changes_age: Duration::from_secs(7 * 24 * 3600),
         }
     }
 }

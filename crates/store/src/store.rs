@@ -1,8 +1,7 @@
 //! The store as a whole: opening and closing it, and running mutations.
 
-use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
@@ -10,20 +9,21 @@ use std::thread::{self, JoinHandle};
 use bytes::Bytes;
 use cosette_blob::{Bodies, Disk};
 use cosette_clock::Clock;
-use cosette_kv::{Batch, Engine, Range};
+use cosette_kv::{Engine, Range};
 use cosette_model::{Change, Digests, Seq, Wanted};
 use tokio::sync::watch;
 
-use crate::{Kept, Table};
 use crate::commit::{Committer, Message, Mutation, Poison};
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::journal::{Journal, Segments, recover};
-use crate::record::{Applied, Content, decode, encode};
+use crate::journal::{Journal, Segments};
+use crate::open::{Opened, open};
+use crate::record::{Content, decode};
 use crate::schema::{self, Holder, Kind};
 use crate::settings::Settings;
 use crate::tx::Tx;
-use crate::upkeep::{Chores, Upkeep};
+use crate::upkeep::{Chores, OnDisk, Upkeep};
+use crate::{Kept, Table};
 
 /// What an acknowledgement promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,45 +123,22 @@ impl Store {
                 Parts { engine, bodies, journal: None, head: Seq(0), directory: None },
                 clock,
                 disk,
+                false,
                 settings,
             );
         };
-        let directory = Directory::open(root)?;
-        let dir = directory.journal();
-        let engine: Arc<dyn Engine> = open_index(&directory, options.cache_bytes)?.into();
-        let applied: Option<Applied> =
-            engine.get(&schema::applied())?.map(|row| decode("applied", &row)).transpose()?;
-        let mut batch = Batch::default();
-        let mut replayed = 0u64;
-        let found = recover(&dir, applied, !sync, |frame, applied| {
-            frame.rows(&mut batch).ok_or_else(|| Error::corrupt("rows of a journal frame"))?;
-            replayed += 1;
-            if batch.len() >= REPLAY_ROWS {
-                batch.put(schema::applied(), encode(&applied)?);
-                engine.apply(std::mem::take(&mut batch))?;
-            }
-            Ok(())
-        })?;
-        let head = found.head;
-        let mut journal = match found.end {
-            Some(end) => Journal::resume(&dir, disk.clone(), end, settings.segment_max, sync, head)?,
-            None => Journal::begin(&dir, disk.clone(), found.segment, settings.segment_max, sync, head)?,
-        };
-        let now = Applied { position: journal.next()?, seq: head.0 };
-        if applied != Some(now) {
-            batch.put(schema::applied(), encode(&now)?);
-            engine.apply(batch)?;
-        }
-        tracing::info!(%head, replayed, segment = now.position.segment, "opened the store");
+        let directory = Directory::open(root, disk.clone())?;
+        let Opened { engine, journal, head } = open(&directory, &disk, options.cache_bytes, sync, &settings)?;
+        let engine: Arc<dyn Engine> = engine.into();
         let bodies = Bodies::open(&directory.bodies(), last_swept(&*engine)?, disk.clone(), sync)?;
-        let parts = Parts { engine, bodies, journal: Some((journal, dir)), head, directory: Some(directory) };
-        Self::start(parts, clock, disk, settings)
+        directory.sync()?;
+        let parts = Parts { engine, bodies, journal: Some(journal), head, directory: Some(directory) };
+        Self::start(parts, clock, disk, sync, settings)
     }
 
-    fn start(parts: Parts, clock: Clock, disk: Disk, settings: Settings) -> Result<Self> {
+    fn start(parts: Parts, clock: Clock, disk: Disk, sync: bool, settings: Settings) -> Result<Self> {
         let Parts { engine, bodies, journal, head, directory } = parts;
-        let (journal, segments) =
-            journal.map(|(journal, dir)| (journal, Arc::new(Segments::new(dir)))).unzip();
+        let segments = directory.as_ref().map(|at| Arc::new(Segments::new(at.journal(), disk.clone())));
         let (queue, waiting) = mpsc::channel();
         let head = Arc::new(watch::Sender::new(head));
         let chores = Arc::new(Chores::new(&settings));
@@ -172,19 +149,24 @@ impl Store {
             head: Arc::clone(&head),
             poison: Arc::clone(&poison),
             chores: Arc::clone(&chores),
-            clock,
+            clock: clock.clone(),
             settings,
         };
         let upkeep = Upkeep {
             engine: Arc::clone(&engine),
             bodies: bodies.clone(),
-            segments: segments.clone(),
-            disk,
+            kept: match (&segments, &directory) {
+                (Some(segments), Some(directory)) => {
+                    let snapshots = directory.snapshots();
+                    Some(OnDisk::new(Arc::clone(segments), snapshots, disk, sync)?)
+                }
+                _ => None,
+            },
             queue: queue.clone(),
-            head: Arc::clone(&head),
             chores: Arc::clone(&chores),
+            clock,
             settings,
-            unneeded: std::collections::HashMap::new(),
+            changes_bytes: 0,
         };
         let workers = Workers {
             committer: thread::Builder::new()
@@ -355,36 +337,12 @@ fn collect(rows: &mut Vec<(Vec<u8>, Vec<u8>)>, max: usize, key: &[u8], value: &[
     ControlFlow::Continue(())
 }
 
-/// Rows brought into the index at once while replaying.
-const REPLAY_ROWS: usize = 10_000;
-
 struct Parts {
     engine: Arc<dyn Engine>,
     bodies: Bodies,
-    journal: Option<(Journal, PathBuf)>,
+    journal: Option<Journal>,
     head: Seq,
     directory: Option<Directory>,
-}
-
-/// Opens the index; one that is damaged is put aside and made anew from the journal, as long as
-/// the journal still has everything.
-fn open_index(directory: &Directory, cache_bytes: u64) -> Result<Box<dyn Engine>> {
-    let path = directory.index();
-    match cosette_kv::open(&path, cache_bytes) {
-        Err(cosette_kv::Error::Damaged(what)) if is_whole(&directory.journal())? => {
-            let aside = directory.damaged_index();
-            tracing::error!(what, aside = %aside.display(), "the index is damaged and is rebuilt from the journal");
-            fs::rename(&path, &aside)?;
-            Ok(cosette_kv::open(&path, cache_bytes)?)
-        }
-        other => Ok(other?),
-    }
-}
-
-/// Whether the journal goes back to the first commit.
-fn is_whole(dir: &Path) -> Result<bool> {
-    let numbers = Segments::new(dir.to_owned()).list()?;
-    Ok(!numbers.is_empty() && numbers.iter().zip(1..).all(|((number, _), want)| *number == want))
 }
 
 fn last_swept(engine: &dyn Engine) -> Result<u32> {
@@ -414,8 +372,11 @@ impl Inner {
             {
                 journal.end(*self.head.borrow())?;
             }
-            if let Some(engine) = &engine {
-                engine.flush()?;
+            if let (Some(engine), Some(directory)) = (&engine, &workers.directory) {
+                engine.sync()?;
+                if self.poison.get().is_none() {
+                    directory.end_running()?;
+                }
             }
             Ok(())
         })();

@@ -11,10 +11,10 @@ use cosette_model::{BucketName, Cause, Change, ChangeKind, ObjectKey, Seq, Times
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Kept, Table};
 use crate::error::{Error, Result};
 use crate::record::{Bucket, Object, Place, Position, decode, encode};
 use crate::schema;
+use crate::{Kept, Table};
 
 /// Rows written and not yet in the index; `None` for deleted ones.
 pub(crate) type Overlay = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -192,10 +192,8 @@ impl<'a> Tx<'a> {
             let rows = overlay.range::<[u8], _>(bounds());
             pending.extend(rows.map(|(key, value)| (key.as_slice(), value.as_deref())));
         }
-        let mut last = pending
-            .iter()
-            .rev()
-            .find_map(|(key, value)| value.map(|value| (key.to_vec(), value.to_vec())));
+        let mut last =
+            pending.iter().rev().find_map(|(key, value)| value.map(|value| (key.to_vec(), value.to_vec())));
         self.engine.scan_back(&range, &mut |key, value| {
             if pending.contains_key(key) {
                 return ControlFlow::Continue(());

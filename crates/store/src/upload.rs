@@ -226,8 +226,7 @@ impl Store {
                 }
                 let version = tx.next_version(&bucket, &before);
                 let part_list = Some(tx.list_parts(&parts)?);
-                let contents =
-                    parts.into_iter().map(|part| (part.content, holder_of(part.number))).collect();
+                let contents = parts.into_iter().map(|part| (part.content, holder_of(part.number))).collect();
                 let object = Object {
                     version,
                     size,

@@ -81,7 +81,7 @@ async fn fetch(call: &Call<'_>, bucket: &str, object: &str, region: Option<&str>
         let message = format!("object {key} has {} bytes; at most {ARCHIVE_BYTES_MAX}", object.size);
         return Err(ApiError::new("InvalidParameter.RequestTooLarge", message));
     }
-    let mut stream = call.store.read(&object, None)?;
+    let mut stream = call.store.read(&name, &key, &object, None)?;
     let mut archive = BytesMut::with_capacity(usize::try_from(object.size).unwrap_or_default());
     while let Some(chunk) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
         archive.extend_from_slice(&chunk.map_err(ApiError::internal)?);

@@ -42,6 +42,10 @@ impl Engine for Memory {
     fn flush(&self) -> Result<()> {
         Ok(())
     }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Memory {

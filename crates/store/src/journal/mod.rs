@@ -55,7 +55,7 @@ impl Journal {
         sync: bool,
         durable: Seq,
     ) -> Result<Self> {
-        let (output, salt) = Self::new_segment(dir, &disk, number, sync)?;
+        let (output, salt) = Self::new_segment(dir, &disk, number)?;
         let end = Position { segment: number, offset: HEADER_BYTES };
         let filled = end.offset;
         Ok(Self { dir: dir.to_owned(), disk, output, salt, end, segment_max, sync, durable, filled })
@@ -71,25 +71,26 @@ impl Journal {
         durable: Seq,
     ) -> Result<Self> {
         let path = segment::path(dir, end.segment);
-        let salt = Header::read(&path)?.salt;
+        let salt = Header::read(&disk, &path)?.salt;
         let output = disk.reopen(&path)?;
         output.cut(end.offset)?;
         if sync {
             // What was replayed may not have been on disk before; it is shown from now on.
             output.sync()?;
         }
+        // Nor may the segment's own entry have been, or the absence of those that were cut off.
+        disk.sync_directory(dir)?;
         let filled = end.offset;
         Ok(Self { dir: dir.to_owned(), disk, output, salt, end, segment_max, sync, durable, filled })
     }
 
-    fn new_segment(dir: &Path, disk: &Disk, number: u64, sync: bool) -> Result<(Output, u64)> {
+    /// Synced in every mode: it is seldom, and a checkpoint that is on disk must find its segment.
+    fn new_segment(dir: &Path, disk: &Disk, number: u64) -> Result<(Output, u64)> {
         let mut output = disk.create(&segment::path(dir, number))?;
         let header = Header::new(number);
         output.write(&header.encode())?;
-        if sync {
-            output.sync()?;
-            disk.sync_directory(dir)?;
-        }
+        output.sync()?;
+        disk.sync_directory(dir)?;
         Ok((output, header.salt))
     }
 
@@ -101,7 +102,7 @@ impl Journal {
                 self.output.sync()?;
             }
             let number = self.end.segment + 1;
-            let (output, salt) = Self::new_segment(&self.dir, &self.disk, number, self.sync)?;
+            let (output, salt) = Self::new_segment(&self.dir, &self.disk, number)?;
             self.output = output;
             self.salt = salt;
             self.end = Position { segment: number, offset: HEADER_BYTES };

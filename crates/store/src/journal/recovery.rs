@@ -4,10 +4,10 @@
 //! the missing frame had been on disk; a later good frame says so by its `durable`. Then it is
 //! damage, and nothing is cut.
 
-use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use cosette_blob::Disk;
 use cosette_model::Seq;
 
 use super::frame::{FRAME_HEADER_BYTES, Frame, MAGIC};
@@ -26,12 +26,13 @@ pub(crate) struct Recovered {
 
 /// Hands every frame that the index has not got to `replay`, in order, with the place after it.
 ///
-/// `lenient` accepts an index that is ahead of the journal, as power loss can leave it where
-/// nothing was synced.
+/// # Errors
+/// `Corrupt` when the journal ends before what the index holds, which was in the journal first, or
+/// lacks what had been promised.
 pub(crate) fn recover(
     dir: &Path,
+    disk: &Disk,
     applied: Option<Applied>,
-    lenient: bool,
     mut replay: impl FnMut(&Frame<'_>, Applied) -> Result<()>,
 ) -> Result<Recovered> {
     let segments = segment::list(dir)?;
@@ -42,11 +43,11 @@ pub(crate) fn recover(
     let Some(last) = segments.last().copied() else {
         return match applied {
             None => Ok(Recovered { end: None, segment: 1, head }),
-            Some(_) => ahead(lenient, at, head, 0),
+            Some(_) => Err(ahead(head, 0)),
         };
     };
     if at.segment > last {
-        return ahead(lenient, at, head, last);
+        return Err(ahead(head, last));
     }
     if !segments.contains(&at.segment) {
         // Without an index everything must be there from the first segment on.
@@ -54,8 +55,8 @@ pub(crate) fn recover(
     }
     let mut next = Seq(head.0 + 1);
     loop {
-        let Some((salt, bytes)) = load(dir, at)? else {
-            return ahead(lenient, at, head, last);
+        let Some((salt, bytes)) = load(dir, disk, at)? else {
+            return Err(ahead(head, last));
         };
         let mut done = 0;
         while let Some(frame) = salt.and_then(|salt| Frame::parse(salt, &bytes[done..])) {
@@ -71,7 +72,7 @@ pub(crate) fn recover(
         // A segment is filled with zeros ahead of its end.
         let ended = salt.is_some() && bytes[done..].iter().all(|byte| *byte == 0);
         let follows = segments.contains(&(at.segment + 1));
-        if ended && follows && continues(dir, at.segment + 1, next)? {
+        if ended && follows && continues(dir, disk, at.segment + 1, next)? {
             at = Position { segment: at.segment + 1, offset: HEADER_BYTES };
             continue;
         }
@@ -79,30 +80,24 @@ pub(crate) fn recover(
             return Ok(Recovered { end: Some(at), segment: at.segment, head });
         }
         if salt.is_some_and(|salt| promised(salt, &bytes[done..], next))
-            || promised_later(dir, &segments, at.segment, next)?
+            || promised_later(dir, disk, &segments, at.segment, next)?
         {
             return Err(Error::corrupt(format!(
                 "journal segment {} at {}: commit {next} had been made durable and cannot be read",
                 at.segment, at.offset
             )));
         }
-        return cut(dir, &segments, at, head, salt.is_some());
+        return cut(dir, disk, &segments, at, head, salt.is_some());
     }
 }
 
-fn ahead(lenient: bool, at: Position, head: Seq, last: u64) -> Result<Recovered> {
-    if !lenient {
-        return Err(Error::corrupt(format!(
-            "the journal ends at segment {last}, before commit {head} that the index holds"
-        )));
-    }
-    tracing::error!(segment = at.segment, %head, "the journal lost its end; small bodies in it are gone");
-    Ok(Recovered { end: None, segment: at.segment.max(last) + 1, head })
+fn ahead(head: Seq, last: u64) -> Error {
+    Error::corrupt(format!("the journal ends at segment {last}, before commit {head} that the index holds"))
 }
 
 /// A segment from `at` on, with its salt if its header is whole; `None` if it ends before.
-fn load(dir: &Path, at: Position) -> Result<Option<(Option<u64>, Vec<u8>)>> {
-    let mut file = File::open(segment::path(dir, at.segment))?;
+fn load(dir: &Path, disk: &Disk, at: Position) -> Result<Option<(Option<u64>, Vec<u8>)>> {
+    let mut file = disk.open(&segment::path(dir, at.segment))?;
     let mut head = Vec::new();
     (&mut file).take(HEADER_BYTES).read_to_end(&mut head)?;
     let Some(header) = Header::parse(&head) else {
@@ -125,8 +120,8 @@ fn load(dir: &Path, at: Position) -> Result<Option<(Option<u64>, Vec<u8>)>> {
 }
 
 /// Whether a segment takes up at `next`, or holds nothing yet.
-fn continues(dir: &Path, number: u64, next: Seq) -> Result<bool> {
-    Ok(match load(dir, Position { segment: number, offset: HEADER_BYTES })? {
+fn continues(dir: &Path, disk: &Disk, number: u64, next: Seq) -> Result<bool> {
+    Ok(match load(dir, disk, Position { segment: number, offset: HEADER_BYTES })? {
         Some((Some(salt), bytes)) => {
             bytes.iter().all(|byte| *byte == 0)
                 || Frame::parse(salt, &bytes).is_some_and(|frame| frame.first == next)
@@ -146,9 +141,10 @@ fn promised(salt: u64, bytes: &[u8], missing: Seq) -> bool {
     })
 }
 
-fn promised_later(dir: &Path, segments: &[u64], after: u64, missing: Seq) -> Result<bool> {
+fn promised_later(dir: &Path, disk: &Disk, segments: &[u64], after: u64, missing: Seq) -> Result<bool> {
     for number in segments.iter().copied().filter(|number| *number > after) {
-        if let Some((Some(salt), bytes)) = load(dir, Position { segment: number, offset: HEADER_BYTES })?
+        if let Some((Some(salt), bytes)) =
+            load(dir, disk, Position { segment: number, offset: HEADER_BYTES })?
             && promised(salt, &bytes, missing)
         {
             return Ok(true);
@@ -157,14 +153,22 @@ fn promised_later(dir: &Path, segments: &[u64], after: u64, missing: Seq) -> Res
     Ok(false)
 }
 
-/// Ends the journal at `at`: what lies after it was promised to nobody.
-fn cut(dir: &Path, segments: &[u64], at: Position, head: Seq, has_header: bool) -> Result<Recovered> {
+/// Ends the journal at `at`: what lies after it was promised to nobody. Whoever goes on syncs the
+/// directory, or segments that are gone could come back and follow what is written from now on.
+fn cut(
+    dir: &Path,
+    disk: &Disk,
+    segments: &[u64],
+    at: Position,
+    head: Seq,
+    has_header: bool,
+) -> Result<Recovered> {
     for number in segments.iter().copied().rev().filter(|number| *number > at.segment) {
-        fs::remove_file(segment::path(dir, number))?;
+        disk.remove(&segment::path(dir, number))?;
     }
     if !has_header {
         // Made, and not yet begun, when the crash came: begin it again.
-        fs::remove_file(segment::path(dir, at.segment))?;
+        disk.remove(&segment::path(dir, at.segment))?;
         tracing::info!(segment = at.segment, "removed a journal segment that was never begun");
         return Ok(Recovered { end: None, segment: at.segment, head });
     }

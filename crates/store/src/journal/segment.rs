@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use cosette_blob::Disk;
 use crc_fast::CrcAlgorithm;
 
 use crate::error::{Error, Result};
@@ -63,9 +64,9 @@ impl Header {
         (bytes.get(..HEADER_BYTES as usize)? == header.encode()).then_some(header)
     }
 
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(super) fn read(disk: &Disk, path: &Path) -> Result<Self> {
         let mut bytes = [0; HEADER_BYTES as usize];
-        File::open(path)?.read_exact(&mut bytes)?;
+        disk.open(path)?.read_exact(&mut bytes)?;
         Self::parse(&bytes).ok_or_else(|| Error::corrupt(format!("header of {}", path.display())))
     }
 }
@@ -74,19 +75,20 @@ impl Header {
 #[derive(Debug)]
 pub(crate) struct Segments {
     dir: PathBuf,
+    disk: Disk,
     open: RwLock<HashMap<u64, Arc<File>>>,
 }
 
 impl Segments {
-    pub(crate) fn new(dir: PathBuf) -> Self {
-        Self { dir, open: RwLock::default() }
+    pub(crate) fn new(dir: PathBuf, disk: Disk) -> Self {
+        Self { dir, disk, open: RwLock::default() }
     }
 
     pub(crate) fn file(&self, number: u64) -> Result<Arc<File>> {
         if let Some(file) = self.open.read().unwrap_or_else(PoisonError::into_inner).get(&number) {
             return Ok(Arc::clone(file));
         }
-        let file = Arc::new(File::open(path(&self.dir, number))?);
+        let file = Arc::new(self.disk.open(&path(&self.dir, number))?);
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= OPEN_MAX {
             open.clear();

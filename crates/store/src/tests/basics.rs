@@ -37,7 +37,9 @@ async fn ranges_are_exact() {
             let body = bytes(len, 3);
             let object = put(store, "bucket", "key", &body).await.unwrap();
             for (start, end) in [(0, 1), (1, len), (len / 2, len / 2 + 1), (len - 1, len), (3, len - 3)] {
-                let stream = store.read(&object, Some((start as u64, end as u64))).unwrap();
+                let stream = store
+                    .read(&name("bucket"), &key("key"), &object, Some((start as u64, end as u64)))
+                    .unwrap();
                 assert!(drain(stream).await.unwrap() == body[start..end], "{start}..{end} of {len}");
             }
         }
@@ -181,7 +183,14 @@ async fn parts_become_one_object() {
             for (start, end) in
                 [(0, 1), (999, 1_003), (whole.len() / 3, whole.len() / 2 + 1), (whole.len() - 1, whole.len())]
             {
-                let stream = store.read(&object, Some((start as u64, end.min(whole.len()) as u64))).unwrap();
+                let stream = store
+                    .read(
+                        &name("bucket"),
+                        &key("key"),
+                        &object,
+                        Some((start as u64, end.min(whole.len()) as u64)),
+                    )
+                    .unwrap();
                 assert!(drain(stream).await.unwrap() == whole[start..end.min(whole.len())], "{start}..{end}");
             }
             assert!(matches!(store.upload(&name("bucket"), &key("key"), &id), Err(Error::NoSuchUpload)));

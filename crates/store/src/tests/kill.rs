@@ -32,7 +32,7 @@ async fn the_writer_that_is_killed() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let round: u32 = std::env::var(ROUND).unwrap().parse().unwrap();
     // Checkpoints, removals and new segments happen all the time, so kills hit them too.
-    let settings = Settings { segment_max: 300_000, journal_kept: 0, ..quick() };
+    let settings = Settings { segment_max: 300_000, snapshot_after: 0, ..quick() };
     let store = Store::open_with(options(Path::new(&dir)), clock(), Disk::default(), settings).unwrap();
     if round == 0 {
         create(&store, "bucket").await.unwrap();

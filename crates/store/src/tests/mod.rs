@@ -194,9 +194,11 @@ async fn drain(mut stream: ByteStream) -> Result<Vec<u8>, BodyError> {
 }
 
 async fn get(store: &Store, bucket: &str, object: &str) -> Result<Vec<u8>> {
-    let object = store.object(&name(bucket), &key(object), None)?;
-    let bytes = drain(store.read(&object, None)?).await.map_err(|error| Error::corrupt(error.to_string()))?;
-    assert_eq!(bytes.len() as u64, object.size);
+    let found = store.object(&name(bucket), &key(object), None)?;
+    let bytes = drain(store.read(&name(bucket), &key(object), &found, None)?)
+        .await
+        .map_err(|error| Error::corrupt(error.to_string()))?;
+    assert_eq!(bytes.len() as u64, found.size);
     Ok(bytes)
 }
 
@@ -223,7 +225,10 @@ fn listing(prefix: &str, delimiter: &str, after: &str, max: u32) -> Listing {
 }
 
 async fn begin(store: &Store, bucket: &str, object: &str) -> Result<UploadId> {
-    Ok(store.create_upload(name(bucket), key(object), Attributes::default(), Properties::default(), None).await?.id)
+    Ok(store
+        .create_upload(name(bucket), key(object), Attributes::default(), Properties::default(), None)
+        .await?
+        .id)
 }
 
 async fn part(

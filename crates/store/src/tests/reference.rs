@@ -230,7 +230,7 @@ async fn a_store_on_disk_agrees_through_restarts() {
     for seed in 1..=3 {
         let scratch = Scratch::new();
         // Frequent checkpoints and small segments, which are removed as soon as may be.
-        let settings = Settings { segment_max: 60_000, journal_kept: 0, ..quick() };
+        let settings = Settings { segment_max: 60_000, snapshot_after: 0, ..quick() };
         let open = || open_with(Some(scratch.path()), Disk::default(), settings).unwrap();
         let (mut store, mut reference, mut random) = (open(), Reference::default(), Random(seed * 104_729));
         for _ in 0..8 {

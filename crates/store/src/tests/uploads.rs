@@ -94,7 +94,8 @@ async fn a_long_manifest_is_shared_and_freed() {
     delete(&store, "bucket", "key").await.unwrap();
     assert!(get(&store, "bucket", "copy").await.unwrap() == whole);
     for (start, end) in [(2_549, 2_561), (whole.len() - 41_000, whole.len()), (45_000, 45_001)] {
-        let stream = store.read(&object, Some((start as u64, end as u64))).unwrap();
+        let stream =
+            store.read(&name("bucket"), &key("key"), &object, Some((start as u64, end as u64))).unwrap();
         assert!(drain(stream).await.unwrap() == whole[start..end], "{start}..{end}");
     }
     delete(&store, "bucket", "copy").await.unwrap();

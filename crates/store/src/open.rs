@@ -1,0 +1,140 @@
+//! Opening: bring the index to where the journal is, whatever the last process left.
+//!
+//! The truth is the newest snapshot and the journal from its position on. The index is used as it
+//! is when its files can be trusted, and made anew from the truth when not.
+
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use cosette_blob::Disk;
+use cosette_kv::{Batch, Engine, Range};
+use cosette_model::Seq;
+
+use crate::directory::Directory;
+use crate::error::{Error, Result};
+use crate::journal::{Journal, recover};
+use crate::record::{Applied, decode, encode};
+use crate::schema;
+use crate::settings::Settings;
+use crate::snapshot;
+
+/// Rows brought into the index at once.
+const ROWS_PER_BATCH: usize = 10_000;
+
+/// What a start has found, and is to go on with.
+pub(crate) struct Opened {
+    pub(crate) engine: Box<dyn Engine>,
+    pub(crate) journal: Journal,
+    pub(crate) head: Seq,
+}
+
+/// # Errors
+/// `Corrupt` when something that had been made durable cannot be read back.
+pub(crate) fn open(
+    directory: &Directory,
+    disk: &Disk,
+    cache_bytes: u64,
+    sync: bool,
+    settings: &Settings,
+) -> Result<Opened> {
+    if !directory.index_is_sound()? {
+        tracing::warn!("the machine went down while the store was open: the index is made anew");
+        remove_index(&directory.index())?;
+    }
+    directory.begin_running()?;
+    let engine = open_index(directory, disk, cache_bytes)?;
+    let applied = applied(&*engine)?;
+    let dir = directory.journal();
+    let mut batch = Batch::default();
+    let mut replayed = 0u64;
+    let found = recover(&dir, disk, applied, |frame, applied| {
+        frame.rows(&mut batch).ok_or_else(|| Error::corrupt("rows of a journal frame"))?;
+        replayed += 1;
+        if batch.len() >= ROWS_PER_BATCH {
+            batch.put(schema::applied(), encode(&applied)?);
+            engine.apply(std::mem::take(&mut batch))?;
+        }
+        Ok(())
+    })?;
+    let head = found.head;
+    let mut journal = match found.end {
+        Some(end) => Journal::resume(&dir, disk.clone(), end, settings.segment_max, sync, head)?,
+        None => Journal::begin(&dir, disk.clone(), found.segment, settings.segment_max, sync, head)?,
+    };
+    let now = Applied { position: journal.next()?, seq: head.0 };
+    if applied != Some(now) {
+        batch.put(schema::applied(), encode(&now)?);
+        engine.apply(batch)?;
+    }
+    tracing::info!(%head, replayed, segment = now.position.segment, "opened the store");
+    Ok(Opened { engine, journal, head })
+}
+
+pub(crate) fn applied(engine: &dyn Engine) -> Result<Option<Applied>> {
+    engine.get(&schema::applied())?.map(|row| decode("applied", &row)).transpose()
+}
+
+/// Opens the index; one that is damaged is put aside, and one that does not say up to where it is
+/// (it is new, or was never finished) is filled from the newest snapshot.
+fn open_index(directory: &Directory, disk: &Disk, cache_bytes: u64) -> Result<Box<dyn Engine>> {
+    let path = directory.index();
+    let engine = match cosette_kv::open(&path, cache_bytes) {
+        Err(cosette_kv::Error::Damaged(what)) => {
+            let aside = directory.damaged_index();
+            tracing::error!(what, aside = %aside.display(), "the index is damaged and is made anew");
+            disk.rename(&path, &aside)?;
+            cosette_kv::open(&path, cache_bytes)?
+        }
+        other => other?,
+    };
+    if applied(&*engine)?.is_some() {
+        return Ok(engine);
+    }
+    let engine = if is_empty(&*engine)? {
+        engine
+    } else {
+        drop(engine);
+        remove_index(&path)?;
+        cosette_kv::open(&path, cache_bytes)?
+    };
+    fill(&*engine, &directory.snapshots(), disk)?;
+    Ok(engine)
+}
+
+/// Puts the rows of the newest snapshot into an empty index, and last the position they are of.
+fn fill(engine: &dyn Engine, dir: &Path, disk: &Disk) -> Result<()> {
+    let Some(newest) = snapshot::list(dir, disk)?.into_iter().next() else { return Ok(()) };
+    let mut batch = Batch::default();
+    let mut rows = 0u64;
+    newest.read(disk, &mut |key, value| {
+        batch.put(key, value);
+        rows += 1;
+        if batch.len() >= ROWS_PER_BATCH {
+            engine.apply(std::mem::take(&mut batch))?;
+        }
+        Ok(())
+    })?;
+    batch.put(schema::applied(), encode(&newest.applied)?);
+    engine.apply(batch)?;
+    tracing::info!(rows, seq = newest.applied.seq, "filled the index from a snapshot");
+    Ok(())
+}
+
+fn is_empty(engine: &dyn Engine) -> Result<bool> {
+    let mut empty = true;
+    engine.scan(&Range::prefix(&[]), &mut |_, _| {
+        empty = false;
+        ControlFlow::Break(())
+    })?;
+    Ok(empty)
+}
+
+/// The index's files are its engine's own and nothing that must last: they go past the seam.
+fn remove_index(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
