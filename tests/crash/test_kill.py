@@ -2,7 +2,8 @@
 
 The moment of the kill is drawn among the steps of the writers' own requests (before a request,
 half-way through a body, before the answer is read, after it), so no clock is involved.
-`COSETTE_KILL_ROUNDS` and `COSETTE_KILL_SEED` choose how often and which moments.
+`COSETTE_KILL_ROUNDS` and `COSETTE_KILL_SEED` choose how often and which moments;
+`COSETTE_KILL_MINUTES` goes on for so long instead (scripts/crash).
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import http.client
 import os
 import random
 import threading
+import time
 
 import pytest
 
@@ -18,6 +20,7 @@ from support.instance import Instance
 from support.process import gone
 
 ROUNDS = int(os.environ.get("COSETTE_KILL_ROUNDS", 20))
+MINUTES = float(os.environ.get("COSETTE_KILL_MINUTES", 0))
 SEED = int(os.environ.get("COSETTE_KILL_SEED", random.SystemRandom().randrange(1 << 32)))
 WRITERS = 6
 KEYS = 12
@@ -242,11 +245,37 @@ def listed(server):
         query["continuation-token"] = tree.findtext("NextContinuationToken")
 
 
-class Check:
-    """What must hold after each restart."""
+class Notes:
+    """What the function noted: the requests it ran for, and in which processes."""
 
-    def __init__(self, server, keys, uploads):
-        self.server, self.keys, self.uploads = server, keys, uploads
+    def __init__(self, path):
+        self.path, self.at = path, 0
+        self.runs, self.requests = 0, set()
+
+    def read(self):
+        """Takes in what is new; the processes that wrote it."""
+        if not self.path.exists():
+            return set()
+        with open(self.path, "rb") as file:
+            file.seek(self.at)
+            whole, newline, _ = file.read().rpartition(b"\n")
+        self.at += len(whole + newline)
+        new = [line.decode().split() for line in whole.splitlines()]
+        self.runs += len(new)
+        self.requests |= {request for request, _ in new}
+        return {int(pid) for _, pid in new}
+
+    def all_gone(self):
+        """Asked after each end of a server, so that no process number has come round again."""
+        for pid in self.read():
+            assert gone(pid), f"function process {pid} outlived its server"
+
+
+class Check:
+    """What must hold after each restart. Losses are collected, so that all of them are told."""
+
+    def __init__(self, server, keys, uploads, losses):
+        self.server, self.keys, self.uploads, self.losses = server, keys, uploads, losses
         self.undecided = 0
 
     def objects(self):
@@ -257,7 +286,8 @@ class Check:
             assert got.status in (200, 404), got
             allowed = key.expects()
             if got.status == 404:
-                assert None in allowed, f"{key.name}: an acknowledged object is gone"
+                if None not in allowed:
+                    self.losses.append(f"{key.name}: an acknowledged object is gone")
                 assert key.name not in rows, f"{key.name}: listed but missing"
                 seen = None
             else:
@@ -266,7 +296,9 @@ class Check:
                     for state in allowed
                     if state is not None and state[0].size == len(got.body) and state[0].bytes() == got.body
                 ]
-                assert matching, f"{key.name}: {len(got.body)} bytes that nobody wrote"
+                if not matching:
+                    self.losses.append(f"{key.name}: {len(got.body)} bytes that are not the last write's")
+                    continue
                 assert rows.get(key.name) == (got.header("etag"), len(got.body)), key.name
                 seen = (matching[0][0], got.header("etag"))
                 if "-" not in seen[1]:
@@ -284,10 +316,13 @@ class Check:
             if parts is None:
                 continue
             key, etags = parts
-            assert there.get(upload) == key, f"upload {upload} was acknowledged and is gone"
+            if there.get(upload) != key:
+                self.losses.append(f"upload {upload} of {key} was acknowledged and is gone")
+                continue
             listed_parts = raw.s3(self.server, "GET", raw.path_of(BUCKET, key), {"uploadId": upload}).xml()
             have = {int(p.findtext("PartNumber")): p.findtext("ETag") for p in listed_parts.iter("Part")}
-            assert etags.items() <= have.items(), f"parts of {upload} were acknowledged and are gone"
+            if not etags.items() <= have.items():
+                self.losses.append(f"parts of {upload} were acknowledged and are gone")
         for upload, key in there.items():
             assert raw.s3(self.server, "DELETE", raw.path_of(BUCKET, key), {"uploadId": upload}).status == 204
         self.uploads.clear()
@@ -303,7 +338,9 @@ class Check:
         last = {}
         for change in acknowledged:
             row = found.get(change.request_id)
-            assert row, f"{change.kind} of {change.key} was acknowledged and is not in the change log"
+            if not row:
+                self.losses.append(f"{change.kind} of {change.key} was acknowledged and is not in the change log")
+                continue
             assert (row["kind"], row["bucket"], row["key"]) == (change.kind, BUCKET, change.key)
             if change.etag:
                 assert row["etag"].strip('"') == change.etag.strip('"')
@@ -311,13 +348,29 @@ class Check:
             last[change.key] = row["seq"]
 
 
+def rounds():
+    """So many, or as many as there is time for."""
+    if not MINUTES:
+        yield from range(ROUNDS)
+        return
+    began = time.monotonic()
+    done = 0
+    while time.monotonic() < began + 60 * MINUTES:
+        yield done
+        done += 1
+
+
 def test_nothing_acknowledged_is_lost(tmp_path, capsys):
     chance = random.Random(SEED)
-    notes, data, log = tmp_path / "notes", tmp_path / "data", tmp_path / "log"
+    notes, data, log = Notes(tmp_path / "notes"), tmp_path / "data", tmp_path / "log"
     keys = {n: [Key(f"{WATCHED if k % 3 == 0 else 'plain/'}{n}-{k}") for k in range(KEYS)] for n in range(WRITERS)}
     every = [key for own in keys.values() for key in own]
-    uploads, watched = {}, set()
-    counts = {"acknowledged": 0, "undecided": 0, "reads": 0, "deliveries": 0}
+    uploads, watched, losses = {}, set(), []
+    counts = {"kills": 0, "acknowledged writes": 0, "undecided": 0, "reads": 0}
+
+    def nothing_lost():
+        told = "\n".join(losses)
+        assert not losses, f"seed {SEED}, after {counts['kills']} kills; kept in {tmp_path}:\n{told}"
 
     def serve():
         return Instance(data, "--retry-interval", "100ms", log=log)
@@ -326,9 +379,9 @@ def test_nothing_acknowledged_is_lost(tmp_path, capsys):
     try:
         assert raw.s3(server, "PUT", raw.path_of(BUCKET)).status == 200
         scf = functions.client(server)
-        functions.deploy(scf, "note", {"index.py": NOTE}, env={"NOTES": notes}, Timeout=30)
+        functions.deploy(scf, "note", {"index.py": NOTE}, env={"NOTES": notes.path}, Timeout=30)
         functions.bind(scf, "note", BUCKET, "cos:ObjectCreated:*", WATCHED)
-        for _ in range(ROUNDS):
+        for _ in rounds():
             head = server.head()
             trap = Trap(server, chance.randrange(1, 1500))
             writers = [Writer(n, server, trap, keys[n], uploads, chance.getrandbits(64)) for n in range(WRITERS)]
@@ -341,39 +394,41 @@ def test_nothing_acknowledged_is_lost(tmp_path, capsys):
                 assert thread.failure is None, f"seed {SEED}: {thread.failure!r}"
             counts["reads"] += reader.reads
             server.kill()
+            counts["kills"] += 1
+            notes.all_gone()
 
             server = serve()
-            check = Check(server, every, uploads)
+            check = Check(server, every, uploads, losses)
             check.objects()
             check.open_uploads()
             for writer in writers:
                 check.changes(writer.acknowledged, head)
-                counts["acknowledged"] += len(writer.acknowledged)
+                counts["acknowledged writes"] += len(writer.acknowledged)
                 watched |= {
                     change.request_id
                     for change in writer.acknowledged
                     if change.key.startswith(WATCHED) and change.kind.startswith("cos:ObjectCreated")
                 }
             counts["undecided"] += check.undecided
+            nothing_lost()
 
         server.wait(timeout_ms=120_000)
-        ran = [line.split() for line in notes.read_text().splitlines()]
-        missing = watched - {request for request, _ in ran}
-        assert not missing, f"{len(missing)} acknowledged changes never ran their function; seed {SEED}"
         states = {delivery["state"] for delivery in server.deliveries("note")}
-        assert states == {"succeeded"}, states
-        counts["deliveries"] = len({request for request, _ in ran})
-        repeated = len(ran) - counts["deliveries"]
         assert server.stop() == 0
-        for pid in {int(pid) for _, pid in ran}:
-            assert gone(pid), f"function process {pid} outlived its server"
+        notes.all_gone()
+        missing = watched - notes.requests
+        losses += [f"request {request} was acknowledged and never ran its function" for request in missing]
+        nothing_lost()
+        assert states == {"succeeded"}, states
         assert "panicked" not in log.read_text(errors="replace")
     finally:
         server.kill()
+        notes.read()
+        counts["watched deliveries"] = len(watched & notes.requests)
+        counts["repeated runs"] = notes.runs - len(notes.requests)
+        counts["losses"] = len(losses)
         with capsys.disabled():
-            print(f"\nkill test: seed {SEED}, {ROUNDS} kills, {counts}, {len(watched)} of them watched", end=" ")
-    with capsys.disabled():
-        print(f"(function ran {repeated} more times than needed)", end=" ")
+            print(f"\nkill test: seed {SEED},", ", ".join(f"{count} {what}" for what, count in counts.items()))
 
 
 def test_a_delivery_in_flight_is_taken_up_again(tmp_path):

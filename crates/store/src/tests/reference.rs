@@ -8,22 +8,6 @@ use cosette_model::{ETag, Seq};
 use super::*;
 use crate::Page;
 
-/// A small seeded generator; no more is needed of it than that it repeats.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % bound
-    }
-
-    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len() as u64) as usize]
-    }
-}
-
 #[derive(Default)]
 struct Reference {
     /// Bucket -> key -> body.
