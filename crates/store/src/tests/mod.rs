@@ -5,6 +5,7 @@ mod basics;
 mod conditions;
 mod kill;
 mod listings;
+mod power;
 mod recovery;
 mod reference;
 mod uploads;
