@@ -4,7 +4,7 @@
 //! Every process start has an epoch of its own, so bodies that a crash left unclaimed can only
 //! lie in the epochs before, and are found there by somebody who knows which ones are referred to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
@@ -165,6 +165,23 @@ impl Bodies {
         }
         self.0.remove(id)?;
         Ok(Removal::Done)
+    }
+
+    /// The removal of these is on disk when this returns: none comes back once nobody knows of it.
+    pub fn sync_removals(&self, removed: &[BodyId]) -> io::Result<()> {
+        let Place::Directory(root) = &self.0.place else { return Ok(()) };
+        if !self.0.sync {
+            return Ok(());
+        }
+        let epochs: BTreeSet<u32> = removed.iter().map(|id| id.epoch).collect();
+        for epoch in epochs {
+            match self.0.disk.sync_directory(&root.join(epoch.to_string())) {
+                // The last of an epoch takes its directory along.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.0.disk.sync_directory(root)?,
+                other => other?,
+            }
+        }
+        Ok(())
     }
 
     /// The epochs that have a directory.

@@ -42,7 +42,11 @@ impl Store {
     pub fn read_kept(&self, id: Kept) -> Result<ByteStream> {
         let row = self.engine()?.get(&schema::kept(id))?;
         let row = row.ok_or_else(|| Error::corrupt("a kept body that is not there"))?;
-        self.read_range(&decode::<Content>("kept", &row)?, 0, u64::MAX)
+        self.read_content(&decode::<Content>("kept", &row)?)
+    }
+
+    pub(crate) fn read_content(&self, content: &Content) -> Result<ByteStream> {
+        self.read_range(content, 0, u64::MAX)
     }
 
     fn read_range(&self, content: &Content, start: u64, end: u64) -> Result<ByteStream> {

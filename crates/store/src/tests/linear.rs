@@ -377,7 +377,12 @@ fn seeds(fixed: &[u64]) -> Vec<u64> {
 
 /// Upkeep is busy all the time, but readers have the time they are promised.
 fn busy() -> Settings {
-    Settings { checkpoint_after: Duration::ZERO, segment_max: 60_000, journal_kept: 0, ..Settings::default() }
+    Settings {
+        checkpoint_after: Duration::ZERO,
+        segment_max: 60_000,
+        snapshot_after: 0,
+        ..Settings::default()
+    }
 }
 
 struct Worker {

@@ -6,6 +6,7 @@ mod conditions;
 mod kill;
 mod linear;
 mod listings;
+mod power;
 mod recovery;
 mod reference;
 mod uploads;

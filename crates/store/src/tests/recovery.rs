@@ -25,17 +25,21 @@ fn end(store: &Store) -> usize {
     decode::<Applied>("applied", &row).unwrap().position.offset as usize
 }
 
-fn body_files(dir: &Path) -> usize {
+pub(super) fn body_files(dir: &Path) -> usize {
     let Ok(epochs) = std::fs::read_dir(dir.join("bodies")) else { return 0 };
     epochs.map(|epoch| std::fs::read_dir(epoch.unwrap().path()).unwrap().count()).sum()
 }
 
-/// Waits until the upkeep has removed every body's file, and its row. Every commit wakes us.
 pub(super) async fn until_no_body_is_left(store: &Store, dir: &Path) {
+    until_bodies_are_left(store, dir, 0).await;
+}
+
+/// Waits until the upkeep has removed the files of all bodies but so many. Every commit wakes us.
+pub(super) async fn until_bodies_are_left(store: &Store, dir: &Path, count: usize) {
     let emptied = async {
         loop {
             let head = store.head();
-            if body_files(dir) == 0 {
+            if body_files(dir) == count {
                 return;
             }
             // Removing ends with a commit that drops the garbage rows.

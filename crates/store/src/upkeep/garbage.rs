@@ -42,17 +42,18 @@ impl Upkeep {
     /// Removes the bodies of an earlier epoch that no record ever referred to. Nothing can come to
     /// refer to them any more, so looking is enough.
     fn sweep(&self, epoch: u32) -> Result<()> {
-        let mut strays = 0u64;
+        let mut strays = Vec::new();
         for id in self.bodies.of_epoch(epoch)? {
             if self.engine.get(&schema::body(Kind::Body, id))?.is_none()
                 && self.engine.get(&schema::body(Kind::Garbage, id))?.is_none()
             {
                 self.bodies.remove(id)?;
-                strays += 1;
+                strays.push(id);
             }
         }
-        if strays > 0 {
-            tracing::info!(epoch, strays, "removed bodies that were never committed");
+        if !strays.is_empty() {
+            self.bodies.sync_removals(&strays)?;
+            tracing::info!(epoch, strays = strays.len(), "removed bodies that were never committed");
         }
         self.commit(move |tx| {
             tx.mark(schema::swept(epoch));
@@ -80,6 +81,7 @@ impl Upkeep {
                 Err(error) => tracing::warn!(?id, %error, "body not removed"),
             }
         }
+        self.bodies.sync_removals(&removed)?;
         for ids in removed.chunks(ROWS_PER_COMMIT) {
             let ids = ids.to_vec();
             self.commit(move |tx| {
