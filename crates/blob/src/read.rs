@@ -61,7 +61,7 @@ fn damaged(what: String) -> Error {
 
 impl Bodies {
     /// The spans one after another. The first source is opened, and read and checked if it is
-    /// small, before this returns.
+    /// small or no more than a block of it is wanted, before this returns.
     ///
     /// # Errors
     /// `Damaged` or `Io` for what is found at once; later trouble ends the stream with an error.
@@ -79,7 +79,11 @@ impl Bodies {
             open: None,
         };
         cursor.open_next()?;
-        if cursor.spans.is_empty() && !matches!(cursor.open, Some(Open::File(_))) {
+        let at_once = match &cursor.open {
+            Some(Open::File(reader)) => reader.end <= (reader.at / BLOCK_BYTES + 1) * BLOCK_BYTES,
+            Some(Open::Held(_)) | None => true,
+        };
+        if at_once && cursor.spans.is_empty() {
             let first = cursor.next()?;
             return Ok(Box::pin(Once(first)));
         }
