@@ -19,6 +19,7 @@ mod record;
 mod schema;
 mod settings;
 mod snapshot;
+mod space;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ mod frame;
 mod recovery;
 mod segment;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use cosette_blob::{Disk, Output};
@@ -36,6 +37,21 @@ pub(crate) struct Journal {
     /// The segment is filled with zeros up to here. A sync of bytes within a file's length has no
     /// length and no new blocks to write down as well, which halves it for a single writer.
     filled: u64,
+}
+
+/// Why a group is not in the journal, and what that means for the next.
+#[derive(Debug)]
+pub(crate) enum NotAppended {
+    Refused(io::Error),
+    Unknown(io::Error),
+}
+
+impl NotAppended {
+    pub(crate) fn into_error(self) -> io::Error {
+        match self {
+            Self::Refused(error) | Self::Unknown(error) => error,
+        }
+    }
 }
 
 /// How far the segment is filled ahead of its end, in bytes.
@@ -86,7 +102,10 @@ impl Journal {
 
     /// Synced in every mode: it is seldom, and a checkpoint that is on disk must find its segment.
     fn new_segment(dir: &Path, disk: &Disk, number: u64) -> Result<(Output, u64)> {
-        let mut output = disk.create(&segment::path(dir, number))?;
+        let path = segment::path(dir, number);
+        // An attempt that failed may have left one, of which nobody knows.
+        disk.remove(&path)?;
+        let mut output = disk.create(&path)?;
         let header = Header::new(number);
         output.write(&header.encode())?;
         output.sync()?;
@@ -94,7 +113,8 @@ impl Journal {
         Ok((output, header.salt))
     }
 
-    /// Where the next frame will begin; a full segment is left first.
+    /// Where the next frame will begin; a full segment is left first. After an error the journal is
+    /// as it was, and may be asked again.
     pub(crate) fn next(&mut self) -> Result<Position> {
         if self.end.offset >= self.segment_max {
             self.output.cut(self.end.offset)?;
@@ -112,22 +132,35 @@ impl Journal {
     }
 
     /// Appends the group, which was begun at `next()`, and makes it durable if the mode says so.
-    /// After an error nothing may be appended any more: what the disk holds is not known.
-    pub(crate) fn append(&mut self, group: Group, last: Seq) -> Result<Position> {
+    ///
+    /// # Errors
+    /// `Refused` when the disk did not take it: the journal is as it was. `Unknown` after a failed
+    /// sync, when nothing may be appended any more: what the disk holds cannot be found out.
+    pub(crate) fn append(&mut self, group: Group, last: Seq) -> std::result::Result<Position, NotAppended> {
         let frame = group.seal(self.salt, self.durable);
-        self.output.write_at(&frame, self.end.offset)?;
+        if let Err(error) = self.output.write_at(&frame, self.end.offset) {
+            // What was written of it is no frame, and is written over by the next. Cutting it off is
+            // for neatness; a disk that takes no writes may refuse that as well.
+            if self.output.cut(self.end.offset).is_ok() {
+                self.filled = self.end.offset;
+            }
+            return Err(NotAppended::Refused(error));
+        }
         self.end.offset += frame.len() as u64;
         if self.sync {
-            if frame.len() < FILL_FRAME_MAX {
-                self.fill()?;
+            if frame.len() < FILL_FRAME_MAX
+                && let Err(error) = self.fill()
+            {
+                tracing::debug!(%error, "no room to fill the journal ahead");
+                self.filled = self.end.offset;
             }
-            self.output.sync()?;
+            self.output.sync().map_err(NotAppended::Unknown)?;
             self.durable = last;
         }
         Ok(self.end)
     }
 
-    fn fill(&mut self) -> Result<()> {
+    fn fill(&mut self) -> io::Result<()> {
         if self.end.offset <= self.filled {
             return Ok(());
         }
@@ -147,7 +180,7 @@ impl Journal {
         self.next()?;
         self.output.sync()?;
         self.durable = head;
-        self.append(Group::new(Seq(head.0 + 1)), head)?;
+        self.append(Group::new(Seq(head.0 + 1)), head).map_err(NotAppended::into_error)?;
         self.output.cut(self.end.offset)?;
         Ok(self.output.sync()?)
     }

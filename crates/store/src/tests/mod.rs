@@ -4,6 +4,7 @@
 mod basics;
 mod conditions;
 mod kill;
+mod limits;
 mod linear;
 mod listings;
 mod power;
