@@ -90,21 +90,23 @@ impl Bodies {
         Ok(Box::pin(Chunks { state: State::Idle(Box::new(cursor)) }))
     }
 
-    /// Reads a body's file from beginning to end and checks all that can be checked. Blocks.
+    /// Reads a body's file from beginning to end and checks all that can be checked; the CRC-64/XZ
+    /// of its payload, for who knows what it should be. Blocks.
     ///
     /// # Errors
-    /// `Damaged` when it is not the file that was stored.
-    pub fn check(&self, id: BodyId, size: u64) -> Result<()> {
+    /// `Damaged` when it is not a file that was stored under this name.
+    pub fn check(&self, id: BodyId, size: u64) -> Result<u64> {
         let _pin = self.pin(id);
         let mut reader = Reader::open(self.open_file(id)?, id, size, 0, size)?;
         let mut crc = crc_fast::Digest::new(CrcAlgorithm::Crc64Xz);
         while !reader.is_done() {
             crc.update(&reader.next()?);
         }
-        if crc.finalize() != reader.blocks.crc64 {
+        let crc64 = crc.finalize();
+        if crc64 != reader.blocks.crc64 {
             return Err(damaged(format!("body {id}")));
         }
-        Ok(())
+        Ok(crc64)
     }
 
     fn open_file(&self, id: BodyId) -> Result<File> {

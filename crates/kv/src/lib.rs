@@ -45,6 +45,16 @@ impl Batch {
         self.rows.push((key.into(), None));
     }
 
+    /// The entries of `other` after its own.
+    pub fn append(&mut self, mut other: Self) {
+        self.rows.append(&mut other.rows);
+    }
+
+    /// The keys that it puts or deletes.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.rows.iter().map(|(key, _)| key.as_slice())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

@@ -61,6 +61,17 @@ impl Directory {
         Ok(directory)
     }
 
+    /// Takes a directory that is there, and makes nothing in it.
+    ///
+    /// # Errors
+    /// As `open`, and when it is no data directory.
+    pub(crate) fn open_existing(root: &Path, disk: Disk) -> Result<Self> {
+        if !root.join("format").exists() {
+            return Err(refusal(format!("{} is not a data directory", root.display())));
+        }
+        Self::open(root, disk)
+    }
+
     /// What lies in the directory stays there. To be called when its parts have all been made: what
     /// they promise to be on disk is lost with their own entries.
     pub(crate) fn sync(&self) -> Result<()> {

@@ -6,6 +6,7 @@
 //! durable before the caller hears of it. How, and what a crash can do to it: `docs/design/storage.md`.
 
 mod bucket;
+mod check;
 mod commit;
 mod content;
 mod directory;
@@ -28,6 +29,7 @@ mod upkeep;
 mod upload;
 mod version;
 
+pub use check::{Finding, Progress, Report, verify};
 pub use cosette_blob::{Disk, Faults, Step, Verdict, combine, combine_crc64};
 pub use error::{Error, Result};
 pub use listing::{ListedVersion, Page, UploadPage, VersionPage};

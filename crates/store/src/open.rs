@@ -14,7 +14,7 @@ use cosette_model::Seq;
 
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::journal::{Journal, recover};
+use crate::journal::{Journal, recover, remove_leftover};
 use crate::record::{Applied, decode, encode};
 use crate::schema;
 use crate::settings::Settings;
@@ -58,6 +58,7 @@ pub(crate) fn open(
         }
         Ok(())
     })?;
+    remove_leftover(&dir, disk, &found)?;
     let head = found.head;
     let mut journal = match found.end {
         Some(end) => Journal::resume(&dir, disk.clone(), end, settings.segment_max, sync, head)?,
@@ -104,7 +105,7 @@ fn open_index(directory: &Directory, disk: &Disk, cache_bytes: u64) -> Result<Bo
 }
 
 /// Puts the rows of the newest snapshot into an empty index, and last the position they are of.
-fn fill(engine: &dyn Engine, dir: &Path, disk: &Disk) -> Result<()> {
+pub(crate) fn fill(engine: &dyn Engine, dir: &Path, disk: &Disk) -> Result<()> {
     let Some(newest) = snapshot::list(dir, disk)?.into_iter().next() else { return Ok(()) };
     let mut batch = Batch::default();
     let mut rows = 0u64;

@@ -14,7 +14,7 @@ use cosette_blob::{Disk, Output};
 use cosette_model::Seq;
 
 pub(crate) use frame::Group;
-pub(crate) use recovery::recover;
+pub(crate) use recovery::{recover, remove_leftover};
 pub(crate) use segment::Segments;
 
 use crate::error::Result;

@@ -22,6 +22,8 @@ pub(crate) struct Recovered {
     pub(crate) segment: u64,
     /// The last sequence number.
     pub(crate) head: Seq,
+    /// Segments that were promised to nobody, to be removed before the journal goes on.
+    pub(crate) leftover: Vec<u64>,
 }
 
 /// Hands every frame that the index has not got to `replay`, in order, with the place after it.
@@ -42,7 +44,7 @@ pub(crate) fn recover(
     };
     let Some(last) = segments.last().copied() else {
         return match applied {
-            None => Ok(Recovered { end: None, segment: 1, head }),
+            None => Ok(Recovered { end: None, segment: 1, head, leftover: Vec::new() }),
             Some(_) => Err(ahead(head, 0)),
         };
     };
@@ -77,7 +79,7 @@ pub(crate) fn recover(
             continue;
         }
         if ended && !follows && at.segment == last {
-            return Ok(Recovered { end: Some(at), segment: at.segment, head });
+            return Ok(Recovered { end: Some(at), segment: at.segment, head, leftover: Vec::new() });
         }
         if salt.is_some_and(|salt| promised(salt, &bytes[done..], next))
             || promised_later(dir, disk, &segments, at.segment, next)?
@@ -87,7 +89,7 @@ pub(crate) fn recover(
                 at.segment, at.offset
             )));
         }
-        return cut(dir, disk, &segments, at, head, salt.is_some());
+        return Ok(cut(&segments, at, head, salt.is_some()));
     }
 }
 
@@ -153,25 +155,20 @@ fn promised_later(dir: &Path, disk: &Disk, segments: &[u64], after: u64, missing
     Ok(false)
 }
 
-/// Ends the journal at `at`: what lies after it was promised to nobody. Whoever goes on syncs the
-/// directory, or segments that are gone could come back and follow what is written from now on.
-fn cut(
-    dir: &Path,
-    disk: &Disk,
-    segments: &[u64],
-    at: Position,
-    head: Seq,
-    has_header: bool,
-) -> Result<Recovered> {
-    for number in segments.iter().copied().rev().filter(|number| *number > at.segment) {
-        disk.remove(&segment::path(dir, number))?;
+/// Ends the journal at `at`: what lies after it was promised to nobody. A segment without a header
+/// was made, and not yet begun, when the crash came: it is begun again.
+fn cut(segments: &[u64], at: Position, head: Seq, has_header: bool) -> Recovered {
+    let from = if has_header { at.segment + 1 } else { at.segment };
+    let leftover = segments.iter().copied().filter(|number| *number >= from).collect();
+    Recovered { end: has_header.then_some(at), segment: at.segment, head, leftover }
+}
+
+/// Removes what recovery has found to be promised to nobody, the last first. Whoever goes on syncs
+/// the directory, or segments that are gone could come back and follow what is written from now on.
+pub(crate) fn remove_leftover(dir: &Path, disk: &Disk, found: &Recovered) -> Result<()> {
+    for number in found.leftover.iter().rev() {
+        disk.remove(&segment::path(dir, *number))?;
+        tracing::warn!(number, head = %found.head, "removed a journal segment that nobody was told of");
     }
-    if !has_header {
-        // Made, and not yet begun, when the crash came: begin it again.
-        disk.remove(&segment::path(dir, at.segment))?;
-        tracing::info!(segment = at.segment, "removed a journal segment that was never begun");
-        return Ok(Recovered { end: None, segment: at.segment, head });
-    }
-    tracing::warn!(segment = at.segment, offset = at.offset, %head, "cut the torn end of the journal");
-    Ok(Recovered { end: Some(at), segment: at.segment, head })
+    Ok(())
 }

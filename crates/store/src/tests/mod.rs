@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod check;
 mod conditions;
 mod kill;
 mod limits;

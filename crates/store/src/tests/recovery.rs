@@ -9,7 +9,7 @@ use crate::Table;
 use crate::record::{Applied, decode};
 use crate::schema;
 
-fn journal(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn journal(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(dir.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
