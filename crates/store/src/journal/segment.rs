@@ -88,8 +88,9 @@ impl Segments {
         if let Some(file) = self.open.read().unwrap_or_else(PoisonError::into_inner).get(&number) {
             return Ok(Arc::clone(file));
         }
-        let file = Arc::new(self.disk.open(&path(&self.dir, number))?);
+        // Opened while nobody can close it: who removes a segment closes it after that.
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let file = Arc::new(self.disk.open(&path(&self.dir, number))?);
         if open.len() >= OPEN_MAX {
             open.clear();
         }

@@ -180,6 +180,29 @@ async fn a_missing_body_is_found() {
     assert!(report.findings.iter().all(|finding| finding.problem.contains("missing")), "{report:?}");
 }
 
+/// Files that are sound and lie under each other's name.
+#[tokio::test]
+async fn an_exchanged_body_is_never_served() {
+    let scratch = Scratch::new();
+    let store = open(scratch.path());
+    create(&store, "bucket").await.unwrap();
+    for (n, len) in [50_000, 200_000].into_iter().enumerate() {
+        put(&store, "bucket", &format!("{n}a"), &bytes(len, 1)).await.unwrap();
+        put(&store, "bucket", &format!("{n}b"), &bytes(len, 2)).await.unwrap();
+    }
+    let file = |number: u32| scratch.path().join("bodies/1").join(number.to_string());
+    for (one, other) in [(1, 2), (3, 4)] {
+        let aside = scratch.path().join("aside");
+        std::fs::rename(file(one), &aside).unwrap();
+        std::fs::rename(file(other), file(one)).unwrap();
+        std::fs::rename(&aside, file(other)).unwrap();
+    }
+    for object in ["0a", "0b", "1a", "1b"] {
+        assert!(matches!(get(&store, "bucket", object).await, Err(Error::Corrupt { .. })), "{object}");
+    }
+    assert_eq!(scrub(&store).found, 4);
+}
+
 /// Rows that no operation would write.
 async fn meddle(store: &Store, rows: Vec<(Vec<u8>, Option<Vec<u8>>)>) {
     let meddled = store.commit(move |tx| {

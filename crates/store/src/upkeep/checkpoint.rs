@@ -135,8 +135,8 @@ impl OnDisk {
         for number in may_go {
             let at = *self.unneeded.entry(number).or_insert(now) + grace;
             if at <= now {
-                self.segments.close(number);
                 self.disk.remove(&self.segments.path(number))?;
+                self.segments.close(number);
                 self.unneeded.remove(&number);
                 tracing::debug!(number, "removed a journal segment");
             } else {
