@@ -50,9 +50,9 @@ impl Batch {
         self.rows.append(&mut other.rows);
     }
 
-    /// The keys that it puts or deletes.
-    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.rows.iter().map(|(key, _)| key.as_slice())
+    /// Keys with the values they are to have; `None` for those that are to go.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.rows.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
     }
 
     pub fn is_empty(&self) -> bool {

@@ -130,7 +130,7 @@ impl Directory {
         {
             return Ok(());
         }
-        self.replace(&self.running(), &boot)
+        replace(&self.disk, &self.running(), &boot)
     }
 
     /// To be called when the index is on disk and will not be written to any more.
@@ -178,18 +178,21 @@ impl Directory {
         for parent in self.root.canonicalize()?.ancestors().skip(1).take(missing.max(1)) {
             self.disk.sync_directory(parent)?;
         }
-        self.replace(&self.format(), &format!("{FORMAT_PREFIX}{FORMAT}\n"))
+        replace(&self.disk, &self.format(), &format!("{FORMAT_PREFIX}{FORMAT}\n"))
     }
+}
 
-    /// Puts a file there whole, durably.
-    fn replace(&self, path: &Path, text: &str) -> Result<()> {
-        let new = path.with_extension("new");
-        // A start that did not come this far may have left one.
-        self.disk.remove(&new)?;
-        let mut file = self.disk.create(&new)?;
-        file.write(text.as_bytes())?;
-        file.sync()?;
-        self.disk.rename(&new, path)?;
-        self.sync()
+/// Puts a small file there whole, durably.
+pub(crate) fn replace(disk: &Disk, path: &Path, text: &str) -> Result<()> {
+    let new = path.with_extension("new");
+    // An attempt that did not come this far may have left one.
+    disk.remove(&new)?;
+    let mut file = disk.create(&new)?;
+    file.write(text.as_bytes())?;
+    file.sync()?;
+    disk.rename(&new, path)?;
+    if let Some(parent) = path.parent() {
+        disk.sync_directory(parent)?;
     }
+    Ok(())
 }

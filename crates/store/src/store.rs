@@ -151,6 +151,13 @@ impl Store {
         let poison = Arc::new(Poison::new());
         let on_disk = directory.as_ref().map(|at| (disk.clone(), at.journal()));
         let space = Arc::new(Space::new(on_disk, settings.reserve));
+        let kept = match (&segments, &directory, &journal) {
+            (Some(segments), Some(directory), Some(journal)) => {
+                let snapshots = directory.snapshots();
+                Some(OnDisk::new(Arc::clone(segments), snapshots, disk, sync, journal.durable())?)
+            }
+            _ => None,
+        };
         let committer = Committer {
             engine: Arc::clone(&engine),
             journal,
@@ -164,13 +171,7 @@ impl Store {
         let upkeep = Upkeep {
             engine: Arc::clone(&engine),
             bodies: bodies.clone(),
-            kept: match (&segments, &directory) {
-                (Some(segments), Some(directory)) => {
-                    let snapshots = directory.snapshots();
-                    Some(OnDisk::new(Arc::clone(segments), snapshots, disk, sync)?)
-                }
-                _ => None,
-            },
+            kept,
             queue: queue.clone(),
             chores: Arc::clone(&chores),
             clock,

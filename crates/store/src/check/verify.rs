@@ -64,7 +64,7 @@ pub fn verify(dir: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>)
     compare(&directory, &*truth, &later, &mut report)?;
     references::check(&*truth, &mut report)?;
     changes(&*truth, &mut report)?;
-    let bodies = Bodies::open(&directory.bodies(), 0, disk.clone(), false)?;
+    let bodies = Bodies::look(&directory.bodies(), disk.clone());
     strays(&bodies, &*truth, &mut report)?;
     let segments = Segments::new(directory.journal(), disk);
     let bytes = Bytes { bodies: &bodies, segments: Some(&segments) };
@@ -96,14 +96,14 @@ fn replay(directory: &Directory, disk: &Disk, truth: &dyn Engine) -> Result<Late
         let mut rows = Batch::default();
         frame.rows(&mut rows).ok_or_else(|| Error::corrupt("rows of a journal frame"))?;
         if index.is_some_and(|index| at.seq > index.0) {
-            keys.extend(rows.keys().map(<[u8]>::to_vec));
+            keys.extend(rows.iter().map(|(key, _)| key.to_vec()));
         }
         batch.append(rows);
         last = Some(at);
         if batch.len() >= ROWS_PER_BATCH {
             truth.apply(std::mem::take(&mut batch))?;
         }
-        Ok(())
+        Ok(true)
     })?;
     if let Some(last) = last {
         batch.put(schema::applied(), encode(&last)?);

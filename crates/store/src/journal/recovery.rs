@@ -4,7 +4,7 @@
 //! the missing frame had been on disk; a later good frame says so by its `durable`. Then it is
 //! damage, and nothing is cut.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use cosette_blob::Disk;
@@ -12,6 +12,7 @@ use cosette_model::Seq;
 
 use super::frame::{FRAME_HEADER_BYTES, Frame, MAGIC};
 use super::segment::{self, HEADER_BYTES, Header};
+use crate::directory::replace;
 use crate::error::{Error, Result};
 use crate::record::{Applied, Position};
 
@@ -27,6 +28,8 @@ pub(crate) struct Recovered {
 }
 
 /// Hands every frame that the index has not got to `replay`, in order, with the place after it.
+/// `replay` may find that what a frame refers to is not there; the journal then ends before it, as
+/// it does before a torn frame.
 ///
 /// # Errors
 /// `Corrupt` when the journal ends before what the index holds, which was in the journal first, or
@@ -35,7 +38,7 @@ pub(crate) fn recover(
     dir: &Path,
     disk: &Disk,
     applied: Option<Applied>,
-    mut replay: impl FnMut(&Frame<'_>, Applied) -> Result<()>,
+    mut replay: impl FnMut(&Frame<'_>, Applied) -> Result<bool>,
 ) -> Result<Recovered> {
     let segments = segment::list(dir)?;
     let (mut at, mut head) = match applied {
@@ -65,11 +68,13 @@ pub(crate) fn recover(
             if frame.first != next {
                 break;
             }
+            let after = Position { offset: at.offset + frame.len as u64, ..at };
+            let last = Seq(frame.next().0 - 1);
+            if !replay(&frame, Applied { position: after, seq: last.0 })? {
+                break;
+            }
             done += frame.len;
-            at.offset += frame.len as u64;
-            next = frame.next();
-            head = Seq(next.0 - 1);
-            replay(&frame, Applied { position: at, seq: head.0 })?;
+            (at, head, next) = (after, last, frame.next());
         }
         // A segment is filled with zeros ahead of its end.
         let ended = salt.is_some() && bytes[done..].iter().all(|byte| *byte == 0);
@@ -132,15 +137,54 @@ fn continues(dir: &Path, disk: &Disk, number: u64, next: Seq) -> Result<bool> {
     })
 }
 
+/// The last commit that some good frame in `bytes` says to have been on disk when it was written.
+fn promise(salt: u64, bytes: &[u8]) -> Seq {
+    let Some(last) = bytes.len().checked_sub(FRAME_HEADER_BYTES) else { return Seq(0) };
+    (0..=last)
+        .filter(|at| bytes[*at..].starts_with(MAGIC))
+        .filter_map(|at| Frame::parse(salt, &bytes[at..]))
+        .map(|frame| frame.durable)
+        .max()
+        .unwrap_or_default()
+}
+
 /// Whether some good frame in `bytes` was written when `missing` was known to be on disk.
 fn promised(salt: u64, bytes: &[u8], missing: Seq) -> bool {
-    if bytes.len() < FRAME_HEADER_BYTES {
-        return false;
+    promise(salt, bytes) >= missing
+}
+
+/// Where commits do not sync, the last one that a checkpoint has put on disk with all that it
+/// refers to. What it no longer refers to may be removed once this is written down.
+pub(crate) fn mark_durable(dir: &Path, disk: &Disk, seq: Seq) -> Result<()> {
+    replace(disk, &dir.join("durable"), &format!("{seq}\n"))
+}
+
+fn marked_durable(dir: &Path, disk: &Disk) -> Result<Seq> {
+    let mut text = String::new();
+    match disk.open(&dir.join("durable")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Seq(0)),
+        opened => opened?.read_to_string(&mut text)?,
+    };
+    let number = text.trim_end().parse();
+    number.map(Seq).map_err(|_| Error::corrupt("the mark of what is durable"))
+}
+
+/// The last commit that is known to be on disk, by its mark or by a frame after a position. What
+/// comes after it was promised to nobody, and a loss of power may have taken what it refers to.
+pub(crate) fn last_promise(dir: &Path, disk: &Disk, from: Option<Position>) -> Result<Seq> {
+    let mut last = marked_durable(dir, disk)?;
+    for number in segment::list(dir)? {
+        let begin = Position { segment: number, offset: HEADER_BYTES };
+        let at = match from {
+            Some(from) if number < from.segment => continue,
+            Some(from) if number == from.segment => from,
+            _ => begin,
+        };
+        if let Some((Some(salt), bytes)) = load(dir, disk, at)? {
+            last = last.max(promise(salt, &bytes));
+        }
     }
-    (0..=bytes.len() - FRAME_HEADER_BYTES).any(|at| {
-        bytes[at..].starts_with(MAGIC)
-            && Frame::parse(salt, &bytes[at..]).is_some_and(|frame| frame.durable >= missing)
-    })
+    Ok(last)
 }
 
 fn promised_later(dir: &Path, disk: &Disk, segments: &[u64], after: u64, missing: Seq) -> Result<bool> {

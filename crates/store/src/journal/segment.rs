@@ -110,6 +110,10 @@ impl Segments {
             .collect()
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(crate) fn path(&self, number: u64) -> PathBuf {
         path(&self.dir, number)
     }

@@ -11,6 +11,7 @@ mod listings;
 mod power;
 mod recovery;
 mod reference;
+mod relaxed;
 mod uploads;
 
 use std::future::poll_fn;
