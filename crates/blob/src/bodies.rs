@@ -229,6 +229,9 @@ impl Bodies {
 
 fn epochs_in(root: &Path) -> io::Result<Vec<u32>> {
     let mut found = Vec::new();
+    if !root.exists() {
+        return Ok(found);
+    }
     for entry in fs::read_dir(root)? {
         if let Some(epoch) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
             found.push(epoch);
