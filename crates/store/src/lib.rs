@@ -3,7 +3,7 @@
 //!
 //! Reads go straight to the index. Every mutation is one closure over [`Tx`], run by the one
 //! committer: it reads, decides, writes; its writes and its change become one journal record,
-//! durable before the caller hears of it. How, and what a crash can do to it: `docs/design/storage.md`.
+//! durable before the caller hears of it. How, and what a crash can do to it: `docs/engine.md`.
 
 mod bucket;
 mod check;
