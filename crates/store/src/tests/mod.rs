@@ -4,10 +4,12 @@
 mod basics;
 mod check;
 mod conditions;
+mod fixtures;
 mod kill;
 mod limits;
 mod linear;
 mod listings;
+mod noise;
 mod power;
 mod recovery;
 mod reference;
