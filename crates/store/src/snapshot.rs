@@ -37,6 +37,9 @@ const BLOCK_BYTES: usize = 256 << 10;
 const BLOCK_BYTES_MAX: usize = 64 << 20;
 const SUFFIX: &str = ".rows";
 
+/// Called with the key and value of each row; an error ends it.
+pub(crate) type TakeRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
+
 /// A finished snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
@@ -185,7 +188,7 @@ pub(crate) fn write(
             return ControlFlow::Continue(());
         }
         outcome = blocks.row(key, value);
-        stopped = blocks.rows % 1024 == 0 && stop();
+        stopped = blocks.rows.is_multiple_of(1024) && stop();
         if outcome.is_err() || stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     outcome?;
@@ -208,7 +211,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// `Corrupt` where a block is not what was written; rows before it have been handed out.
-    pub(crate) fn read(&self, disk: &Disk, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    pub(crate) fn read(&self, disk: &Disk, visit: &mut TakeRow<'_>) -> Result<()> {
         let damaged = || Error::corrupt(format!("snapshot {}", self.path.display()));
         let mut file = BufReader::with_capacity(1 << 20, disk.open(&self.path)?);
         let mut head = [0; HEADER_BYTES];
@@ -313,7 +316,7 @@ mod tests {
         for count in [0, 1, 5_000] {
             let engine = filled(count);
             let written = write_to(&dir, &*engine);
-            assert_eq!(list(&dir, &Disk::default()).unwrap(), [written.clone()]);
+            assert_eq!(list(&dir, &Disk::default()).unwrap(), std::slice::from_ref(&written));
             let rows = read(&written).unwrap();
             assert_eq!(rows.len(), count as usize);
             for (key, value) in rows {

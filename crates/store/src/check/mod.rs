@@ -14,6 +14,7 @@ use cosette_model::BucketName;
 use crate::error::{Error, Result};
 use crate::record::{Bucket, Content, Layout, Object, Part, Piece, Summary, UploadRecord, decode};
 use crate::schema::{self, Holder, Kind};
+use crate::snapshot::TakeRow;
 
 pub use verify::verify;
 
@@ -73,7 +74,7 @@ impl Report {
 }
 
 /// Hands out rows page by page.
-fn each(engine: &dyn Engine, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+fn each(engine: &dyn Engine, prefix: &[u8], visit: &mut TakeRow<'_>) -> Result<()> {
     let mut range = Range::prefix(prefix);
     loop {
         let mut page = Vec::with_capacity(ROWS_PER_PAGE);
