@@ -13,6 +13,7 @@ mod directory;
 mod error;
 mod journal;
 mod listing;
+mod little;
 mod object;
 mod open;
 mod read;

@@ -24,6 +24,7 @@ use cosette_kv::{Engine, Range};
 use crc_fast::CrcAlgorithm;
 
 use crate::error::{Error, Result};
+use crate::little::{u32_at, u64_at};
 use crate::record::{Applied, Position};
 use crate::schema;
 
@@ -70,14 +71,6 @@ fn block_crc(lengths: &[u8], stored: &[u8]) -> u64 {
     crc.update(lengths);
     crc.update(stored);
     crc.finalize()
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
 /// The snapshots that lie in `dir`, the newest first; one whose header is damaged is left out.

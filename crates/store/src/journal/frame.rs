@@ -14,6 +14,7 @@ use cosette_kv::Batch;
 use cosette_model::Seq;
 use crc_fast::{CrcAlgorithm, Digest};
 
+use crate::little::{u32_at, u64_at};
 use crate::tx::Writes;
 
 pub(super) const MAGIC: &[u8; 4] = b"CsF1";
@@ -108,14 +109,6 @@ pub(crate) fn reseal(salt: u64, frame: &mut [u8]) {
         let crc = checksum(salt, frame);
         frame[CRC_AT..FRAME_HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
     }
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
 /// A frame whose checksum is right.

@@ -10,6 +10,7 @@ use cosette_blob::Disk;
 use crc_fast::CrcAlgorithm;
 
 use crate::error::{Error, Result};
+use crate::little::u64_at;
 
 /// magic 4 | version 4 | number 8 | salt 8 | crc64 of these 8.
 pub(super) const HEADER_BYTES: u64 = 32;
@@ -59,8 +60,7 @@ impl Header {
 
     /// `None` when it is not whole, as a crash right after the file was made leaves it.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let number8 = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-        let header = Self { number: number8(8)?, salt: number8(16)? };
+        let header = Self { number: u64_at(bytes, 8)?, salt: u64_at(bytes, 16)? };
         (bytes.get(..HEADER_BYTES as usize)? == header.encode()).then_some(header)
     }
 
