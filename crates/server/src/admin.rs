@@ -12,13 +12,16 @@ use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::body::{Outgoing, typed};
+use crate::check::Scrubs;
 
 /// What the admin API looks at.
 pub(crate) struct Admin {
     pub(crate) store: Store,
+    pub(crate) scrubs: Scrubs,
     pub(crate) functions: Functions,
     pub(crate) triggers: Triggers,
 }
@@ -51,10 +54,11 @@ impl Admin {
         let answer = match (&parts.method, path) {
             (&Method::GET | &Method::HEAD, "health") => Ok(self.health()),
             (&Method::POST, "wait") => self.wait(body).await,
+            (&Method::POST, "scrub") => self.scrub(body).await,
             (&Method::GET, "changes") => query.and_then(|query| self.changes(&query)),
             (&Method::GET, "deliveries") => query.and_then(|query| self.deliveries(&query)),
             (&Method::GET, "invocations") => query.and_then(|query| self.invocations(&query)),
-            (_, "health" | "wait" | "changes" | "deliveries" | "invocations") => Err(Refused(
+            (_, "health" | "wait" | "scrub" | "changes" | "deliveries" | "invocations") => Err(Refused(
                 StatusCode::METHOD_NOT_ALLOWED,
                 format!("{} does not take {}", path, parts.method),
             )),
@@ -87,17 +91,31 @@ impl Admin {
         fn half_a_minute() -> u64 {
             30_000
         }
-        let body = Limited::new(body, BODY_BYTES_MAX)
-            .collect()
-            .await
-            .map_err(|error| Refused::bad(error.to_string()))?
-            .to_bytes();
-        let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
-        let wait: Wait = serde_json::from_slice(text).map_err(|error| Refused::bad(error.to_string()))?;
+        let wait: Wait = asked(body).await?;
         let timeout = Duration::from_millis(wait.timeout_ms.min(WAIT_MS_MAX));
         let quiet =
             self.triggers.wait(wait.request_id.as_deref(), timeout).await.map_err(Refused::internal)?;
         Ok(json!(quiet))
+    }
+
+    async fn scrub(&self, body: Incoming) -> Result<Value, Refused> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Scrub {
+            #[serde(default)]
+            wait_ms: u64,
+            #[serde(default = "yes")]
+            start: bool,
+        }
+        fn yes() -> bool {
+            true
+        }
+        let scrub: Scrub = asked(body).await?;
+        if scrub.start {
+            self.scrubs.start();
+        }
+        let patience = Duration::from_millis(scrub.wait_ms.min(WAIT_MS_MAX));
+        self.scrubs.look(patience).await.map_err(Refused::internal)
     }
 
     fn changes(&self, query: &Query) -> Result<Value, Refused> {
@@ -133,6 +151,17 @@ impl Admin {
         let found = self.functions.records(function, query.max()?).map_err(Refused::internal)?;
         Ok(json!({ "invocations": found.iter().map(invocation).collect::<Vec<_>>() }))
     }
+}
+
+/// What the request's body asks for, in JSON; nothing asks for nothing in particular.
+async fn asked<T: DeserializeOwned>(body: Incoming) -> Result<T, Refused> {
+    let body = Limited::new(body, BODY_BYTES_MAX)
+        .collect()
+        .await
+        .map_err(|error| Refused::bad(error.to_string()))?
+        .to_bytes();
+    let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+    serde_json::from_slice(text).map_err(|error| Refused::bad(error.to_string()))
 }
 
 fn change(change: &Change) -> Value {

@@ -3,6 +3,7 @@
 mod accounts;
 mod admin;
 mod body;
+mod check;
 mod config;
 mod connection;
 mod door;
@@ -25,6 +26,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::accounts::Accounts;
+use crate::check::Scrubs;
+pub use crate::check::{VerifyError, verify};
 pub use crate::config::{Config, DEFAULT_SECRET_KEY, default_account, default_region};
 use crate::connection::Connections;
 use crate::door::Door;
@@ -73,6 +76,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     announce(address)?;
     connections.serve(listener, &mut stop).await;
     tracing::info!("stopping");
+    house.scrubs.stop();
     connections.finish(STOP_GRACE).await;
     house.close().await
 }
@@ -81,6 +85,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
 struct House {
     clock: Clock,
     store: Store,
+    scrubs: Scrubs,
     runtime: Runtime,
     functions: Functions,
     triggers: Triggers,
@@ -145,6 +150,7 @@ impl House {
         let in_memory = config.data_dir.is_none();
         Ok(Self {
             clock,
+            scrubs: Scrubs::new(store.clone()),
             store,
             runtime,
             functions,
@@ -168,6 +174,7 @@ impl House {
             accounts: Arc::clone(&self.accounts),
             admin: admin::Admin {
                 store: self.store.clone(),
+                scrubs: self.scrubs.clone(),
                 functions: self.functions.clone(),
                 triggers: self.triggers.clone(),
             },
@@ -181,6 +188,7 @@ impl House {
         self.triggers.stop(STOP_GRACE).await;
         self.functions.stop().await;
         self.runtime.stop().await;
+        self.scrubs.ended().await;
         self.store.close().await?;
         if self.in_memory
             && let Err(error) = std::fs::remove_dir_all(&self.scratch)
