@@ -10,8 +10,10 @@ pub(crate) const FAILED: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// No server at the endpoint.
 pub(crate) const NOT_CONNECTED: u8 = 3;
-/// The server could not start, or did not end well.
+/// The server could not start, or did not end well; or a data directory cannot be taken.
 pub(crate) const NOT_SERVED: u8 = 4;
+/// What is stored is damaged.
+pub(crate) const DAMAGED: u8 = 5;
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(crate) enum Failure {
     Failed(String),
     /// The server's own words.
     NotServed(String),
+    /// Damage; what is damaged has been printed, or is in these words.
+    Damaged(String),
 }
 
 impl Failure {
@@ -34,6 +38,7 @@ impl Failure {
             | Self::Io(_)
             | Self::Failed(_) => FAILED,
             Self::NotServed(_) => NOT_SERVED,
+            Self::Damaged(_) => DAMAGED,
         }
     }
 
@@ -49,7 +54,9 @@ impl Failure {
             }
             Self::Call(error) => eprintln!("cosette: {error}"),
             Self::Io(error) => eprintln!("cosette: {error}"),
-            Self::Usage(text) | Self::Failed(text) | Self::NotServed(text) => eprintln!("cosette: {text}"),
+            Self::Usage(text) | Self::Failed(text) | Self::NotServed(text) | Self::Damaged(text) => {
+                eprintln!("cosette: {text}");
+            }
         }
         ExitCode::from(self.code())
     }

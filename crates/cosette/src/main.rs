@@ -10,12 +10,15 @@ use crate::exit::Failure;
 
 mod archive;
 mod binding;
+mod check;
 mod duration;
 mod exit;
 mod function;
 mod logs;
 mod remote;
+mod scrub;
 mod serve;
+mod verify;
 mod wait;
 
 /// A local, offline stand-in for Tencent Cloud COS and SCF, and an S3-compatible object store
@@ -60,6 +63,10 @@ CosetteLocalSecretKey00000000000 and APPID 1250000000.")]
     Logs(logs::Logs),
     /// Wait until every event has been delivered
     Wait(wait::Wait),
+    /// Look for damage in what a running server stores
+    Scrub(scrub::Scrub),
+    /// Look for damage in a data directory that no server has
+    Verify(verify::Verify),
     /// Print a script that completes commands in a shell
     #[command(after_help = "\
 Examples:
@@ -98,6 +105,7 @@ fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "cosette", &mut std::io::stdout());
             Ok(())
         }
+        Command::Verify(verify) => verify.run(),
         command => ask(command),
     };
     match outcome {
@@ -121,9 +129,10 @@ fn ask(command: Command) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
-            Command::Serve(_) | Command::Completions { .. } => Ok(()),
+            Command::Serve(_) | Command::Verify(_) | Command::Completions { .. } => Ok(()),
             Command::Logs(logs) => logs.run().await,
             Command::Wait(wait) => wait.run().await,
+            Command::Scrub(scrub) => scrub.run().await,
             Command::Function(FunctionCommand::Deploy(deploy)) => deploy.run().await,
             Command::Function(FunctionCommand::Invoke(invoke)) => invoke.run().await,
             Command::Function(FunctionCommand::List(list)) => list.run().await,
@@ -160,6 +169,8 @@ cosette function list: List the functions
 cosette function delete: Delete a function and its triggers
 cosette logs: Show what a function wrote
 cosette wait: Wait until every event has been delivered
+cosette scrub: Look for damage in what a running server stores
+cosette verify: Look for damage in a data directory that no server has
 cosette completions: Print a script that completes commands in a shell
 "
         );
@@ -197,15 +208,21 @@ cosette completions: Print a script that completes commands in a shell
             "function delete n --endpoint http://127.0.0.1:1",
             "logs n --follow --limit 5 --json",
             "wait --timeout 30s --request-id x",
+            "scrub --json --endpoint http://127.0.0.1:1",
+            "verify .cosette --json",
             "completions bash",
         ] {
             let words = line.split_ascii_whitespace();
             Cli::try_parse_from(["cosette"].into_iter().chain(words))
                 .unwrap_or_else(|e| panic!("{line}: {e}"));
         }
-        for line in
-            ["", "serve --listen nowhere", "function invoke n --event {} --event-file f", "wait --timeout 5"]
-        {
+        for line in [
+            "",
+            "serve --listen nowhere",
+            "function invoke n --event {} --event-file f",
+            "wait --timeout 5",
+            "verify",
+        ] {
             let words = line.split_ascii_whitespace();
             assert!(Cli::try_parse_from(["cosette"].into_iter().chain(words)).is_err(), "{line}");
         }
