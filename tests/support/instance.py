@@ -28,6 +28,19 @@ def clean_environment(**extra):
     return {**kept, **{name: str(value) for name, value in extra.items()}}
 
 
+def cosette(*arguments, **options):
+    """Runs a command of the binary that needs no server of ours."""
+    options.setdefault("stderr", subprocess.PIPE)
+    return subprocess.run(
+        [str(BINARY), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=600,
+        env=clean_environment(),
+        **options,
+    )
+
+
 class DidNotStart(Exception):
     """The process ended before it was ready."""
 
