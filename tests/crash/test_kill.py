@@ -16,7 +16,7 @@ import time
 import pytest
 
 from support import functions, raw
-from support.instance import Instance
+from support.instance import Instance, cosette
 from support.process import gone
 
 ROUNDS = int(os.environ.get("COSETTE_KILL_ROUNDS", 20))
@@ -372,6 +372,10 @@ def test_nothing_acknowledged_is_lost(tmp_path, capsys):
         told = "\n".join(losses)
         assert not losses, f"seed {SEED}, after {counts['kills']} kills; kept in {tmp_path}:\n{told}"
 
+    def verify():
+        found = cosette("verify", data)
+        assert found.returncode == 0, f"seed {SEED}, after {counts['kills']} kills; kept in {tmp_path}: {found}"
+
     def serve():
         return Instance(data, "--retry-interval", "100ms", log=log)
 
@@ -396,6 +400,7 @@ def test_nothing_acknowledged_is_lost(tmp_path, capsys):
             server.kill()
             counts["kills"] += 1
             notes.all_gone()
+            verify()
 
             server = serve()
             check = Check(server, every, uploads, losses)
@@ -416,6 +421,7 @@ def test_nothing_acknowledged_is_lost(tmp_path, capsys):
         states = {delivery["state"] for delivery in server.deliveries("note")}
         assert server.stop() == 0
         notes.all_gone()
+        verify()
         missing = watched - notes.requests
         losses += [f"request {request} was acknowledged and never ran its function" for request in missing]
         nothing_lost()
