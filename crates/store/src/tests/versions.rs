@@ -353,6 +353,42 @@ async fn versions_are_listed_by_key_and_newest_first_in_pages_of_any_size() {
     assert!(matches!(odd, Err(Error::NoSuchVersion)));
 }
 
+/// Whoever empties a bucket deletes each page before the next: what a page ended with is gone then,
+/// and what was below it is current.
+#[tokio::test]
+async fn a_bucket_can_be_emptied_page_by_page() {
+    for max in 1..8 {
+        let store = mixed().await;
+        let (mut after, mut marker) = (String::new(), None);
+        loop {
+            let one = page(&store, &listing("", "", &after, max), marker.as_ref());
+            for listed in &one.versions {
+                assert!(
+                    drop_version(&store, listed.key.as_str(), &listed.summary.version.id()).await.existed
+                );
+            }
+            let Some(next) = one.next else { break };
+            (after, marker) = next;
+        }
+        assert!(all(&store).is_empty(), "pages of {max} leave {:?}", all(&store));
+        consistent::check(&store, None).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_key_after_its_marker_says_if_it_is_latest() {
+    let store = enabled().await;
+    let ids = [add(&store, "key", "1").await, mark(&store, "key").await, add(&store, "key", "3").await];
+    let after = |id: &VersionId| shown(&page(&store, &listing("", "", "key", 9), Some(id)));
+    let (one, marker) = (ids[0].as_str(), ids[1].as_str());
+    assert_eq!(after(&ids[2]), [format!("-key {marker}"), format!("key {one}")]);
+    drop_version(&store, "key", &ids[2]).await;
+    assert_eq!(after(&ids[2]), [format!("-key {marker}*"), format!("key {one}")]);
+    drop_version(&store, "key", &ids[1]).await;
+    assert_eq!(after(&ids[2]), [format!("key {one}*")]);
+    assert_eq!(after(&ids[0]), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn one_version_can_be_copied() {
     let store = enabled().await;
