@@ -184,6 +184,8 @@ enum After {
     Row(Vec<u8>),
     /// After every row that begins with this.
     All(Vec<u8>),
+    /// With this row.
+    From(Vec<u8>),
 }
 
 impl After {
@@ -193,6 +195,7 @@ impl After {
             Self::Nothing => whole.clone(),
             Self::Row(key) => whole.clone().after(&key),
             Self::All(prefix) => whole.clone().at_least(&successor(&prefix)?),
+            Self::From(key) => whole.clone().at_least(&key),
         })
     }
 }
@@ -277,10 +280,11 @@ impl Store {
     }
 
     /// All versions and delete markers. `listing.after` is the key marker: with `version_marker`
-    /// what comes after that version of the key, without it what comes after the key.
+    /// what comes after that version of the key, without it what comes after the key. The version
+    /// need not be there any more: whoever empties a bucket deletes each page before the next.
     ///
     /// # Errors
-    /// `NoSuchVersion` when the key marker has no such version, `NoSuchBucket`.
+    /// `NoSuchVersion` for a marker that cannot be a version's id, `NoSuchBucket`.
     pub fn list_versions(
         &self,
         bucket: &BucketName,
@@ -296,23 +300,27 @@ impl Store {
             return Ok(page);
         }
         let bases = [Kind::Object, Kind::Version].map(|kind| schema::of_bucket(kind, bucket.id));
-        let after = match version_marker.filter(|_| !listing.after.is_empty()) {
+        let mut last = None;
+        let [objects, versions] = match version_marker {
             _ if listing.after.is_empty() => [After::Nothing, After::Nothing],
             _ if is_common(listing) => [
                 After::All([&bases[0], listing.after.as_bytes()].concat()),
                 After::All([bases[1].as_slice(), &schema::escape(&listing.after)].concat()),
             ],
-            marker => [
+            None => [
                 After::Row([&bases[0], listing.after.as_bytes()].concat()),
-                self.after_version(&bucket, &listing.after, marker)?,
+                After::All(schema::of_key(Kind::Version, bucket.id, &listing.after)),
             ],
+            Some(marker) => {
+                let (after, newest) = self.after_version(&bucket, &listing.after, marker)?;
+                last = newest.then(|| listing.after.clone());
+                after
+            }
         };
-        let [objects, versions] = after;
         let written = [listing.prefix.as_bytes().to_vec(), schema::escape(&listing.prefix)];
         let whole = [0, 1].map(|at| Range::prefix(&[bases[at].as_slice(), &written[at]].concat()));
         let mut objects = Rows::new(engine, objects.within(&whole[0]));
         let mut versions = Rows::new(engine, versions.within(&whole[1]));
-        let mut last = version_marker.map(|_| listing.after.clone());
         loop {
             let object = match objects.first()? {
                 Some((row, _)) => Some(Objects::read(&row[bases[0].len()..])?.0),
@@ -361,28 +369,31 @@ impl Store {
         }
     }
 
-    /// Where the rows of `Version` go on after a key, or after one version of it.
-    fn after_version(&self, bucket: &Bucket, key: &str, marker: Option<&VersionId>) -> Result<After> {
-        let of_key = schema::of_key(Kind::Version, bucket.id, key);
-        let Some(id) = marker else { return Ok(After::All(of_key)) };
+    /// Where the rows go on after one version of a key, and whether the key's newest has been shown.
+    fn after_version(&self, bucket: &Bucket, key: &str, id: &VersionId) -> Result<([After; 2], bool)> {
         let engine = self.engine()?;
         let key = ObjectKey::new(key).map_err(|_| Error::NoSuchVersion)?;
-        let stamp = match id.stamp() {
-            Some(stamp) => stamp,
-            None if *id != VersionId::Null => return Err(Error::NoSuchVersion),
-            None => {
-                let current = engine.get(&schema::object(bucket.id, &key))?;
-                let current = current.map_or(Ok(None), |record| Object::decode(&record))?;
-                match current.filter(|object| object.version.null) {
-                    Some(object) => object.version.stamp,
-                    None => engine
-                        .get(&schema::null(bucket.id, &key))?
-                        .and_then(|row| schema::number8(&row, 0))
-                        .ok_or(Error::NoSuchVersion)?,
-                }
-            }
+        let row = schema::object(bucket.id, &key);
+        let current = engine.get(&row)?.map_or(Ok(None), |record| Object::decode(&record))?;
+        let current = current.map(|object| object.version);
+        let stamp = match id {
+            VersionId::Id(_) => id.stamp().ok_or(Error::NoSuchVersion)?,
+            VersionId::Null => match current.filter(|version| version.null) {
+                Some(version) => version.stamp,
+                // One that is gone may have had any place among them: none may be left out.
+                None => engine
+                    .get(&schema::null(bucket.id, &key))?
+                    .and_then(|row| schema::number8(&row, 0))
+                    .unwrap_or(u64::MAX),
+            },
         };
-        Ok(After::Row(schema::version(bucket.id, &key, stamp)))
+        let newest = match current {
+            Some(version) => Some(version.stamp),
+            None => self.newest_version(bucket, &key)?.map(|(stamp, _)| stamp),
+        };
+        let shown = newest.is_some_and(|newest| newest >= stamp);
+        let objects = if shown { After::Row(row) } else { After::From(row) };
+        Ok(([objects, After::Row(schema::version(bucket.id, &key, stamp))], shown))
     }
 
     /// Open uploads by key, then upload id. `listing.after` is the key marker; `upload_marker`

@@ -198,7 +198,7 @@ impl Store {
             (Some(object), version) if version.is_none_or(|id| object.version.id() == *id) => Ok(object),
             (_, None) if bucket.versioning == Versioning::Off => Err(missing(key, None)),
             (_, None) => match self.newest_version(&bucket, key)? {
-                Some(record) => match Object::decode(&record)? {
+                Some((_, record)) => match Object::decode(&record)? {
                     // It was current a moment ago, and is an older version now.
                     Some(object) => Ok(object),
                     None => marker(&record),
@@ -385,14 +385,15 @@ impl Store {
         Ok(deleted)
     }
 
-    fn newest_version(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Bytes>> {
+    /// Stamp and record of the key's first row in `Version`.
+    pub(crate) fn newest_version(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<(u64, Bytes)>> {
         let mut found = None;
         let prefix = schema::of_key(schema::Kind::Version, bucket.id, key.as_str());
-        self.engine()?.scan(&cosette_kv::Range::prefix(&prefix), &mut |_, record| {
-            found = Some(Bytes::copy_from_slice(record));
+        self.engine()?.scan(&cosette_kv::Range::prefix(&prefix), &mut |row, record| {
+            found = Some(schema::stamp_of(row).map(|stamp| (stamp, Bytes::copy_from_slice(record))));
             std::ops::ControlFlow::Break(())
         })?;
-        Ok(found)
+        found.transpose()
     }
 }
 

@@ -4,6 +4,7 @@
 mod basics;
 mod check;
 mod conditions;
+mod consistent;
 mod fixtures;
 mod kill;
 mod limits;
@@ -15,6 +16,7 @@ mod recovery;
 mod reference;
 mod relaxed;
 mod uploads;
+mod versions;
 
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};

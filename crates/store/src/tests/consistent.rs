@@ -1,0 +1,327 @@
+//! Whether an index holds together: every reference is counted, every count has its references,
+//! every row belongs to something. Looks at nothing but the rows, and shares no code with what
+//! writes them but the way to decode one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use cosette_blob::BodyId;
+use cosette_model::{Change, Versioning};
+
+use super::*;
+use crate::record::{
+    Content, Layout, Live, ObjectPart, Owned, Piece, Place, Small, Summary, UploadRecord, decode,
+};
+use crate::schema::{self, Holder, KINDS, Kind};
+use crate::{Kept, Tx};
+
+/// All rows as they are at one moment: no commit can come in between.
+pub(super) async fn rows(store: &Store) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let all = |tx: &mut Tx<'_>| tx.collect(&[]);
+    store.commit(all).await.unwrap().1
+}
+
+/// How many rows of these kinds there are.
+pub(super) async fn count(store: &Store, kinds: &'static [Kind]) -> usize {
+    let of_kinds = |tx: &mut Tx<'_>| {
+        kinds
+            .iter()
+            .try_fold(0, |sum, kind| Ok::<_, Error>(sum + tx.collect(&schema::key(*kind, &[]))?.len()))
+    };
+    store.commit(of_kinds).await.unwrap().1
+}
+
+/// Checks every row of a store; the files of its bodies too, if they are below `dir`.
+pub(super) async fn check(store: &Store, dir: Option<&Path>) {
+    let rows = rows(store).await;
+    let mut walk = Walk::default();
+    rows.iter().for_each(|(key, value)| walk.see(key, value));
+    walk.conclude();
+    if let Some(dir) = dir {
+        for id in walk.bodies.keys() {
+            let path = dir.join(format!("bodies/{}/{}", id.epoch, id.number));
+            walk.problems.extend((!path.exists()).then(|| format!("no file of body {id}")));
+        }
+    }
+    assert!(walk.problems.is_empty(), "{:#?}", walk.problems);
+}
+
+/// Eight bytes of a key.
+fn number(key: &[u8], at: usize) -> u64 {
+    u64::from_be_bytes(key[at..at + 8].try_into().unwrap())
+}
+
+type Named = (u64, String);
+
+/// One version of a key.
+struct Seen {
+    stamp: u64,
+    null: bool,
+    marker: bool,
+    /// It lies in `Object`.
+    current: bool,
+}
+
+/// What has been seen of an index.
+#[derive(Default)]
+struct Walk {
+    buckets: HashMap<u64, Versioning>,
+    keys: BTreeMap<Named, Vec<Seen>>,
+    nulls: BTreeMap<Named, u64>,
+    /// Uploads and parts by the number that joins them.
+    uploads: BTreeSet<u64>,
+    parts_of: BTreeSet<u64>,
+    /// Buckets that rows name.
+    named: BTreeSet<u64>,
+    bodies: BTreeMap<BodyId, Owned>,
+    garbage: BTreeSet<BodyId>,
+    manifests: BTreeMap<u64, Owned>,
+    discarded: BTreeSet<u64>,
+    /// Pieces of a manifest: how many bytes so far.
+    pieces: BTreeMap<u64, u64>,
+    smalls: BTreeMap<Vec<u8>, Small>,
+    live: BTreeMap<u64, Live>,
+    /// Part lists: parts and bytes; and what their objects say of them.
+    lists: BTreeMap<u64, (u32, u64)>,
+    listed: BTreeMap<u64, (u32, u64)>,
+    /// What the contents refer to.
+    body_refs: BTreeMap<BodyId, (u64, u64)>,
+    manifest_refs: BTreeMap<u64, (u64, u64)>,
+    small_refs: BTreeMap<Vec<u8>, Small>,
+    problems: Vec<String>,
+}
+
+impl Walk {
+    fn problem(&mut self, what: impl Into<String>) {
+        self.problems.push(what.into());
+    }
+
+    fn see(&mut self, key: &[u8], value: &[u8]) {
+        let Some(kind) = KINDS.iter().find(|kind| **kind as u8 == key[0]) else {
+            if key[0] < crate::Table::Function as u8 {
+                self.problem(format!("a row of no kind: {key:?}"));
+            }
+            return;
+        };
+        match kind {
+            Kind::Meta | Kind::Swept => {}
+            Kind::Bucket => {
+                let bucket: Bucket = decode("bucket", value).unwrap();
+                assert_eq!(bucket.name.as_str().as_bytes(), &key[1..]);
+                if self.buckets.insert(bucket.id, bucket.versioning).is_some() {
+                    self.problem(format!("two buckets have id {}", bucket.id));
+                }
+            }
+            Kind::Object => {
+                let name = String::from_utf8(key[9..].to_vec()).unwrap();
+                self.see_version((number(key, 1), name), value, true);
+            }
+            Kind::Version => {
+                let (name, tail) = schema::unescape(&key[9..]).unwrap();
+                let stamp = !u64::from_be_bytes(tail.try_into().unwrap());
+                if Summary::decode(value).unwrap().version.stamp != stamp {
+                    self.problem(format!("{name:?} has another stamp than its row's {stamp}"));
+                }
+                self.see_version((number(key, 1), name), value, false);
+            }
+            Kind::Null => {
+                let (name, tail) = schema::unescape(&key[9..]).unwrap();
+                assert!(tail.is_empty());
+                self.named.insert(number(key, 1));
+                self.nulls.insert((number(key, 1), name), number(value, 0));
+            }
+            Kind::Setting => {
+                self.named.insert(number(key, 1));
+            }
+            Kind::Upload => {
+                let record: UploadRecord = decode("upload", value).unwrap();
+                self.named.insert(number(key, 1));
+                self.uploads.insert(record.number);
+            }
+            Kind::Part => {
+                let part: Part = decode("part", value).unwrap();
+                let upload = number(key, 1);
+                self.parts_of.insert(upload);
+                let holder = Holder::Part { upload, number: part.number };
+                self.see_content(&part.content, &holder, part.size);
+            }
+            Kind::Change => {
+                let change: Change = decode("change", value).unwrap();
+                assert_eq!(change.seq.0, number(key, 1));
+            }
+            Kind::Body => {
+                self.bodies.insert(schema::body_of(key).unwrap(), decode("body", value).unwrap());
+            }
+            Kind::Garbage => {
+                self.garbage.insert(schema::body_of(key).unwrap());
+            }
+            Kind::Manifest => {
+                self.manifests.insert(number(key, 1), decode("manifest", value).unwrap());
+            }
+            Kind::Discarded => {
+                self.discarded.insert(number(key, 1));
+            }
+            Kind::Pieces => {
+                let (manifest, offset) = (number(key, 1), number(key, 9));
+                let pieces: Vec<Piece> = decode("pieces", value).unwrap();
+                let so_far = self.pieces.entry(manifest).or_default();
+                let gap = *so_far != offset || pieces.is_empty();
+                *so_far = offset + pieces.iter().map(|piece| piece.len).sum::<u64>();
+                if gap {
+                    self.problem(format!("manifest {manifest} has a gap before {offset}"));
+                }
+                let holder = Holder::Pieces { manifest, offset };
+                pieces.iter().for_each(|piece| self.see_piece(piece, &holder));
+            }
+            Kind::Small => {
+                self.smalls.insert(key.to_vec(), decode("small", value).unwrap());
+            }
+            Kind::Segment => {
+                self.live.insert(number(key, 1), decode("segment", value).unwrap());
+            }
+            Kind::PartList => {
+                let (parts, bytes) = self.lists.entry(number(key, 1)).or_default();
+                let mut gaps = 0;
+                for part in decode::<Vec<ObjectPart>>("part list", value).unwrap() {
+                    gaps += usize::from(part.offset != *bytes);
+                    *parts += 1;
+                    *bytes += part.size;
+                }
+                if gaps > 0 {
+                    self.problem(format!("part list {} has gaps", number(key, 1)));
+                }
+            }
+            Kind::Kept => {
+                let content: Content = decode("kept", value).unwrap();
+                let count = u16::from_be_bytes(key[9..].try_into().unwrap());
+                let holder = Holder::Kept(Kept(number(key, 1), count));
+                self.see_content(&content, &holder, content.len());
+            }
+        }
+    }
+
+    fn see_version(&mut self, named: Named, record: &[u8], current: bool) {
+        let summary = Summary::decode(record).unwrap();
+        self.named.insert(named.0);
+        let (stamp, null, marker) = (summary.version.stamp, summary.version.null, summary.delete_marker);
+        if let Some(object) = Object::decode(record).unwrap() {
+            assert_eq!(object.summary(), summary);
+            let holder = Holder::version(named.0, &key(&named.1), stamp);
+            self.see_content(&object.content, &holder, object.size);
+            if let Some(list) = object.part_list {
+                let said = (object.parts.unwrap(), object.size);
+                if self.listed.insert(list, said).is_some() {
+                    self.problem(format!("part list {list} has two objects"));
+                }
+            }
+        }
+        if current && marker {
+            self.problem(format!("{named:?} has a marker among the objects"));
+        }
+        self.keys.entry(named).or_default().push(Seen { stamp, null, marker, current });
+    }
+
+    fn see_content(&mut self, content: &Content, holder: &Holder, size: u64) {
+        if content.len() != size {
+            self.problem(format!("{holder:?} has {} bytes and says {size}", content.len()));
+        }
+        match &content.0 {
+            Layout::Pieces(pieces) => pieces.iter().for_each(|piece| self.see_piece(piece, holder)),
+            Layout::Manifest { id, len } => {
+                let (refs, longest) = self.manifest_refs.entry(*id).or_default();
+                *refs += 1;
+                *longest = *len;
+            }
+        }
+    }
+
+    fn see_piece(&mut self, piece: &Piece, holder: &Holder) {
+        match &piece.place {
+            Place::Inline(bytes) => assert_eq!(bytes.len() as u64, piece.len),
+            Place::Body { id, size, at } => {
+                self.body_refs.entry(*id).or_insert((0, *size)).0 += 1;
+                if at + piece.len > *size {
+                    self.problem(format!("{holder:?} goes past the end of body {id}"));
+                }
+            }
+            Place::Journal { segment, offset } => {
+                let row = schema::small(*segment, *offset, holder);
+                self.small_refs.insert(row, Small { len: piece.len, crc64: piece.crc64 });
+            }
+        }
+    }
+
+    fn conclude(&mut self) {
+        let mut problems = std::mem::take(&mut self.problems);
+        let unknown = self.named.iter().filter(|id| !self.buckets.contains_key(id));
+        problems.extend(unknown.map(|id| format!("rows of bucket {id}, which is not there")));
+        for (named, versions) in &mut self.keys {
+            versions.sort_by_key(|version| (!version.current, std::cmp::Reverse(version.stamp)));
+            if !versions.is_sorted_by(|newer, older| newer.stamp > older.stamp) {
+                problems.push(format!("{named:?} has an older version on top"));
+            }
+            if !versions[0].current && !versions[0].marker {
+                problems.push(format!("{named:?} has an object on top that is not current"));
+            }
+            if versions.iter().filter(|version| version.null).count() > 1 {
+                problems.push(format!("{named:?} has two null versions"));
+            }
+            let null = versions.iter().find(|version| version.null && !version.current);
+            if self.nulls.remove(named) != null.map(|version| version.stamp) {
+                problems.push(format!("the null version of {named:?} is not where it is said to be"));
+            }
+            let is_plain = versions.len() == 1 && versions[0].null && versions[0].current;
+            if self.buckets.get(&named.0) == Some(&Versioning::Off) && !is_plain {
+                problems.push(format!("{named:?} has versions in a bucket without"));
+            }
+        }
+        problems.extend(self.nulls.keys().map(|named| format!("{named:?} has a null row and no versions")));
+        let orphans = self.parts_of.difference(&self.uploads);
+        problems.extend(orphans.map(|upload| format!("parts of upload {upload}, which is not there")));
+        differences("body", &self.bodies, &self.body_refs, &mut problems, |owned| (owned.refs, owned.len));
+        let both = self.garbage.iter().filter(|id| self.bodies.contains_key(id));
+        problems.extend(both.map(|id| format!("body {id} is garbage and referred to")));
+        differences("manifest", &self.manifests, &self.manifest_refs, &mut problems, |owned| {
+            (owned.refs, owned.len)
+        });
+        for (id, len) in &self.pieces {
+            match (self.manifests.get(id), self.discarded.contains(id)) {
+                (Some(owned), false) if owned.len == *len => {}
+                (None, true) => {}
+                other => problems.push(format!("manifest {id} has {len} bytes of pieces and is {other:?}")),
+            }
+        }
+        let empty = self.manifests.keys().filter(|id| !self.pieces.contains_key(id));
+        problems.extend(empty.map(|id| format!("manifest {id} has no pieces")));
+        differences("small body", &self.smalls, &self.small_refs, &mut problems, |small| *small);
+        let mut bodies: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+        for (row, small) in &self.smalls {
+            bodies.insert((number(row, 1), number(row, 9)), small.len);
+        }
+        let mut live: BTreeMap<u64, Live> = BTreeMap::new();
+        for ((segment, _), len) in bodies {
+            let sum = live.entry(segment).or_default();
+            sum.bodies += 1;
+            sum.bytes += len;
+        }
+        differences("segment", &self.live, &live, &mut problems, |live| *live);
+        differences("part list", &self.lists, &self.listed, &mut problems, |sums| *sums);
+        self.problems = problems;
+    }
+}
+
+/// What is written of each thing, and what was found of it, must be the same.
+fn differences<K: Ord + std::fmt::Debug, W, F: PartialEq + std::fmt::Debug>(
+    what: &str,
+    written: &BTreeMap<K, W>,
+    found: &BTreeMap<K, F>,
+    problems: &mut Vec<String>,
+    project: impl Fn(&W) -> F,
+) {
+    let keys: BTreeSet<&K> = written.keys().chain(found.keys()).collect();
+    for key in keys {
+        let (written, found) = (written.get(key).map(&project), found.get(key));
+        if written.as_ref() != found {
+            problems.push(format!("{what} {key:?}: written {written:?}, found {found:?}"));
+        }
+    }
+}
