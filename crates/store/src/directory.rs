@@ -120,6 +120,11 @@ impl Directory {
         Ok(self.disk.boot().is_some_and(|now| now == boot.trim_end()))
     }
 
+    /// Whether the last process that had the store open has closed it.
+    pub(crate) fn is_closed(&self) -> bool {
+        !self.running().exists()
+    }
+
     /// To be called before the index is written to, and after it has been found sound or removed.
     pub(crate) fn begin_running(&self) -> Result<()> {
         let boot = format!("{}\n", self.disk.boot().unwrap_or_default());

@@ -53,7 +53,8 @@ pub fn verify(dir: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>)
     let mut report = Report::default();
     let scratch = Scratch::new()?;
     let truth = cosette_kv::open(&scratch.0.join("index"), CACHE_BYTES)?;
-    let later = match replay(&directory, &disk, &*truth) {
+    let index = open_index(&directory, &mut report)?;
+    let later = match replay(&directory, &disk, &*truth, index.as_ref().map(|index| index.seq)) {
         Ok(later) => later,
         Err(Error::Corrupt { what }) => {
             report.find("journal", what);
@@ -61,7 +62,16 @@ pub fn verify(dir: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>)
         }
         Err(error) => return Err(error),
     };
-    compare(&directory, &*truth, &later, &mut report)?;
+    match &index {
+        Some(index) => compare(&*index.engine, &*truth, &later, &mut report)?,
+        None => {
+            let note = "the index will be made anew by the next start, and was not looked at";
+            report.notes.push(note.to_owned());
+        }
+    }
+    if let Some(index) = index {
+        index.close(&directory)?;
+    }
     references::check(&*truth, &mut report)?;
     changes(&*truth, &mut report)?;
     let bodies = Bodies::look(&directory.bodies(), disk.clone());
@@ -72,22 +82,46 @@ pub fn verify(dir: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>)
     Ok(report)
 }
 
-/// The keys of the frames after a position, which an index that is there may hold or not.
-struct Later {
-    /// Up to where the index that is there says it is; `None` if it will be made anew.
-    index: Option<Seq>,
-    keys: BTreeSet<Vec<u8>>,
+/// The index that is there, up to a commit.
+struct Index {
+    engine: Box<dyn Engine>,
+    seq: Seq,
+    /// The store had been closed.
+    clean: bool,
 }
 
-/// Fills `truth` from the snapshot and the journal.
-fn replay(directory: &Directory, disk: &Disk, truth: &dyn Engine) -> Result<Later> {
-    fill(truth, &directory.snapshots(), disk)?;
-    let index = if directory.index_is_sound()? && directory.index().exists() {
-        let engine = cosette_kv::open(&directory.index(), CACHE_BYTES)?;
-        applied(&*engine)?.map(|applied| Seq(applied.seq))
-    } else {
-        None
+/// Opens the index if the next start would use it. Its own engine may write to its files while it
+/// is open, so that is marked as it is for a store that is in use.
+fn open_index(directory: &Directory, report: &mut Report) -> Result<Option<Index>> {
+    if !directory.index_is_sound()? || !directory.index().exists() {
+        return Ok(None);
+    }
+    let clean = directory.is_closed();
+    directory.begin_running()?;
+    let engine = match cosette_kv::open(&directory.index(), CACHE_BYTES) {
+        Err(cosette_kv::Error::Damaged(what)) => {
+            report.find("index", what);
+            return Ok(None);
+        }
+        other => other?,
     };
+    Ok(applied(&*engine)?.map(|applied| Index { engine, seq: Seq(applied.seq), clean }))
+}
+
+impl Index {
+    fn close(self, directory: &Directory) -> Result<()> {
+        self.engine.sync()?;
+        drop(self.engine);
+        if self.clean { directory.end_running() } else { Ok(()) }
+    }
+}
+
+/// The keys of the frames after a commit, which an index that is there may hold or not.
+type Later = BTreeSet<Vec<u8>>;
+
+/// Fills `truth` from the snapshot and the journal.
+fn replay(directory: &Directory, disk: &Disk, truth: &dyn Engine, index: Option<Seq>) -> Result<Later> {
+    fill(truth, &directory.snapshots(), disk)?;
     let mut keys = BTreeSet::new();
     let mut batch = Batch::default();
     let from = applied(truth)?;
@@ -109,22 +143,17 @@ fn replay(directory: &Directory, disk: &Disk, truth: &dyn Engine) -> Result<Late
         batch.put(schema::applied(), encode(&last)?);
     }
     truth.apply(batch)?;
-    Ok(Later { index, keys })
+    Ok(keys)
 }
 
 /// Holds the index that is there against what it must be.
-fn compare(directory: &Directory, truth: &dyn Engine, later: &Later, report: &mut Report) -> Result<()> {
-    if later.index.is_none() {
-        report.notes.push("the index will be made anew by the next start, and was not looked at".to_owned());
-        return Ok(());
-    }
-    let index = cosette_kv::open(&directory.index(), CACHE_BYTES)?;
+fn compare(index: &dyn Engine, truth: &dyn Engine, later: &Later, report: &mut Report) -> Result<()> {
     let own = schema::applied();
     let mut findings = Vec::new();
     let mut rows = 0u64;
     each(truth, &[], &mut |key, value| {
         rows += 1;
-        if key != own && !later.keys.contains(key) {
+        if key != own && !later.contains(key) {
             match index.get(key)? {
                 Some(found) if found == value => {}
                 Some(_) => findings.push((key.to_vec(), "the index has another value for it")),
@@ -133,8 +162,8 @@ fn compare(directory: &Directory, truth: &dyn Engine, later: &Later, report: &mu
         }
         Ok(())
     })?;
-    each(&*index, &[], &mut |key, _| {
-        if key != own && !later.keys.contains(key) && truth.get(key)?.is_none() {
+    each(index, &[], &mut |key, _| {
+        if key != own && !later.contains(key) && truth.get(key)?.is_none() {
             findings.push((key.to_vec(), "only the index has it"));
         }
         Ok(())
@@ -143,8 +172,8 @@ fn compare(directory: &Directory, truth: &dyn Engine, later: &Later, report: &mu
     for (key, problem) in findings {
         report.find(name_of(&key), problem);
     }
-    if !later.keys.is_empty() {
-        let note = format!("{} rows are in the journal and not yet in the index", later.keys.len());
+    if !later.is_empty() {
+        let note = format!("{} rows are in the journal and not yet in the index", later.len());
         report.notes.push(note);
     }
     Ok(())
