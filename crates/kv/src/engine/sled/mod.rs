@@ -14,6 +14,8 @@
 
 mod generation;
 mod rewrite;
+#[cfg(test)]
+mod tests;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
