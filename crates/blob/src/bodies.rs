@@ -125,6 +125,11 @@ impl Bodies {
         Ok(Self::new(Place::Directory(root.to_owned()), epoch, disk, sync))
     }
 
+    /// Bodies below `root` that are only to be looked at. Nothing is made.
+    pub fn look(root: &Path, disk: Disk) -> Self {
+        Self::new(Place::Directory(root.to_owned()), u32::MAX, disk, false)
+    }
+
     /// Bodies in files that die with the process. `name` tells this store's directory from others.
     pub fn temporary(name: &str, disk: Disk) -> Self {
         let dir = std::env::temp_dir().join(format!("{SPILL_PREFIX}{name}"));
@@ -224,6 +229,9 @@ impl Bodies {
 
 fn epochs_in(root: &Path) -> io::Result<Vec<u32>> {
     let mut found = Vec::new();
+    if !root.exists() {
+        return Ok(found);
+    }
     for entry in fs::read_dir(root)? {
         if let Some(epoch) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
             found.push(epoch);

@@ -23,6 +23,8 @@ pub enum Step<'a> {
     Cut(u64),
     Sync,
     SyncDirectory,
+    /// Everything of the file system that the directory lies in.
+    SyncAll,
     CreateDirectory,
     Rename {
         to: &'a Path,
@@ -129,6 +131,17 @@ impl Disk {
     pub fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.ask(Step::SyncDirectory, path)?;
         File::open(path)?.sync_all()
+    }
+
+    /// Everything that has been written so far is on disk when this returns, whoever wrote it and
+    /// wherever in the file system that `dir` lies in.
+    pub fn sync_all(&self, dir: &Path) -> io::Result<()> {
+        self.ask(Step::SyncAll, dir)?;
+        #[cfg(target_os = "linux")]
+        rustix::fs::syncfs(File::open(dir)?)?;
+        #[cfg(not(target_os = "linux"))]
+        rustix::fs::sync();
+        Ok(())
     }
 
     /// Gives a file or directory another name; a file that has it already is replaced.

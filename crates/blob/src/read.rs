@@ -32,10 +32,12 @@ const WHOLE_BYTES: u64 = BLOCK_BYTES;
 /// Where bytes are.
 #[derive(Debug)]
 pub enum Source {
-    /// A body's own file, whose payload is `size` bytes.
+    /// A body's own file, whose payload is `size` bytes and, where that is known, has this
+    /// CRC-64/XZ: a sound file may still be another body's.
     Body {
         id: BodyId,
         size: u64,
+        crc64: Option<u64>,
     },
     Held(Bytes),
     /// Small, within a file of somebody else: read whole and checked.
@@ -61,7 +63,7 @@ fn damaged(what: String) -> Error {
 
 impl Bodies {
     /// The spans one after another. The first source is opened, and read and checked if it is
-    /// small, before this returns.
+    /// small or no more than a block of it is wanted, before this returns.
     ///
     /// # Errors
     /// `Damaged` or `Io` for what is found at once; later trouble ends the stream with an error.
@@ -79,28 +81,34 @@ impl Bodies {
             open: None,
         };
         cursor.open_next()?;
-        if cursor.spans.is_empty() && !matches!(cursor.open, Some(Open::File(_))) {
+        let at_once = match &cursor.open {
+            Some(Open::File(reader)) => reader.end <= (reader.at / BLOCK_BYTES + 1) * BLOCK_BYTES,
+            Some(Open::Held(_)) | None => true,
+        };
+        if at_once && cursor.spans.is_empty() {
             let first = cursor.next()?;
             return Ok(Box::pin(Once(first)));
         }
         Ok(Box::pin(Chunks { state: State::Idle(Box::new(cursor)) }))
     }
 
-    /// Reads a body's file from beginning to end and checks all that can be checked. Blocks.
+    /// Reads a body's file from beginning to end and checks all that can be checked; the CRC-64/XZ
+    /// of its payload, for who knows what it should be. Blocks.
     ///
     /// # Errors
-    /// `Damaged` when it is not the file that was stored.
-    pub fn check(&self, id: BodyId, size: u64) -> Result<()> {
+    /// `Damaged` when it is not a file that was stored under this name.
+    pub fn check(&self, id: BodyId, size: u64) -> Result<u64> {
         let _pin = self.pin(id);
         let mut reader = Reader::open(self.open_file(id)?, id, size, 0, size)?;
         let mut crc = crc_fast::Digest::new(CrcAlgorithm::Crc64Xz);
         while !reader.is_done() {
             crc.update(&reader.next()?);
         }
-        if crc.finalize() != reader.blocks.crc64 {
+        let crc64 = crc.finalize();
+        if crc64 != reader.blocks.crc64 {
             return Err(damaged(format!("body {id}")));
         }
-        Ok(())
+        Ok(crc64)
     }
 
     fn open_file(&self, id: BodyId) -> Result<File> {
@@ -143,13 +151,18 @@ impl Cursor {
     fn open_next(&mut self) -> Result<()> {
         let Some(Span { source, start, end }) = self.spans.pop_front() else { return Ok(()) };
         let (whole, name) = match source {
-            Source::Body { id, size } if size > WHOLE_BYTES => {
-                let file = self.bodies.open_file(id)?;
-                self.open = Some(Open::File(Reader::open(file, id, size, start, end)?));
+            Source::Body { id, size, crc64 } if size > WHOLE_BYTES => {
+                let reader = Reader::open(self.bodies.open_file(id)?, id, size, start, end)?;
+                if crc64.is_some_and(|crc64| crc64 != reader.blocks.crc64) {
+                    return Err(damaged(format!("body {id}, which is another one,")));
+                }
+                self.open = Some(Open::File(reader));
                 return Ok(());
             }
-            Source::Body { id, size } => {
-                (read_small(&self.bodies.open_file(id)?, size)?, format!("body {id}"))
+            Source::Body { id, size, crc64: crc } => {
+                let whole = read_small(&self.bodies.open_file(id)?, size)?;
+                let whole = whole.filter(|bytes| crc.is_none_or(|crc| crc64(bytes) == crc));
+                (whole, format!("body {id}"))
             }
             Source::Held(bytes) => (Some(bytes), "body in its record".to_owned()),
             Source::Within { file, offset, len, crc64: crc } => {
@@ -364,7 +377,7 @@ mod tests {
         /// What is served of a range, and whether it ended well.
         async fn get(&self, id: BodyId, size: u64, start: u64, end: u64) -> (Vec<u8>, bool) {
             let mut served = Vec::new();
-            let span = Span { source: Source::Body { id, size }, start, end };
+            let span = Span { source: Source::Body { id, size, crc64: None }, start, end };
             let mut stream = match self.bodies.read(vec![span]) {
                 Ok(stream) => stream,
                 Err(Error::Damaged { .. }) => return (served, false),
@@ -542,9 +555,17 @@ mod tests {
         let spans = |crc64| {
             vec![
                 span(Source::Held(Bytes::from_static(b"held")), 1, 3),
-                span(Source::Body { id: first, size: large.len() as u64 }, 3, large.len() as u64),
+                span(
+                    Source::Body {
+                        id: first,
+                        size: large.len() as u64,
+                        crc64: Some(crate::digest::crc64(&large)),
+                    },
+                    3,
+                    large.len() as u64,
+                ),
                 span(Source::Held(Bytes::new()), 0, 0),
-                span(Source::Body { id: second, size: 700 }, 10, 600),
+                span(Source::Body { id: second, size: 700, crc64: None }, 10, 600),
                 span(within(crc64), 1, 6),
             ]
         };

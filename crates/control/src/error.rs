@@ -127,7 +127,7 @@ impl From<cosette_store::Error> for ApiError {
             | E::Locked(_)
             | E::NotAppendable(_)
             | E::AppendPosition { .. } => Self::internal(message),
-            E::Corrupt { .. } | E::Poisoned(_) | E::Closed | E::Io(_) | E::Index(_) => {
+            E::Corrupt { .. } | E::Poisoned(_) | E::Closed | E::Unavailable(_) | E::Io(_) | E::Index(_) => {
                 Self::internal(message)
             }
         }

@@ -46,6 +46,16 @@ impl Batch {
         self.rows.push((key.into(), None));
     }
 
+    /// The entries of `other` after its own.
+    pub fn append(&mut self, mut other: Self) {
+        self.rows.append(&mut other.rows);
+    }
+
+    /// Keys with the values they are to have; `None` for those that are to go.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.rows.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

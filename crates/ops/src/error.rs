@@ -63,6 +63,11 @@ fn of_store(error: StoreError) -> Error {
             message: Some(format!("The store refuses writes until it is restarted: {why}")),
             ..Error::new(ErrorCode::ServiceUnavailable)
         },
+        StoreError::Unavailable(why) => Error {
+            message: Some("The storage cannot take this now. Please try again.".to_owned()),
+            source: Some(why.into()),
+            ..Error::new(ErrorCode::ServiceUnavailable)
+        },
         StoreError::Closed => ErrorCode::ServiceUnavailable.into(),
         ours @ (StoreError::Corrupt { .. } | StoreError::Io(_) | StoreError::Index(_)) => {
             Error::internal(ours)

@@ -47,7 +47,7 @@ pub enum RunError {
     Io(#[from] std::io::Error),
 }
 
-/// Index cache, in bytes. Measured in `docs/design/storage.md`.
+/// Index cache, in bytes. Measured in `docs/performance.md`.
 const INDEX_CACHE_BYTES: u64 = 16 << 20;
 /// Finished deliveries kept for looking at.
 const FINISHED_DELIVERIES_MAX: usize = 10_000;

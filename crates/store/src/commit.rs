@@ -5,20 +5,23 @@
 //! then lets anybody hear of it, refusals included: a refusal may rest on a write of its group.
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
 
+use cosette_blob::Unclaimed;
 use cosette_clock::Clock;
 use cosette_kv::{Batch, Engine};
 use cosette_model::Seq;
 use tokio::sync::{oneshot, watch};
 
 use crate::error::{Error, Result};
-use crate::journal::{Group, Journal};
+use crate::journal::{Group, Journal, NotAppended};
 use crate::record::{Applied, Position, encode};
 use crate::schema::{self, Kind};
 use crate::settings::Settings;
+use crate::space::{Space, Use};
 use crate::tx::{Freed, Overlay, Tx, Writes};
 use crate::upkeep::{Chores, Committed};
 
@@ -64,7 +67,7 @@ where
         let Some(decide) = self.decide.take() else { return false };
         let outcome = catch_unwind(AssertUnwindSafe(|| decide(tx))).unwrap_or_else(|_| {
             tracing::error!("a mutation panicked; nothing of it was written");
-            Err(Error::Io(std::io::Error::other("a mutation panicked")).into())
+            Err(Error::Io(io::Error::other("a mutation panicked")).into())
         });
         let keep = outcome.is_ok();
         self.outcome = Some(outcome);
@@ -92,13 +95,35 @@ pub(crate) struct Committer {
     pub(crate) poison: Arc<Poison>,
     pub(crate) chores: Arc<Chores>,
     pub(crate) clock: Clock,
+    pub(crate) space: Arc<Space>,
     pub(crate) settings: Settings,
+}
+
+/// Why a group did not become visible.
+enum Unsettled {
+    /// Nothing of it was written.
+    Refused(io::Error),
+    /// It may be on disk or not, or is there and not in the index.
+    Unknown(Error),
+}
+
+impl From<Error> for Unsettled {
+    fn from(error: Error) -> Self {
+        Self::Unknown(error)
+    }
+}
+
+impl From<cosette_kv::Error> for Unsettled {
+    fn from(error: cosette_kv::Error) -> Self {
+        Self::Unknown(error.into())
+    }
 }
 
 /// The mutations of one group that were run.
 struct Run {
     jobs: Vec<(Box<dyn Job>, Seq)>,
     overlay: Overlay,
+    adopted: Vec<Unclaimed>,
     freed: Vec<Freed>,
     group: Group,
     last: Seq,
@@ -139,8 +164,12 @@ impl Committer {
         let begin = match self.journal.as_mut().map(Journal::next).transpose() {
             Ok(begin) => begin,
             Err(error) => {
-                self.refuse_from_now_on(&error);
-                return self.group(waiting);
+                // The segment before is whole, and the next group tries again.
+                tracing::warn!(%error, "the journal cannot go on");
+                for job in waiting.drain(..) {
+                    job.finish(Err(Error::Unavailable(io::Error::other(error.to_string()))));
+                }
+                return;
             }
         };
         let mut run = self.decide(waiting, begin);
@@ -151,7 +180,13 @@ impl Committer {
                     job.finish(Ok(seq));
                 }
             }
-            Err(error) => {
+            Err(Unsettled::Refused(error)) => {
+                tracing::warn!(%error, "the disk did not take a group of commits");
+                for (job, _) in jobs {
+                    job.finish(Err(Error::Unavailable(io::Error::new(error.kind(), error.to_string()))));
+                }
+            }
+            Err(Unsettled::Unknown(error)) => {
                 self.refuse_from_now_on(&error);
                 for (job, _) in jobs {
                     job.finish(Err(Error::Poisoned(error.to_string())));
@@ -166,6 +201,7 @@ impl Committer {
         let mut run = Run {
             jobs: Vec::with_capacity(waiting.len()),
             overlay: Overlay::new(),
+            adopted: Vec::new(),
             freed: Vec::new(),
             group: Group::new(Seq(last.0 + 1)),
             last,
@@ -185,10 +221,7 @@ impl Committer {
                 let Writes { rows, adopted, freed, .. } = writes;
                 run.overlay.extend(rows);
                 run.freed.extend(freed);
-                // From here on only the records say whose these files are.
-                for body in adopted {
-                    body.claim();
-                }
+                run.adopted.extend(adopted);
             }
             run.jobs.push((job, last));
         }
@@ -197,15 +230,26 @@ impl Committer {
     }
 
     /// Makes the group durable, then visible.
-    fn settle(&mut self, run: Run) -> Result<()> {
+    fn settle(&mut self, run: Run) -> std::result::Result<(), Unsettled> {
         if run.overlay.is_empty() {
             return Ok(());
         }
         let written = run.group.len() as u64;
-        let position = match &mut self.journal {
-            Some(journal) => Some(journal.append(run.group, run.last)?),
-            None => None,
+        let appended = match &mut self.journal {
+            Some(journal) => {
+                self.space.take(written, Use::Commit).map_err(Unsettled::Refused)?;
+                journal.append(run.group, run.last).map(Some)
+            }
+            None => Ok(None),
         };
+        if let Err(NotAppended::Refused(error)) = appended {
+            return Err(Unsettled::Refused(error));
+        }
+        // From here on only the records say whose these files are.
+        for body in run.adopted {
+            body.claim();
+        }
+        let position = appended.map_err(NotAppended::into_error).map_err(Error::from)?;
         let mut batch = Batch::default();
         let mut changes = 0;
         for (key, value) in run.overlay {

@@ -61,6 +61,17 @@ impl Directory {
         Ok(directory)
     }
 
+    /// Takes a directory that is there, and makes nothing in it.
+    ///
+    /// # Errors
+    /// As `open`, and when it is no data directory.
+    pub(crate) fn open_existing(root: &Path, disk: Disk) -> Result<Self> {
+        if !root.join("format").exists() {
+            return Err(refusal(format!("{} is not a data directory", root.display())));
+        }
+        Self::open(root, disk)
+    }
+
     /// What lies in the directory stays there. To be called when its parts have all been made: what
     /// they promise to be on disk is lost with their own entries.
     pub(crate) fn sync(&self) -> Result<()> {
@@ -119,7 +130,7 @@ impl Directory {
         {
             return Ok(());
         }
-        self.replace(&self.running(), &boot)
+        replace(&self.disk, &self.running(), &boot)
     }
 
     /// To be called when the index is on disk and will not be written to any more.
@@ -167,18 +178,21 @@ impl Directory {
         for parent in self.root.canonicalize()?.ancestors().skip(1).take(missing.max(1)) {
             self.disk.sync_directory(parent)?;
         }
-        self.replace(&self.format(), &format!("{FORMAT_PREFIX}{FORMAT}\n"))
+        replace(&self.disk, &self.format(), &format!("{FORMAT_PREFIX}{FORMAT}\n"))
     }
+}
 
-    /// Puts a file there whole, durably.
-    fn replace(&self, path: &Path, text: &str) -> Result<()> {
-        let new = path.with_extension("new");
-        // A start that did not come this far may have left one.
-        self.disk.remove(&new)?;
-        let mut file = self.disk.create(&new)?;
-        file.write(text.as_bytes())?;
-        file.sync()?;
-        self.disk.rename(&new, path)?;
-        self.sync()
+/// Puts a small file there whole, durably.
+pub(crate) fn replace(disk: &Disk, path: &Path, text: &str) -> Result<()> {
+    let new = path.with_extension("new");
+    // An attempt that did not come this far may have left one.
+    disk.remove(&new)?;
+    let mut file = disk.create(&new)?;
+    file.write(text.as_bytes())?;
+    file.sync()?;
+    disk.rename(&new, path)?;
+    if let Some(parent) = path.parent() {
+        disk.sync_directory(parent)?;
     }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! What can go wrong in the engine. Says what happened, not what to answer.
 
+use std::io;
+
 use cosette_model::{BucketName, ObjectKey, VersionId};
 
 /// What went wrong, not what to answer.
@@ -47,8 +49,12 @@ pub enum Error {
     Poisoned(String),
     #[error("the store is closing")]
     Closed,
+    /// The disk is full or takes no writes, or there are too many open files: nothing was written,
+    /// and the same may succeed later.
+    #[error("the disk cannot be used now: {0}")]
+    Unavailable(io::Error),
     #[error("disk: {0}")]
-    Io(#[from] std::io::Error),
+    Io(io::Error),
     #[error("index: {0}")]
     Index(String),
 }
@@ -61,10 +67,23 @@ impl Error {
     }
 }
 
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::Unavailable(error)
+            }
+            // Too many open files, of this process or of all.
+            _ if matches!(error.raw_os_error(), Some(23 | 24)) => Self::Unavailable(error),
+            _ => Self::Io(error),
+        }
+    }
+}
+
 impl From<cosette_kv::Error> for Error {
     fn from(error: cosette_kv::Error) -> Self {
         match error {
-            cosette_kv::Error::Io(error) => Self::Io(error),
+            cosette_kv::Error::Io(error) => error.into(),
             cosette_kv::Error::Damaged(what) => Self::Corrupt { what: format!("index: {what}") },
             cosette_kv::Error::Engine(why) => Self::Index(why),
         }
@@ -74,7 +93,7 @@ impl From<cosette_kv::Error> for Error {
 impl From<cosette_blob::Error> for Error {
     fn from(error: cosette_blob::Error) -> Self {
         match error {
-            cosette_blob::Error::Io(error) => Self::Io(error),
+            cosette_blob::Error::Io(error) => error.into(),
             cosette_blob::Error::Damaged { what } => Self::Corrupt { what },
         }
     }

@@ -3,15 +3,17 @@
 //!
 //! Reads go straight to the index. Every mutation is one closure over [`Tx`], run by the one
 //! committer: it reads, decides, writes; its writes and its change become one journal record,
-//! durable before the caller hears of it. How, and what a crash can do to it: `docs/design/storage.md`.
+//! durable before the caller hears of it. How, and what a crash can do to it: `docs/engine.md`.
 
 mod bucket;
+mod check;
 mod commit;
 mod content;
 mod directory;
 mod error;
 mod journal;
 mod listing;
+mod little;
 mod object;
 mod open;
 mod read;
@@ -19,6 +21,7 @@ mod record;
 mod schema;
 mod settings;
 mod snapshot;
+mod space;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,7 @@ mod upkeep;
 mod upload;
 mod version;
 
+pub use check::{Finding, Progress, Report, verify};
 pub use cosette_blob::{Disk, Faults, Step, Verdict, combine, combine_crc64};
 pub use error::{Error, Result};
 pub use listing::{ListedVersion, Page, UploadPage, VersionPage};

@@ -8,15 +8,15 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use cosette_blob::Disk;
+use cosette_blob::{Bodies, Disk};
 use cosette_kv::{Batch, Engine, Range};
 use cosette_model::Seq;
 
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::journal::{Journal, recover};
-use crate::record::{Applied, decode, encode};
-use crate::schema;
+use crate::journal::{Journal, last_promise, recover, remove_leftover};
+use crate::record::{Applied, Owned, decode, encode};
+use crate::schema::{self, Kind};
 use crate::settings::Settings;
 use crate::snapshot;
 
@@ -39,7 +39,8 @@ pub(crate) fn open(
     sync: bool,
     settings: &Settings,
 ) -> Result<Opened> {
-    if !directory.index_is_sound()? {
+    let sound = directory.index_is_sound()?;
+    if !sound {
         tracing::warn!("the machine went down while the store was open: the index is made anew");
         remove_index(&directory.index())?;
     }
@@ -47,17 +48,28 @@ pub(crate) fn open(
     let engine = open_index(directory, disk, cache_bytes)?;
     let applied = applied(&*engine)?;
     let dir = directory.journal();
+    let promise = match sound {
+        true => None,
+        false => Some(last_promise(&dir, disk, applied.map(|applied| applied.position))?),
+    };
+    let bodies = Bodies::look(&directory.bodies(), disk.clone());
     let mut batch = Batch::default();
     let mut replayed = 0u64;
     let found = recover(&dir, disk, applied, |frame, applied| {
-        frame.rows(&mut batch).ok_or_else(|| Error::corrupt("rows of a journal frame"))?;
+        let mut rows = Batch::default();
+        frame.rows(&mut rows).ok_or_else(|| Error::corrupt("rows of a journal frame"))?;
+        if promise.is_some_and(|promise| applied.seq > promise.0) && !are_there(&bodies, &rows)? {
+            return Ok(false);
+        }
+        batch.append(rows);
         replayed += 1;
         if batch.len() >= ROWS_PER_BATCH {
             batch.put(schema::applied(), encode(&applied)?);
             engine.apply(std::mem::take(&mut batch))?;
         }
-        Ok(())
+        Ok(true)
     })?;
+    remove_leftover(&dir, disk, &found)?;
     let head = found.head;
     let mut journal = match found.end {
         Some(end) => Journal::resume(&dir, disk.clone(), end, settings.segment_max, sync, head)?,
@@ -70,6 +82,23 @@ pub(crate) fn open(
     }
     tracing::info!(%head, replayed, segment = now.position.segment, "opened the store");
     Ok(Opened { engine, journal, head })
+}
+
+/// Whether the bodies that these rows refer to have outlived a loss of power.
+fn are_there(bodies: &Bodies, rows: &Batch) -> Result<bool> {
+    for (key, value) in rows.iter().filter(|(key, _)| key.first() == Some(&(Kind::Body as u8))) {
+        let Some(value) = value else { continue };
+        let owned: Owned = decode("references to a body", value)?;
+        match bodies.check(schema::body_of(key)?, owned.len) {
+            Ok(_) => {}
+            Err(cosette_blob::Error::Damaged { what }) => {
+                tracing::warn!(what, "lost with the power, and nobody was promised it");
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
 }
 
 pub(crate) fn applied(engine: &dyn Engine) -> Result<Option<Applied>> {
@@ -104,7 +133,7 @@ fn open_index(directory: &Directory, disk: &Disk, cache_bytes: u64) -> Result<Bo
 }
 
 /// Puts the rows of the newest snapshot into an empty index, and last the position they are of.
-fn fill(engine: &dyn Engine, dir: &Path, disk: &Disk) -> Result<()> {
+pub(crate) fn fill(engine: &dyn Engine, dir: &Path, disk: &Disk) -> Result<()> {
     let Some(newest) = snapshot::list(dir, disk)?.into_iter().next() else { return Ok(()) };
     let mut batch = Batch::default();
     let mut rows = 0u64;

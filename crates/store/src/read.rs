@@ -99,7 +99,10 @@ impl Store {
             let (from, to) = (start.max(at), end.min(at + piece.len));
             if from < to {
                 let (source, skip) = match &piece.place {
-                    Place::Body { id, size, at } => (Source::Body { id: *id, size: *size }, *at),
+                    Place::Body { id, size, at } => {
+                        let crc64 = (*size == piece.len).then_some(piece.crc64);
+                        (Source::Body { id: *id, size: *size, crc64 }, *at)
+                    }
                     Place::Inline(bytes) => (Source::Held(bytes.clone()), 0),
                     Place::Journal { segment, offset } => {
                         let segments = self

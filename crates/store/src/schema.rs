@@ -213,6 +213,10 @@ pub(crate) fn kept(id: Kept) -> Vec<u8> {
     key(Kind::Kept, &[&id.0.to_be_bytes(), &id.1.to_be_bytes()])
 }
 
+pub(crate) fn kept_of(row: &[u8]) -> Option<Kept> {
+    Some(Kept(number8(row, 1)?, u16::from_be_bytes(row.get(9..11)?.try_into().ok()?)))
+}
+
 pub(crate) fn swept(epoch: u32) -> Vec<u8> {
     key(Kind::Swept, &[&epoch.to_be_bytes()])
 }

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) waste_min: u64,
     /// ... or so much of what lives in it, in percent, before small bodies are moved together.
     pub(crate) waste_percent: u64,
+    /// Bytes of the disk that bodies leave free.
+    pub(crate) reserve: u64,
     /// Changes are kept up to so many bytes ...
     pub(crate) changes_bytes: u64,
     /// ... and so long; and all that a cursor has not passed.
@@ -43,6 +45,7 @@ impl Default for Settings {
             snapshot_after: 128 << 20,
             waste_min: 64 << 20,
             waste_percent: 33,
+            reserve: 64 << 20,
             changes_bytes: 32 << 20,
             changes_age: Duration::from_secs(7 * 24 * 3600),
         }

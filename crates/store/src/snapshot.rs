@@ -24,6 +24,7 @@ use cosette_kv::{Engine, Range};
 use crc_fast::CrcAlgorithm;
 
 use crate::error::{Error, Result};
+use crate::little::{u32_at, u64_at};
 use crate::record::{Applied, Position};
 use crate::schema;
 
@@ -36,6 +37,9 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// No block is longer: a row's value has the size of a record.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
 const SUFFIX: &str = ".rows";
+
+/// Called with the key and value of each row; an error ends it.
+pub(crate) type TakeRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
 
 /// A finished snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,14 +71,6 @@ fn block_crc(lengths: &[u8], stored: &[u8]) -> u64 {
     crc.update(lengths);
     crc.update(stored);
     crc.finalize()
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
 /// The snapshots that lie in `dir`, the newest first; one whose header is damaged is left out.
@@ -185,7 +181,7 @@ pub(crate) fn write(
             return ControlFlow::Continue(());
         }
         outcome = blocks.row(key, value);
-        stopped = blocks.rows % 1024 == 0 && stop();
+        stopped = blocks.rows.is_multiple_of(1024) && stop();
         if outcome.is_err() || stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     outcome?;
@@ -208,7 +204,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// `Corrupt` where a block is not what was written; rows before it have been handed out.
-    pub(crate) fn read(&self, disk: &Disk, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    pub(crate) fn read(&self, disk: &Disk, visit: &mut TakeRow<'_>) -> Result<()> {
         let damaged = || Error::corrupt(format!("snapshot {}", self.path.display()));
         let mut file = BufReader::with_capacity(1 << 20, disk.open(&self.path)?);
         let mut head = [0; HEADER_BYTES];
@@ -313,7 +309,7 @@ mod tests {
         for count in [0, 1, 5_000] {
             let engine = filled(count);
             let written = write_to(&dir, &*engine);
-            assert_eq!(list(&dir, &Disk::default()).unwrap(), [written.clone()]);
+            assert_eq!(list(&dir, &Disk::default()).unwrap(), std::slice::from_ref(&written));
             let rows = read(&written).unwrap();
             assert_eq!(rows.len(), count as usize);
             for (key, value) in rows {

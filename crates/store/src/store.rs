@@ -21,6 +21,7 @@ use crate::open::{Opened, open};
 use crate::record::{Content, decode};
 use crate::schema::{self, Holder, Kind};
 use crate::settings::Settings;
+use crate::space::{Space, Use};
 use crate::tx::Tx;
 use crate::upkeep::{Chores, OnDisk, Upkeep};
 use crate::{Kept, Table};
@@ -54,17 +55,21 @@ pub struct Sealed {
 }
 
 /// A body being received. Bytes go to disk (or memory) while digests are computed.
-pub struct Staged(cosette_blob::Staged);
+pub struct Staged {
+    staged: cosette_blob::Staged,
+    space: Arc<Space>,
+}
 
 impl Staged {
     /// Takes the next chunk. Returns when there is room for more, so a fast sender is slowed to the disk.
     pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        Ok(self.0.write(chunk).await?)
+        self.space.take(chunk.len() as u64, Use::Body)?;
+        Ok(self.staged.write(chunk).await?)
     }
 
     /// All bytes have come: they are on disk (durably, if strict) when this returns.
     pub async fn seal(self) -> Result<Sealed> {
-        let sealed = self.0.seal().await?;
+        let sealed = self.staged.seal().await?;
         Ok(Sealed { size: sealed.size, digests: sealed.digests, body: sealed.body })
     }
 }
@@ -83,6 +88,7 @@ struct Inner {
     chores: Arc<Chores>,
     settings: Settings,
     poison: Arc<Poison>,
+    space: Arc<Space>,
     closing: AtomicBool,
     workers: Mutex<Option<Workers>>,
 }
@@ -143,6 +149,15 @@ impl Store {
         let head = Arc::new(watch::Sender::new(head));
         let chores = Arc::new(Chores::new(&settings));
         let poison = Arc::new(Poison::new());
+        let on_disk = directory.as_ref().map(|at| (disk.clone(), at.journal()));
+        let space = Arc::new(Space::new(on_disk, settings.reserve));
+        let kept = match (&segments, &directory, &journal) {
+            (Some(segments), Some(directory), Some(journal)) => {
+                let snapshots = directory.snapshots();
+                Some(OnDisk::new(Arc::clone(segments), snapshots, disk, sync, journal.durable())?)
+            }
+            _ => None,
+        };
         let committer = Committer {
             engine: Arc::clone(&engine),
             journal,
@@ -150,18 +165,13 @@ impl Store {
             poison: Arc::clone(&poison),
             chores: Arc::clone(&chores),
             clock: clock.clone(),
+            space: Arc::clone(&space),
             settings,
         };
         let upkeep = Upkeep {
             engine: Arc::clone(&engine),
             bodies: bodies.clone(),
-            kept: match (&segments, &directory) {
-                (Some(segments), Some(directory)) => {
-                    let snapshots = directory.snapshots();
-                    Some(OnDisk::new(Arc::clone(segments), snapshots, disk, sync)?)
-                }
-                _ => None,
-            },
+            kept,
             queue: queue.clone(),
             chores: Arc::clone(&chores),
             clock,
@@ -184,6 +194,7 @@ impl Store {
             chores,
             settings,
             poison,
+            space,
             closing: AtomicBool::new(false),
             workers: Mutex::new(Some(workers)),
         })))
@@ -214,7 +225,8 @@ impl Store {
         if self.0.closing.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
-        Ok(Staged(self.0.bodies.stage(length, self.0.settings.small_max, &wanted)))
+        let staged = self.0.bodies.stage(length, self.0.settings.small_max, &wanted);
+        Ok(Staged { staged, space: Arc::clone(&self.0.space) })
     }
 
     /// One atomic, durable, serial mutation. An `Err` from the closure writes nothing.

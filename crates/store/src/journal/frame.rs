@@ -14,6 +14,7 @@ use cosette_kv::Batch;
 use cosette_model::Seq;
 use crc_fast::{CrcAlgorithm, Digest};
 
+use crate::little::{u32_at, u64_at};
 use crate::tx::Writes;
 
 pub(super) const MAGIC: &[u8; 4] = b"CsF1";
@@ -72,7 +73,7 @@ impl Group {
     }
 
     /// The frame's bytes.
-    pub(super) fn seal(mut self, salt: u64, durable: Seq) -> Vec<u8> {
+    pub(crate) fn seal(mut self, salt: u64, durable: Seq) -> Vec<u8> {
         let payload = length(self.bytes.len() - FRAME_HEADER_BYTES);
         let head = &mut self.bytes[..FRAME_HEADER_BYTES];
         head[0..4].copy_from_slice(MAGIC);
@@ -99,12 +100,15 @@ fn checksum(salt: u64, frame: &[u8]) -> u64 {
     crc.finalize()
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+/// Makes the checksum and the length right, for tests of what comes after them.
+#[cfg(test)]
+pub(crate) fn reseal(salt: u64, frame: &mut [u8]) {
+    if frame.len() >= FRAME_HEADER_BYTES {
+        let payload = length(frame.len() - FRAME_HEADER_BYTES);
+        frame[4..8].copy_from_slice(&payload);
+        let crc = checksum(salt, frame);
+        frame[CRC_AT..FRAME_HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+    }
 }
 
 /// A frame whose checksum is right.
@@ -119,7 +123,7 @@ pub(crate) struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// The frame at the beginning of `bytes`, if there is an undamaged one.
-    pub(super) fn parse(salt: u64, bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(salt: u64, bytes: &'a [u8]) -> Option<Self> {
         if bytes.get(0..4)? != MAGIC {
             return None;
         }

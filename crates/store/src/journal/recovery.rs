@@ -4,7 +4,7 @@
 //! the missing frame had been on disk; a later good frame says so by its `durable`. Then it is
 //! damage, and nothing is cut.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use cosette_blob::Disk;
@@ -12,6 +12,7 @@ use cosette_model::Seq;
 
 use super::frame::{FRAME_HEADER_BYTES, Frame, MAGIC};
 use super::segment::{self, HEADER_BYTES, Header};
+use crate::directory::replace;
 use crate::error::{Error, Result};
 use crate::record::{Applied, Position};
 
@@ -22,9 +23,13 @@ pub(crate) struct Recovered {
     pub(crate) segment: u64,
     /// The last sequence number.
     pub(crate) head: Seq,
+    /// Segments that were promised to nobody, to be removed before the journal goes on.
+    pub(crate) leftover: Vec<u64>,
 }
 
 /// Hands every frame that the index has not got to `replay`, in order, with the place after it.
+/// `replay` may find that what a frame refers to is not there; the journal then ends before it, as
+/// it does before a torn frame.
 ///
 /// # Errors
 /// `Corrupt` when the journal ends before what the index holds, which was in the journal first, or
@@ -33,7 +38,7 @@ pub(crate) fn recover(
     dir: &Path,
     disk: &Disk,
     applied: Option<Applied>,
-    mut replay: impl FnMut(&Frame<'_>, Applied) -> Result<()>,
+    mut replay: impl FnMut(&Frame<'_>, Applied) -> Result<bool>,
 ) -> Result<Recovered> {
     let segments = segment::list(dir)?;
     let (mut at, mut head) = match applied {
@@ -42,7 +47,7 @@ pub(crate) fn recover(
     };
     let Some(last) = segments.last().copied() else {
         return match applied {
-            None => Ok(Recovered { end: None, segment: 1, head }),
+            None => Ok(Recovered { end: None, segment: 1, head, leftover: Vec::new() }),
             Some(_) => Err(ahead(head, 0)),
         };
     };
@@ -63,11 +68,13 @@ pub(crate) fn recover(
             if frame.first != next {
                 break;
             }
+            let after = Position { offset: at.offset + frame.len as u64, ..at };
+            let last = Seq(frame.next().0 - 1);
+            if !replay(&frame, Applied { position: after, seq: last.0 })? {
+                break;
+            }
             done += frame.len;
-            at.offset += frame.len as u64;
-            next = frame.next();
-            head = Seq(next.0 - 1);
-            replay(&frame, Applied { position: at, seq: head.0 })?;
+            (at, head, next) = (after, last, frame.next());
         }
         // A segment is filled with zeros ahead of its end.
         let ended = salt.is_some() && bytes[done..].iter().all(|byte| *byte == 0);
@@ -77,7 +84,7 @@ pub(crate) fn recover(
             continue;
         }
         if ended && !follows && at.segment == last {
-            return Ok(Recovered { end: Some(at), segment: at.segment, head });
+            return Ok(Recovered { end: Some(at), segment: at.segment, head, leftover: Vec::new() });
         }
         if salt.is_some_and(|salt| promised(salt, &bytes[done..], next))
             || promised_later(dir, disk, &segments, at.segment, next)?
@@ -87,7 +94,7 @@ pub(crate) fn recover(
                 at.segment, at.offset
             )));
         }
-        return cut(dir, disk, &segments, at, head, salt.is_some());
+        return Ok(cut(&segments, at, head, salt.is_some()));
     }
 }
 
@@ -130,15 +137,54 @@ fn continues(dir: &Path, disk: &Disk, number: u64, next: Seq) -> Result<bool> {
     })
 }
 
+/// The last commit that some good frame in `bytes` says to have been on disk when it was written.
+fn promise(salt: u64, bytes: &[u8]) -> Seq {
+    let Some(last) = bytes.len().checked_sub(FRAME_HEADER_BYTES) else { return Seq(0) };
+    (0..=last)
+        .filter(|at| bytes[*at..].starts_with(MAGIC))
+        .filter_map(|at| Frame::parse(salt, &bytes[at..]))
+        .map(|frame| frame.durable)
+        .max()
+        .unwrap_or_default()
+}
+
 /// Whether some good frame in `bytes` was written when `missing` was known to be on disk.
 fn promised(salt: u64, bytes: &[u8], missing: Seq) -> bool {
-    if bytes.len() < FRAME_HEADER_BYTES {
-        return false;
+    promise(salt, bytes) >= missing
+}
+
+/// Where commits do not sync, the last one that a checkpoint has put on disk with all that it
+/// refers to. What it no longer refers to may be removed once this is written down.
+pub(crate) fn mark_durable(dir: &Path, disk: &Disk, seq: Seq) -> Result<()> {
+    replace(disk, &dir.join("durable"), &format!("{seq}\n"))
+}
+
+fn marked_durable(dir: &Path, disk: &Disk) -> Result<Seq> {
+    let mut text = String::new();
+    match disk.open(&dir.join("durable")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Seq(0)),
+        opened => opened?.read_to_string(&mut text)?,
+    };
+    let number = text.trim_end().parse();
+    number.map(Seq).map_err(|_| Error::corrupt("the mark of what is durable"))
+}
+
+/// The last commit that is known to be on disk, by its mark or by a frame after a position. What
+/// comes after it was promised to nobody, and a loss of power may have taken what it refers to.
+pub(crate) fn last_promise(dir: &Path, disk: &Disk, from: Option<Position>) -> Result<Seq> {
+    let mut last = marked_durable(dir, disk)?;
+    for number in segment::list(dir)? {
+        let begin = Position { segment: number, offset: HEADER_BYTES };
+        let at = match from {
+            Some(from) if number < from.segment => continue,
+            Some(from) if number == from.segment => from,
+            _ => begin,
+        };
+        if let Some((Some(salt), bytes)) = load(dir, disk, at)? {
+            last = last.max(promise(salt, &bytes));
+        }
     }
-    (0..=bytes.len() - FRAME_HEADER_BYTES).any(|at| {
-        bytes[at..].starts_with(MAGIC)
-            && Frame::parse(salt, &bytes[at..]).is_some_and(|frame| frame.durable >= missing)
-    })
+    Ok(last)
 }
 
 fn promised_later(dir: &Path, disk: &Disk, segments: &[u64], after: u64, missing: Seq) -> Result<bool> {
@@ -153,25 +199,20 @@ fn promised_later(dir: &Path, disk: &Disk, segments: &[u64], after: u64, missing
     Ok(false)
 }
 
-/// Ends the journal at `at`: what lies after it was promised to nobody. Whoever goes on syncs the
-/// directory, or segments that are gone could come back and follow what is written from now on.
-fn cut(
-    dir: &Path,
-    disk: &Disk,
-    segments: &[u64],
-    at: Position,
-    head: Seq,
-    has_header: bool,
-) -> Result<Recovered> {
-    for number in segments.iter().copied().rev().filter(|number| *number > at.segment) {
-        disk.remove(&segment::path(dir, number))?;
+/// Ends the journal at `at`: what lies after it was promised to nobody. A segment without a header
+/// was made, and not yet begun, when the crash came: it is begun again.
+fn cut(segments: &[u64], at: Position, head: Seq, has_header: bool) -> Recovered {
+    let from = if has_header { at.segment + 1 } else { at.segment };
+    let leftover = segments.iter().copied().filter(|number| *number >= from).collect();
+    Recovered { end: has_header.then_some(at), segment: at.segment, head, leftover }
+}
+
+/// Removes what recovery has found to be promised to nobody, the last first. Whoever goes on syncs
+/// the directory, or segments that are gone could come back and follow what is written from now on.
+pub(crate) fn remove_leftover(dir: &Path, disk: &Disk, found: &Recovered) -> Result<()> {
+    for number in found.leftover.iter().rev() {
+        disk.remove(&segment::path(dir, *number))?;
+        tracing::warn!(number, head = %found.head, "removed a journal segment that nobody was told of");
     }
-    if !has_header {
-        // Made, and not yet begun, when the crash came: begin it again.
-        disk.remove(&segment::path(dir, at.segment))?;
-        tracing::info!(segment = at.segment, "removed a journal segment that was never begun");
-        return Ok(Recovered { end: None, segment: at.segment, head });
-    }
-    tracing::warn!(segment = at.segment, offset = at.offset, %head, "cut the torn end of the journal");
-    Ok(Recovered { end: Some(at), segment: at.segment, head })
+    Ok(())
 }

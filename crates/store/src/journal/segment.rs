@@ -10,6 +10,7 @@ use cosette_blob::Disk;
 use crc_fast::CrcAlgorithm;
 
 use crate::error::{Error, Result};
+use crate::little::u64_at;
 
 /// magic 4 | version 4 | number 8 | salt 8 | crc64 of these 8.
 pub(super) const HEADER_BYTES: u64 = 32;
@@ -59,8 +60,7 @@ impl Header {
 
     /// `None` when it is not whole, as a crash right after the file was made leaves it.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let number8 = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-        let header = Self { number: number8(8)?, salt: number8(16)? };
+        let header = Self { number: u64_at(bytes, 8)?, salt: u64_at(bytes, 16)? };
         (bytes.get(..HEADER_BYTES as usize)? == header.encode()).then_some(header)
     }
 
@@ -88,8 +88,9 @@ impl Segments {
         if let Some(file) = self.open.read().unwrap_or_else(PoisonError::into_inner).get(&number) {
             return Ok(Arc::clone(file));
         }
-        let file = Arc::new(self.disk.open(&path(&self.dir, number))?);
+        // Opened while nobody can close it: who removes a segment closes it after that.
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let file = Arc::new(self.disk.open(&path(&self.dir, number))?);
         if open.len() >= OPEN_MAX {
             open.clear();
         }
@@ -107,6 +108,10 @@ impl Segments {
             .into_iter()
             .map(|number| Ok((number, fs::metadata(path(&self.dir, number))?.len())))
             .collect()
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     pub(crate) fn path(&self, number: u64) -> PathBuf {

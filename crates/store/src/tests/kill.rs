@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
+use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
 
 use cosette_model::{ChangeKind, EventType, Seq};
 
 use super::*;
+use crate::verify;
 
 const DIRECTORY: &str = "COSETTE_KILL_TEST_DIR";
 const ROUND: &str = "COSETTE_KILL_TEST_ROUND";
@@ -31,8 +33,10 @@ fn options(dir: &Path) -> Options {
 async fn the_writer_that_is_killed() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let round: u32 = std::env::var(ROUND).unwrap().parse().unwrap();
-    // Checkpoints, removals and new segments happen all the time, so kills hit them too.
-    let settings = Settings { segment_max: 300_000, snapshot_after: 0, ..quick() };
+    // Checkpoints, snapshots, removals, moved bodies and new segments happen all the time, so
+    // kills hit them too.
+    let settings =
+        Settings { segment_max: 60_000, snapshot_after: 0, waste_min: 0, waste_percent: 10, ..quick() };
     let store = Store::open_with(options(Path::new(&dir)), clock(), Disk::default(), settings).unwrap();
     if round == 0 {
         create(&store, "bucket").await.unwrap();
@@ -90,6 +94,8 @@ async fn nothing_acknowledged_is_lost_to_kills() {
                 last.insert((*writer, (n - back) % KEYS), (round, n - back));
             }
         }
+        let report = verify(scratch.path(), &mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(report.is_sound(), "round {round}: {report:?}");
         let store = Store::open(options(scratch.path()), clock()).unwrap();
         let changes = store.changes(Seq(0), usize::MAX).unwrap();
         let puts: Vec<_> = changes

@@ -2,13 +2,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod check;
 mod conditions;
+mod fixtures;
 mod kill;
+mod limits;
 mod linear;
 mod listings;
+mod noise;
 mod power;
 mod recovery;
 mod reference;
+mod relaxed;
 mod uploads;
 
 use std::future::poll_fn;

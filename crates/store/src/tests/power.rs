@@ -24,6 +24,7 @@ pub(super) enum Done {
     Cut(PathBuf, u64),
     Sync(PathBuf),
     SyncDirectory(PathBuf),
+    SyncAll,
     CreateDirectory(PathBuf),
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
@@ -43,7 +44,7 @@ impl Recorder {
         Arc::new(Self { root: root.to_owned(), steps: Mutex::default(), last: AtomicUsize::new(usize::MAX) })
     }
 
-    fn steps(&self) -> MutexGuard<'_, Vec<Done>> {
+    pub(super) fn steps(&self) -> MutexGuard<'_, Vec<Done>> {
         self.steps.lock().unwrap()
     }
 
@@ -73,6 +74,7 @@ impl Faults for Recorder {
             Step::Cut(len) => Done::Cut(at, len),
             Step::Sync => Done::Sync(at),
             Step::SyncDirectory => Done::SyncDirectory(at),
+            Step::SyncAll => Done::SyncAll,
             Step::CreateDirectory => Done::CreateDirectory(at),
             Step::Rename { to } => Done::Rename(at, below(to).unwrap()),
             Step::Remove => Done::Remove(at),
@@ -204,6 +206,14 @@ impl Media {
             Done::SyncDirectory(path) => {
                 let Entries { certain, since, .. } = self.directory(path);
                 since.drain(..).for_each(|changes| enter(certain, &changes));
+            }
+            Done::SyncAll => {
+                for Contents { certain, since } in &mut self.files {
+                    since.drain(..).for_each(|change| edit(certain, &change));
+                }
+                for Entries { certain, since, .. } in &mut self.directories {
+                    since.drain(..).for_each(|changes| enter(certain, &changes));
+                }
             }
             Done::Rename(from, to) => {
                 assert_eq!(from.parent(), to.parent(), "nothing is moved");

@@ -1,18 +1,15 @@
 //! What a crash leaves and what a start makes of it.
 
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use cosette_blob::{Faults, Step, Verdict};
+use cosette_blob::Step;
 use cosette_model::Seq;
 
+use super::limits::Fault;
 use super::*;
 use crate::Table;
 use crate::record::{Applied, decode};
 use crate::schema;
 
-fn journal(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn journal(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(dir.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -247,74 +244,10 @@ async fn a_segment_that_was_only_begun_is_no_damage() {
     }
 }
 
-/// Fails, or tears, one kind of step on paths that hold a text, once it is armed.
-struct Fault {
-    step: fn(Step<'_>) -> bool,
-    path: &'static str,
-    tear: Option<usize>,
-    armed: AtomicBool,
-}
-
-impl Fault {
-    fn new(step: fn(Step<'_>) -> bool, path: &'static str, tear: Option<usize>) -> Arc<Self> {
-        Arc::new(Self { step, path, tear, armed: AtomicBool::new(false) })
-    }
-
-    fn arm(&self) {
-        self.armed.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Faults for Fault {
-    fn before(&self, step: Step<'_>, path: &Path) -> Verdict {
-        let hit = self.armed.load(Ordering::SeqCst)
-            && (self.step)(step)
-            && path.to_string_lossy().contains(self.path);
-        match self.tear {
-            _ if !hit => Verdict::Go,
-            Some(after) => Verdict::Tear(after),
-            None => Verdict::Fail(io::Error::other("as the test wants it")),
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_failed_sync_or_write_refuses_writes_until_restart() {
-    for (step, tear) in [
-        ((|step| step == Step::Sync) as fn(Step<'_>) -> bool, None),
-        (|step| matches!(step, Step::Write { .. }), None),
-        (|step| matches!(step, Step::Write { .. }), Some(0)),
-        (|step| matches!(step, Step::Write { .. }), Some(70)),
-    ] {
-        let scratch = Scratch::new();
-        let fault = Fault::new(step, ".journal", tear);
-        let store = open_with(Some(scratch.path()), Disk::faulty(fault.clone()), still()).unwrap();
-        create(&store, "bucket").await.unwrap();
-        put(&store, "bucket", "before", b"before").await.unwrap();
-        let head = store.head();
-        fault.arm();
-        assert!(matches!(put(&store, "bucket", "during", b"during").await, Err(Error::Poisoned(_))));
-        fault.armed.store(false, Ordering::SeqCst);
-        assert!(matches!(put(&store, "bucket", "after", b"after").await, Err(Error::Poisoned(_))));
-        assert_eq!(get(&store, "bucket", "before").await.unwrap(), b"before");
-        assert!(store.object(&name("bucket"), &key("during"), None).is_err());
-        assert_eq!(store.head(), head);
-        store.close().await.unwrap();
-        let store = open_still(scratch.path()).unwrap();
-        assert_eq!(get(&store, "bucket", "before").await.unwrap(), b"before");
-        // It was answered with an error; after a failed sync it may be there or not.
-        assert_eq!(
-            store.object(&name("bucket"), &key("during"), None).is_ok(),
-            tear.is_none() && step(Step::Sync)
-        );
-        put(&store, "bucket", "after", b"after").await.unwrap();
-    }
-}
-
 #[tokio::test]
 async fn a_body_that_cannot_be_synced_fails_alone() {
     let scratch = Scratch::new();
-    let fault = Fault::new(|step| step == Step::Sync, "bodies", None);
+    let fault = Fault::new(|step| step == Step::Sync, "bodies");
     let store = open_with(Some(scratch.path()), Disk::faulty(fault.clone()), still()).unwrap();
     create(&store, "bucket").await.unwrap();
     fault.arm();
@@ -497,7 +430,7 @@ async fn old_changes_go_but_never_past_a_cursor() {
 #[tokio::test]
 async fn relaxed_syncs_nothing_while_it_writes() {
     let scratch = Scratch::new();
-    let fault = Fault::new(|step| matches!(step, Step::Sync | Step::SyncDirectory), "", None);
+    let fault = Fault::new(|step| matches!(step, Step::Sync | Step::SyncDirectory), "");
     let options = Options {
         dir: Some(scratch.path().to_owned()),
         durability: Durability::Relaxed,

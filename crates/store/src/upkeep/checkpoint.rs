@@ -11,7 +11,7 @@ use cosette_model::Seq;
 
 use super::Upkeep;
 use crate::error::Result;
-use crate::journal::Segments;
+use crate::journal::{Durable, Segments, mark_durable};
 use crate::open::applied;
 use crate::record::{Applied, Live, decode};
 use crate::schema;
@@ -23,11 +23,10 @@ pub(crate) struct OnDisk {
     pub(super) segments: Arc<Segments>,
     snapshots: PathBuf,
     disk: Disk,
-    /// Whether every commit is on disk before anybody hears of it.
+    /// Whether every commit is on disk before anybody hears of it; if not, checkpoints see to it.
     sync: bool,
+    durable: Arc<Durable>,
     newest: Option<Snapshot>,
-    /// Up to where everything is on disk, where commits do not see to that themselves.
-    durable: Seq,
     /// Segments that nothing needs, since when.
     unneeded: HashMap<u64, Instant>,
     /// When the first of them may go.
@@ -37,7 +36,13 @@ pub(crate) struct OnDisk {
 }
 
 impl OnDisk {
-    pub(crate) fn new(segments: Arc<Segments>, snapshots: PathBuf, disk: Disk, sync: bool) -> Result<Self> {
+    pub(crate) fn new(
+        segments: Arc<Segments>,
+        snapshots: PathBuf,
+        disk: Disk,
+        sync: bool,
+        durable: Arc<Durable>,
+    ) -> Result<Self> {
         let newest = snapshot::list(&snapshots, &disk)?.into_iter().next();
         Ok(Self {
             segments,
@@ -45,7 +50,7 @@ impl OnDisk {
             disk,
             sync,
             newest,
-            durable: Seq(0),
+            durable,
             unneeded: HashMap::new(),
             removal: None,
             needed_from: 0,
@@ -67,7 +72,7 @@ impl OnDisk {
 
 impl Upkeep {
     pub(super) fn is_durable(&self, seq: Seq) -> bool {
-        self.kept.as_ref().is_none_or(|kept| kept.sync || seq <= kept.durable)
+        self.kept.as_ref().is_none_or(|kept| seq <= kept.durable.get())
     }
 
     /// Bounds what a start has to replay, takes a snapshot if one is due, and removes segments.
@@ -88,7 +93,9 @@ impl Upkeep {
         // and the index must not get ahead of it.
         let sync = |at: Applied| -> Result<()> {
             if !kept.sync {
-                kept.disk.reopen(&kept.segments.path(at.position.segment))?.sync()?;
+                kept.disk.sync_all(kept.segments.dir())?;
+                mark_durable(kept.segments.dir(), &kept.disk, Seq(at.seq))?;
+                kept.durable.raise(Seq(at.seq));
             }
             Ok(())
         };
@@ -110,7 +117,6 @@ impl Upkeep {
                 kept.newest = Some(taken);
             }
         }
-        kept.durable = Seq(before.seq);
         let snapshot = kept.newest.as_ref().map_or(0, |newest| newest.applied.position.segment);
         kept.needed_from = snapshot.min(before.position.segment);
         kept.remove_segments(&dead, self.settings.garbage_grace)
@@ -135,8 +141,8 @@ impl OnDisk {
         for number in may_go {
             let at = *self.unneeded.entry(number).or_insert(now) + grace;
             if at <= now {
-                self.segments.close(number);
                 self.disk.remove(&self.segments.path(number))?;
+                self.segments.close(number);
                 self.unneeded.remove(&number);
                 tracing::debug!(number, "removed a journal segment");
             } else {

@@ -1,0 +1,250 @@
+//! The whole of a data directory that nobody has open: snapshot and journal say what the index
+//! must hold; the index, the bodies and the change log are held against that. Nothing is changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use cosette_blob::{Bodies, Disk};
+use cosette_kv::{Batch, Engine};
+use cosette_model::{BucketName, Change, ChangeKind, ETag, EventType, ObjectKey, Seq, VersionId, Versioning};
+
+use super::scrub::Bytes;
+use super::{Progress, Report, each, hex, name_of, references};
+use crate::directory::Directory;
+use crate::error::{Error, Result};
+use crate::journal::{Segments, recover};
+use crate::open::{applied, fill};
+use crate::record::{Bucket, Object, Summary, decode, encode};
+use crate::schema::{self, Kind};
+use crate::version::older;
+
+/// Rows compared, or brought into the scratch index, at once.
+const ROWS_PER_BATCH: usize = 10_000;
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// A directory of our own, removed with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        let name = format!("cosette-verify-{}", uuid::Uuid::new_v4().simple());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir_all(&dir)?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Verifies the data directory `dir`, which no process may have open. Needs room for another index
+/// in the temporary directory. Blocks, for long.
+///
+/// # Errors
+/// `Io` with a message for a person when it is in use, of another format, or no data directory.
+pub fn verify(dir: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Report> {
+    let disk = Disk::default();
+    let directory = Directory::open_existing(dir, disk.clone())?;
+    let mut report = Report::default();
+    let scratch = Scratch::new()?;
+    let truth = cosette_kv::open(&scratch.0.join("index"), CACHE_BYTES)?;
+    let later = match replay(&directory, &disk, &*truth) {
+        Ok(later) => later,
+        Err(Error::Corrupt { what }) => {
+            report.find("journal", what);
+            return Ok(report);
+        }
+        Err(error) => return Err(error),
+    };
+    compare(&directory, &*truth, &later, &mut report)?;
+    references::check(&*truth, &mut report)?;
+    changes(&*truth, &mut report)?;
+    let bodies = Bodies::look(&directory.bodies(), disk.clone());
+    strays(&bodies, &*truth, &mut report)?;
+    let segments = Segments::new(directory.journal(), disk);
+    let bytes = Bytes { bodies: &bodies, segments: Some(&segments) };
+    bytes.scrub(&*truth, &mut report, progress)?;
+    Ok(report)
+}
+
+/// The keys of the frames after a position, which an index that is there may hold or not.
+struct Later {
+    /// Up to where the index that is there says it is; `None` if it will be made anew.
+    index: Option<Seq>,
+    keys: BTreeSet<Vec<u8>>,
+}
+
+/// Fills `truth` from the snapshot and the journal.
+fn replay(directory: &Directory, disk: &Disk, truth: &dyn Engine) -> Result<Later> {
+    fill(truth, &directory.snapshots(), disk)?;
+    let index = if directory.index_is_sound()? && directory.index().exists() {
+        let engine = cosette_kv::open(&directory.index(), CACHE_BYTES)?;
+        applied(&*engine)?.map(|applied| Seq(applied.seq))
+    } else {
+        None
+    };
+    let mut keys = BTreeSet::new();
+    let mut batch = Batch::default();
+    let from = applied(truth)?;
+    let mut last = from;
+    recover(&directory.journal(), disk, from, |frame, at| {
+        let mut rows = Batch::default();
+        frame.rows(&mut rows).ok_or_else(|| Error::corrupt("rows of a journal frame"))?;
+        if index.is_some_and(|index| at.seq > index.0) {
+            keys.extend(rows.iter().map(|(key, _)| key.to_vec()));
+        }
+        batch.append(rows);
+        last = Some(at);
+        if batch.len() >= ROWS_PER_BATCH {
+            truth.apply(std::mem::take(&mut batch))?;
+        }
+        Ok(true)
+    })?;
+    if let Some(last) = last {
+        batch.put(schema::applied(), encode(&last)?);
+    }
+    truth.apply(batch)?;
+    Ok(Later { index, keys })
+}
+
+/// Holds the index that is there against what it must be.
+fn compare(directory: &Directory, truth: &dyn Engine, later: &Later, report: &mut Report) -> Result<()> {
+    if later.index.is_none() {
+        report.notes.push("the index will be made anew by the next start, and was not looked at".to_owned());
+        return Ok(());
+    }
+    let index = cosette_kv::open(&directory.index(), CACHE_BYTES)?;
+    let own = schema::applied();
+    let mut findings = Vec::new();
+    let mut rows = 0u64;
+    each(truth, &[], &mut |key, value| {
+        rows += 1;
+        if key != own && !later.keys.contains(key) {
+            match index.get(key)? {
+                Some(found) if found == value => {}
+                Some(_) => findings.push((key.to_vec(), "the index has another value for it")),
+                None => findings.push((key.to_vec(), "the index does not have it")),
+            }
+        }
+        Ok(())
+    })?;
+    each(&*index, &[], &mut |key, _| {
+        if key != own && !later.keys.contains(key) && truth.get(key)?.is_none() {
+            findings.push((key.to_vec(), "only the index has it"));
+        }
+        Ok(())
+    })?;
+    report.rows = rows;
+    for (key, problem) in findings {
+        report.find(name_of(&key), problem);
+    }
+    if !later.keys.is_empty() {
+        let note = format!("{} rows are in the journal and not yet in the index", later.keys.len());
+        report.notes.push(note);
+    }
+    Ok(())
+}
+
+/// Files that no record knows are no damage: the next start removes them.
+fn strays(bodies: &Bodies, truth: &dyn Engine, report: &mut Report) -> Result<()> {
+    let mut strays = 0u64;
+    for epoch in bodies.epochs()? {
+        for id in bodies.of_epoch(epoch)? {
+            let known = truth.get(&schema::body(Kind::Body, id))?.is_some()
+                || truth.get(&schema::body(Kind::Garbage, id))?.is_some();
+            strays += u64::from(!known);
+        }
+    }
+    if strays > 0 {
+        report.notes.push(format!("{strays} body files belong to nobody; the next start removes them"));
+    }
+    Ok(())
+}
+
+/// The last thing the change log says of a version: written with this tag, or gone.
+enum Last {
+    Written(Option<ETag>),
+    Marker,
+    Gone,
+}
+
+/// What the log says last of each version must be what is there.
+fn changes(truth: &dyn Engine, report: &mut Report) -> Result<()> {
+    let mut last: BTreeMap<(BucketName, ObjectKey, VersionId), (Seq, Last)> = BTreeMap::new();
+    let mut before = Seq(0);
+    let mut count = 0;
+    each(truth, &schema::key(Kind::Change, &[]), &mut |row, value| {
+        let change: Change = match decode("change", value) {
+            Ok(change) => change,
+            Err(error) => {
+                report.find(format!("change {}", hex(&row[1..])), error.to_string());
+                return Ok(());
+            }
+        };
+        count += 1;
+        if change.seq <= before || schema::number8(row, 1) != Some(change.seq.0) {
+            report.find(format!("change {}", change.seq), "it is not in its place");
+        }
+        before = change.seq;
+        match (change.kind, change.key) {
+            (ChangeKind::BucketDeleted, _) => last.retain(|(bucket, _, _), _| *bucket != change.bucket),
+            (kind, Some(key)) => {
+                let says = match kind {
+                    ChangeKind::Object(EventType::RemovedDelete) => Last::Gone,
+                    ChangeKind::Object(EventType::RemovedDeleteMarkerCreated) => Last::Marker,
+                    _ => Last::Written(change.etag),
+                };
+                let version = change.version_id.unwrap_or(VersionId::Null);
+                last.insert((change.bucket, key, version), (change.seq, says));
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    report.changes = count;
+    for ((bucket_name, key, version), (seq, says)) in last {
+        let bucket = truth.get(&schema::bucket(&bucket_name))?;
+        let Some(bucket) = bucket.map(|row| decode::<Bucket>("bucket", &row)).transpose()? else {
+            report.find(format!("change {seq}"), format!("of the bucket {bucket_name}, which is not there"));
+            continue;
+        };
+        let found = find(truth, &bucket, &key, &version)?;
+        let agrees = match (&says, &found) {
+            (Last::Written(Some(etag)), Some(found)) => !found.delete_marker && found.etag == *etag,
+            (Last::Written(None), Some(_)) | (Last::Gone, None) => true,
+            (Last::Marker, Some(found)) => found.delete_marker,
+            _ => false,
+        };
+        if !agrees {
+            let what = match bucket.versioning {
+                Versioning::Off => format!("{bucket_name}/{key}"),
+                _ => format!("{bucket_name}/{key} version {}", version.as_str()),
+            };
+            let says = match says {
+                Last::Written(_) => "is written",
+                Last::Marker => "is a delete marker",
+                Last::Gone => "is gone",
+            };
+            report.find(what, format!("the change log says last that it {says} (change {seq})"));
+        }
+    }
+    Ok(())
+}
+
+fn find(truth: &dyn Engine, bucket: &Bucket, key: &ObjectKey, id: &VersionId) -> Result<Option<Summary>> {
+    let current = truth.get(&schema::object(bucket.id, key))?;
+    if let Some(object) = current.map_or(Ok(None), |row| Object::decode(&row))?
+        && object.version.id() == *id
+    {
+        return Ok(Some(object.summary()));
+    }
+    match older(bucket, key, id, |row| Ok(truth.get(row)?))? {
+        Some((_, record)) => Ok(Some(Summary::decode(&record)?)),
+        None => Ok(None),
+    }
+}
