@@ -278,6 +278,15 @@ fn closing_writes_sleds_snapshot_when_much_was_written() {
     assert_eq!(all(&open(&scratch)).len(), 400);
 }
 
+/// Ends the other threads of a test also when one fails.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// One writer, readers both ways, and one rewrite after another.
 #[test]
 fn rewriting_under_load_loses_nothing_and_keeps_the_order() {
@@ -317,6 +326,7 @@ fn rewriting_under_load_loses_nothing_and_keeps_the_order() {
             }
             rewrites
         });
+        let ended = Done(&done);
         let mut random = Random(7);
         for n in 1..=BATCHES {
             let mut batch = Batch::default();
@@ -335,7 +345,7 @@ fn rewriting_under_load_loses_nothing_and_keeps_the_order() {
             // The writer reads what it has written, whichever generation it is in.
             assert_eq!(number(&engine.get(b"applied").unwrap().unwrap()), n);
         }
-        done.store(true, Ordering::Release);
+        drop(ended);
         rewriter.join().unwrap()
     });
     assert!(rewrites > 0);
@@ -361,6 +371,11 @@ fn write_of(n: u64) -> (u64, bool) {
 #[test]
 fn the_writer_that_is_killed() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
+    // A failure of one thread must not leave the other writing for ever.
+    std::panic::set_hook(Box::new(|what| {
+        eprintln!("the writer: {what}");
+        std::process::exit(1);
+    }));
     let begin: u64 = std::env::var(BEGIN).unwrap().parse().unwrap();
     let engine = Sled::open(Path::new(&dir), CACHE).unwrap();
     // One write call a line, so that lines are whole.
