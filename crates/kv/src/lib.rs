@@ -1,8 +1,9 @@
 //! Ordered keys and values: the narrow boundary behind which the index lives.
 //!
 //! It promises four things and no more, so that a weaker or a distributed engine can stand
-//! behind it: `get`, `scan` in key order, `apply` of a batch, and `flush` (or the stronger `sync`). Readers see a batch whole
-//! or not at all; a crash may leave a beginning of it, never a later row without an earlier one.
+//! behind it: `get`, `scan` in key order, `apply` of a batch, and `flush` (or the stronger `sync`).
+//! Readers see a batch whole or not at all; a crash may leave a beginning of it, never a later row
+//! without an earlier one.
 //! Order is promised, a snapshot is not: a scan may see a batch that is applied while it runs.
 //! It knows nothing of buckets, objects or records.
 
@@ -157,11 +158,20 @@ pub trait Engine: Send + Sync {
     fn flush(&self) -> Result<()>;
 
     /// Everything applied before the call is on disk, safe from power loss, when this returns and
-    /// until the next call of `apply`.
+    /// until the next call of `apply` or `tidy`.
     fn sync(&self) -> Result<()>;
+
+    /// Gives back space that rows no longer there take, when that is worth it. To be called from
+    /// time to time, from a thread that may be kept for long; all others go on meanwhile. `stop` is
+    /// asked often, and ends it with nothing lost but its work. An error leaves the engine as it was.
+    fn tidy(&self, stop: &dyn Fn() -> bool) -> Result<()>;
+
+    /// `sync` for the last time, which also makes the next open fast. Reads may fail after it.
+    fn close(&self) -> Result<()>;
 }
 
-/// Opens the engine of this build that keeps its data in `dir`.
+/// Opens the engine of this build that keeps its data in `dir`, which is its own: it removes what
+/// it has no use for. Nobody else may open it meanwhile.
 ///
 /// # Errors
 /// `Damaged` when what is there cannot be an index; `Io` or `Engine` for the rest.

@@ -1,17 +1,19 @@
 //! What every engine must do, run on each.
 #![allow(clippy::unwrap_used)]
 
-use std::ops::ControlFlow;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{Batch, Engine, Memory, Range, Sled};
 
 /// A directory of its own for each test, removed with it.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("cosette-kv-{}-{number}", std::process::id()));
@@ -32,7 +34,7 @@ fn on_every_engine(check: fn(&dyn Engine)) {
     check(&Sled::open(&scratch.0, 8 << 20).unwrap());
 }
 
-fn put(engine: &dyn Engine, rows: &[(&[u8], &[u8])]) {
+pub(crate) fn put(engine: &dyn Engine, rows: &[(&[u8], &[u8])]) {
     let mut batch = Batch::default();
     for (key, value) in rows {
         batch.put(*key, *value);
@@ -40,7 +42,7 @@ fn put(engine: &dyn Engine, rows: &[(&[u8], &[u8])]) {
     engine.apply(batch).unwrap();
 }
 
-fn keys(engine: &dyn Engine, range: &Range, max: usize, back: bool) -> Vec<Vec<u8>> {
+pub(crate) fn keys(engine: &dyn Engine, range: &Range, max: usize, back: bool) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     let mut visit = |key: &[u8], _: &[u8]| {
         if found.len() == max {
@@ -131,4 +133,126 @@ fn sled_keeps_what_was_flushed() {
     }
     let engine = Sled::open(&scratch.0, 8 << 20).unwrap();
     assert_eq!(keys(&engine, &Range::prefix(b""), 99, false), vec![b"a".to_vec(), b"b".to_vec()]);
+}
+
+/// SplitMix64: a test that fails can be run again.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end
+    }
+
+    /// Of few bytes and few lengths, so that prefixes, neighbours and the same key come often.
+    fn key(&mut self) -> Vec<u8> {
+        let len = self.below(5);
+        (0..len).map(|_| [0, 1, b'a', u8::MAX][self.below(4) as usize]).collect()
+    }
+
+    fn bound(&mut self) -> Bound<Vec<u8>> {
+        match self.below(5) {
+            0 => Bound::Unbounded,
+            1 | 2 => Bound::Included(self.key()),
+            _ => Bound::Excluded(self.key()),
+        }
+    }
+}
+
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
+pub(crate) fn rows(engine: &dyn Engine, range: &Range, max: usize, back: bool) -> Rows {
+    let mut found = Vec::new();
+    let mut visit = |key: &[u8], value: &[u8]| {
+        found.push((key.to_vec(), value.to_vec()));
+        if found.len() == max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    if back {
+        engine.scan_back(range, &mut visit).unwrap();
+    } else {
+        engine.scan(range, &mut visit).unwrap();
+    }
+    found
+}
+
+/// Any writes and any reads, against a map; `between` has now and then another engine go on.
+fn behaves_like_a_map<E: Engine>(seed: u64, mut engine: E, between: impl Fn(E, &mut Random) -> E) {
+    let mut random = Random(seed);
+    let mut map: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    for step in 0..600 {
+        let mut batch = Batch::default();
+        for _ in 0..random.below(20) {
+            let key = random.key();
+            if random.below(3) == 0 {
+                batch.delete(key.clone());
+                map.remove(&key);
+            } else {
+                // Now and then one that sled keeps in a file of its own.
+                let len = if random.below(500) == 0 { 200_000 } else { random.below(300) as usize };
+                let value = vec![random.below(256) as u8; len];
+                batch.put(key.clone(), value.clone());
+                map.insert(key, value);
+            }
+        }
+        engine.apply(batch).unwrap();
+        if random.below(40) == 0 {
+            engine = between(engine, &mut random);
+        }
+        for _ in 0..4 {
+            let key = random.key();
+            assert_eq!(engine.get(&key).unwrap().as_ref(), map.get(&key), "seed {seed} step {step} {key:?}");
+            let range = Range { from: random.bound(), to: random.bound() };
+            let max = 1 + random.below(40) as usize;
+            for back in [false, true] {
+                let mut want: Rows = Vec::new();
+                if !range.is_empty() {
+                    want.extend(map.range::<[u8], _>(range.bounds()).map(|(k, v)| (k.clone(), v.clone())));
+                }
+                if back {
+                    want.reverse();
+                }
+                want.truncate(max);
+                let found = rows(&engine, &range, max, back);
+                assert!(found == want, "seed {seed} step {step} {range:?} back {back}");
+            }
+        }
+    }
+    let all: Rows = map.into_iter().collect();
+    assert!(rows(&engine, &Range::prefix(b""), usize::MAX, false) == all, "seed {seed}");
+}
+
+#[test]
+fn memory_behaves_like_a_map() {
+    for seed in 0..10 {
+        behaves_like_a_map(seed, Memory::default(), |engine, _| engine);
+    }
+}
+
+#[test]
+fn sled_behaves_like_a_map_through_reopening_and_rewriting() {
+    for seed in 0..5 {
+        let scratch = Scratch::new();
+        let open = || Sled::open(&scratch.0, 8 << 20).unwrap();
+        behaves_like_a_map(seed, open(), |engine, random| {
+            match random.below(4) {
+                0 => engine.flush().unwrap(),
+                1 => assert!(engine.rewrite(&|| false).unwrap()),
+                2 => {
+                    // Stopped somewhere; what is left of it must not be seen.
+                    let left = Cell::new(random.below(4));
+                    engine.rewrite(&|| left.replace(left.get().saturating_sub(1)) == 0).unwrap();
+                }
+                _ => {
+                    if random.below(2) == 0 {
+                        engine.close().unwrap();
+                    }
+                    drop(engine);
+                    return open();
+                }
+            }
+            engine
+        });
+    }
 }

@@ -46,6 +46,14 @@ impl Engine for Memory {
     fn sync(&self) -> Result<()> {
         Ok(())
     }
+
+    fn tidy(&self, _: &dyn Fn() -> bool) -> Result<()> {
+        Ok(())
+    }
+
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Memory {
