@@ -385,7 +385,7 @@ impl Inner {
                 journal.end(*self.head.borrow())?;
             }
             if let (Some(engine), Some(directory)) = (&engine, &workers.directory) {
-                engine.sync()?;
+                engine.close()?;
                 if self.poison.get().is_none() {
                     directory.end_running()?;
                 }

@@ -110,7 +110,7 @@ fn open_index(directory: &Directory, report: &mut Report) -> Result<Option<Index
 
 impl Index {
     fn close(self, directory: &Directory) -> Result<()> {
-        self.engine.sync()?;
+        self.engine.close()?;
         drop(self.engine);
         if self.clean { directory.end_running() } else { Ok(()) }
     }

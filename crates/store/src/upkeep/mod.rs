@@ -141,6 +141,7 @@ impl Upkeep {
                 ("forget old changes", self.forget_changes()),
                 ("make the index durable", self.checkpoint()),
                 ("move small bodies together", self.compact()),
+                ("give back the index's room", self.tidy_index()),
             ] {
                 if let Err(error) = outcome {
                     Self::report(what, &error);
@@ -201,6 +202,10 @@ impl Upkeep {
                 }
             };
         }
+    }
+
+    fn tidy_index(&self) -> Result<()> {
+        Ok(self.engine.tidy(&|| self.chores.is_stopping())?)
     }
 
     fn commit(&self, decide: impl FnOnce(&mut Tx<'_>) -> Result<()> + Send + 'static) -> Result<()> {
