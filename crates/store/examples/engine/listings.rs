@@ -36,17 +36,19 @@ impl Pages {
         }
     }
 
+    /// The least is what a page costs when nothing else wants the processor; of pages asked for
+    /// first, the median has what is read from the disk besides.
     fn print(&self, what: &str, beside: Option<&Self>) {
         let (first, again) = (Spread::of(self.first.clone()), Spread::of(self.again.clone()));
         print!("  {what}: {first:.0} us, at once again {again:.0}");
-        match beside {
-            None => println!(),
-            Some(beside) => println!(
-                "; ratio of medians {:.2} [< 1.3], again {:.2}",
-                first.median / Spread::of(beside.first.clone()).median,
-                again.median / Spread::of(beside.again.clone()).median,
-            ),
-        }
+        let Some(beside) = beside else { return println!() };
+        let (small, small_again) = (Spread::of(beside.first.clone()), Spread::of(beside.again.clone()));
+        println!(
+            "; ratio of medians {:.2} [< 1.3], again {:.2}, of the least {:.2}",
+            first.median / small.median,
+            again.median / small_again.median,
+            again.min / small_again.min,
+        );
     }
 }
 

@@ -16,6 +16,12 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
+    pub(crate) const NONE: Self = Self { count: 0, took: Duration::ZERO, used: Duration::ZERO };
+
+    pub(crate) fn and(self, more: Self) -> Self {
+        Self { count: self.count + more.count, took: self.took + more.took, used: self.used + more.used }
+    }
+
     pub(crate) fn rate(&self) -> f64 {
         self.count as f64 / self.took.as_secs_f64()
     }

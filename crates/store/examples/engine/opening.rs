@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cosette_model::ObjectKey;
 
 use crate::Scale;
-use crate::measure::{Random, memory_mib, turn};
+use crate::measure::{Random, memory_mib, processor, turn};
 use crate::subject::{self, LOADERS, key, name};
 
 /// Bodies are short so that the index, and not the disk, is what is measured.
@@ -49,12 +49,13 @@ pub(crate) async fn fill(dir: &Path, scale: &Scale) {
     println!("  {objects} objects of {BODY_BYTES} bytes put in {:.0} s", filled.took.as_secs_f64());
 }
 
-/// Opens it, says how many milliseconds that took and what is resident, and closes it.
+/// Opens it, says how many milliseconds that took, also of processor time, and what is resident,
+/// and closes it.
 pub(crate) async fn open(dir: &Path) {
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), processor());
     let store = subject::open(dir);
-    let took = began.elapsed();
-    println!("{:.1} {:.1}", took.as_secs_f64() * 1e3, memory_mib("VmRSS"));
+    let (took, used) = (began.elapsed(), processor().saturating_sub(before));
+    println!("{:.0} {:.0} {:.0}", took.as_secs_f64() * 1e3, used.as_secs_f64() * 1e3, memory_mib("VmRSS"));
     store.close().await.unwrap();
 }
 
