@@ -609,7 +609,7 @@ fn a_power_loss_leaves_a_script_after_one_of_its_operations() {
     subject.crash();
     let steps = recorder.steps().clone();
     let (mut media, mut applied) = (Media::new(), 0);
-    for n in (0..=steps.len()).step_by(faults::stride(steps.len() / 60)) {
+    for n in (0..=steps.len()).step_by(faults::stride(steps.len() / 45)) {
         steps[applied..n].iter().for_each(|step| media.apply(step));
         applied = n;
         for seed in [0, 1] {

@@ -1278,10 +1278,10 @@ fn scripts_that_failed() {
 
 #[test]
 fn a_store_in_memory_agrees_with_the_model() {
-    run_scripts(400, 1..60, false);
+    run_scripts(800, 1..80, false);
 }
 
 #[test]
 fn a_store_on_disk_agrees_with_the_model() {
-    run_scripts(48, 1..60, true);
+    run_scripts(100, 1..80, true);
 }
