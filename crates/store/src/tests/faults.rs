@@ -116,11 +116,17 @@ fn one_step_fails(at: usize, tears: bool) -> Option<String> {
     let mut in_doubt = None;
     if subject.open().is_ok() {
         runtime.block_on(async {
-            let mut looked = false;
+            let (mut looked, mut refused) = (false, 0);
             for op in work() {
                 let failed = subject.attempt(&op).await;
                 if let Some((kind, after)) = failed {
                     assert!(fault.hit().is_some(), "{op:?} failed with {kind}, and the disk had not");
+                    // A failed write is one operation's misfortune, a failed sync the process's.
+                    refused += usize::from(kind != "Poisoned");
+                    assert!(
+                        refused == 0 || (refused == 1 && kind != "Poisoned"),
+                        "{op:?} failed with {kind}"
+                    );
                     // Every later one is refused before it does anything.
                     if kind == "Poisoned" && in_doubt.is_none() {
                         in_doubt = Some((after, op));
