@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -79,10 +80,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Spill {
     fn make(&self, disk: &Disk) -> io::Result<()> {
-        disk.create_directory(&self.dir)?;
-        let file = File::create(self.dir.join("lock"))?;
-        file.lock()?;
-        let _ = self.lock.set(file);
+        let path = self.dir.join("lock");
+        // Until it is locked, another who begins takes the directory for abandoned, and removes it.
+        let lock = loop {
+            disk.create_directory(&self.dir)?;
+            let lock = File::create(&path)?;
+            lock.lock()?;
+            if is_at(&lock, &path) {
+                break lock;
+            }
+        };
+        let _ = self.lock.set(lock);
         Self::remove_abandoned(&self.dir);
         Ok(())
     }
@@ -95,11 +103,22 @@ impl Spill {
             if path == own || !entry.file_name().to_string_lossy().starts_with(SPILL_PREFIX) {
                 continue;
             }
-            if File::open(path.join("lock")).is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let lock = path.join("lock");
+            // Held until the directory is gone, so that its owner, who may only be late, notices.
+            if let Ok(held) = File::open(&lock)
+                && held.try_lock().is_ok()
+                && is_at(&held, &lock)
+            {
                 let _ = fs::remove_dir_all(&path);
             }
         }
     }
+}
+
+/// Whether the path still leads to this file.
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = |a: fs::Metadata, b: fs::Metadata| a.dev() == b.dev() && a.ino() == b.ino();
+    file.metadata().is_ok_and(|file| fs::metadata(path).is_ok_and(|path| same(file, path)))
 }
 
 impl Spill {
@@ -342,5 +361,35 @@ impl Drop for Pin {
                 pins.remove(&self.id);
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_that_begin_at_once_leave_each_other_alone() {
+        let begin = |thread: u32| {
+            for n in 0..50 {
+                let name = format!("{SPILL_PREFIX}{}-{thread}-{n}", std::process::id());
+                let spill = Spill { dir: std::env::temp_dir().join(name), lock: OnceLock::new() };
+                spill.make(&Disk::default()).unwrap();
+                assert!(spill.dir.join("lock").exists(), "another has taken it for abandoned");
+            }
+        };
+        std::thread::scope(|scope| (0..8).for_each(|thread| drop(scope.spawn(move || begin(thread)))));
+    }
+
+    #[test]
+    fn what_a_process_has_left_is_removed_by_the_next() {
+        let left = std::env::temp_dir().join(format!("{SPILL_PREFIX}{}-left", std::process::id()));
+        fs::create_dir_all(&left).unwrap();
+        File::create(left.join("lock")).unwrap();
+        File::create(left.join("1")).unwrap();
+        let next = std::env::temp_dir().join(format!("{SPILL_PREFIX}{}-next", std::process::id()));
+        Spill { dir: next.clone(), lock: OnceLock::new() }.make(&Disk::default()).unwrap();
+        assert!(!left.exists() && !next.exists());
     }
 }

@@ -57,7 +57,9 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => directory.begin(missing)?,
             Err(error) => return Err(error.into()),
         }
+        // Each has its entry on disk with the others: who looks for a snapshot must find the place.
         directory.disk.create_directory(&directory.journal())?;
+        directory.disk.create_directory(&directory.snapshots())?;
         Ok(directory)
     }
 

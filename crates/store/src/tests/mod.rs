@@ -5,6 +5,7 @@ mod basics;
 mod check;
 mod conditions;
 mod consistent;
+mod faults;
 mod fixtures;
 mod kill;
 mod limits;
@@ -139,11 +140,15 @@ async fn create(store: &Store, bucket: &str) -> Result<Bucket> {
 }
 
 async fn seal(store: &Store, body: &[u8]) -> Sealed {
-    let mut staged = store.stage(Some(body.len() as u64), Wanted::default()).unwrap();
+    try_seal(store, body).await.unwrap()
+}
+
+async fn try_seal(store: &Store, body: &[u8]) -> Result<Sealed> {
+    let mut staged = store.stage(Some(body.len() as u64), Wanted::default())?;
     for chunk in body.chunks(100_000) {
-        staged.write(Bytes::copy_from_slice(chunk)).await.unwrap();
+        staged.write(Bytes::copy_from_slice(chunk)).await?;
     }
-    staged.seal().await.unwrap()
+    staged.seal().await
 }
 
 async fn put(store: &Store, bucket: &str, object: &str, body: &[u8]) -> Result<Object> {
@@ -164,7 +169,7 @@ async fn put_if(
         properties: Properties::default(),
         checksum_type: None,
         conditions,
-        body: seal(store, body).await,
+        body: try_seal(store, body).await?,
         cause: cause(),
     };
     store.put_object(put).await
@@ -269,7 +274,7 @@ async fn part(
         key: key(object),
         upload: id.clone(),
         number: PartNumber::new(number).unwrap(),
-        body: seal(store, body).await,
+        body: try_seal(store, body).await?,
     };
     store.put_part(part).await
 }

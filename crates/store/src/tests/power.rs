@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use cosette_blob::{Faults, Step, Verdict};
 use cosette_model::{ChangeKind, EventType, Seq};
 
+use super::reference::{At, Body, Op, When};
 use super::*;
 
 /// A step that was done, with a path below the recorder's root.
@@ -574,6 +575,55 @@ async fn nothing_acknowledged_is_lost_to_a_power_loss() {
     let steps = subject.recorder.count();
     assert!(steps > 100);
     subject.lose_power(0..=steps, &[0, 1, 2]).await;
+}
+
+/// The index is gone whenever the power was, so it is filled from a snapshot and the journal from
+/// there on; and what lay in segments that are gone has been moved.
+#[test]
+fn a_power_loss_leaves_a_script_after_one_of_its_operations() {
+    let runtime = reference::runtime();
+    let scratch = Scratch::new();
+    let (root, recorder) = (scratch.path().to_owned(), Recorder::new(scratch.path()));
+    let settings = reference::busy();
+    let mut subject = reference::Subject::closed(Some(scratch), settings, Disk::faulty(recorder.clone()));
+    // After how many steps the model was what.
+    let mut models = vec![(0, subject.model())];
+    subject.open().unwrap();
+    let mut perform = |op: Op| {
+        assert!(runtime.block_on(subject.attempt(&op)).is_none());
+        models.push((recorder.count(), subject.model()));
+    };
+    faults::work().into_iter().for_each(&mut perform);
+    // Until the upkeep has done all that it does: emptied the segment that holds what has never
+    // been overwritten, taken a snapshot, and removed what only the one before it needed.
+    let is_left = |path: &str| root.join(path).exists();
+    for n in (0..200).cycle().take(5_000) {
+        let snapshots = recorder.steps().iter().filter(|step| matches!(step, Done::Rename(..))).count();
+        if snapshots > 4 && !is_left("journal/0000000001.journal") && !is_left("journal/0000000002.journal") {
+            break;
+        }
+        perform(Op::Put(At(0, 1), Body(4, n), When::Always));
+    }
+    assert!(!is_left("journal/0000000002.journal"), "what lives in it is never moved");
+    runtime.block_on(subject.store().close()).unwrap();
+    subject.crash();
+    let steps = recorder.steps().clone();
+    let (mut media, mut applied) = (Media::new(), 0);
+    for n in (0..=steps.len()).step_by(faults::stride(steps.len() / 45)) {
+        steps[applied..n].iter().for_each(|step| media.apply(step));
+        applied = n;
+        for seed in [0, 1] {
+            let image = media.image(seed * (n as u64 + 1));
+            let mut left = reference::Subject::closed(Some(image), settings, Disk::default());
+            left.open().unwrap_or_else(|error| panic!("power lost after {n} steps, seed {seed}: {error}"));
+            let acknowledged = models.iter().rposition(|(at, _)| *at <= n).unwrap();
+            let mut allowed = models[acknowledged..].iter().take(2).map(|(_, model)| model.clone());
+            assert!(
+                allowed.any(|model| left.is(&runtime, model).is_ok()),
+                "power lost after {n} steps, seed {seed}: neither operation {acknowledged} nor the next"
+            );
+        }
+    }
 }
 
 #[tokio::test]

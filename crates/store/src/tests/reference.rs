@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cosette_model::op::TagMatch;
@@ -22,7 +23,7 @@ use crate::{AppendObject, Kept, ReviseObject, Tx};
 /// bucket, a key, a text by its place in the lists below, a version or an upload by its place
 /// among those that were ever seen, modulo their count.
 #[derive(Clone, Debug)]
-enum Op {
+pub(super) enum Op {
     Create(u8),
     Remove(u8),
     Versioning(u8, bool),
@@ -62,14 +63,14 @@ enum Op {
 
 /// Bucket and key.
 #[derive(Clone, Copy, Debug)]
-struct At(u8, u8);
+pub(super) struct At(pub(super) u8, pub(super) u8);
 
 /// Length and seed.
 #[derive(Clone, Copy, Debug)]
-struct Body(u8, u8);
+pub(super) struct Body(pub(super) u8, pub(super) u8);
 
 #[derive(Clone, Copy, Debug)]
-enum When {
+pub(super) enum When {
     Always,
     Absent,
     Present,
@@ -81,7 +82,7 @@ enum When {
 
 /// Prefix, delimiter, where to begin and entries per page: a listing page by page to its end.
 #[derive(Clone, Copy, Debug)]
-struct Pages(u8, u8, u8, u8);
+pub(super) struct Pages(pub(super) u8, pub(super) u8, pub(super) u8, pub(super) u8);
 
 const BUCKETS: &[&str] = &["one", "two"];
 const KEYS: &[&str] = &["a", "a/", "a/b", "a\0", "b", "ü/ü"];
@@ -185,15 +186,18 @@ fn refuse<T>(kind: &str) -> Answer<T> {
     Err(kind.to_owned())
 }
 
+/// Bucket, key and id of an upload.
+type UploadOf = (&'static str, &'static str, String);
+
 #[derive(Clone, Debug, Default)]
-struct Model {
+pub(super) struct Model {
     buckets: BTreeMap<&'static str, Filled>,
-    uploads: BTreeMap<(&'static str, &'static str, String), BTreeMap<u64, Arc<Vec<u8>>>>,
+    uploads: BTreeMap<UploadOf, BTreeMap<u64, Arc<Vec<u8>>>>,
     kept: Vec<(Kept, Vec<u8>)>,
     changes: Vec<Said>,
     /// Everything that ever had a name, to be named again.
     versions: BTreeMap<(&'static str, &'static str), Vec<VersionId>>,
-    ids: Vec<(&'static str, &'static str, String)>,
+    ids: Vec<UploadOf>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -426,7 +430,7 @@ impl Model {
         number.map(|number| ids[number as usize % ids.len()].clone())
     }
 
-    fn upload(&self, number: u8) -> Option<(&'static str, &'static str, String)> {
+    fn upload(&self, number: u8) -> Option<UploadOf> {
         let number = (number as usize).checked_rem(self.ids.len())?;
         self.ids.get(self.ids.len() - 1 - number).cloned()
     }
@@ -439,13 +443,19 @@ impl Thing {
     }
 }
 
+/// What the disk's failures look like to who wanted something.
+const FAILURES: &[&str] = &["Io", "Unavailable", "Poisoned", "Index"];
+
 /// A store with its model.
-struct Subject {
+pub(super) struct Subject {
     /// `None` between two processes.
     store: Option<Store>,
     clock: Clock,
+    disk: Disk,
     settings: Settings,
     model: Model,
+    /// The failure of the disk that the last operation was refused with.
+    failed: Option<String>,
     /// How far the change log has been compared, and how many changes that are.
     compared: (Seq, usize),
     /// Last, so that its files outlive the store. `None` for a store in memory.
@@ -454,21 +464,53 @@ struct Subject {
 
 impl Subject {
     fn new(scratch: Option<Scratch>, settings: Settings) -> Self {
-        let clock = clock();
-        let (model, compared) = (Model::default(), (Seq(0), 0));
-        let mut subject = Self { store: None, clock, settings, model, compared, scratch };
-        subject.open();
+        let mut subject = Self::closed(scratch, settings, Disk::default());
+        subject.open().unwrap();
         subject
     }
 
-    fn open(&mut self) {
-        let dir = self.scratch.as_ref().map(|scratch| scratch.path().to_owned());
-        let options = Options { dir, durability: Durability::Strict, cache_bytes: 8 << 20 };
-        let opened = Store::open_with(options, self.clock.clone(), Disk::default(), self.settings);
-        self.store = Some(opened.unwrap());
+    pub(super) fn closed(scratch: Option<Scratch>, settings: Settings, disk: Disk) -> Self {
+        let (model, compared) = (Model::default(), (Seq(0), 0));
+        Self { store: None, clock: clock(), disk, settings, model, failed: None, compared, scratch }
     }
 
-    fn store(&self) -> Store {
+    pub(super) fn open(&mut self) -> Result<()> {
+        let dir = self.scratch.as_ref().map(|scratch| scratch.path().to_owned());
+        let options = Options { dir, durability: Durability::Strict, cache_bytes: 8 << 20 };
+        self.store = Some(Store::open_with(options, self.clock.clone(), self.disk.clone(), self.settings)?);
+        self.compared = (Seq(0), 0);
+        Ok(())
+    }
+
+    /// The process is gone, and the disk is sound for the next.
+    pub(super) fn crash(&mut self) {
+        self.store = None;
+        self.disk = Disk::default();
+    }
+
+    pub(super) fn model(&self) -> Model {
+        self.model.clone()
+    }
+
+    /// Whether the store is what a model says, if need be another than the one at hand.
+    pub(super) fn is(&mut self, runtime: &tokio::runtime::Runtime, model: Model) -> std::thread::Result<()> {
+        self.model = model;
+        self.compared = (Seq(0), 0);
+        catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(self.whole());
+            self.compare_changes();
+        }))
+    }
+
+    /// The answers must be the same, but that the disk may fail.
+    fn same<T: PartialEq + std::fmt::Debug>(&mut self, found: Answer<T>, expected: Answer<T>) {
+        match found {
+            Err(kind) if FAILURES.contains(&kind.as_str()) => self.failed = Some(kind),
+            found => assert_eq!(found, expected),
+        }
+    }
+
+    pub(super) fn store(&self) -> Store {
         self.store.clone().unwrap()
     }
 
@@ -494,7 +536,60 @@ impl Subject {
         }
     }
 
+    /// Does it, and compares; nothing may fail.
     async fn apply(&mut self, op: &Op) {
+        self.perform(op).await;
+        assert_eq!(self.failed, None, "{op:?}");
+        self.compare_changes();
+    }
+
+    /// Does it on a disk that may fail. Then the failure's kind comes back, with what the model is
+    /// if it came to pass all the same; the model is what it is if not.
+    pub(super) async fn attempt(&mut self, op: &Op) -> Option<(String, Model)> {
+        let before = self.model.clone();
+        self.perform(op).await;
+        let failed = self.failed.take();
+        if failed.is_none() {
+            self.compare_changes();
+        }
+        failed.map(|kind| (kind, std::mem::replace(&mut self.model, before)))
+    }
+
+    /// The model after an operation that may have come to pass. What nobody can foretell is taken
+    /// from the store: the tag of an append, the id of an upload.
+    pub(super) fn suppose(&self, mut model: Model, op: &Op) -> Model {
+        let store = self.store();
+        match *op {
+            Op::Append(at, body, off) => {
+                model = self.model.clone();
+                if let (Ok(_), Ok(found)) = (
+                    model.append(at, &body.bytes(), off, self.now()),
+                    store.object(&name(at.bucket()), &key(at.key()), None),
+                ) {
+                    let filled = model.buckets.get_mut(at.bucket()).unwrap();
+                    let thing = filled.find(at.key(), None).and_then(|held| held.object.as_mut()).unwrap();
+                    thing.etag = found.etag;
+                    let thing = thing.clone();
+                    let kind = ChangeKind::Object(EventType::CreatedPut);
+                    model.say(kind, at.bucket(), Some(at.key()), None, Some(&thing));
+                }
+            }
+            Op::Begin(at) => {
+                let all = listing("", "", "", 1_000);
+                let page = store.list_uploads(&name(at.bucket()), &all, "").unwrap_or_default();
+                for upload in page.uploads {
+                    let id = (at.bucket(), at.key(), upload.id.into_string());
+                    if upload.key.as_str() == at.key() {
+                        model.uploads.entry(id).or_default();
+                    }
+                }
+            }
+            _ => {}
+        }
+        model
+    }
+
+    async fn perform(&mut self, op: &Op) {
         let (store, now) = (self.store(), self.now());
         match op.clone() {
             Op::Create(bucket) => {
@@ -507,7 +602,7 @@ impl Subject {
                         Ok(())
                     }
                 };
-                assert_eq!(answer(create(&store, bucket).await.map(drop)), expected);
+                self.same(answer(create(&store, bucket).await.map(drop)), expected);
             }
             Op::Remove(bucket) => {
                 let bucket = At(bucket, 0).bucket();
@@ -523,7 +618,7 @@ impl Subject {
                         Ok(())
                     }
                 };
-                assert_eq!(answer(store.delete_bucket(name(bucket), cause()).await), expected);
+                self.same(answer(store.delete_bucket(name(bucket), cause()).await), expected);
             }
             Op::Versioning(bucket, enabled) => {
                 let bucket = At(bucket, 0).bucket();
@@ -536,7 +631,7 @@ impl Subject {
                     self.model.say(ChangeKind::SettingChanged, bucket, None, None, None);
                 }
                 let answered = store.set_versioning(name(bucket), enabled, cause()).await;
-                assert_eq!(answer(answered.map(|bucket| bucket.versioning)), expected);
+                self.same(answer(answered.map(|bucket| bucket.versioning)), expected);
             }
             Op::Put(at, body, when) => {
                 let body = body.bytes();
@@ -547,7 +642,7 @@ impl Subject {
                     assert_eq!((object.size, &object.etag), (body.len() as u64, &Thing::new(&body).etag));
                     assert_eq!(object.crc64, cosette_blob::crc64(&body));
                 }
-                assert_eq!(answer(put.map(|object| object.version.id())), expected);
+                self.same(answer(put.map(|object| object.version.id())), expected);
             }
             Op::Append(at, body, off) => self.append(&store, at, &body.bytes(), off, now).await,
             Op::Copy { from, version, to, when } => {
@@ -558,13 +653,13 @@ impl Subject {
                 copy.source.version = version;
                 copy.conditions = conditions;
                 let copied = store.copy_object(copy).await;
-                assert_eq!(answer(copied.map(|(object, source)| (object.version.id(), source))), expected);
+                self.same(answer(copied.map(|(object, source)| (object.version.id(), source))), expected);
             }
             Op::Delete(at, version) => {
                 let version = self.model.version(at, version);
                 let expected = self.model.delete(at, version.clone(), When::Always, now);
                 let deleted = delete_version(&store, at.bucket(), at.key(), version).await;
-                assert_eq!(answer(deleted), expected);
+                self.same(answer(deleted), expected);
             }
             Op::DeleteIf(at, when) => {
                 let delete = DeleteObject {
@@ -576,11 +671,12 @@ impl Subject {
                     cause: cause(),
                 };
                 let expected = self.model.delete(at, None, when, now);
-                assert_eq!(answer(store.delete_object(delete).await), expected);
+                self.same(answer(store.delete_object(delete).await), expected);
             }
             Op::Begin(at) => {
                 let begun = answer(begin(&store, at.bucket(), at.key()).await);
-                assert_eq!(begun.is_ok(), self.model.bucket(at.bucket()).is_ok());
+                let expected = self.model.bucket(at.bucket()).map(drop);
+                self.same(begun.as_ref().map(drop).map_err(Clone::clone), expected);
                 if let Ok(id) = begun {
                     let id = (at.bucket(), at.key(), id.into_string());
                     self.model.ids.push(id.clone());
@@ -595,7 +691,7 @@ impl Subject {
                     parts.insert(number, Arc::new(body.clone()));
                     (number, of_md5(&body))
                 });
-                assert_eq!(answer(put.map(|part| (u64::from(part.number.get()), part.md5))), expected);
+                self.same(answer(put.map(|part| (u64::from(part.number.get()), part.md5))), expected);
             }
             Op::Complete(upload, parts, when) => self.complete(&store, upload, parts, when, now).await,
             Op::Abort(upload) => {
@@ -603,7 +699,7 @@ impl Subject {
                 let aborted = store.abort_upload(name(id.0), key(id.1), UploadId::new(id.2.clone())).await;
                 let expected = self.upload_of(&id).map(drop);
                 self.model.uploads.remove(&id);
-                assert_eq!(answer(aborted), expected);
+                self.same(answer(aborted), expected);
             }
             Op::Tag(at, version, tag) => {
                 self.revise(&store, at, version, move |thing| thing.tag = Some(tag)).await;
@@ -623,20 +719,25 @@ impl Subject {
                     self.model.say(ChangeKind::SettingChanged, bucket, None, None, None);
                 }
                 let set = store.set_setting(name(bucket), setting, value.clone(), cause()).await;
-                assert_eq!(answer(set), expected);
-                assert_eq!(answer(store.setting(&name(bucket), setting)), expected.map(|()| value));
+                if set.is_ok() {
+                    assert_eq!(store.setting(&name(bucket), setting).unwrap(), value);
+                }
+                self.same(answer(set), expected);
             }
             Op::Keep(body) => {
                 let body = body.bytes();
-                let (sealed, keeper) = (seal(&store, &body).await, store.clone());
-                let keep = move |tx: &mut Tx<'_>| keeper.keep(tx, sealed);
-                self.model.kept.push((store.commit(keep).await.unwrap().1, body));
+                let (sealed, keeper) = (try_seal(&store, &body).await, store.clone());
+                let keep = move |tx: &mut Tx<'_>| keeper.keep(tx, sealed?);
+                let kept = answer(store.commit(keep).await);
+                self.same(kept.as_ref().map(drop).map_err(Clone::clone), Ok(()));
+                self.model.kept.extend(kept.map(|(_, id)| (id, body)));
             }
             Op::Release(number) => {
                 let Some(number) = (number as usize).checked_rem(self.model.kept.len()) else { return };
                 let (id, _) = self.model.kept.remove(number);
                 let keeper = store.clone();
-                store.commit(move |tx: &mut Tx<'_>| keeper.release(tx, id)).await.unwrap();
+                let released = store.commit(move |tx: &mut Tx<'_>| keeper.release(tx, id)).await;
+                self.same(answer(released.map(drop)), Ok(()));
             }
             Op::ListObjects(bucket, pages) => {
                 self.list_objects(&store, At(bucket, 0).bucket(), &pages.listing());
@@ -686,20 +787,15 @@ impl Subject {
                 self.whole().await;
             }
         }
-        self.compare_changes();
     }
 
     async fn reopen(&mut self) {
         self.store = None;
-        self.open();
-        self.compared = (Seq(0), 0);
+        self.open().unwrap();
         self.whole().await;
     }
 
-    fn upload_of(
-        &mut self,
-        id: &(&'static str, &'static str, String),
-    ) -> Answer<&mut BTreeMap<u64, Arc<Vec<u8>>>> {
+    fn upload_of(&mut self, id: &UploadOf) -> Answer<&mut BTreeMap<u64, Arc<Vec<u8>>>> {
         self.model.bucket(id.0)?;
         self.model.uploads.get_mut(id).ok_or_else(|| "NoSuchUpload".to_owned())
     }
@@ -707,13 +803,17 @@ impl Subject {
     async fn append(&mut self, store: &Store, at: At, more: &[u8], off: u8, now: u64) {
         let filled = self.model.buckets.get(at.bucket());
         let current = filled.and_then(|filled| filled.current(at.key()));
+        let body = match try_seal(store, more).await {
+            Ok(body) => body,
+            Err(error) => return self.same(answer(Err(error)), Ok(())),
+        };
         let append = AppendObject {
             bucket: name(at.bucket()),
             key: key(at.key()),
             position: current.map_or(0, |object| object.body.len() as u64) + u64::from(off),
             attributes: Attributes::default(),
             properties: Properties::default(),
-            body: seal(store, more).await,
+            body,
             cause: cause(),
         };
         let expected = self.model.append(at, more, off, now);
@@ -729,7 +829,7 @@ impl Subject {
             let kind = ChangeKind::Object(EventType::CreatedPut);
             self.model.say(kind, at.bucket(), Some(at.key()), None, Some(&thing));
         }
-        assert_eq!(answer(appended.map(|object| object.size)), expected);
+        self.same(answer(appended.map(|object| object.size)), expected);
     }
 
     fn copy(
@@ -790,7 +890,7 @@ impl Subject {
         if expected.is_ok() {
             self.model.uploads.remove(&id);
         }
-        assert_eq!(answer(store.complete_upload(complete).await.map(|object| object.version.id())), expected);
+        self.same(answer(store.complete_upload(complete).await.map(|object| object.version.id())), expected);
     }
 
     async fn revise(
@@ -829,7 +929,7 @@ impl Subject {
         if let (Ok(object), Ok(thing)) = (&revised, &expected) {
             agrees(object, thing);
         }
-        assert_eq!(revised.err(), expected.err());
+        self.same(revised.map(drop), expected.map(drop));
     }
 
     fn list_objects(&self, store: &Store, bucket: &str, listing: &Listing) {
@@ -954,7 +1054,7 @@ impl Subject {
     }
 
     /// Compares what has been added to the change log.
-    fn compare_changes(&mut self) {
+    pub(super) fn compare_changes(&mut self) {
         let (after, count) = self.compared;
         let log = self.store().changes(after, usize::MAX).unwrap();
         let found = log.iter().map(|change| Said {
@@ -971,7 +1071,7 @@ impl Subject {
     }
 
     /// Compares everything there is.
-    async fn whole(&self) {
+    pub(super) async fn whole(&self) {
         let store = self.store();
         consistent::check(&store, self.scratch.as_ref().map(Scratch::path)).await;
         let buckets: Vec<_> =
@@ -1029,7 +1129,7 @@ impl Subject {
     }
 
     /// Deletes everything, and waits until nothing is left of it.
-    async fn end(mut self) {
+    pub(super) async fn end(mut self) {
         self.whole().await;
         let store = self.store();
         while !self.model.kept.is_empty() {
@@ -1124,7 +1224,7 @@ async fn rest(store: &Store) {
 
 /// Everything happens all the time: a segment is full after a few commits, is moved together as
 /// soon as something in it is dead, and every checkpoint may take a snapshot.
-fn busy() -> Settings {
+pub(super) fn busy() -> Settings {
     Settings {
         small_max: 2_000,
         segment_max: 4_000,
@@ -1135,9 +1235,12 @@ fn busy() -> Settings {
     }
 }
 
+pub(super) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 fn run_script(ops: &[Op], on_disk: bool) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         let mut subject = Subject::new(on_disk.then(Scratch::new), busy());
         // Most scripts want a bucket, and shrink better with it.
         subject.apply(&Op::Create(0)).await;
@@ -1169,11 +1272,16 @@ fn run_scripts(cases: u32, len: std::ops::Range<usize>, on_disk: bool) {
 }
 
 #[test]
+fn scripts_that_failed() {
+    run_script(&[Op::ListVersions(0, Pages(0, 0, 1, 1), Some(6))], false);
+}
+
+#[test]
 fn a_store_in_memory_agrees_with_the_model() {
-    run_scripts(400, 1..60, false);
+    run_scripts(800, 1..80, false);
 }
 
 #[test]
 fn a_store_on_disk_agrees_with_the_model() {
-    run_scripts(48, 1..60, true);
+    run_scripts(100, 1..80, true);
 }
