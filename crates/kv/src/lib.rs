@@ -2,8 +2,8 @@
 //!
 //! It promises four things and no more, so that a weaker or a distributed engine can stand
 //! behind it: `get`, `scan` in key order, `apply` of a batch, and `flush` (or the stronger `sync`).
-//! Readers see a batch whole or not at all; a crash may leave a beginning of it, never a later row
-//! without an earlier one.
+//! Readers see a batch whole or not at all; a crash may leave any of it, but for marks: a mark is
+//! there only with all that was applied before it.
 //! Order is promised, a snapshot is not: a scan may see a batch that is applied while it runs.
 //! It knows nothing of buckets, objects or records.
 
@@ -14,6 +14,7 @@ mod engine;
 #[cfg(test)]
 mod suite;
 
+pub use engine::buffered::Buffered;
 pub use engine::memory::Memory;
 pub use engine::sled::Sled;
 
@@ -35,6 +36,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// The last entry is a mark.
+    marked: bool,
 }
 
 impl Batch {
@@ -44,6 +47,18 @@ impl Batch {
 
     pub fn delete(&mut self, key: impl Into<Vec<u8>>) {
         self.rows.push((key.into(), None));
+    }
+
+    /// The last entry: a row that a crash leaves only if it leaves all that was applied before, in
+    /// this batch and in all earlier ones.
+    pub fn mark(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.put(key, value);
+        self.marked = true;
+    }
+
+    /// The key of the mark, if it has one.
+    fn marked(&self) -> Option<&[u8]> {
+        self.rows.last().filter(|_| self.marked).map(|(key, _)| key.as_slice())
     }
 
     /// The entries of `other` after its own.
@@ -148,9 +163,10 @@ pub trait Engine: Send + Sync {
     /// The same, in descending order.
     fn scan_back(&self, range: &Range, visit: &mut Visit<'_>) -> Result<()>;
 
-    /// Readers see all of the batch or nothing of it. It need not be durable when this returns; a
-    /// crash leaves some beginning of all that was applied, row by row in order. After an error
-    /// the engine is not to be written to any more.
+    /// Readers see all of the batch or nothing of it. It need not be durable when this returns, and
+    /// what of it a crash leaves is not said, but for marks (`Batch::mark`): while one is there, so is
+    /// all that was applied before it, or what was written over that later. After an error the
+    /// engine is not to be written to any more.
     fn apply(&self, batch: Batch) -> Result<()>;
 
     /// Everything applied before the call outlives the process, not yet a loss of power, when
@@ -177,6 +193,15 @@ pub trait Engine: Send + Sync {
 /// `Damaged` when what is there cannot be an index; `Io` or `Engine` for the rest.
 pub fn open(dir: &Path, cache_bytes: u64) -> Result<Box<dyn Engine>> {
     Ok(Box::new(Sled::open(dir, cache_bytes)?))
+}
+
+/// The same with what is applied gathered in memory, where readers see it at once, and brought to
+/// the engine by a thread of its own.
+///
+/// # Errors
+/// When no thread can be had.
+pub fn buffered(engine: Box<dyn Engine>) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(Buffered::over(engine)?))
 }
 
 /// An engine that keeps nothing beyond the process.

@@ -5,9 +5,10 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::{Batch, Engine, Memory, Range, Sled};
+use crate::{Batch, Buffered, Engine, Error, Memory, Range, Result, Sled, Visit};
 
 /// A directory of its own for each test, removed with it.
 pub(crate) struct Scratch(pub(crate) PathBuf);
@@ -32,6 +33,9 @@ fn on_every_engine(check: fn(&dyn Engine)) {
     check(&Memory::default());
     let scratch = Scratch::new();
     check(&Sled::open(&scratch.0, 8 << 20).unwrap());
+    let scratch = Scratch::new();
+    let sled = Sled::open(&scratch.0, 8 << 20).unwrap();
+    check(&Buffered::over(Box::new(sled)).unwrap());
 }
 
 pub(crate) fn put(engine: &dyn Engine, rows: &[(&[u8], &[u8])]) {
@@ -228,6 +232,110 @@ fn memory_behaves_like_a_map() {
     for seed in 0..10 {
         behaves_like_a_map(seed, Memory::default(), |engine, _| engine);
     }
+}
+
+#[test]
+fn buffered_behaves_like_a_map_while_it_is_brought_down() {
+    for seed in 0..10 {
+        let engine = Buffered::over(Box::new(Memory::default())).unwrap();
+        behaves_like_a_map(seed, engine, |engine, _| {
+            engine.flush().unwrap();
+            engine
+        });
+    }
+}
+
+/// An engine that a test can look into from outside, and make fail.
+#[derive(Clone, Default)]
+struct Below {
+    rows: Arc<Memory>,
+    fails: Arc<AtomicBool>,
+}
+
+impl Engine for Below {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.rows.get(key)
+    }
+
+    fn scan(&self, range: &Range, visit: &mut Visit<'_>) -> Result<()> {
+        self.rows.scan(range, visit)
+    }
+
+    fn scan_back(&self, range: &Range, visit: &mut Visit<'_>) -> Result<()> {
+        self.rows.scan_back(range, visit)
+    }
+
+    fn apply(&self, batch: Batch) -> Result<()> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(Error::Engine("as the test wants it".to_owned()));
+        }
+        self.rows.apply(batch)
+    }
+
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn tidy(&self, _: &dyn Fn() -> bool) -> Result<()> {
+        Ok(())
+    }
+
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What is below at any moment: while the mark is there, so is all that came before it.
+#[test]
+fn the_mark_comes_last() {
+    let below = Below::default();
+    let engine = Buffered::over(Box::new(below.clone())).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let Some(mark) = below.get(b"a mark").unwrap() else { continue };
+                let mark = u32::from_be_bytes(mark.try_into().unwrap());
+                for n in (0..1_000).filter(|n| *n <= mark) {
+                    let row = below.get(&[&b"row "[..], &n.to_be_bytes()].concat()).unwrap();
+                    let written = u32::from_be_bytes(row.unwrap().try_into().unwrap());
+                    // Row n is written by every thousandth batch.
+                    assert!(written % 1_000 == n && written + 1_000 > mark, "{n}: {written} under {mark}");
+                }
+            }
+        });
+        for n in 0..20_000u32 {
+            let mut batch = Batch::default();
+            batch.put([&b"row "[..], &(n % 1_000).to_be_bytes()].concat(), n.to_be_bytes());
+            batch.mark(*b"a mark", n.to_be_bytes());
+            engine.apply(batch).unwrap();
+            if n % 97 == 0 {
+                engine.flush().unwrap();
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    engine.close().unwrap();
+    assert_eq!(below.get(b"a mark").unwrap().unwrap(), 19_999u32.to_be_bytes());
+}
+
+#[test]
+fn what_cannot_be_brought_down_is_said_and_still_read() {
+    let below = Below::default();
+    below.fails.store(true, Ordering::Relaxed);
+    let engine = Buffered::over(Box::new(below)).unwrap();
+    put(&engine, &[(b"a", b"1")]);
+    assert!(engine.flush().is_err());
+    let mut batch = Batch::default();
+    batch.put(*b"b", *b"2");
+    assert!(engine.apply(batch).is_err());
+    assert!(engine.close().is_err());
+    assert_eq!(engine.get(b"a").unwrap().unwrap(), b"1");
+    assert_eq!(keys(&engine, &Range::prefix(b""), 9, true), vec![b"a".to_vec()]);
 }
 
 #[test]

@@ -263,7 +263,7 @@ impl Committer {
         }
         if let Some(position) = position {
             // Last, so that after a crash it is there only if all before it is.
-            batch.put(schema::applied(), encode(&Applied { position, seq: run.last.0 })?);
+            batch.mark(schema::applied(), encode(&Applied { position, seq: run.last.0 })?);
         }
         self.engine.apply(batch)?;
         self.head.send_replace(run.last);

@@ -64,7 +64,7 @@ pub(crate) fn open(
         batch.append(rows);
         replayed += 1;
         if batch.len() >= ROWS_PER_BATCH {
-            batch.put(schema::applied(), encode(&applied)?);
+            batch.mark(schema::applied(), encode(&applied)?);
             engine.apply(std::mem::take(&mut batch))?;
         }
         Ok(true)
@@ -77,11 +77,11 @@ pub(crate) fn open(
     };
     let now = Applied { position: journal.next()?, seq: head.0 };
     if applied != Some(now) {
-        batch.put(schema::applied(), encode(&now)?);
+        batch.mark(schema::applied(), encode(&now)?);
         engine.apply(batch)?;
     }
     tracing::info!(%head, replayed, segment = now.position.segment, "opened the store");
-    Ok(Opened { engine, journal, head })
+    Ok(Opened { engine: cosette_kv::buffered(engine)?, journal, head })
 }
 
 /// Whether the bodies that these rows refer to have outlived a loss of power.
@@ -145,7 +145,7 @@ pub(crate) fn fill(engine: &dyn Engine, dir: &Path, disk: &Disk) -> Result<()> {
         }
         Ok(())
     })?;
-    batch.put(schema::applied(), encode(&newest.applied)?);
+    batch.mark(schema::applied(), encode(&newest.applied)?);
     engine.apply(batch)?;
     tracing::info!(rows, seq = newest.applied.seq, "filled the index from a snapshot");
     Ok(())

@@ -140,7 +140,7 @@ fn replay(directory: &Directory, disk: &Disk, truth: &dyn Engine, index: Option<
         Ok(true)
     })?;
     if let Some(last) = last {
-        batch.put(schema::applied(), encode(&last)?);
+        batch.mark(schema::applied(), encode(&last)?);
     }
     truth.apply(batch)?;
     Ok(keys)
