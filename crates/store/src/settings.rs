@@ -24,6 +24,9 @@ pub(crate) struct Settings {
     pub(crate) waste_min: u64,
     /// ... or so much of what lives in it, in percent, before small bodies are moved together.
     pub(crate) waste_percent: u64,
+    /// The same while much is written: the closer the bound, the more is moved for each byte that
+    /// comes in.
+    pub(crate) waste_percent_busy: u64,
     /// Bytes of the disk that bodies leave free.
     pub(crate) reserve: u64,
     /// Changes are kept up to so many bytes ...
@@ -42,11 +45,12 @@ impl Default for Settings {
             checkpoint_after: Duration::from_secs(5),
             checkpoint_bytes: 64 << 20,
             garbage_grace: Duration::from_secs(10),
-            snapshot_after: 128 << 20,
-            waste_min: 64 << 20,
-            waste_percent: 33,
+            snapshot_after: 64 << 20,
+            waste_min: 32 << 20,
+            waste_percent: 20,
+            waste_percent_busy: 60,
             reserve: 64 << 20,
-            changes_bytes: 32 << 20,
+            changes_bytes: 16 << 20,
             changes_age: Duration::from_secs(7 * 24 * 3600),
         }
     }

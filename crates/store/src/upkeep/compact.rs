@@ -25,9 +25,10 @@ const MOVED_PER_COMMIT: u64 = 1 << 20;
 
 impl Upkeep {
     /// Moves bodies out of segments, the deadest first, until the journal's waste is bounded.
-    pub(super) fn compact(&mut self) -> Result<()> {
+    pub(super) fn compact(&mut self, busy: bool) -> Result<()> {
+        let percent = if busy { self.settings.waste_percent_busy } else { self.settings.waste_percent };
         let mut tried = HashSet::new();
-        while let Some(segment) = self.worst_segment(&tried)? {
+        while let Some(segment) = self.worst_segment(&tried, percent)? {
             tried.insert(segment);
             if self.chores.is_stopping() || !self.empty_segment(segment)? {
                 return Ok(());
@@ -37,7 +38,7 @@ impl Upkeep {
     }
 
     /// The segment with the greatest share of waste, if there is too much in all.
-    fn worst_segment(&self, tried: &HashSet<u64>) -> Result<Option<u64>> {
+    fn worst_segment(&self, tried: &HashSet<u64>, percent: u64) -> Result<Option<u64>> {
         let Some(kept) = &self.kept else { return Ok(None) };
         let Some(at) = applied(&*self.engine)? else { return Ok(None) };
         let (mut live, mut waste) = (0, 0);
@@ -59,7 +60,7 @@ impl Upkeep {
                 worst = Some((share, number));
             }
         }
-        let allowed = self.settings.waste_min.max(live / 100 * self.settings.waste_percent);
+        let allowed = self.settings.waste_min.max(live / 100 * percent);
         Ok(worst.filter(|_| waste > allowed).map(|(_, number)| number))
     }
 

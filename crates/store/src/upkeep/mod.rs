@@ -24,6 +24,9 @@ use crate::error::{Error, Result};
 use crate::settings::Settings;
 use crate::tx::{Freed, Tx};
 
+/// The index gives back its room, which takes seconds, at every checkpoint of quiet times and at
+/// each so many of busy ones.
+const TIDY_EVERY_BUSY: u32 = 16;
 /// Rows deleted by one commit.
 const ROWS_PER_COMMIT: usize = 1_000;
 
@@ -106,6 +109,8 @@ impl Chores {
 /// What is due now.
 struct Due {
     checkpoint: bool,
+    /// Much was written since the last checkpoint: what only saves room can wait.
+    busy: bool,
     garbage: Vec<Garbage>,
 }
 
@@ -128,6 +133,7 @@ impl Upkeep {
         if let Err(error) = begun {
             Self::report("look for what the last process left", &error);
         }
+        let mut busy_for = 0u32;
         while let Some(due) = self.wait() {
             if !due.garbage.is_empty()
                 && let Err(error) = self.remove_garbage(due.garbage)
@@ -137,11 +143,13 @@ impl Upkeep {
             if !due.checkpoint {
                 continue;
             }
+            busy_for = if due.busy { busy_for + 1 } else { 0 };
+            let tidy = busy_for.is_multiple_of(TIDY_EVERY_BUSY);
             for (what, outcome) in [
                 ("forget old changes", self.forget_changes()),
                 ("make the index durable", self.checkpoint()),
-                ("move small bodies together", self.compact()),
-                ("give back the index's room", self.tidy_index()),
+                ("move small bodies together", self.compact(due.busy)),
+                ("give back the index's room", if tidy { self.tidy_index() } else { Ok(()) }),
             ] {
                 if let Err(error) = outcome {
                     Self::report(what, &error);
@@ -168,10 +176,12 @@ impl Upkeep {
             // Segments that may go are removed by a checkpoint.
             let mut wake = self.kept.as_ref().and_then(OnDisk::next_removal);
             let mut checkpoint = wake.is_some_and(|at| at <= now);
+            let mut busy = false;
             let mut earliest = |at: Instant| wake = Some(wake.map_or(at, |wake| wake.min(at)));
             if let Some((since, bytes)) = list.behind {
                 let at = since + self.settings.checkpoint_after;
                 checkpoint |= at <= now || bytes >= self.settings.checkpoint_bytes;
+                busy = bytes >= self.settings.checkpoint_bytes / 2;
                 earliest(at);
             }
             let mut garbage = Vec::new();
@@ -192,7 +202,7 @@ impl Upkeep {
                 if checkpoint {
                     list.behind = None;
                 }
-                return Some(Due { checkpoint, garbage });
+                return Some(Due { checkpoint, busy, garbage });
             }
             list = match wake {
                 None => self.chores.more.wait(list).unwrap_or_else(PoisonError::into_inner),

@@ -17,7 +17,7 @@ use super::{Sled, closed, lock};
 use crate::{Batch, Error, Result};
 
 /// An index that is smaller is left as it is.
-pub(super) const FLOOR_BYTES: u64 = 64 << 20;
+pub(super) const FLOOR_BYTES: u64 = 32 << 20;
 
 /// How many times the live bytes it may take, above the floor. Fresh rows take 2.6, rows that are
 /// overwritten evenly level off at 3.5 by themselves.
