@@ -81,6 +81,15 @@ impl Batch {
     }
 }
 
+impl IntoIterator for Batch {
+    type Item = (Vec<u8>, Option<Vec<u8>>);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.rows.into_iter()
+    }
+}
+
 /// The keys between two bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {

@@ -16,10 +16,11 @@ use cosette_kv::{Batch, Engine};
 use cosette_model::Seq;
 use tokio::sync::{oneshot, watch};
 
+use crate::changelog::ChangeLog;
 use crate::error::{Error, Result};
 use crate::journal::{Group, Journal, NotAppended};
 use crate::record::{Applied, Position, encode};
-use crate::schema::{self, Kind};
+use crate::schema;
 use crate::settings::Settings;
 use crate::space::{Space, Use};
 use crate::tx::{Freed, Overlay, Tx, Writes};
@@ -90,6 +91,7 @@ pub(crate) type Poison = OnceLock<String>;
 
 pub(crate) struct Committer {
     pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) log: Arc<ChangeLog>,
     pub(crate) journal: Option<Journal>,
     pub(crate) head: Arc<watch::Sender<Seq>>,
     pub(crate) poison: Arc<Poison>,
@@ -251,14 +253,12 @@ impl Committer {
         }
         let position = appended.map_err(NotAppended::into_error).map_err(Error::from)?;
         let mut batch = Batch::default();
-        let mut changes = 0;
+        let mut changes = Vec::new();
         for (key, value) in run.overlay {
-            if let (true, Some(value)) = (key.first() == Some(&(Kind::Change as u8)), &value) {
-                changes += (key.len() + value.len()) as u64;
-            }
-            match value {
-                Some(value) => batch.put(key, value),
-                None => batch.delete(key),
+            match (schema::change_of(&key), value) {
+                (Some(number), Some(change)) => changes.push((number, change)),
+                (_, Some(value)) => batch.put(key, value),
+                (_, None) => batch.delete(key),
             }
         }
         if let Some(position) = position {
@@ -266,8 +266,11 @@ impl Committer {
             batch.mark(schema::applied(), encode(&Applied { position, seq: run.last.0 })?);
         }
         self.engine.apply(batch)?;
+        for (number, change) in changes {
+            self.log.push(number, change.into());
+        }
         self.head.send_replace(run.last);
-        self.chores.committed(Committed { seq: run.last, written, changes, freed: run.freed });
+        self.chores.committed(Committed { seq: run.last, written, freed: run.freed });
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! running     one line: the boot of the machine in which the store was opened; gone once it is closed
 //! journal/    segments
 //! snapshot/   copies of the index
+//! changes/    the change log
 //! index/      the index's own files
 //! bodies/     <epoch>/<number>
 //! ```
@@ -104,6 +105,10 @@ impl Directory {
 
     pub(crate) fn snapshots(&self) -> PathBuf {
         self.root.join("snapshot")
+    }
+
+    pub(crate) fn changes(&self) -> PathBuf {
+        self.root.join("changes")
     }
 
     fn running(&self) -> PathBuf {

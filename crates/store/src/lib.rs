@@ -6,6 +6,7 @@
 //! durable before the caller hears of it. How, and what a crash can do to it: `docs/engine.md`.
 
 mod bucket;
+mod changelog;
 mod check;
 mod commit;
 mod content;

@@ -12,9 +12,10 @@ use cosette_blob::{Bodies, Disk};
 use cosette_kv::{Batch, Engine, Range};
 use cosette_model::Seq;
 
+use crate::changelog::{ChangeLog, Changes};
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::journal::{Journal, last_promise, recover, remove_leftover};
+use crate::journal::{Frame, Journal, last_promise, recover, remove_leftover};
 use crate::record::{Applied, Owned, decode, encode};
 use crate::schema::{self, Kind};
 use crate::settings::Settings;
@@ -26,6 +27,7 @@ const ROWS_PER_BATCH: usize = 10_000;
 /// What a start has found, and is to go on with.
 pub(crate) struct Opened {
     pub(crate) engine: Box<dyn Engine>,
+    pub(crate) log: ChangeLog,
     pub(crate) journal: Journal,
     pub(crate) head: Seq,
 }
@@ -47,24 +49,31 @@ pub(crate) fn open(
     directory.begin_running()?;
     let engine = open_index(directory, disk, cache_bytes)?;
     let applied = applied(&*engine)?;
+    let (log, settled) = ChangeLog::open(&directory.changes(), disk)?;
+    let from = earlier(applied, settled.upto);
     let dir = directory.journal();
     let promise = match sound {
         true => None,
-        false => Some(last_promise(&dir, disk, applied.map(|applied| applied.position))?),
+        false => Some(last_promise(&dir, disk, from.map(|from| from.position))?),
     };
     let bodies = Bodies::look(&directory.bodies(), disk.clone());
     let mut batch = Batch::default();
     let mut replayed = 0u64;
-    let found = recover(&dir, disk, applied, |frame, applied| {
-        let mut rows = Batch::default();
-        frame.rows(&mut rows).ok_or_else(|| Error::corrupt("rows of a journal frame"))?;
-        if promise.is_some_and(|promise| applied.seq > promise.0) && !are_there(&bodies, &rows)? {
+    let found = recover(&dir, disk, from, |frame, at| {
+        let (rows, changes) = rows_of(frame)?;
+        if promise.is_some_and(|promise| at.seq > promise.0) && !are_there(&bodies, &rows)? {
             return Ok(false);
+        }
+        for (number, change) in changes.into_iter().filter(|(number, _)| *number > settled.last) {
+            log.push(number, change);
+        }
+        if applied.is_some_and(|applied| at.seq <= applied.seq) {
+            return Ok(true);
         }
         batch.append(rows);
         replayed += 1;
         if batch.len() >= ROWS_PER_BATCH {
-            batch.mark(schema::applied(), encode(&applied)?);
+            batch.mark(schema::applied(), encode(&at)?);
             engine.apply(std::mem::take(&mut batch))?;
         }
         Ok(true)
@@ -81,7 +90,27 @@ pub(crate) fn open(
         engine.apply(batch)?;
     }
     tracing::info!(%head, replayed, segment = now.position.segment, "opened the store");
-    Ok(Opened { engine: cosette_kv::buffered(engine)?, journal, head })
+    Ok(Opened { engine: cosette_kv::buffered(engine)?, log, journal, head })
+}
+
+/// The place that comes first in the journal; its beginning if there is none.
+pub(crate) fn earlier(one: Option<Applied>, other: Option<Applied>) -> Option<Applied> {
+    one.zip(other).map(|(one, other)| if one.position <= other.position { one } else { other })
+}
+
+/// What a frame has for the index, and its changes with their numbers.
+pub(crate) fn rows_of(frame: &Frame<'_>) -> Result<(Batch, Changes)> {
+    let mut all = Batch::default();
+    frame.rows(&mut all).ok_or_else(|| Error::corrupt("rows of a journal frame"))?;
+    let (mut rows, mut changes) = (Batch::default(), Changes::new());
+    for (key, value) in all {
+        match (schema::change_of(&key), value) {
+            (Some(number), Some(change)) => changes.push((number, change.into())),
+            (_, Some(value)) => rows.put(key, value),
+            (_, None) => rows.delete(key),
+        }
+    }
+    Ok((rows, changes))
 }
 
 /// Whether the bodies that these rows refer to have outlived a loss of power.

@@ -26,7 +26,7 @@ pub(crate) enum Kind {
     Upload = 0x05,
     /// Upload number, part number -> `Part`.
     Part = 0x06,
-    /// Sequence number -> `Change`.
+    /// Sequence number -> `Change`: only in the journal, from where it goes into the change log.
     Change = 0x07,
     /// Bucket id, escaped key -> stamp, 8 bytes: which of the key's rows in `Version` is the null
     /// version, if one of them is.
@@ -151,6 +151,11 @@ pub(crate) fn parts(upload: u64) -> Vec<u8> {
 
 pub(crate) fn change(seq: Seq) -> Vec<u8> {
     key(Kind::Change, &[&seq.0.to_be_bytes()])
+}
+
+/// The number of the change whose row this is.
+pub(crate) fn change_of(row: &[u8]) -> Option<Seq> {
+    number8(row, 1).filter(|_| row[0] == Kind::Change as u8).map(Seq)
 }
 
 pub(crate) fn body(kind: Kind, id: BodyId) -> Vec<u8> {

@@ -13,12 +13,13 @@ use cosette_kv::{Engine, Range};
 use cosette_model::{Change, Digests, Seq, Wanted};
 use tokio::sync::watch;
 
+use crate::changelog::ChangeLog;
 use crate::commit::{Committer, Message, Mutation, Poison};
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, Segments};
-use crate::open::{Opened, open};
-use crate::record::{Content, decode};
+use crate::open::{Opened, applied, open};
+use crate::record::Content;
 use crate::schema::{self, Holder, Kind};
 use crate::settings::Settings;
 use crate::space::{Space, Use};
@@ -81,6 +82,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     /// Taken away by `close`.
     engine: RwLock<Option<Arc<dyn Engine>>>,
+    log: Arc<ChangeLog>,
     bodies: Bodies,
     segments: Option<Arc<Segments>>,
     queue: mpsc::Sender<Message>,
@@ -126,7 +128,14 @@ impl Store {
             let bodies = Bodies::temporary(&name, disk.clone());
             let engine: Arc<dyn Engine> = cosette_kv::memory().into();
             return Self::start(
-                Parts { engine, bodies, journal: None, head: Seq(0), directory: None },
+                Parts {
+                    engine,
+                    log: ChangeLog::in_memory(),
+                    bodies,
+                    journal: None,
+                    head: Seq(0),
+                    directory: None,
+                },
                 clock,
                 disk,
                 false,
@@ -134,16 +143,18 @@ impl Store {
             );
         };
         let directory = Directory::open(root, disk.clone())?;
-        let Opened { engine, journal, head } = open(&directory, &disk, options.cache_bytes, sync, &settings)?;
+        let Opened { engine, log, journal, head } =
+            open(&directory, &disk, options.cache_bytes, sync, &settings)?;
         let engine: Arc<dyn Engine> = engine.into();
         let bodies = Bodies::open(&directory.bodies(), last_swept(&*engine)?, disk.clone(), sync)?;
         directory.sync()?;
-        let parts = Parts { engine, bodies, journal: Some(journal), head, directory: Some(directory) };
+        let parts = Parts { engine, log, bodies, journal: Some(journal), head, directory: Some(directory) };
         Self::start(parts, clock, disk, sync, settings)
     }
 
     fn start(parts: Parts, clock: Clock, disk: Disk, sync: bool, settings: Settings) -> Result<Self> {
-        let Parts { engine, bodies, journal, head, directory } = parts;
+        let Parts { engine, log, bodies, journal, head, directory } = parts;
+        let log = Arc::new(log);
         let segments = directory.as_ref().map(|at| Arc::new(Segments::new(at.journal(), disk.clone())));
         let (queue, waiting) = mpsc::channel();
         let head = Arc::new(watch::Sender::new(head));
@@ -160,6 +171,7 @@ impl Store {
         };
         let committer = Committer {
             engine: Arc::clone(&engine),
+            log: Arc::clone(&log),
             journal,
             head: Arc::clone(&head),
             poison: Arc::clone(&poison),
@@ -170,13 +182,13 @@ impl Store {
         };
         let upkeep = Upkeep {
             engine: Arc::clone(&engine),
+            log: Arc::clone(&log),
             bodies: bodies.clone(),
             kept,
             queue: queue.clone(),
             chores: Arc::clone(&chores),
             clock,
             settings,
-            changes_bytes: 0,
         };
         let workers = Workers {
             committer: thread::Builder::new()
@@ -187,6 +199,7 @@ impl Store {
         };
         Ok(Self(Arc::new(Inner {
             engine: RwLock::new(Some(engine)),
+            log,
             bodies,
             segments,
             queue,
@@ -255,23 +268,9 @@ impl Store {
 
     /// Changes after `after`, in order, at most `max`. (Commits that only touch subsystem tables have none.)
     pub fn changes(&self, after: Seq, max: usize) -> Result<Vec<Change>> {
-        let mut changes = Vec::new();
-        if max == 0 {
-            return Ok(changes);
-        }
-        let mut failed = None;
-        let range = Range::prefix(&schema::key(Kind::Change, &[])).after(&schema::change(after));
-        self.engine()?.scan(&range, &mut |_, value| match decode("change", value) {
-            Ok(change) => {
-                changes.push(change);
-                if changes.len() == max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            }
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
-        failed.map_or(Ok(changes), Err)
+        // Closed to changes when it is to everything else.
+        self.engine()?;
+        self.0.log.read(after, max)
     }
 
     /// Returns once `head()` is greater than `after`. No polling.
@@ -351,6 +350,7 @@ fn collect(rows: &mut Vec<(Vec<u8>, Vec<u8>)>, max: usize, key: &[u8], value: &[
 
 struct Parts {
     engine: Arc<dyn Engine>,
+    log: ChangeLog,
     bodies: Bodies,
     journal: Option<Journal>,
     head: Seq,
@@ -385,6 +385,10 @@ impl Inner {
                 journal.end(*self.head.borrow())?;
             }
             if let (Some(engine), Some(directory)) = (&engine, &workers.directory) {
+                if let Some(applied) = applied(&**engine)? {
+                    self.log.settle(applied)?;
+                    self.log.sync()?;
+                }
                 engine.close()?;
                 if self.poison.get().is_none() {
                     directory.end_running()?;

@@ -15,7 +15,7 @@ use crate::schema::{self, Kind};
 use crate::store::Store;
 
 /// Where bodies are looked for.
-pub(super) struct Bytes<'a> {
+pub(super) struct Stored<'a> {
     pub(super) bodies: &'a Bodies,
     pub(super) segments: Option<&'a Segments>,
 }
@@ -28,13 +28,13 @@ impl Store {
     /// When the index itself cannot be read.
     pub fn scrub(&self, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Report> {
         let mut report = Report::default();
-        let bytes = Bytes { bodies: self.bodies(), segments: self.segments().map(|segments| &**segments) };
-        bytes.scrub(&*self.engine()?, &mut report, progress)?;
+        let stored = Stored { bodies: self.bodies(), segments: self.segments().map(|segments| &**segments) };
+        stored.scrub(&*self.engine()?, &mut report, progress)?;
         Ok(report)
     }
 }
 
-impl Bytes<'_> {
+impl Stored<'_> {
     pub(super) fn scrub(
         &self,
         engine: &dyn Engine,

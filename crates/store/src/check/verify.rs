@@ -10,12 +10,13 @@ use cosette_blob::{Bodies, Disk};
 use cosette_kv::{Batch, Engine};
 use cosette_model::{BucketName, Change, ChangeKind, ETag, EventType, ObjectKey, Seq, VersionId, Versioning};
 
-use super::scrub::Bytes;
-use super::{Progress, Report, each, hex, name_of, references};
+use super::scrub::Stored;
+use super::{Progress, Report, each, name_of, references};
+use crate::changelog::{ChangeLog, Changes, Settled};
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::journal::{Segments, recover};
-use crate::open::{applied, fill};
+use crate::open::{applied, earlier, fill, rows_of};
 use crate::record::{Bucket, Object, Summary, decode, encode};
 use crate::schema::{self, Kind};
 use crate::version::older;
@@ -54,14 +55,16 @@ pub fn verify(dir: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>)
     let scratch = Scratch::new()?;
     let truth = cosette_kv::open(&scratch.0.join("index"), CACHE_BYTES)?;
     let index = open_index(&directory, &mut report)?;
-    let later = match replay(&directory, &disk, &*truth, index.as_ref().map(|index| index.seq)) {
-        Ok(later) => later,
-        Err(Error::Corrupt { what }) => {
-            report.find("journal", what);
-            return Ok(report);
-        }
-        Err(error) => return Err(error),
-    };
+    let (mut log, settled) = ChangeLog::look(&directory.changes(), &disk)?;
+    let later =
+        match replay(&directory, &disk, &*truth, index.as_ref().map(|index| index.seq), settled, &mut log) {
+            Ok(later) => later,
+            Err(Error::Corrupt { what }) => {
+                report.find("journal", what);
+                return Ok(report);
+            }
+            Err(error) => return Err(error),
+        };
     match &index {
         Some(index) => compare(&*index.engine, &*truth, &later, &mut report)?,
         None => {
@@ -73,12 +76,12 @@ pub fn verify(dir: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>)
         index.close(&directory)?;
     }
     references::check(&*truth, &mut report)?;
-    changes(&*truth, &mut report)?;
+    changes(&log, &*truth, &mut report)?;
     let bodies = Bodies::look(&directory.bodies(), disk.clone());
     strays(&bodies, &*truth, &mut report)?;
     let segments = Segments::new(directory.journal(), disk);
-    let bytes = Bytes { bodies: &bodies, segments: Some(&segments) };
-    bytes.scrub(&*truth, &mut report, progress)?;
+    let stored = Stored { bodies: &bodies, segments: Some(&segments) };
+    stored.scrub(&*truth, &mut report, progress)?;
     Ok(report)
 }
 
@@ -120,15 +123,26 @@ impl Index {
 type Later = BTreeSet<Vec<u8>>;
 
 /// Fills `truth` from the snapshot and the journal.
-fn replay(directory: &Directory, disk: &Disk, truth: &dyn Engine, index: Option<Seq>) -> Result<Later> {
+fn replay(
+    directory: &Directory,
+    disk: &Disk,
+    truth: &dyn Engine,
+    index: Option<Seq>,
+    settled: Settled,
+    log: &mut Changes,
+) -> Result<Later> {
     fill(truth, &directory.snapshots(), disk)?;
     let mut keys = BTreeSet::new();
     let mut batch = Batch::default();
-    let from = applied(truth)?;
-    let mut last = from;
-    recover(&directory.journal(), disk, from, |frame, at| {
-        let mut rows = Batch::default();
-        frame.rows(&mut rows).ok_or_else(|| Error::corrupt("rows of a journal frame"))?;
+    let applied = applied(truth)?;
+    let mut last = applied;
+    recover(&directory.journal(), disk, earlier(applied, settled.upto), |frame, at| {
+        let (rows, changes) = rows_of(frame)?;
+        let changes = changes.into_iter().filter(|(number, _)| *number > settled.last);
+        log.extend(changes);
+        if applied.is_some_and(|applied| at.seq <= applied.seq) {
+            return Ok(true);
+        }
         if index.is_some_and(|index| at.seq > index.0) {
             keys.extend(rows.iter().map(|(key, _)| key.to_vec()));
         }
@@ -203,21 +217,19 @@ enum Last {
 }
 
 /// What the log says last of each version must be what is there.
-fn changes(truth: &dyn Engine, report: &mut Report) -> Result<()> {
+fn changes(log: &Changes, truth: &dyn Engine, report: &mut Report) -> Result<()> {
     let mut last: BTreeMap<(BucketName, ObjectKey, VersionId), (Seq, Last)> = BTreeMap::new();
     let mut before = Seq(0);
-    let mut count = 0;
-    each(truth, &schema::key(Kind::Change, &[]), &mut |row, value| {
-        let change: Change = match decode("change", value) {
+    for (number, bytes) in log {
+        let change: Change = match decode("change", bytes) {
             Ok(change) => change,
             Err(error) => {
-                report.find(format!("change {}", hex(&row[1..])), error.to_string());
-                return Ok(());
+                report.find(format!("change {number}"), error.to_string());
+                continue;
             }
         };
-        count += 1;
-        if change.seq <= before || schema::number8(row, 1) != Some(change.seq.0) {
-            report.find(format!("change {}", change.seq), "it is not in its place");
+        if change.seq <= before || change.seq != *number {
+            report.find(format!("change {number}"), "it is not in its place");
         }
         before = change.seq;
         match (change.kind, change.key) {
@@ -233,9 +245,8 @@ fn changes(truth: &dyn Engine, report: &mut Report) -> Result<()> {
             }
             _ => {}
         }
-        Ok(())
-    })?;
-    report.changes = count;
+    }
+    report.changes = log.len() as u64;
     for ((bucket_name, key, version), (seq, says)) in last {
         let bucket = truth.get(&schema::bucket(&bucket_name))?;
         let Some(bucket) = bucket.map(|row| decode::<Bucket>("bucket", &row)).transpose()? else {

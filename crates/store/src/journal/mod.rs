@@ -15,9 +15,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cosette_blob::{Disk, Output};
 use cosette_model::Seq;
 
+pub(crate) use frame::Frame;
 pub(crate) use frame::Group;
 #[cfg(test)]
-pub(crate) use frame::{Frame, reseal};
+pub(crate) use frame::reseal;
 pub(crate) use recovery::{last_promise, mark_durable, recover, remove_leftover};
 pub(crate) use segment::Segments;
 

@@ -1056,7 +1056,9 @@ impl Subject {
     /// Compares what has been added to the change log.
     pub(super) fn compare_changes(&mut self) {
         let (after, count) = self.compared;
-        let log = self.store().changes(after, usize::MAX).unwrap();
+        let read = || self.store().changes(after, usize::MAX);
+        // A disk of which one step fails may refuse one reading.
+        let log = read().or_else(|_| read()).unwrap();
         let found = log.iter().map(|change| Said {
             kind: change.kind,
             bucket: BUCKETS.iter().find(|bucket| **bucket == change.bucket.as_str()).unwrap(),

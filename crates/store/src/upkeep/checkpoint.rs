@@ -100,8 +100,11 @@ impl Upkeep {
             Ok(())
         };
         sync(before)?;
+        // Before the index is ahead of them, and on disk before a snapshot lets the journal go.
+        self.log.settle(before)?;
         self.engine.flush()?;
         if kept.wants_snapshot(&segments, &self.settings) {
+            self.log.sync()?;
             let began = Instant::now();
             let stop = || self.chores.is_stopping();
             let durable = || applied(&*self.engine)?.map_or(Ok(()), sync);

@@ -19,6 +19,7 @@ use cosette_model::Seq;
 
 pub(crate) use self::checkpoint::OnDisk;
 
+use crate::changelog::ChangeLog;
 use crate::commit::{Message, Mutation};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
@@ -43,8 +44,6 @@ struct List {
     /// When the index fell behind, and by how many bytes of journal.
     behind: Option<(Instant, u64)>,
     garbage: VecDeque<Garbage>,
-    /// Bytes of changes written since this was last asked for.
-    changes_bytes: u64,
     stop: bool,
 }
 
@@ -63,8 +62,6 @@ pub(crate) struct Committed {
     pub(crate) seq: Seq,
     /// What was written to the journal, in bytes.
     pub(crate) written: u64,
-    /// How much of it are changes.
-    pub(crate) changes: u64,
     pub(crate) freed: Vec<Freed>,
 }
 
@@ -85,7 +82,6 @@ impl Chores {
             || !group.freed.is_empty()
             || (before < self.checkpoint_bytes && before + group.written >= self.checkpoint_bytes);
         list.behind = Some((since, before + group.written));
-        list.changes_bytes += group.changes;
         if !group.freed.is_empty() {
             let (since, seq) = (Instant::now(), group.seq);
             list.garbage.extend(group.freed.into_iter().map(|what| Garbage { since, seq, what }));
@@ -116,6 +112,7 @@ struct Due {
 
 pub(crate) struct Upkeep {
     pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) log: Arc<ChangeLog>,
     pub(crate) bodies: Bodies,
     /// `None` for a store that keeps nothing.
     pub(crate) kept: Option<OnDisk>,
@@ -123,14 +120,11 @@ pub(crate) struct Upkeep {
     pub(crate) chores: Arc<Chores>,
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
-    /// How much the changes that are kept take, in bytes.
-    pub(crate) changes_bytes: u64,
 }
 
 impl Upkeep {
     pub(crate) fn run(mut self) {
-        let begun = self.resume_garbage().and_then(|()| self.count_changes());
-        if let Err(error) = begun {
+        if let Err(error) = self.resume_garbage() {
             Self::report("look for what the last process left", &error);
         }
         let mut busy_for = 0u32;
