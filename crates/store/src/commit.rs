@@ -265,10 +265,12 @@ impl Committer {
             // Last, so that after a crash it is there only if all before it is.
             batch.mark(schema::applied(), encode(&Applied { position, seq: run.last.0 })?);
         }
-        self.engine.apply(batch)?;
+        // Before the index says how far it is: a checkpoint takes that as the log's end as well.
+        // Nobody sees them before the head is published.
         for (number, change) in changes {
             self.log.push(number, change.into());
         }
+        self.engine.apply(batch)?;
         self.head.send_replace(run.last);
         self.chores.committed(Committed { seq: run.last, written, freed: run.freed });
         Ok(())

@@ -270,7 +270,10 @@ impl Store {
     pub fn changes(&self, after: Seq, max: usize) -> Result<Vec<Change>> {
         // Closed to changes when it is to everything else.
         self.engine()?;
-        self.0.log.read(after, max)
+        let head = self.head();
+        let mut changes = self.0.log.read(after, max)?;
+        changes.truncate(changes.partition_point(|change| change.seq <= head));
+        Ok(changes)
     }
 
     /// Returns once `head()` is greater than `after`. No polling.
