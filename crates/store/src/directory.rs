@@ -26,13 +26,21 @@ const FORMAT_PREFIX: &str = "cosette data format ";
 pub(crate) struct Directory {
     root: PathBuf,
     disk: Disk,
-    /// Let go of when dropped.
-    #[allow(dead_code, reason = "held for its lock")]
     lock: File,
 }
 
 fn refusal(message: String) -> Error {
     Error::Io(io::Error::other(message))
+}
+
+impl Drop for Directory {
+    /// Closing the file is not enough: a process that is just being spawned has it open as well,
+    /// until it becomes another program.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the data directory's lock goes with its file only");
+        }
+    }
 }
 
 impl Directory {
