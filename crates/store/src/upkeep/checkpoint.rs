@@ -100,7 +100,7 @@ impl Upkeep {
             Ok(())
         };
         sync(before)?;
-        // Before the index is ahead of them, and on disk before a snapshot lets the journal go.
+        // All up to here have been pushed, and are on disk before a snapshot lets the journal go.
         self.log.settle(before)?;
         self.engine.flush()?;
         if kept.wants_snapshot(&segments, &self.settings) {
