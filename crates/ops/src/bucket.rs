@@ -1,6 +1,6 @@
 //! Service and bucket operations.
 
-use cosette_model::op::{self, Context, Listing, Owner, reply};
+use cosette_model::op::{self, Context, Listing, Op, Owner, reply};
 use cosette_model::{BucketName, ErrorCode};
 use cosette_store::{Error as StoreError, Page};
 
@@ -63,7 +63,7 @@ impl Ops {
     }
 
     pub(crate) fn head_bucket(&self, context: &Context, ask: op::HeadBucket) -> Result<reply::HeadBucket> {
-        Ok(reply::HeadBucket { region: self.bucket(context, &ask.bucket)?.region })
+        Ok(reply::HeadBucket { region: self.admit(context, Op::HeadBucket, &ask.bucket)?.region })
     }
 
     pub(crate) fn bucket_location(
@@ -71,7 +71,9 @@ impl Ops {
         context: &Context,
         ask: op::GetBucketLocation,
     ) -> Result<reply::GetBucketLocation> {
-        Ok(reply::GetBucketLocation { region: self.bucket(context, &ask.bucket)?.region })
+        Ok(reply::GetBucketLocation {
+            region: self.admit(context, Op::GetBucketLocation, &ask.bucket)?.region,
+        })
     }
 
     pub(crate) async fn delete_bucket(
@@ -79,13 +81,13 @@ impl Ops {
         context: &Context,
         ask: op::DeleteBucket,
     ) -> Result<reply::DeleteBucket> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::DeleteBucket, &ask.bucket)?;
         self.store.delete_bucket(bucket.name, context.cause.clone()).await?;
         Ok(reply::DeleteBucket {})
     }
 
     pub(crate) fn list_objects(&self, context: &Context, ask: op::ListObjects) -> Result<reply::ListObjects> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::ListObjects, &ask.bucket)?;
         Ok(reply::ListObjects {
             page: self.page(&bucket.name, &ask.listing)?,
             owner: owner(&bucket),
@@ -101,7 +103,7 @@ impl Ops {
         context: &Context,
         ask: op::ListObjectsV2,
     ) -> Result<reply::ListObjectsV2> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::ListObjectsV2, &ask.bucket)?;
         Ok(reply::ListObjectsV2 {
             page: self.page(&bucket.name, &ask.listing)?,
             owner: ask.fetch_owner.then(|| owner(&bucket)),

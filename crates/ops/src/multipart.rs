@@ -1,6 +1,6 @@
 //! Multipart uploads.
 
-use cosette_model::op::{self, CompletedPart, Context, Listing, reply};
+use cosette_model::op::{self, CompletedPart, Context, Listing, Op, reply};
 use cosette_model::{BucketName, Checksum, Error, ErrorCode, ObjectKey, PartNumber, Properties, UploadId};
 use cosette_store::{CompleteUpload, Part, PutPart, Upload, UploadPage};
 
@@ -15,7 +15,7 @@ impl Ops {
         context: &Context,
         ask: op::CreateMultipartUpload,
     ) -> Result<reply::CreateMultipartUpload> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::CreateMultipartUpload, (&ask.bucket, &ask.key))?;
         let attributes = with_content_type(context, &ask.key, ask.attributes);
         let upload = self
             .store
@@ -34,7 +34,7 @@ impl Ops {
         context: &Context,
         ask: op::UploadPart,
     ) -> Result<reply::UploadPart> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::UploadPart, (&ask.bucket, &ask.key))?;
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
         let also = upload.checksum.map(|(algorithm, _)| algorithm);
         let taken = body::take(&self.store, ask.body, also).await?;
@@ -56,7 +56,7 @@ impl Ops {
     }
 
     pub(crate) fn list_parts(&self, context: &Context, ask: op::ListParts) -> Result<reply::ListParts> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::ListParts, (&ask.bucket, &ask.key))?;
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
         let max = ask.max as usize;
         let mut parts = self.store.parts(&bucket.name, &ask.key, &ask.upload, ask.after, max + 1)?;
@@ -81,7 +81,7 @@ impl Ops {
         context: &Context,
         ask: op::ListMultipartUploads,
     ) -> Result<reply::ListMultipartUploads> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::ListMultipartUploads, &ask.bucket)?;
         let listing = Listing {
             prefix: ask.prefix.clone(),
             delimiter: ask.delimiter.clone(),
@@ -118,7 +118,7 @@ impl Ops {
         context: &Context,
         ask: op::CompleteMultipartUpload,
     ) -> Result<reply::CompleteMultipartUpload> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::CompleteMultipartUpload, (&ask.bucket, &ask.key))?;
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
         if ask.parts.is_empty() {
             return Err(Error::with(ErrorCode::MalformedXml, "You must specify at least one part.").into());
@@ -164,7 +164,7 @@ impl Ops {
         context: &Context,
         ask: op::AbortMultipartUpload,
     ) -> Result<reply::AbortMultipartUpload> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::AbortMultipartUpload, (&ask.bucket, &ask.key))?;
         self.store.abort_upload(bucket.name, ask.key, ask.upload).await?;
         Ok(reply::AbortMultipartUpload {})
     }

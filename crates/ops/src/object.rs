@@ -1,6 +1,6 @@
 //! Operations on whole objects.
 
-use cosette_model::op::{self, Context, ObjectInfo, reply};
+use cosette_model::op::{self, Context, ObjectInfo, Op, reply};
 use cosette_model::{Attributes, ByteRange, Error, ErrorCode, ObjectKey, Properties, VersionId, Versioning};
 use cosette_store::{Bucket, CopyObject, DeleteObject, Object, PutObject, Version};
 use futures_util::future::join_all;
@@ -10,7 +10,7 @@ use crate::{Ops, body};
 
 impl Ops {
     pub(crate) async fn put_object(&self, context: &Context, ask: op::PutObject) -> Result<reply::PutObject> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::PutObject, (&ask.bucket, &ask.key))?;
         let taken = body::take(&self.store, ask.body, ask.checksum).await?;
         let object = self
             .store
@@ -34,7 +34,7 @@ impl Ops {
     }
 
     pub(crate) fn get_object(&self, context: &Context, ask: op::GetObject) -> Result<reply::GetObject> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::GetObject, (&ask.bucket, &ask.key, &ask.version))?;
         let object = self.store.object(&bucket.name, &ask.key, ask.version.as_ref())?;
         let info = info(&bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
@@ -45,7 +45,7 @@ impl Ops {
     }
 
     pub(crate) fn head_object(&self, context: &Context, ask: op::HeadObject) -> Result<reply::HeadObject> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::HeadObject, (&ask.bucket, &ask.key, &ask.version))?;
         let object = self.store.object(&bucket.name, &ask.key, ask.version.as_ref())?;
         let info = info(&bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
@@ -58,7 +58,7 @@ impl Ops {
         context: &Context,
         ask: op::DeleteObject,
     ) -> Result<reply::DeleteObject> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::DeleteObject, (&ask.bucket, &ask.key, &ask.version))?;
         let deleted = self
             .store
             .delete_object(DeleteObject {
@@ -80,7 +80,7 @@ impl Ops {
         context: &Context,
         ask: op::DeleteObjects,
     ) -> Result<reply::DeleteObjects> {
-        self.bucket(context, &ask.bucket)?;
+        self.exists(context, &ask.bucket)?;
         let results = join_all(ask.entries.into_iter().map(|entry| {
             let bucket = ask.bucket.clone();
             async move {
@@ -119,11 +119,12 @@ impl Ops {
         context: &Context,
         ask: op::CopyObject,
     ) -> Result<reply::CopyObject> {
-        let bucket = self.bucket(context, &ask.bucket)?;
+        let bucket = self.admit(context, Op::CopyObject, (&ask.bucket, &ask.key))?;
         let mut source = ask.source;
         // The source may lie in another region than the request was sent to.
         let anywhere = Context { region: None, ..context.clone() };
-        source.bucket = self.bucket(&anywhere, &source.bucket)?.name;
+        source.bucket =
+            self.admit(&anywhere, Op::GetObject, (&source.bucket, &source.key, &source.version))?.name;
         let found = self
             .store
             .object(&source.bucket, &source.key, source.version.as_ref())

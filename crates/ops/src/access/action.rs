@@ -1,0 +1,122 @@
+//! What policies call each operation: S3's action (Service Authorization Reference, "Actions defined by
+//! Amazon S3") and COS's (its list of actions in CAM), the latter inferred where COS lists none.
+
+use cosette_model::op::Op;
+
+macro_rules! actions {
+    ($($op:ident $s3:literal $(@ $version:literal)? $cos:literal;)*) => {
+        /// S3's name, without `s3:`. A version named in the request makes some actions others.
+        pub(crate) const fn s3(op: Op, version: bool) -> &'static str {
+            match op { $(Op::$op => { $(if version { return $version; })? let _ = version; $s3 })* }
+        }
+
+        /// COS's name, without `name/cos:`.
+        pub(crate) const fn cos(op: Op) -> &'static str {
+            match op { $(Op::$op => $cos,)* }
+        }
+    };
+}
+
+actions! {
+    ListBuckets "ListAllMyBuckets" "GetService";
+    CreateBucket "CreateBucket" "PutBucket";
+    HeadBucket "ListBucket" "HeadBucket";
+    DeleteBucket "DeleteBucket" "DeleteBucket";
+    GetBucketLocation "GetBucketLocation" "GetBucketLocation";
+    ListObjects "ListBucket" "GetBucket";
+    ListObjectsV2 "ListBucket" "GetBucket";
+    ListMultipartUploads "ListBucketMultipartUploads" "ListMultipartUploads";
+    ListObjectVersions "ListBucketVersions" "GetBucketObjectVersions";
+    DeleteObjects "DeleteObject" "DeleteMultipleObjects";
+    PutObject "PutObject" "PutObject";
+    GetObject "GetObject" @ "GetObjectVersion" "GetObject";
+    HeadObject "GetObject" @ "GetObjectVersion" "HeadObject";
+    DeleteObject "DeleteObject" @ "DeleteObjectVersion" "DeleteObject";
+    CopyObject "PutObject" "PutObjectCopy";
+    CreateMultipartUpload "PutObject" "InitiateMultipartUpload";
+    UploadPart "PutObject" "UploadPart";
+    ListParts "ListMultipartUploadParts" "ListParts";
+    CompleteMultipartUpload "PutObject" "CompleteMultipartUpload";
+    AbortMultipartUpload "AbortMultipartUpload" "AbortMultipartUpload";
+    PostObject "PutObject" "PostObject";
+    UploadPartCopy "PutObject" "UploadPartCopy";
+    AppendObject "PutObject" "AppendObject";
+    GetObjectAttributes "GetObjectAttributes" @ "GetObjectVersionAttributes" "GetObjectAttributes";
+    RestoreObject "RestoreObject" "PostObjectRestore";
+    SelectObjectContent "GetObject" "SelectObjectContent";
+    OptionsObject "GetObject" "OptionsObject";
+    PutObjectAcl "PutObjectAcl" @ "PutObjectVersionAcl" "PutObjectACL";
+    GetObjectAcl "GetObjectAcl" @ "GetObjectVersionAcl" "GetObjectACL";
+    PutObjectTagging "PutObjectTagging" @ "PutObjectVersionTagging" "PutObjectTagging";
+    GetObjectTagging "GetObjectTagging" @ "GetObjectVersionTagging" "GetObjectTagging";
+    DeleteObjectTagging "DeleteObjectTagging" @ "DeleteObjectVersionTagging" "DeleteObjectTagging";
+    PutObjectRetention "PutObjectRetention" "PutObjectRetention";
+    GetObjectRetention "GetObjectRetention" "GetObjectRetention";
+    PutObjectLegalHold "PutObjectLegalHold" "PutObjectLegalHold";
+    GetObjectLegalHold "GetObjectLegalHold" "GetObjectLegalHold";
+    PutSymlink "PutObject" "PutSymlink";
+    GetSymlink "GetObject" "GetSymlink";
+    RenameObject "PutObject" "RenameObject";
+    PutBucketVersioning "PutBucketVersioning" "PutBucketVersioning";
+    GetBucketVersioning "GetBucketVersioning" "GetBucketVersioning";
+    PutBucketAcl "PutBucketAcl" "PutBucketACL";
+    GetBucketAcl "GetBucketAcl" "GetBucketACL";
+    PutBucketPolicy "PutBucketPolicy" "PutBucketPolicy";
+    GetBucketPolicy "GetBucketPolicy" "GetBucketPolicy";
+    DeleteBucketPolicy "DeleteBucketPolicy" "DeleteBucketPolicy";
+    GetBucketPolicyStatus "GetBucketPolicyStatus" "GetBucketPolicyStatus";
+    PutBucketCors "PutBucketCORS" "PutBucketCORS";
+    GetBucketCors "GetBucketCORS" "GetBucketCORS";
+    DeleteBucketCors "PutBucketCORS" "DeleteBucketCORS";
+    PutBucketLifecycle "PutLifecycleConfiguration" "PutBucketLifecycle";
+    GetBucketLifecycle "GetLifecycleConfiguration" "GetBucketLifecycle";
+    DeleteBucketLifecycle "PutLifecycleConfiguration" "DeleteBucketLifecycle";
+    PutBucketTagging "PutBucketTagging" "PutBucketTagging";
+    GetBucketTagging "GetBucketTagging" "GetBucketTagging";
+    DeleteBucketTagging "PutBucketTagging" "DeleteBucketTagging";
+    PutBucketWebsite "PutBucketWebsite" "PutBucketWebsite";
+    GetBucketWebsite "GetBucketWebsite" "GetBucketWebsite";
+    DeleteBucketWebsite "DeleteBucketWebsite" "DeleteBucketWebsite";
+    PutBucketReferer "PutBucketReferer" "PutBucketReferer";
+    GetBucketReferer "GetBucketReferer" "GetBucketReferer";
+    PutBucketLogging "PutBucketLogging" "PutBucketLogging";
+    GetBucketLogging "GetBucketLogging" "GetBucketLogging";
+    PutBucketNotification "PutBucketNotification" "PutBucketNotification";
+    GetBucketNotification "GetBucketNotification" "GetBucketNotification";
+    PutBucketReplication "PutReplicationConfiguration" "PutBucketReplication";
+    GetBucketReplication "GetReplicationConfiguration" "GetBucketReplication";
+    DeleteBucketReplication "PutReplicationConfiguration" "DeleteBucketReplication";
+    PutBucketOrigin "PutBucketOrigin" "PutBucketOrigin";
+    GetBucketOrigin "GetBucketOrigin" "GetBucketOrigin";
+    DeleteBucketOrigin "DeleteBucketOrigin" "DeleteBucketOrigin";
+    PutBucketEncryption "PutEncryptionConfiguration" "PutBucketEncryption";
+    GetBucketEncryption "GetEncryptionConfiguration" "GetBucketEncryption";
+    DeleteBucketEncryption "PutEncryptionConfiguration" "DeleteBucketEncryption";
+    PutBucketInventory "PutInventoryConfiguration" "PutBucketInventory";
+    GetBucketInventory "GetInventoryConfiguration" "GetBucketInventory";
+    DeleteBucketInventory "PutInventoryConfiguration" "DeleteBucketInventory";
+    PutBucketAccelerate "PutAccelerateConfiguration" "PutBucketAccelerate";
+    GetBucketAccelerate "GetAccelerateConfiguration" "GetBucketAccelerate";
+    PutBucketDomain "PutBucketDomain" "PutBucketDomain";
+    GetBucketDomain "GetBucketDomain" "GetBucketDomain";
+    DeleteBucketDomain "DeleteBucketDomain" "DeleteBucketDomain";
+    PutBucketIntelligentTiering "PutIntelligentTieringConfiguration" "PutBucketIntelligentTiering";
+    GetBucketIntelligentTiering "GetIntelligentTieringConfiguration" "GetBucketIntelligentTiering";
+    DeleteBucketIntelligentTiering "PutIntelligentTieringConfiguration" "DeleteBucketIntelligentTiering";
+    PutObjectLockConfiguration "PutBucketObjectLockConfiguration" "PutBucketObjectLockConfiguration";
+    GetObjectLockConfiguration "GetBucketObjectLockConfiguration" "GetBucketObjectLockConfiguration";
+    PutBucketRequestPayment "PutBucketRequestPayment" "PutBucketRequestPayment";
+    GetBucketRequestPayment "GetBucketRequestPayment" "GetBucketRequestPayment";
+    PutPublicAccessBlock "PutBucketPublicAccessBlock" "PutBucketPublicAccessBlock";
+    GetPublicAccessBlock "GetBucketPublicAccessBlock" "GetBucketPublicAccessBlock";
+    DeletePublicAccessBlock "PutBucketPublicAccessBlock" "DeleteBucketPublicAccessBlock";
+    PutBucketOwnershipControls "PutBucketOwnershipControls" "PutBucketOwnershipControls";
+    GetBucketOwnershipControls "GetBucketOwnershipControls" "GetBucketOwnershipControls";
+    DeleteBucketOwnershipControls "PutBucketOwnershipControls" "DeleteBucketOwnershipControls";
+    PutBucketAnalytics "PutAnalyticsConfiguration" "PutBucketAnalytics";
+    GetBucketAnalytics "GetAnalyticsConfiguration" "GetBucketAnalytics";
+    DeleteBucketAnalytics "PutAnalyticsConfiguration" "DeleteBucketAnalytics";
+    PutBucketMetrics "PutMetricsConfiguration" "PutBucketMetrics";
+    GetBucketMetrics "GetMetricsConfiguration" "GetBucketMetrics";
+    DeleteBucketMetrics "PutMetricsConfiguration" "DeleteBucketMetrics";
+}
