@@ -1,0 +1,145 @@
+"""A pytest plugin for runs of the public S3 suite (scripts/s3-tests): a server for each worker,
+a name of its own for each test's buckets, and the three counts at the end.
+"""
+
+import fnmatch
+import hashlib
+import os
+import pathlib
+import sys
+import tempfile
+import tomllib
+
+import pytest
+
+from support.instance import Instance
+
+CLASSES = {"not-aws", "out-of-scope", "gap"}
+CLASSIFIED = pathlib.Path(__file__).resolve().parents[1] / "s3-tests.toml"
+
+# Section of the suite's configuration, secret id, secret key, APPID, UIN, name.
+ACCOUNTS = [
+    ("s3 main", "AKIDSuiteMain", "SuiteMainKey", "1250000001", "100000000011", "main"),
+    ("s3 alt", "AKIDSuiteAlt", "SuiteAltKey", "1250000002", "100000000012", "alt"),
+    ("s3 tenant", "AKIDSuiteTenant", "SuiteTenantKey", "1250000003", "100000000013", "tenant"),
+    ("iam", "AKIDSuiteIam", "SuiteIamKey", "1250000004", "100000000014", "iam"),
+    ("iam root", "AKIDSuiteRoot", "SuiteRootKey", "1250000005", "100000000015", "root"),
+    ("iam alt root", "AKIDSuiteAltRoot", "SuiteAltRootKey", "1250000006", "100000000016", "altroot"),
+]
+
+
+def configuration(port):
+    """The suite's configuration file for a server on this port."""
+    lines = ["[DEFAULT]", "host = localhost", f"port = {port}", "is_secure = False", "ssl_verify = False"]
+    lines += ["[fixtures]", "bucket prefix = cosette-{random}-"]
+    for section, secret_id, secret_key, _, uin, name in ACCOUNTS:
+        lines += [
+            f"[{section}]",
+            f"access_key = {secret_id}",
+            f"secret_key = {secret_key}",
+            f"user_id = {hashlib.sha256(uin.encode()).hexdigest()}",
+            f"display_name = {name}",
+            f"email = {name}@example.com",
+        ]
+        if section == "s3 main":
+            # Its lifecycle tests sleep for multiples of this.
+            lines += ["api_name = us-east-1", "lc_debug_interval = 1", "rgw_restore_debug_interval = 1"]
+            lines += ["rgw_restore_processor_period = 1"]
+        if section == "s3 tenant":
+            lines += ["tenant = tenant"]
+    return "\n".join(lines) + "\n"
+
+
+def classes():
+    """Which tests do not pass, as (name or pattern, class)."""
+    entries = []
+    for group in tomllib.loads(CLASSIFIED.read_text())["group"]:
+        assert group["class"] in CLASSES, group
+        assert group.get("reason"), f"no reason: {group}"
+        entries += [(test, group["class"]) for test in group["tests"]]
+    return entries
+
+
+def short(nodeid):
+    """`test_s3::test_name[parameter]`."""
+    file, _, name = nodeid.partition("::")
+    return f"{pathlib.PurePath(file).stem}::{name}"
+
+
+class Suite:
+    """Runs where the tests run."""
+
+    def pytest_sessionstart(self, session):
+        arguments = [f"--account={':'.join(account[1:])}" for account in ACCOUNTS]
+        log = os.environ.get("COSETTE_SUITE_LOG")
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+        log = log and f"{log}.{worker}"
+        self.server = Instance(None, *arguments, "--region=us-east-1", "--log=debug", log=log)
+        self.file = tempfile.NamedTemporaryFile("w", prefix="s3-tests-", suffix=".conf")
+        self.file.write(configuration(self.server.port))
+        self.file.flush()
+        os.environ["S3TEST_CONF"] = self.file.name
+
+    def pytest_sessionfinish(self, session):
+        self.server.stop()
+        self.file.close()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef, request):
+        # The suite removes what has its prefix before and after each test. One name for each test
+        # keeps what one could not remove from failing all that follow.
+        if fixturedef.argname == "setup_teardown":
+            functional = sys.modules["s3tests.functional"]
+            functional.prefix = functional.choose_bucket_prefix("cosette-{random}-")
+
+
+class Counts:
+    """Runs in the one process that hears of every test."""
+
+    def __init__(self):
+        self.failed = {}
+        self.seen = set()
+
+    def pytest_runtest_logreport(self, report):
+        # What the suite cannot clear away afterwards is no failure of the test.
+        if report.when == "teardown":
+            return
+        name = short(report.nodeid)
+        self.seen.add(name)
+        if not report.passed:
+            self.failed[name] = report.outcome
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session):
+        entries = classes()
+        exact = dict(entry for entry in entries if "*" not in entry[0])
+        patterns = [entry for entry in entries if "*" in entry[0]]
+
+        def classify(name):
+            found = exact.get(name)
+            return found or next((c for p, c in patterns if fnmatch.fnmatchcase(name, p)), None)
+
+        classified = {name: classify(name) for name in self.failed}
+        self.unclassified = sorted(name for name, found in classified.items() if not found)
+        self.stale = sorted(name for name in exact if name in self.seen and name not in self.failed)
+        self.by_class = {c: sum(1 for found in classified.values() if found == c) for c in sorted(CLASSES)}
+        session.exitstatus = 1 if self.unclassified or not self.seen else 0
+
+    def pytest_terminal_summary(self, terminalreporter):
+        say = terminalreporter.write_line
+        for name in self.stale:
+            say(f"listed in {CLASSIFIED.name}, but passes: {name}")
+        for name in self.unclassified:
+            say(f"unclassified: {name}")
+        of = ", ".join(f"{count} {name}" for name, count in self.by_class.items())
+        passed = len(self.seen) - len(self.failed)
+        classified = len(self.failed) - len(self.unclassified)
+        say(f"{passed} passed, {classified} classified failures ({of}), {len(self.unclassified)} unclassified")
+
+
+def pytest_configure(config):
+    worker = hasattr(config, "workerinput")
+    if worker or not config.getoption("numprocesses", None):
+        config.pluginmanager.register(Suite())
+    if not worker:
+        config.pluginmanager.register(Counts())
