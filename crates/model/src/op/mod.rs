@@ -5,11 +5,13 @@
 pub mod bucket;
 pub mod multipart;
 pub mod object;
+pub mod version;
 
 use crate::Identity;
 pub use bucket::*;
 pub use multipart::*;
 pub use object::*;
+pub use version::*;
 
 /// What an operation acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,6 +107,9 @@ operations! {
         ListParts Object Both "List Parts";
         CompleteMultipartUpload Object Both "Complete Multipart Upload";
         AbortMultipartUpload Object Both "Abort Multipart Upload";
+        ListObjectVersions Bucket Both "List versions";
+        PutBucketVersioning Bucket Both "Set versioning";
+        GetBucketVersioning Bucket Both "Read versioning";
     }
     unsupported {
         PostObject Bucket Both "POST form upload";
@@ -126,9 +131,6 @@ operations! {
         PutSymlink Object CosOnly "Make a symlink";
         GetSymlink Object CosOnly "Read a symlink";
         RenameObject Object Both "Rename";
-        ListObjectVersions Bucket Both "List versions";
-        PutBucketVersioning Bucket Both "Set versioning";
-        GetBucketVersioning Bucket Both "Read versioning";
         PutBucketAcl Bucket Both "Set a bucket's ACL";
         GetBucketAcl Bucket Both "Read a bucket's ACL";
         PutBucketPolicy Bucket Both "Set policy";
@@ -210,6 +212,9 @@ pub struct Context {
 pub struct Policy {
     /// Smallest part but the last, in bytes: 1 MiB on COS (cos-api 3.5), 5 MiB on S3.
     pub part_size_min: u64,
+    /// What a delete marker answers to a read that names its version: `NoSuchKey` on COS,
+    /// `MethodNotAllowed` on S3 (cos-api 4.3).
+    pub marker_code: crate::ErrorCode,
     /// A missing copy source answers `NoSuchCopySource` (COS has the code) or `NoSuchKey`.
     pub copy_source_code: crate::ErrorCode,
     /// The Content-Type of an object written without one is guessed from the key's extension (COS 3.0).
@@ -221,6 +226,7 @@ pub mod reply {
     pub use super::bucket::reply::*;
     pub use super::multipart::reply::*;
     pub use super::object::reply::*;
+    pub use super::version::reply::*;
 }
 
 #[cfg(test)]
