@@ -36,10 +36,12 @@ macro_rules! codes {
 
 codes! {
     AccessDenied 403 "AccessDenied" "Access Denied.";
+    AccessForbidden 403 "AccessForbidden" "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Requet-Headers are not whitelisted by the resource's CORS spec";
     AppendPositionErr 409 "AppendPositionErr" "The position you specified is not the length of the object.";
     AuthorizationHeaderMalformed 400 "AuthorizationHeaderMalformed" "The authorization header is malformed.";
     AuthorizationQueryParametersError 400 "AuthorizationQueryParametersError" "The authorization query parameters are malformed.";
     BadDigest 400 "BadDigest" "The Content-MD5 or checksum you specified did not match what was received.";
+    BadRequest 400 "BadRequest" "The request is not valid.";
     BucketAlreadyExists 409 "BucketAlreadyExists" "The requested bucket name is not available.";
     BucketAlreadyOwnedByYou 409 "BucketAlreadyOwnedByYou" "The bucket you tried to create already exists, and you own it.";
     BucketNotEmpty 409 "BucketNotEmpty" "The bucket you tried to delete is not empty.";
@@ -48,7 +50,6 @@ codes! {
     ExpiredToken 400 "ExpiredToken" "The provided token has expired.";
     FileAlreadyExists 409 "FileAlreadyExists" "The object already exists and may not be overwritten.";
     IllegalLocationConstraint 400 "InvalidLocationConstraint" s3 "IllegalLocationConstraintException" "The specified location constraint is not valid.";
-    IllegalVersioningConfiguration 400 "IllegalVersioningConfigurationException" "The Versioning element must be specified.";
     IncompleteBody 400 "IncompleteBody" "You did not provide the number of bytes specified by the Content-Length HTTP header.";
     InternalError 500 "InternalError" "We encountered an internal error. Please try again.";
     InvalidAccessKeyId 403 "InvalidAccessKeyId" "The Access Key Id you provided does not exist in our records.";
@@ -65,6 +66,7 @@ codes! {
     InvalidRange 416 "InvalidRange" "The requested range is not satisfiable.";
     InvalidRequest 400 "InvalidRequest" "The request is not valid.";
     InvalidSha1Digest 400 "InvalidSHA1Digest" "The SHA-1 you specified did not match what was received.";
+    InvalidTag 400 "InvalidTag" "The tag provided was not a valid tag.";
     InvalidUri 400 "InvalidURI" "Couldn't parse the specified URI.";
     KeyTooLong 400 "KeyTooLong" s3 "KeyTooLongError" "Your key is too long.";
     ListPartUploadIdIsEmpty 400 "ListPartUploadIdIsEmpty" s3 "InvalidArgument" "The upload id is empty.";
@@ -76,8 +78,10 @@ codes! {
     MissingRequestBody 400 "MissingRequestBodyError" "Request body is empty.";
     MissingSecurityHeader 400 "MissingSecurityHeader" "Your request was missing a required header.";
     NoSuchBucket 404 "NoSuchBucket" "The specified bucket does not exist.";
+    NoSuchCorsConfiguration 404 "NoSuchCORSConfiguration" "The CORS configuration does not exist.";
     NoSuchCopySource 404 "NoSuchCopySource" s3 "NoSuchKey" "The copy source does not exist.";
     NoSuchKey 404 "NoSuchKey" "The specified key does not exist.";
+    NoSuchTagSet 404 "NoSuchTagSet" "The TagSet does not exist.";
     NoSuchUpload 404 "NoSuchUpload" "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
     NoSuchVersion 404 "NoSuchVersion" "The specified version does not exist.";
     NotImplemented 501 "NotImplemented" "A header or operation you provided implies functionality that is not implemented.";
@@ -94,6 +98,7 @@ codes! {
     SignatureDoesNotMatch 403 "SignatureDoesNotMatch" "The request signature we calculated does not match the signature you provided.";
     SlowDown 503 "SlowDown" "Please reduce your request rate.";
     TooManyBuckets 400 "TooManyBuckets" "You have attempted to create more buckets than allowed.";
+    TooManyTags 400 "InvalidTag" s3 "BadRequest" "There are too many tags.";
     VerifyAlgorithmNotSupported 400 "VerifyAlgorithmNotSupported" s3 "InvalidRequest" "The signature algorithm is not supported.";
     ContentSha256Mismatch 400 "XAmzContentSHA256Mismatch" "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }
@@ -108,15 +113,13 @@ pub struct Error {
     pub details: Vec<(&'static str, String)>,
     /// The object that a condition was checked against: a 304 carries its headers.
     pub object: Option<Box<crate::op::ObjectInfo>>,
-    /// The delete marker that is there in place of an object: headers say so.
-    pub delete_marker: Option<crate::VersionId>,
     /// For the log only.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, message: None, details: Vec::new(), object: None, delete_marker: None, source: None }
+        Self { code, message: None, details: Vec::new(), object: None, source: None }
     }
 
     pub fn with(code: ErrorCode, message: impl Into<String>) -> Self {

@@ -16,6 +16,7 @@ pub mod name;
 pub mod op;
 pub mod property;
 pub mod range;
+pub mod setting;
 pub mod time;
 
 pub use account::{Account, Identity};
@@ -31,4 +32,5 @@ pub use property::{
     Acl, Grant, Grantee, Permission, Properties, Restore, RestoreTier, Retention, RetentionMode, Versioning,
 };
 pub use range::ByteRange;
+pub use setting::{Setting, SettingName, Tags};
 pub use time::Timestamp;

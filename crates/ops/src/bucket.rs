@@ -1,7 +1,7 @@
 //! Service and bucket operations.
 
 use cosette_model::op::{self, Context, Listing, Op, Owner, reply};
-use cosette_model::{BucketName, ErrorCode};
+use cosette_model::{BucketName, ErrorCode, Setting, SettingName};
 use cosette_store::{Error as StoreError, Page};
 
 use crate::Ops;
@@ -53,7 +53,15 @@ impl Ops {
         let owner =
             Owner { uin: account.uin.clone(), appid: account.appid.clone(), name: account.name.clone() };
         match self.store.create_bucket(ask.bucket.clone(), region, owner, context.cause.clone()).await {
-            Ok(bucket) => Ok(reply::CreateBucket { bucket: bucket.name }),
+            Ok(bucket) => {
+                if let Some(tags) = ask.tags {
+                    let name = SettingName::Tagging;
+                    let ask =
+                        op::PutSetting { bucket: ask.bucket, name, setting: Some(Setting::Tagging(tags)) };
+                    self.put_setting(context, ask).await?;
+                }
+                Ok(reply::CreateBucket { bucket: bucket.name })
+            }
             Err(StoreError::BucketExists(name)) => Err(match self.store.bucket(&name)? {
                 Some(bucket) if bucket.owner_uin == account.uin => ErrorCode::BucketAlreadyOwnedByYou.into(),
                 _ => ErrorCode::BucketAlreadyExists.into(),

@@ -7,13 +7,14 @@ mod access;
 mod body;
 mod bucket;
 mod checksum;
-mod copy;
+mod cors;
 mod error;
 mod multipart;
 mod object;
+mod setting;
+mod tagging;
 #[cfg(test)]
 mod tests;
-mod version;
 
 use cosette_model::op::{Call, Context, Reply};
 use cosette_model::{Error, Region};
@@ -50,11 +51,6 @@ impl Ops {
             Call::HeadObject(ask) => Reply::HeadObject(self.head_object(context, ask)?),
             Call::DeleteObject(ask) => Reply::DeleteObject(self.delete_object(context, ask).await?),
             Call::DeleteObjects(ask) => Reply::DeleteObjects(self.delete_objects(context, ask).await?),
-            Call::PutBucketVersioning(ask) => {
-                Reply::PutBucketVersioning(self.put_versioning(context, ask).await?)
-            }
-            Call::GetBucketVersioning(ask) => Reply::GetBucketVersioning(self.get_versioning(context, ask)?),
-            Call::ListObjectVersions(ask) => Reply::ListObjectVersions(self.list_versions(context, ask)?),
             Call::CopyObject(ask) => Reply::CopyObject(self.copy_object(context, ask).await?),
             Call::CreateMultipartUpload(ask) => {
                 Reply::CreateMultipartUpload(self.create_upload(context, ask).await?)
@@ -68,6 +64,17 @@ impl Ops {
             Call::AbortMultipartUpload(ask) => {
                 Reply::AbortMultipartUpload(self.abort_upload(context, ask).await?)
             }
+            Call::PutObjectTagging(ask) => {
+                Reply::PutObjectTagging(self.put_object_tagging(context, ask).await?)
+            }
+            Call::GetObjectTagging(ask) => Reply::GetObjectTagging(self.get_object_tagging(context, ask)?),
+            Call::DeleteObjectTagging(ask) => {
+                Reply::DeleteObjectTagging(self.delete_object_tagging(context, ask).await?)
+            }
+            Call::OptionsObject(ask) => Reply::OptionsObject(self.options(context, ask)?),
+            Call::PutSetting(ask) => Reply::PutSetting(self.put_setting(context, ask).await?),
+            Call::GetSetting(ask) => Reply::GetSetting(self.get_setting(context, ask)?),
+            Call::DeleteSetting(ask) => Reply::DeleteSetting(self.delete_setting(context, ask).await?),
         })
     }
 }

@@ -1,13 +1,12 @@
 //! Multipart uploads.
 
 use cosette_model::op::{self, CompletedPart, Context, Listing, Op, reply};
-use cosette_model::{BucketName, Checksum, Error, ErrorCode, ObjectKey, PartNumber, Properties, UploadId};
+use cosette_model::{BucketName, Checksum, Error, ErrorCode, ObjectKey, PartNumber, UploadId};
 use cosette_store::{CompleteUpload, Part, PutPart, Upload, UploadPage};
 
 use crate::access::owner;
 use crate::error::Result;
-use crate::object::with_content_type;
-use crate::version::shown_version;
+use crate::object::{shown_version, with_content_type};
 use crate::{Ops, body, checksum};
 
 impl Ops {
@@ -20,7 +19,7 @@ impl Ops {
         let attributes = with_content_type(context, &ask.key, ask.attributes);
         let upload = self
             .store
-            .create_upload(bucket.name, ask.key.clone(), attributes, Properties::default(), ask.checksum)
+            .create_upload(bucket.name, ask.key.clone(), attributes, ask.properties, ask.checksum)
             .await?;
         Ok(reply::CreateMultipartUpload {
             bucket: ask.bucket,

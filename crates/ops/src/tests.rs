@@ -51,8 +51,8 @@ fn by(uin: &str) -> Context {
         region: None,
         policy: Policy {
             part_size_min: 4,
-            marker_code: ErrorCode::MethodNotAllowed,
             copy_source_code: ErrorCode::NoSuchCopySource,
+            console_origin: None,
             guess_content_type: true,
         },
     }
@@ -68,6 +68,7 @@ fn put(bucket_name: &str, name: &str, body: Body) -> Call {
         bucket: bucket(bucket_name),
         key: key(name),
         attributes: Attributes::default(),
+        properties: Default::default(),
         conditions: Default::default(),
         checksum: None,
         body,
@@ -88,7 +89,7 @@ fn get(bucket_name: &str, name: &str) -> GetObject {
 }
 
 async fn created(ops: &Ops, name: &str) {
-    let call = Call::CreateBucket(CreateBucket { bucket: bucket(name), region: None });
+    let call = Call::CreateBucket(CreateBucket { bucket: bucket(name), region: None, tags: None });
     ops.handle(&by("1"), call).await.unwrap();
 }
 
@@ -113,7 +114,7 @@ async fn only_the_owner_gets_in_and_only_by_the_right_region() {
     assert_eq!(code(&ops, &elsewhere, head(name)).await, Some(ErrorCode::NoSuchBucket));
     assert_eq!(code(&ops, &by("2"), head(name)).await, Some(ErrorCode::AccessDenied));
     assert_eq!(code(&ops, &anonymous, head(name)).await, Some(ErrorCode::AccessDenied));
-    let again = || Call::CreateBucket(CreateBucket { bucket: bucket(name), region: None });
+    let again = || Call::CreateBucket(CreateBucket { bucket: bucket(name), region: None, tags: None });
     assert_eq!(code(&ops, &by("1"), again()).await, Some(ErrorCode::BucketAlreadyOwnedByYou));
     assert_eq!(code(&ops, &by("2"), again()).await, Some(ErrorCode::BucketAlreadyExists));
 }
@@ -197,6 +198,7 @@ async fn a_copy_must_have_a_source_and_change_something() {
             },
             replace: None,
             storage_class: class,
+            tags: None,
             conditions: Default::default(),
             checksum: None,
         })
@@ -211,7 +213,7 @@ async fn a_copy_must_have_a_source_and_change_something() {
 async fn a_multi_delete_fails_key_by_key() {
     let ops = ops();
     created(&ops, "photos").await;
-    let entry = |key: &str| DeleteEntry { key: key.into(), version: None, if_match: None };
+    let entry = |key: &str| DeleteEntry { key: key.into(), version: None };
     let delete =
         DeleteObjects { bucket: bucket("photos"), entries: vec![entry("missing"), entry("")], quiet: false };
     let Reply::DeleteObjects(reply) = ops.handle(&by("1"), Call::DeleteObjects(delete)).await.unwrap() else {
@@ -228,6 +230,7 @@ async fn a_full_object_checksum_is_that_of_the_whole() {
     let create = CreateMultipartUpload {
         bucket: bucket("photos"),
         key: key("a"),
+        properties: Default::default(),
         attributes: Attributes::default(),
         checksum: Some((ChecksumAlgorithm::Crc32, ChecksumType::FullObject)),
     };

@@ -70,7 +70,7 @@ impl Door {
         let waits = parts.headers.contains_key(header::EXPECT);
         let (stream, leftover) = incoming(body);
         let request = Request::from_parts(parts, stream);
-        let Decoded { asked, outcome } =
+        let Decoded { mut asked, outcome } =
             self.wire.decode(request, peer, request_id, now, self.accounts.as_ref()).await;
         let outcome = match outcome {
             Ok((context, call)) => self.ops.handle(&context, call).await,
@@ -80,6 +80,10 @@ impl Door {
             leftover.drain().await;
         }
         let failed = outcome.as_ref().err().map(Failed::of);
+        if let Some(bucket) = &asked.cross.bucket {
+            let crossing = asked.cross.asked.as_ref();
+            (asked.cross.allowed, asked.cross.vary) = self.ops.cross_origin(bucket, crossing);
+        }
         let mut response = self.wire.encode(&asked, outcome);
         if stays {
             // Some clients look for a non-empty `Connection` (cos-api 9.1), which HTTP/1.1 leaves out.

@@ -41,6 +41,8 @@ concepts! {
     MP_OBJECT_SIZE "mp-object-size";
     SDK_CHECKSUM_ALGORITHM "sdk-checksum-algorithm";
     STORAGE_CLASS "storage-class";
+    TAGGING "tagging";
+    TAGGING_COUNT "tagging-count";
     TAGGING_DIRECTIVE "tagging-directive";
     TRAILER "trailer";
     VERSION_ID "version-id";

@@ -99,7 +99,7 @@ impl Host {
             ["service", "cos" | "cos-internal"] => return Some(Self::new(HostKind::Service)),
             [bucket @ .., service, place] if service.starts_with("cos") => (bucket, *service, *place),
             // The names of the service's first years: no `cos.` and a short region (cos-api 1.1).
-            [bucket, old] if has_appid(bucket) && !old.contains("cos") => {
+            [bucket, old] if has_appid(bucket) && !old.contains("cos") && !old.starts_with("s3") => {
                 let mut host = Self::new(HostKind::Bucket((*bucket).to_owned()));
                 host.region = old_region(old);
                 return Some(host);
@@ -221,6 +221,7 @@ mod tests {
             ("s3.amazonaws.com", Plain, "s3", ""),
             ("s3.cn-north-1.amazonaws.com.cn", Plain, "s3", "cn-north-1"),
             ("bucket.s3.localhost:9000", bucket("bucket"), "s3", ""),
+            (&format!("{b}.s3.localhost:9000"), bucket(b), "s3", ""),
             ("127.0.0.1:9000", Plain, "", ""),
             ("[::1]:9000", Plain, "", ""),
             ("localhost:9000", Plain, "", ""),

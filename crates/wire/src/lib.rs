@@ -17,6 +17,7 @@ mod query;
 mod request;
 mod response;
 mod route;
+mod setting;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod support;
@@ -30,7 +31,10 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use cosette_model::op::{Call, Context, Op, Policy, Reply};
-use cosette_model::{Account, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Timestamp};
+use cosette_model::setting::{Allowed, Crossing};
+use cosette_model::{
+    Account, BucketName, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Timestamp,
+};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 
@@ -92,9 +96,21 @@ pub struct Asked {
     /// `http://host[:port]` as the client wrote it, for `Location`.
     pub origin: String,
     pub now: Timestamp,
+    pub cross: Cross,
     /// For the request log: bucket, key, who, and lenient passes taken (design 4), as
     /// `bucket=`, `key=`, `by=` and `lenient: ` lines.
     pub notes: Vec<String>,
+}
+
+/// Whether scripts of other origins may read the answer. Who answers fills in what the bucket's
+/// rules allow, however the request went.
+#[derive(Clone, Debug, Default)]
+pub struct Cross {
+    /// Whose rules count.
+    pub bucket: Option<BucketName>,
+    pub asked: Option<Crossing>,
+    pub allowed: Option<Allowed>,
+    pub vary: bool,
 }
 
 /// A request understood: what is asked, by whom, in which spelling to answer.
@@ -144,6 +160,7 @@ impl Wire {
             resource: format!("{effective}{shown}"),
             origin: format!("{}://{effective}", parts.uri.scheme_str().unwrap_or("http")),
             now,
+            cross: Cross::default(),
             notes: Vec::new(),
         };
         let hosts = Hosts { host, named: named.unwrap_or_default(), authority };
@@ -171,6 +188,8 @@ impl Wire {
         let target = Target::parse(hosts.host, parts.uri.path(), dialect)?;
         self.note_target(&target, asked)?;
         let headers = Headers::new(parts.headers.clone(), &query, dialect);
+        asked.cross.bucket = target.bucket.clone();
+        asked.cross.asked = request::crossing(&headers, parts.method.as_str()).unwrap_or_default();
         let op = route::route(&parts.method, target.level(), &query, &headers)?;
         asked.op = Some(op);
 
@@ -193,6 +212,8 @@ impl Wire {
             now: asked.now,
             accounts,
         };
+        // A browser asks about a presigned URL with another method than the one that is signed.
+        let scheme = if op == Op::OptionsObject { Scheme::Anonymous } else { scheme };
         let verified = auth::verify(scheme, &presented)?;
         let access_key = verified.identity.account().map(|account| account.secret_id.clone());
         asked.notes.push(format!("by={}", access_key.as_deref().unwrap_or("anonymous")));
@@ -269,7 +290,12 @@ fn dialect_of_host(host: &Host) -> Option<DialectName> {
 
 /// COS headers mark COS even beside S3's, which COS understands too.
 fn dialect_of_headers(headers: &HeaderMap) -> Option<DialectName> {
-    let any = |prefix: &str| headers.keys().any(|name| name.as_str().starts_with(prefix));
+    // A browser asks about headers that it has yet to send.
+    let announced = headers.get("access-control-request-headers").and_then(|value| value.to_str().ok());
+    let any = |prefix: &str| {
+        headers.keys().any(|name| name.as_str().starts_with(prefix))
+            || announced.is_some_and(|names| names.to_ascii_lowercase().contains(prefix))
+    };
     if any("x-cos-") {
         Some(DialectName::Cos)
     } else if any("x-amz-") {
@@ -284,16 +310,16 @@ fn policy(dialect: DialectName) -> Policy {
     match dialect {
         DialectName::Cos => Policy {
             part_size_min: MIB,
-            marker_code: ErrorCode::NoSuchKey,
             // COS has a code of its own as well; which it uses is not known, and clients look
             // for this one (cos-api 3.4).
             copy_source_code: ErrorCode::NoSuchKey,
+            console_origin: Some("https://console.cloud.tencent.com"),
             guess_content_type: true,
         },
         DialectName::S3 => Policy {
             part_size_min: 5 * MIB,
-            marker_code: ErrorCode::MethodNotAllowed,
             copy_source_code: ErrorCode::NoSuchKey,
+            console_origin: None,
             guess_content_type: false,
         },
     }

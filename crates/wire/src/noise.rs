@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use cosette_model::op::Call;
-use cosette_model::{Account, Region, RequestId, Timestamp};
+use cosette_model::{Account, Region, RequestId, SettingName, Timestamp};
 use http::{HeaderValue, Request};
 
 use crate::host::{self, Host};
@@ -33,6 +33,51 @@ fn parsers_survive_noise() {
     for _ in 0..30_000 {
         let xml = noise.bytes(b"<<</>>>Delete!&;#x1[]-?'\" \n", 80);
         let _ = Element::parse(&xml, "Delete");
+    }
+}
+
+/// Names and values of all settings' documents, put together at random.
+#[test]
+fn settings_survive_noise() {
+    const WORDS: &[&str] = &[
+        "CORSRule",
+        "AllowedOrigin",
+        "AllowedMethod",
+        "MaxAgeSeconds",
+        "TagSet",
+        "Tag",
+        "Key",
+        "Value",
+        "ID",
+    ];
+    const VALUES: &[&str] = &["", "*", "GET", "true", "1", "-1", "18446744073709551616", "a&amp;b", "照"];
+    let mut noise = Noise(0x5e77_1495);
+    for name in SettingName::ALL {
+        let root = crate::setting::root(*name);
+        for _ in 0..4_000 {
+            let mut xml = format!("<{root}>");
+            let mut open = Vec::new();
+            for _ in 0..noise.below(12) {
+                let word = WORDS[noise.below(WORDS.len())];
+                match noise.below(3) {
+                    0 => xml.push_str(&format!("<{word}>{}</{word}>", VALUES[noise.below(VALUES.len())])),
+                    1 => {
+                        xml.push_str(&format!("<{word}>"));
+                        open.push(word);
+                    }
+                    _ => xml.push_str(&open.pop().map(|word| format!("</{word}>")).unwrap_or_default()),
+                }
+            }
+            while let Some(word) = open.pop() {
+                xml.push_str(&format!("</{word}>"));
+            }
+            xml.push_str(&format!("</{root}>"));
+            if let Ok(Some(setting)) = crate::setting::read(*name, xml.as_bytes()) {
+                // What is taken comes back the same.
+                let written = crate::setting::write(&crate::dialect::COS, *name, Some(&setting));
+                assert_eq!(crate::setting::read(*name, &written).unwrap(), Some(setting), "{xml}");
+            }
+        }
     }
 }
 

@@ -197,6 +197,10 @@ fn reserved(key: &str) -> bool {
 
 /// The operation a request asks for.
 pub(crate) fn route(method: &Method, level: Level, query: &Query, headers: &Headers) -> Result<Op, Error> {
+    // About any request that is to come, whatever its parameters will be.
+    if *method == Method::OPTIONS {
+        return Ok(Op::OptionsObject);
+    }
     let mut best: Option<&Row> = None;
     let mut tied = false;
     for row in ROWS.iter().filter(|row| row.level == level && row.method == *method) {

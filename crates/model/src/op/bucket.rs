@@ -1,6 +1,6 @@
 //! Service and bucket operations.
 
-use crate::{BucketName, ETag, ObjectKey, Region, StorageClass, Timestamp};
+use crate::{BucketName, ETag, ObjectKey, Region, StorageClass, Tags, Timestamp};
 
 /// GET Service.
 #[derive(Debug, Default)]
@@ -19,6 +19,7 @@ pub struct CreateBucket {
     pub bucket: BucketName,
     /// S3's `LocationConstraint`, or the region of the host; `None` for the default region.
     pub region: Option<Region>,
+    pub tags: Option<Tags>,
 }
 
 #[derive(Debug)]

@@ -3,15 +3,19 @@
 //! Nothing here knows how an operation is spelled on the wire.
 
 pub mod bucket;
+pub mod cors;
 pub mod multipart;
 pub mod object;
-pub mod version;
+pub mod setting;
+pub mod tagging;
 
 use crate::Identity;
 pub use bucket::*;
+pub use cors::*;
 pub use multipart::*;
 pub use object::*;
-pub use version::*;
+pub use setting::*;
+pub use tagging::*;
 
 /// What an operation acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,55 +36,91 @@ pub enum Services {
 macro_rules! operations {
     (
         supported { $($op:ident $level:ident $services:ident $about:literal;)* }
+        settings { $($set:ident $setservices:ident $setabout:literal;)* }
         unsupported { $($un:ident $unlevel:ident $unservices:ident $unabout:literal;)* }
     ) => {
         /// Every operation by its published name, supported or not.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Op { $($op,)* $($un,)* }
+        pub enum Op { $($op,)* $($set,)* $($un,)* }
 
         impl Op {
-            pub const ALL: &'static [Self] = &[$(Self::$op,)* $(Self::$un,)*];
+            pub const ALL: &'static [Self] = &[$(Self::$op,)* $(Self::$set,)* $(Self::$un,)*];
 
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$op => stringify!($op),)* $(Self::$un => stringify!($un),)* }
+                match self {
+                    $(Self::$op => stringify!($op),)*
+                    $(Self::$set => stringify!($set),)*
+                    $(Self::$un => stringify!($un),)*
+                }
             }
 
             pub const fn level(self) -> Level {
-                match self { $(Self::$op => Level::$level,)* $(Self::$un => Level::$unlevel,)* }
+                match self {
+                    $(Self::$op => Level::$level,)*
+                    $(Self::$set => Level::Bucket,)*
+                    $(Self::$un => Level::$unlevel,)*
+                }
             }
 
             pub const fn services(self) -> Services {
-                match self { $(Self::$op => Services::$services,)* $(Self::$un => Services::$unservices,)* }
+                match self {
+                    $(Self::$op => Services::$services,)*
+                    $(Self::$set => Services::$setservices,)*
+                    $(Self::$un => Services::$unservices,)*
+                }
             }
 
             /// One line for the support table in `docs/api-support.md`.
             pub const fn about(self) -> &'static str {
-                match self { $(Self::$op => $about,)* $(Self::$un => $unabout,)* }
+                match self {
+                    $(Self::$op => $about,)*
+                    $(Self::$set => $setabout,)*
+                    $(Self::$un => $unabout,)*
+                }
             }
 
             /// Whether a handler stands behind it; the others answer `NotImplemented`.
             pub const fn supported(self) -> bool {
-                match self { $(Self::$op => true,)* $(Self::$un => false,)* }
+                match self {
+                    $(Self::$op => true,)*
+                    $(Self::$set => true,)*
+                    $(Self::$un => false,)*
+                }
             }
         }
 
         /// A decoded request.
         #[derive(Debug)]
-        pub enum Call { $($op($op),)* }
+        pub enum Call { $($op($op),)* PutSetting(PutSetting), GetSetting(GetSetting), DeleteSetting(DeleteSetting) }
 
         impl Call {
-            pub const fn op(&self) -> Op {
-                match self { $(Self::$op(_) => Op::$op,)* }
+            pub fn op(&self) -> Op {
+                match self {
+                    $(Self::$op(_) => Op::$op,)*
+                    Self::PutSetting(ask) => ask.name.put(),
+                    Self::GetSetting(ask) => ask.name.get(),
+                    Self::DeleteSetting(ask) => ask.name.delete().unwrap_or(ask.name.put()),
+                }
             }
         }
 
         /// What an operation answered.
         #[derive(Debug)]
-        pub enum Reply { $($op(reply::$op),)* }
+        pub enum Reply {
+            $($op(reply::$op),)*
+            PutSetting(reply::PutSetting),
+            GetSetting(reply::GetSetting),
+            DeleteSetting(reply::DeleteSetting),
+        }
 
         impl Reply {
-            pub const fn op(&self) -> Op {
-                match self { $(Self::$op(_) => Op::$op,)* }
+            pub fn op(&self) -> Op {
+                match self {
+                    $(Self::$op(_) => Op::$op,)*
+                    Self::PutSetting(done) => done.name.put(),
+                    Self::GetSetting(found) => found.name.get(),
+                    Self::DeleteSetting(done) => done.name.delete().unwrap_or(done.name.put()),
+                }
             }
         }
     };
@@ -107,9 +147,18 @@ operations! {
         ListParts Object Both "List Parts";
         CompleteMultipartUpload Object Both "Complete Multipart Upload";
         AbortMultipartUpload Object Both "Abort Multipart Upload";
-        ListObjectVersions Bucket Both "List versions";
-        PutBucketVersioning Bucket Both "Set versioning";
-        GetBucketVersioning Bucket Both "Read versioning";
+        PutObjectTagging Object Both "Set an object's tags";
+        GetObjectTagging Object Both "Read an object's tags";
+        DeleteObjectTagging Object Both "Remove an object's tags";
+        OptionsObject Object Both "CORS preflight";
+    }
+    settings {
+        PutBucketTagging Both "Set a bucket's tags";
+        GetBucketTagging Both "Read a bucket's tags";
+        DeleteBucketTagging Both "Remove a bucket's tags";
+        PutBucketCors Both "Set CORS";
+        GetBucketCors Both "Read CORS";
+        DeleteBucketCors Both "Remove CORS";
     }
     unsupported {
         PostObject Bucket Both "POST form upload";
@@ -118,12 +167,8 @@ operations! {
         GetObjectAttributes Object S3Only "Attributes of an object";
         RestoreObject Object Both "Restore from archive";
         SelectObjectContent Object Both "Query an object";
-        OptionsObject Object Both "CORS preflight";
         PutObjectAcl Object Both "Set an object's ACL";
         GetObjectAcl Object Both "Read an object's ACL";
-        PutObjectTagging Object Both "Set an object's tags";
-        GetObjectTagging Object Both "Read an object's tags";
-        DeleteObjectTagging Object Both "Remove an object's tags";
         PutObjectRetention Object Both "Set retention";
         GetObjectRetention Object Both "Read retention";
         PutObjectLegalHold Object S3Only "Set legal hold";
@@ -131,21 +176,18 @@ operations! {
         PutSymlink Object CosOnly "Make a symlink";
         GetSymlink Object CosOnly "Read a symlink";
         RenameObject Object Both "Rename";
+        ListObjectVersions Bucket Both "List versions";
+        PutBucketVersioning Bucket Both "Set versioning";
+        GetBucketVersioning Bucket Both "Read versioning";
         PutBucketAcl Bucket Both "Set a bucket's ACL";
         GetBucketAcl Bucket Both "Read a bucket's ACL";
         PutBucketPolicy Bucket Both "Set policy";
         GetBucketPolicy Bucket Both "Read policy";
         DeleteBucketPolicy Bucket Both "Remove policy";
         GetBucketPolicyStatus Bucket S3Only "Whether the policy makes the bucket public";
-        PutBucketCors Bucket Both "Set CORS";
-        GetBucketCors Bucket Both "Read CORS";
-        DeleteBucketCors Bucket Both "Remove CORS";
         PutBucketLifecycle Bucket Both "Set lifecycle";
         GetBucketLifecycle Bucket Both "Read lifecycle";
         DeleteBucketLifecycle Bucket Both "Remove lifecycle";
-        PutBucketTagging Bucket Both "Set a bucket's tags";
-        GetBucketTagging Bucket Both "Read a bucket's tags";
-        DeleteBucketTagging Bucket Both "Remove a bucket's tags";
         PutBucketWebsite Bucket Both "Set website";
         GetBucketWebsite Bucket Both "Read website";
         DeleteBucketWebsite Bucket Both "Remove website";
@@ -212,11 +254,10 @@ pub struct Context {
 pub struct Policy {
     /// Smallest part but the last, in bytes: 1 MiB on COS (cos-api 3.5), 5 MiB on S3.
     pub part_size_min: u64,
-    /// What a delete marker answers to a read that names its version: `NoSuchKey` on COS,
-    /// `MethodNotAllowed` on S3 (cos-api 4.3).
-    pub marker_code: crate::ErrorCode,
     /// A missing copy source answers `NoSuchCopySource` (COS has the code) or `NoSuchKey`.
     pub copy_source_code: crate::ErrorCode,
+    /// An origin that may always look, whatever the bucket's rules: COS's own console (cos-api 3.3).
+    pub console_origin: Option<&'static str>,
     /// The Content-Type of an object written without one is guessed from the key's extension (COS 3.0).
     pub guess_content_type: bool,
 }
@@ -224,9 +265,11 @@ pub struct Policy {
 /// Replies, by the names of their operations.
 pub mod reply {
     pub use super::bucket::reply::*;
+    pub use super::cors::reply::*;
     pub use super::multipart::reply::*;
     pub use super::object::reply::*;
-    pub use super::version::reply::*;
+    pub use super::setting::reply::*;
+    pub use super::tagging::reply::*;
 }
 
 #[cfg(test)]

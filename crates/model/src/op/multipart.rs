@@ -1,8 +1,8 @@
 //! Multipart uploads.
 
 use crate::{
-    Attributes, Body, BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, StorageClass,
-    Timestamp, UploadId, VersionId,
+    Attributes, Body, BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, Properties,
+    StorageClass, Timestamp, UploadId, VersionId,
 };
 
 use super::bucket::Owner;
@@ -20,6 +20,7 @@ pub struct CreateMultipartUpload {
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub attributes: Attributes,
+    pub properties: Properties,
     /// The checksum every part must carry, and its type.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
 }

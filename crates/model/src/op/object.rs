@@ -2,7 +2,7 @@
 
 use crate::{
     Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm, ETag, ErrorCode,
-    ObjectKey, Timestamp, VersionId,
+    ObjectKey, Properties, Tags, Timestamp, VersionId,
 };
 
 /// What must hold of the object for the operation to go on (RFC 9110 13).
@@ -71,6 +71,7 @@ pub struct PutObject {
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub attributes: Attributes,
+    pub properties: Properties,
     pub conditions: WriteConditions,
     /// Checksums to compute, store and answer, besides those the body itself promises.
     pub checksum: Option<ChecksumAlgorithm>,
@@ -118,8 +119,6 @@ pub struct DeleteObject {
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub version: Option<VersionId>,
-    /// The current object must have one of these tags, whichever version goes (S3: conditional deletes).
-    pub if_match: Option<TagMatch>,
 }
 
 /// One line of a multi-delete. A key that cannot be a key is kept as text and fails on its own.
@@ -127,8 +126,6 @@ pub struct DeleteObject {
 pub struct DeleteEntry {
     pub key: String,
     pub version: Option<VersionId>,
-    /// As in [`DeleteObject`].
-    pub if_match: Option<TagMatch>,
 }
 
 #[derive(Debug)]
@@ -156,6 +153,8 @@ pub struct CopyObject {
     /// Of the attributes the storage class is never taken from the source.
     pub replace: Option<Attributes>,
     pub storage_class: crate::StorageClass,
+    /// `Some` replaces the source's tags, `None` copies them.
+    pub tags: Option<Tags>,
     pub conditions: WriteConditions,
     pub checksum: Option<ChecksumAlgorithm>,
 }
@@ -175,6 +174,7 @@ pub struct ObjectInfo {
     pub checksums: Vec<Checksum>,
     /// How the checksums of a multipart object were made; `None` otherwise.
     pub checksum_type: Option<super::ChecksumType>,
+    pub tags: usize,
     /// Number of parts, for an object made by a multipart upload.
     pub parts: Option<u32>,
 }

@@ -77,7 +77,7 @@ impl Ops {
 
     /// A bucket made by an S3 client without APPID also answers to `<name>-<APPID>`, since that
     /// is what an event message's URL calls it and what function code builds from it.
-    fn find(&self, name: &BucketName) -> Result<Option<Bucket>> {
+    pub(crate) fn find(&self, name: &BucketName) -> Result<Option<Bucket>> {
         if let Some(bucket) = self.store.bucket(name)? {
             return Ok(Some(bucket));
         }

@@ -8,19 +8,20 @@ pub(crate) mod condition;
 mod copy;
 mod document;
 mod list;
-mod version;
+mod setting;
 
 pub(crate) use document::checksum_element;
 pub(crate) use list::token;
+pub(crate) use setting::crossing;
 
 use cosette_model::op::{
     AbortMultipartUpload, Call, ChecksumType, CompleteMultipartUpload, CopyObject, CreateBucket,
-    CreateMultipartUpload, DeleteBucket, DeleteObject, GetBucketLocation, GetBucketVersioning, GetObject,
-    HeadBucket, HeadObject, Op, PutObject, ResponseOverrides, UploadPart,
+    CreateMultipartUpload, DeleteBucket, DeleteObject, GetBucketLocation, GetObject, HeadBucket, HeadObject,
+    Op, PutObject, ResponseOverrides, UploadPart,
 };
 use cosette_model::{
     BucketName, ByteRange, ChecksumAlgorithm, Error, ErrorCode, Identity, ObjectKey, PartNumber, Region,
-    UploadId,
+    UploadId, VersionId,
 };
 
 use crate::header::{self, Headers};
@@ -56,7 +57,13 @@ impl Incoming<'_> {
         if !op.supported() {
             return Err(route::unsupported(op));
         }
+        if op == Op::OptionsObject {
+            return Ok(Call::OptionsObject(self.options()?));
+        }
         self.refuse_unknown()?;
+        if let Some((name, verb)) = op.setting() {
+            return self.setting(name, verb).await;
+        }
         Ok(match op {
             Op::ListBuckets => Call::ListBuckets(self.list_buckets()?),
             Op::CreateBucket => Call::CreateBucket(self.create_bucket().await?),
@@ -65,11 +72,6 @@ impl Incoming<'_> {
             Op::GetBucketLocation => Call::GetBucketLocation(GetBucketLocation { bucket: self.bucket()? }),
             Op::ListObjects => Call::ListObjects(self.list_objects()?),
             Op::ListObjectsV2 => Call::ListObjectsV2(self.list_objects_v2()?),
-            Op::PutBucketVersioning => Call::PutBucketVersioning(self.put_versioning().await?),
-            Op::GetBucketVersioning => {
-                Call::GetBucketVersioning(GetBucketVersioning { bucket: self.bucket()? })
-            }
-            Op::ListObjectVersions => Call::ListObjectVersions(self.list_versions()?),
             Op::ListMultipartUploads => Call::ListMultipartUploads(self.list_uploads()?),
             Op::DeleteObjects => Call::DeleteObjects(self.delete_objects().await?),
             Op::PutObject => Call::PutObject(self.put_object()?),
@@ -82,6 +84,9 @@ impl Incoming<'_> {
             Op::ListParts => Call::ListParts(self.list_parts()?),
             Op::CompleteMultipartUpload => Call::CompleteMultipartUpload(self.complete_upload().await?),
             Op::AbortMultipartUpload => Call::AbortMultipartUpload(self.abort_upload()?),
+            Op::PutObjectTagging => Call::PutObjectTagging(self.put_object_tagging().await?),
+            Op::GetObjectTagging => Call::GetObjectTagging(self.get_object_tagging()?),
+            Op::DeleteObjectTagging => Call::DeleteObjectTagging(self.delete_object_tagging()?),
             other => return Err(route::unsupported(other)),
         })
     }
@@ -136,17 +141,13 @@ impl Incoming<'_> {
                 _ => return Err(invalid(name, acl, "The canned ACL is not known.")),
             }
         }
-        match self.headers.concept(header::TAGGING_DIRECTIVE)? {
-            Some(directive) if !directive.eq_ignore_ascii_case("copy") => {
-                Err(not_implemented(header::TAGGING_DIRECTIVE.of(self.dialect)))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     async fn create_bucket(self) -> Result<CreateBucket, Error> {
         let bucket = self.bucket()?;
         let host_region = self.target.host.region.clone();
+        let tags = setting::bucket_tags(&self.headers)?;
         if self.dialect == DialectName::Cos && bucket.split_appid().1.is_none() {
             if self.config.strict {
                 return Err(Error::with(
@@ -158,7 +159,7 @@ impl Incoming<'_> {
         }
         let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
         let asked = if document.trim_ascii().is_empty() { None } else { document::create_bucket(&document)? };
-        Ok(CreateBucket { bucket, region: asked.or(host_region) })
+        Ok(CreateBucket { bucket, region: asked.or(host_region), tags })
     }
 
     async fn delete_objects(self) -> Result<cosette_model::op::DeleteObjects, Error> {
@@ -186,6 +187,7 @@ impl Incoming<'_> {
             bucket: self.bucket()?,
             key: self.key()?,
             attributes: attributes::read(&self.headers)?,
+            properties: setting::properties(&self.headers)?,
             conditions: condition::write(&self.headers)?,
             checksum: algorithm(&self.headers, header::SDK_CHECKSUM_ALGORITHM)?,
             body: self.payload.into_body(&self.headers)?,
@@ -208,7 +210,7 @@ impl Incoming<'_> {
         Ok(GetObject {
             bucket: self.bucket()?,
             key: self.key()?,
-            version: self.version()?,
+            version: self.version(),
             range,
             if_range,
             conditions: condition::read(&self.headers)?,
@@ -221,7 +223,7 @@ impl Incoming<'_> {
         Ok(HeadObject {
             bucket: self.bucket()?,
             key: self.key()?,
-            version: self.version()?,
+            version: self.version(),
             range: self.headers.get("range")?.and_then(ByteRange::parse),
             conditions: condition::read(&self.headers)?,
             overrides: self.overrides()?,
@@ -230,18 +232,12 @@ impl Incoming<'_> {
     }
 
     fn delete_object(self) -> Result<DeleteObject, Error> {
-        // The others are of directory buckets only.
-        for name in ["if-none-match", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"] {
+        for name in ["if-match", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"] {
             if self.headers.get(name)?.is_some() {
                 return Err(not_implemented(name));
             }
         }
-        Ok(DeleteObject {
-            bucket: self.bucket()?,
-            key: self.key()?,
-            version: self.version()?,
-            if_match: condition::of_current(&self.headers)?,
-        })
+        Ok(DeleteObject { bucket: self.bucket()?, key: self.key()?, version: self.version() })
     }
 
     fn copy_object(self) -> Result<CopyObject, Error> {
@@ -266,6 +262,7 @@ impl Incoming<'_> {
             source: copy::source(&self.headers)?,
             storage_class: attributes.storage_class,
             replace: replace.then_some(attributes),
+            tags: setting::copied_tags(&self.headers)?,
             conditions: condition::write(&self.headers)?,
             checksum: algorithm(&self.headers, header::CHECKSUM_ALGORITHM)?,
         })
@@ -276,6 +273,7 @@ impl Incoming<'_> {
             bucket: self.bucket()?,
             key: self.key()?,
             attributes: attributes::read(&self.headers)?,
+            properties: setting::properties(&self.headers)?,
             checksum: upload_checksum(&self.headers)?,
         })
     }
@@ -324,6 +322,11 @@ impl Incoming<'_> {
         UploadId::new(self.query.get("uploadId").unwrap_or_default())
     }
 
+    /// `versionId` in any case (cos-api 3.4).
+    fn version(&self) -> Option<VersionId> {
+        self.query.get_any_case("versionId").filter(|id| !id.is_empty()).map(VersionId::parse)
+    }
+
     fn checksum_mode(&self) -> Result<bool, Error> {
         Ok(self
             .headers
@@ -353,7 +356,6 @@ impl Incoming<'_> {
 
 /// Headers, without their service's prefix, that ask for features that are not here.
 const REFUSED: &[&str] = &[
-    "tagging",
     "traffic-limit",
     "website-redirect-location",
     "bucket-object-lock-enabled",

@@ -4,8 +4,8 @@
 mod error;
 mod list;
 mod object;
+mod setting;
 mod upload;
-mod version;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -33,6 +33,7 @@ pub(crate) fn encode(asked: &Asked, outcome: Result<Reply, Error>) -> Response<R
         Ok(reply) => answer.reply(reply),
         Err(error) => answer.error(error),
     }
+    answer.cross_origin();
     answer.finish()
 }
 
@@ -165,9 +166,6 @@ impl<'a> Answer<'a> {
             }
             Reply::ListObjects(r) => self.list_objects(&r),
             Reply::ListObjectsV2(r) => self.list_objects_v2(&r),
-            Reply::PutBucketVersioning(_) => {}
-            Reply::GetBucketVersioning(r) => self.get_versioning(&r),
-            Reply::ListObjectVersions(r) => self.list_versions(&r),
             Reply::ListMultipartUploads(r) => self.list_uploads(&r),
             Reply::DeleteObjects(r) => self.delete_objects(&r),
             Reply::PutObject(r) => self.put_object(&r),
@@ -179,6 +177,16 @@ impl<'a> Answer<'a> {
             Reply::UploadPart(r) => self.upload_part(&r),
             Reply::ListParts(r) => self.list_parts(&r),
             Reply::CompleteMultipartUpload(r) => self.complete_upload(&r),
+            Reply::PutObjectTagging(r) => self.version(r.version.as_ref()),
+            Reply::GetObjectTagging(r) => self.get_object_tagging(&r),
+            Reply::DeleteObjectTagging(r) => {
+                self.status(StatusCode::NO_CONTENT);
+                self.version(r.version.as_ref());
+            }
+            Reply::OptionsObject(r) => self.options(&r),
+            Reply::PutSetting(r) => self.put_setting(&r),
+            Reply::GetSetting(r) => self.get_setting(&r),
+            Reply::DeleteSetting(_) => self.status(StatusCode::NO_CONTENT),
         }
     }
 

@@ -41,6 +41,9 @@ impl Answer<'_> {
         self.last_modified(info.modified);
         self.attributes(&info.attributes, overrides);
         self.version(info.version.as_ref());
+        if info.tags > 0 {
+            self.concept(header::TAGGING_COUNT, &info.tags.to_string());
+        }
         let length = match range {
             Some((start, end)) => {
                 self.status(StatusCode::PARTIAL_CONTENT);

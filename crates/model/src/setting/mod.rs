@@ -1,0 +1,150 @@
+//! What is set on a bucket as a whole, besides versioning: plain data, kept by the store under a
+//! name. A new setting is a type here, a row below, a row in `op`'s table, and a codec in `wire`.
+
+mod cors;
+mod tagging;
+
+use serde::{Deserialize, Serialize};
+
+pub use cors::{Allowed, Cors, CorsRule, Crossing};
+pub use tagging::{InvalidTag, Tags};
+
+use crate::ErrorCode;
+use crate::op::Op;
+
+macro_rules! settings {
+    ($($name:ident $type:ty, $row:literal, $missing:expr, $put:ident $get:ident $($delete:ident)?;)*) => {
+        /// Which setting.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum SettingName { $($name),* }
+
+        /// A setting's value.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Setting { $($name($type)),* }
+
+        impl SettingName {
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// What the store keeps it under; never changed, as it is on disk.
+            pub const fn row(self) -> &'static str {
+                match self { $(Self::$name => $row),* }
+            }
+
+            /// What a read answers while nothing is set; `None` for an empty document.
+            pub const fn missing(self) -> Option<ErrorCode> {
+                match self { $(Self::$name => $missing),* }
+            }
+
+            pub const fn put(self) -> Op {
+                match self { $(Self::$name => Op::$put),* }
+            }
+
+            pub const fn get(self) -> Op {
+                match self { $(Self::$name => Op::$get),* }
+            }
+
+            /// `None` where the services have no such operation.
+            pub const fn delete(self) -> Option<Op> {
+                match self { $(Self::$name => settings!(@maybe $($delete)?)),* }
+            }
+
+            /// # Errors
+            /// What is kept is not what this setting is.
+            pub fn decode(self, kept: &[u8]) -> Result<Setting, serde_json::Error> {
+                Ok(match self { $(Self::$name => Setting::$name(serde_json::from_slice(kept)?)),* })
+            }
+        }
+
+        impl Setting {
+            pub const fn name(&self) -> SettingName {
+                match self { $(Self::$name(_) => SettingName::$name),* }
+            }
+
+            /// The form that is kept: JSON, so that fields can be added.
+            ///
+            /// # Errors
+            /// None that the types allow.
+            pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+                match self { $(Self::$name(value) => serde_json::to_vec(value)),* }
+            }
+        }
+
+        $(impl Kept for $type {
+            const NAME: SettingName = SettingName::$name;
+
+            fn of(setting: Setting) -> Option<Self> {
+                match setting {
+                    Setting::$name(value) => Some(value),
+                    #[allow(unreachable_patterns)]
+                    _ => None,
+                }
+            }
+        })*
+    };
+    (@maybe) => { None };
+    (@maybe $op:ident) => { Some(Op::$op) };
+}
+
+settings! {
+    Tagging Tags, "tagging", Some(ErrorCode::NoSuchTagSet), PutBucketTagging GetBucketTagging DeleteBucketTagging;
+    Cors Cors, "cors", Some(ErrorCode::NoSuchCorsConfiguration), PutBucketCors GetBucketCors DeleteBucketCors;
+}
+
+/// A type that is a setting's value.
+pub trait Kept: Sized {
+    const NAME: SettingName;
+
+    fn of(setting: Setting) -> Option<Self>;
+}
+
+/// What an operation does with its setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Put,
+    Get,
+    Delete,
+}
+
+impl Op {
+    /// The setting that the operation is about, and what it does with it.
+    pub fn setting(self) -> Option<(SettingName, Verb)> {
+        SettingName::ALL.iter().find_map(|name| {
+            if name.put() == self {
+                Some((*name, Verb::Put))
+            } else if name.get() == self {
+                Some((*name, Verb::Get))
+            } else {
+                (name.delete() == Some(self)).then_some((*name, Verb::Delete))
+            }
+        })
+    }
+}
+
+/// On or off, as most settings say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Status {
+    Enabled,
+    #[default]
+    Disabled,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_kept_under_their_own_names_and_come_back() {
+        let mut rows: Vec<_> = SettingName::ALL.iter().map(|name| name.row()).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        assert_eq!(rows.len(), SettingName::ALL.len());
+        for name in SettingName::ALL {
+            assert_eq!(name.put().setting(), Some((*name, Verb::Put)));
+            assert_eq!(name.get().setting(), Some((*name, Verb::Get)));
+            assert!(name.decode(b"not json").is_err());
+        }
+        let tags = Setting::Tagging(Tags::new([("k".to_owned(), "v".to_owned())]).unwrap());
+        assert_eq!(SettingName::Tagging.decode(&tags.encode().unwrap()).unwrap(), tags);
+    }
+}

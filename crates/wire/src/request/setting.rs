@@ -1,0 +1,106 @@
+//! Settings of buckets, tags, and what a browser asks first.
+
+use cosette_model::op::{
+    Call, DeleteObjectTagging, DeleteSetting, GetObjectTagging, GetSetting, OptionsObject, PutObjectTagging,
+    PutSetting,
+};
+use cosette_model::setting::{Crossing, Verb};
+use cosette_model::{Error, ErrorCode, Properties, SettingName, Tags};
+
+use super::{Incoming, invalid};
+use crate::header::{self, Headers};
+use crate::query::Query;
+use crate::setting;
+
+impl Incoming<'_> {
+    pub(super) async fn setting(self, name: SettingName, verb: Verb) -> Result<Call, Error> {
+        let bucket = self.bucket()?;
+        Ok(match verb {
+            Verb::Get => Call::GetSetting(GetSetting { bucket, name }),
+            Verb::Delete => Call::DeleteSetting(DeleteSetting { bucket, name }),
+            Verb::Put => {
+                let max = setting::bytes_max(name).unwrap_or(self.config.xml_bytes_max);
+                let document = self.payload.into_document(&self.headers, max).await?;
+                Call::PutSetting(PutSetting { bucket, name, setting: setting::read(name, &document)? })
+            }
+        })
+    }
+
+    pub(super) async fn put_object_tagging(self) -> Result<PutObjectTagging, Error> {
+        let (bucket, key, version) = (self.bucket()?, self.key()?, self.version());
+        let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
+        Ok(PutObjectTagging { bucket, key, version, tags: setting::object_tags(&document)? })
+    }
+
+    pub(super) fn get_object_tagging(&self) -> Result<GetObjectTagging, Error> {
+        Ok(GetObjectTagging { bucket: self.bucket()?, key: self.key()?, version: self.version() })
+    }
+
+    pub(super) fn delete_object_tagging(&self) -> Result<DeleteObjectTagging, Error> {
+        Ok(DeleteObjectTagging { bucket: self.bucket()?, key: self.key()?, version: self.version() })
+    }
+
+    pub(super) fn options(&self) -> Result<OptionsObject, Error> {
+        let bad = |why| Error::with(ErrorCode::BadRequest, why);
+        let asked = crossing(&self.headers, "")?
+            .ok_or_else(|| bad("Insufficient information. Origin request header needed."))?;
+        if asked.method.is_empty() {
+            return Err(bad("Invalid Access-Control-Request-Method: null"));
+        }
+        Ok(OptionsObject { bucket: self.target.bucket.clone(), asked })
+    }
+}
+
+/// What a script of another origin does here, if the request says that it comes from one.
+pub(crate) fn crossing(headers: &Headers, method: &str) -> Result<Option<Crossing>, Error> {
+    let Some(origin) = headers.get("origin")? else { return Ok(None) };
+    let wanted = headers.get("access-control-request-headers")?.unwrap_or_default();
+    Ok(Some(Crossing {
+        origin: origin.to_owned(),
+        method: headers.get("access-control-request-method")?.unwrap_or(method).to_owned(),
+        headers: wanted.split(',').map(str::trim).filter(|h| !h.is_empty()).map(str::to_owned).collect(),
+    }))
+}
+
+/// The properties that a write gives its object.
+pub(super) fn properties(headers: &Headers) -> Result<Properties, Error> {
+    let tags = tags(headers)?.map(Tags::into_map).unwrap_or_default();
+    Ok(Properties { tags, ..Properties::default() })
+}
+
+/// `x-*-tagging: k1=v1&k2=v2`, of an object.
+pub(super) fn tags(headers: &Headers) -> Result<Option<Tags>, Error> {
+    let pairs = tag_pairs(headers)?;
+    pairs.map(|pairs| Tags::of_object(pairs).map_err(setting::invalid_tag)).transpose()
+}
+
+/// The same on the creation of a bucket (COS).
+pub(super) fn bucket_tags(headers: &Headers) -> Result<Option<Tags>, Error> {
+    let pairs = tag_pairs(headers)?;
+    pairs.map(|pairs| Tags::of_bucket(pairs).map_err(setting::invalid_tag)).transpose()
+}
+
+fn tag_pairs(headers: &Headers) -> Result<Option<Vec<(String, String)>>, Error> {
+    let Some(text) = headers.concept(header::TAGGING)? else { return Ok(None) };
+    let name = header::TAGGING.of(headers.dialect());
+    let query = Query::parse(text).map_err(|_| {
+        invalid(name, text, format!("The header '{name}' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."))
+    })?;
+    Ok(Some(query.pairs().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()))
+}
+
+/// The tags that a copy gets: `None` for those of its source.
+pub(super) fn copied_tags(headers: &Headers) -> Result<Option<Tags>, Error> {
+    match headers.concept(header::TAGGING_DIRECTIVE)? {
+        None => Ok(None),
+        Some(directive) if directive.eq_ignore_ascii_case("copy") => Ok(None),
+        Some(directive)
+            if directive.eq_ignore_ascii_case("replace") || directive.eq_ignore_ascii_case("replaced") =>
+        {
+            Ok(Some(tags(headers)?.unwrap_or_default()))
+        }
+        Some(other) => {
+            Err(invalid(header::TAGGING_DIRECTIVE.of(headers.dialect()), other, "Unknown tagging directive."))
+        }
+    }
+}
