@@ -59,8 +59,9 @@ def new_bucket(server, unique):
     for bucket in known.intersection(names):
         for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
             client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            keys = [{"Key": row["Key"]} for row in page.get("Contents", [])]
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            rows = page.get("Versions", []) + page.get("DeleteMarkers", [])
+            keys = [{"Key": row["Key"], "VersionId": row["VersionId"]} for row in rows]
             if keys:
                 client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
         client.delete_bucket(Bucket=bucket)

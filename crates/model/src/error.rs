@@ -50,6 +50,7 @@ codes! {
     ExpiredToken 400 "ExpiredToken" "The provided token has expired.";
     FileAlreadyExists 409 "FileAlreadyExists" "The object already exists and may not be overwritten.";
     IllegalLocationConstraint 400 "InvalidLocationConstraint" s3 "IllegalLocationConstraintException" "The specified location constraint is not valid.";
+    IllegalVersioningConfiguration 400 "IllegalVersioningConfigurationException" "The Versioning element must be specified.";
     IncompleteBody 400 "IncompleteBody" "You did not provide the number of bytes specified by the Content-Length HTTP header.";
     InternalError 500 "InternalError" "We encountered an internal error. Please try again.";
     InvalidAccessKeyId 403 "InvalidAccessKeyId" "The Access Key Id you provided does not exist in our records.";
@@ -113,13 +114,15 @@ pub struct Error {
     pub details: Vec<(&'static str, String)>,
     /// The object that a condition was checked against: a 304 carries its headers.
     pub object: Option<Box<crate::op::ObjectInfo>>,
+    /// The delete marker that is there in place of an object: headers say so.
+    pub delete_marker: Option<crate::VersionId>,
     /// For the log only.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, message: None, details: Vec::new(), object: None, source: None }
+        Self { code, message: None, details: Vec::new(), object: None, delete_marker: None, source: None }
     }
 
     pub fn with(code: ErrorCode, message: impl Into<String>) -> Self {

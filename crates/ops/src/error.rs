@@ -43,7 +43,7 @@ fn of_store(error: StoreError) -> Error {
         StoreError::BucketNotEmpty(_) => ErrorCode::BucketNotEmpty.into(),
         StoreError::NoSuchObject(key) => Error::new(ErrorCode::NoSuchKey).detail("Key", key.as_str()),
         StoreError::NoSuchVersion => ErrorCode::NoSuchVersion.into(),
-        // Asked for by its version it has an answer of its own in S3; neither dialect asks yet.
+        // Reads answer it themselves, as the service says.
         StoreError::DeleteMarker { key, .. } => Error::new(ErrorCode::NoSuchKey).detail("Key", key.as_str()),
         StoreError::Locked(_) => ErrorCode::ObjectLocked.into(),
         StoreError::NotAppendable(_) => ErrorCode::ObjectNotAppendable.into(),

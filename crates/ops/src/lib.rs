@@ -7,6 +7,7 @@ mod access;
 mod body;
 mod bucket;
 mod checksum;
+mod copy;
 mod cors;
 mod error;
 mod multipart;
@@ -15,6 +16,7 @@ mod setting;
 mod tagging;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use cosette_model::op::{Call, Context, Reply};
 use cosette_model::{Error, Region};
@@ -51,6 +53,11 @@ impl Ops {
             Call::HeadObject(ask) => Reply::HeadObject(self.head_object(context, ask)?),
             Call::DeleteObject(ask) => Reply::DeleteObject(self.delete_object(context, ask).await?),
             Call::DeleteObjects(ask) => Reply::DeleteObjects(self.delete_objects(context, ask).await?),
+            Call::PutBucketVersioning(ask) => {
+                Reply::PutBucketVersioning(self.put_versioning(context, ask).await?)
+            }
+            Call::GetBucketVersioning(ask) => Reply::GetBucketVersioning(self.get_versioning(context, ask)?),
+            Call::ListObjectVersions(ask) => Reply::ListObjectVersions(self.list_versions(context, ask)?),
             Call::CopyObject(ask) => Reply::CopyObject(self.copy_object(context, ask).await?),
             Call::CreateMultipartUpload(ask) => {
                 Reply::CreateMultipartUpload(self.create_upload(context, ask).await?)

@@ -6,7 +6,8 @@ use cosette_store::{CompleteUpload, Part, PutPart, Upload, UploadPage};
 
 use crate::access::owner;
 use crate::error::Result;
-use crate::object::{shown_version, with_content_type};
+use crate::object::with_content_type;
+use crate::version::shown_version;
 use crate::{Ops, body, checksum};
 
 impl Ops {

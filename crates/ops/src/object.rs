@@ -1,11 +1,12 @@
 //! Operations on whole objects.
 
 use cosette_model::op::{self, Context, ObjectInfo, Op, reply};
-use cosette_model::{Attributes, ByteRange, Error, ErrorCode, ObjectKey, Properties, VersionId, Versioning};
-use cosette_store::{Bucket, CopyObject, DeleteObject, Object, PutObject, Version};
+use cosette_model::{Attributes, ByteRange, Error, ErrorCode, ObjectKey};
+use cosette_store::{Bucket, DeleteObject, Object, PutObject};
 use futures_util::future::join_all;
 
-use crate::error::{Failure, Result};
+use crate::error::Result;
+use crate::version::shown_version;
 use crate::{Ops, body};
 
 impl Ops {
@@ -35,7 +36,7 @@ impl Ops {
 
     pub(crate) fn get_object(&self, context: &Context, ask: op::GetObject) -> Result<reply::GetObject> {
         let bucket = self.admit(context, Op::GetObject, (&ask.bucket, &ask.key, &ask.version))?;
-        let object = self.store.object(&bucket.name, &ask.key, ask.version.as_ref())?;
+        let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
         let info = info(&bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
         let wanted = ask.range.filter(|_| ask.if_range.as_ref().is_none_or(|tag| *tag == info.etag));
@@ -46,7 +47,7 @@ impl Ops {
 
     pub(crate) fn head_object(&self, context: &Context, ask: op::HeadObject) -> Result<reply::HeadObject> {
         let bucket = self.admit(context, Op::HeadObject, (&ask.bucket, &ask.key, &ask.version))?;
-        let object = self.store.object(&bucket.name, &ask.key, ask.version.as_ref())?;
+        let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
         let info = info(&bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
         let range = resolve(ask.range, info.size)?;
@@ -65,7 +66,7 @@ impl Ops {
                 bucket: bucket.name,
                 key: ask.key,
                 version: ask.version,
-                conditions: op::WriteConditions::default(),
+                conditions: op::WriteConditions { if_match: ask.if_match, ..Default::default() },
                 bypass_governance: false,
                 cause: context.cause.clone(),
             })
@@ -86,8 +87,12 @@ impl Ops {
             async move {
                 let key = ObjectKey::new(entry.key.clone());
                 let version = entry.version.clone();
+                let if_match = entry.if_match.clone();
                 let result = match key {
-                    Ok(key) => self.delete_object(context, op::DeleteObject { bucket, key, version }).await,
+                    Ok(key) => {
+                        let one = op::DeleteObject { bucket, key, version, if_match };
+                        self.delete_object(context, one).await
+                    }
                     Err(invalid) => {
                         Err(Error::with(ErrorCode::InvalidObjectName, invalid.to_string()).into())
                     }
@@ -113,85 +118,6 @@ impl Ops {
         }
         Ok(reply)
     }
-
-    pub(crate) async fn copy_object(
-        &self,
-        context: &Context,
-        ask: op::CopyObject,
-    ) -> Result<reply::CopyObject> {
-        let bucket = self.admit(context, Op::CopyObject, (&ask.bucket, &ask.key))?;
-        let mut source = ask.source;
-        // The source may lie in another region than the request was sent to.
-        let anywhere = Context { region: None, ..context.clone() };
-        source.bucket =
-            self.admit(&anywhere, Op::GetObject, (&source.bucket, &source.key, &source.version))?.name;
-        let found = self
-            .store
-            .object(&source.bucket, &source.key, source.version.as_ref())
-            .map_err(|missing| source_failure(context, missing.into()))?;
-        let same = bucket.name == source.bucket && ask.key == source.key;
-        if same
-            && ask.replace.is_none()
-            && ask.tags.is_none()
-            && ask.storage_class == found.attributes.storage_class
-        {
-            return Err(Error::with(
-                ErrorCode::InvalidRequest,
-                "This copy request is illegal because it is trying to copy an object to itself without \
-                 changing the object's metadata, storage class or other attributes.",
-            )
-            .into());
-        }
-        if found.size > body::BODY_BYTES_MAX {
-            return Err(Error::with(
-                ErrorCode::InvalidRequest,
-                "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
-            ).into());
-        }
-        if let Some(wanted) = ask.checksum.filter(|a| found.checksums.iter().all(|c| c.algorithm != *a)) {
-            return Err(Error::with(
-                ErrorCode::NotImplemented,
-                format!(
-                    "A copy that computes a {} the source does not have is not implemented.",
-                    wanted.name()
-                ),
-            )
-            .into());
-        }
-        let replace = ask.replace.map(|attributes| with_content_type(context, &ask.key, attributes));
-        let (object, source_version) = self
-            .store
-            .copy_object(CopyObject {
-                source,
-                bucket: bucket.name.clone(),
-                key: ask.key,
-                replace,
-                properties: ask
-                    .tags
-                    .map(|tags| Properties { tags: tags.into_map(), ..Properties::default() }),
-                storage_class: ask.storage_class,
-                conditions: ask.conditions,
-                cause: context.cause.clone(),
-            })
-            .await
-            .map_err(|failed| source_failure(context, failed.into()))?;
-        Ok(reply::CopyObject {
-            etag: object.etag,
-            crc64: object.crc64,
-            modified: object.modified,
-            version: shown_version(&bucket, object.version),
-            source_version,
-            checksums: object.checksums,
-        })
-    }
-}
-
-/// A missing source is told by the code the service has for it.
-fn source_failure(context: &Context, failure: Failure) -> Failure {
-    match failure.0.code {
-        ErrorCode::NoSuchKey => Error { code: context.policy.copy_source_code, ..failure.0 }.into(),
-        _ => failure,
-    }
 }
 
 pub(crate) fn info(bucket: &Bucket, object: &Object, checksums: bool) -> ObjectInfo {
@@ -207,12 +133,6 @@ pub(crate) fn info(bucket: &Bucket, object: &Object, checksums: bool) -> ObjectI
         tags: object.properties.tags.len(),
         parts: object.parts,
     }
-}
-
-/// Version ids are shown once versioning gives them; the null version of a bucket that never
-/// had versioning has none (cos-api 4.1).
-pub(crate) fn shown_version(bucket: &Bucket, version: Version) -> Option<VersionId> {
-    (bucket.versioning != Versioning::Off).then(|| version.id())
 }
 
 fn check(conditions: &op::Conditions, info: &ObjectInfo) -> Result<()> {

@@ -6,7 +6,7 @@ use cosette_store::{Bucket, Error as StoreError, Object, ReviseObject};
 
 use crate::Ops;
 use crate::error::Result;
-use crate::object::shown_version;
+use crate::version::shown_version;
 
 impl Ops {
     pub(crate) async fn put_object_tagging(

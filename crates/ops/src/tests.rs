@@ -51,6 +51,7 @@ fn by(uin: &str) -> Context {
         region: None,
         policy: Policy {
             part_size_min: 4,
+            marker_code: ErrorCode::MethodNotAllowed,
             copy_source_code: ErrorCode::NoSuchCopySource,
             console_origin: None,
             guess_content_type: true,
@@ -213,7 +214,7 @@ async fn a_copy_must_have_a_source_and_change_something() {
 async fn a_multi_delete_fails_key_by_key() {
     let ops = ops();
     created(&ops, "photos").await;
-    let entry = |key: &str| DeleteEntry { key: key.into(), version: None };
+    let entry = |key: &str| DeleteEntry { key: key.into(), version: None, if_match: None };
     let delete =
         DeleteObjects { bucket: bucket("photos"), entries: vec![entry("missing"), entry("")], quiet: false };
     let Reply::DeleteObjects(reply) = ops.handle(&by("1"), Call::DeleteObjects(delete)).await.unwrap() else {

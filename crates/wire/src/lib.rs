@@ -310,6 +310,7 @@ fn policy(dialect: DialectName) -> Policy {
     match dialect {
         DialectName::Cos => Policy {
             part_size_min: MIB,
+            marker_code: ErrorCode::NoSuchKey,
             // COS has a code of its own as well; which it uses is not known, and clients look
             // for this one (cos-api 3.4).
             copy_source_code: ErrorCode::NoSuchKey,
@@ -318,6 +319,7 @@ fn policy(dialect: DialectName) -> Policy {
         },
         DialectName::S3 => Policy {
             part_size_min: 5 * MIB,
+            marker_code: ErrorCode::MethodNotAllowed,
             copy_source_code: ErrorCode::NoSuchKey,
             console_origin: None,
             guess_content_type: false,

@@ -27,6 +27,8 @@ use futures_core::Stream;
 use http::{Request, Response};
 use md5::{Digest, Md5};
 
+#[path = "golden/replies_versions.rs"]
+mod replies_versions;
 #[path = "golden/settings.rs"]
 mod settings;
 
@@ -524,10 +526,16 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     ]
 }
 
+fn all_replies() -> Vec<(&'static str, Result<Reply, Error>)> {
+    let mut all = replies();
+    all.extend(replies_versions::replies());
+    all
+}
+
 fn encoded(name: &str, dialect: DialectName) {
     let wire = wire(false);
     let (mut out, mut seen) = (String::new(), Vec::new());
-    for (title, outcome) in replies() {
+    for (title, outcome) in all_replies() {
         if let Ok(reply) = &outcome {
             assert_eq!(reply.op().name(), title.split(':').next().unwrap());
             seen.push(reply.op());
@@ -556,7 +564,7 @@ fn replies_of_s3() {
 #[test]
 fn every_response_names_its_request() {
     for dialect in [DialectName::Cos, DialectName::S3] {
-        for (title, outcome) in replies() {
+        for (title, outcome) in all_replies() {
             let response = wire(false).encode(&asked(dialect, false), outcome);
             assert_eq!(response.headers()["x-cos-request-id"], "NjU1M2YxMDBfMQ==", "{title}");
         }

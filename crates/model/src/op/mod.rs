@@ -8,6 +8,7 @@ pub mod multipart;
 pub mod object;
 pub mod setting;
 pub mod tagging;
+pub mod version;
 
 use crate::Identity;
 pub use bucket::*;
@@ -16,6 +17,7 @@ pub use multipart::*;
 pub use object::*;
 pub use setting::*;
 pub use tagging::*;
+pub use version::*;
 
 /// What an operation acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +149,9 @@ operations! {
         ListParts Object Both "List Parts";
         CompleteMultipartUpload Object Both "Complete Multipart Upload";
         AbortMultipartUpload Object Both "Abort Multipart Upload";
+        ListObjectVersions Bucket Both "List versions";
+        PutBucketVersioning Bucket Both "Set versioning";
+        GetBucketVersioning Bucket Both "Read versioning";
         PutObjectTagging Object Both "Set an object's tags";
         GetObjectTagging Object Both "Read an object's tags";
         DeleteObjectTagging Object Both "Remove an object's tags";
@@ -176,9 +181,6 @@ operations! {
         PutSymlink Object CosOnly "Make a symlink";
         GetSymlink Object CosOnly "Read a symlink";
         RenameObject Object Both "Rename";
-        ListObjectVersions Bucket Both "List versions";
-        PutBucketVersioning Bucket Both "Set versioning";
-        GetBucketVersioning Bucket Both "Read versioning";
         PutBucketAcl Bucket Both "Set a bucket's ACL";
         GetBucketAcl Bucket Both "Read a bucket's ACL";
         PutBucketPolicy Bucket Both "Set policy";
@@ -254,6 +256,9 @@ pub struct Context {
 pub struct Policy {
     /// Smallest part but the last, in bytes: 1 MiB on COS (cos-api 3.5), 5 MiB on S3.
     pub part_size_min: u64,
+    /// What a delete marker answers to a read that names its version: `NoSuchKey` on COS,
+    /// `MethodNotAllowed` on S3 (cos-api 4.3).
+    pub marker_code: crate::ErrorCode,
     /// A missing copy source answers `NoSuchCopySource` (COS has the code) or `NoSuchKey`.
     pub copy_source_code: crate::ErrorCode,
     /// An origin that may always look, whatever the bucket's rules: COS's own console (cos-api 3.3).
@@ -270,6 +275,7 @@ pub mod reply {
     pub use super::object::reply::*;
     pub use super::setting::reply::*;
     pub use super::tagging::reply::*;
+    pub use super::version::reply::*;
 }
 
 #[cfg(test)]

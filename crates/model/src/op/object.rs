@@ -119,6 +119,8 @@ pub struct DeleteObject {
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub version: Option<VersionId>,
+    /// The current object must have one of these tags, whichever version goes (S3: conditional deletes).
+    pub if_match: Option<TagMatch>,
 }
 
 /// One line of a multi-delete. A key that cannot be a key is kept as text and fails on its own.
@@ -126,6 +128,8 @@ pub struct DeleteObject {
 pub struct DeleteEntry {
     pub key: String,
     pub version: Option<VersionId>,
+    /// As in [`DeleteObject`].
+    pub if_match: Option<TagMatch>,
 }
 
 #[derive(Debug)]

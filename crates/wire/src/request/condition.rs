@@ -13,7 +13,7 @@ pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_secs(since.as_secs()))
 }
 
-fn tags(text: &str) -> TagMatch {
+pub(super) fn tags(text: &str) -> TagMatch {
     if text == "*" {
         return TagMatch::Any;
     }
@@ -38,6 +38,11 @@ pub(super) fn source(headers: &Headers) -> Result<Conditions, Error> {
         if_modified_since: headers.concept(header::COPY_SOURCE_IF_MODIFIED_SINCE)?.and_then(http_date),
         if_unmodified_since: headers.concept(header::COPY_SOURCE_IF_UNMODIFIED_SINCE)?.and_then(http_date),
     })
+}
+
+/// The condition on what a delete removes.
+pub(super) fn of_current(headers: &Headers) -> Result<Option<TagMatch>, Error> {
+    Ok(headers.get("if-match")?.map(tags))
 }
 
 /// Conditions on what a write replaces.

@@ -3,7 +3,7 @@
 use cosette_model::op::{CompletedPart, DeleteEntry, DeleteObjects};
 use cosette_model::{BucketName, ChecksumAlgorithm, ETag, Error, ErrorCode, PartNumber, Region, VersionId};
 
-use super::region;
+use super::{condition, region};
 use crate::payload;
 use crate::xml::Element;
 
@@ -50,7 +50,7 @@ pub(super) fn delete_objects(bucket: BucketName, document: &[u8]) -> Result<Dele
     let entries = root
         .all("Object")
         .map(|object| {
-            for name in ["ETag", "LastModifiedTime", "Size"] {
+            for name in ["LastModifiedTime", "Size"] {
                 if object.text_of(name)?.is_some() {
                     let why = format!("The condition {name} of a multi-delete is not implemented.");
                     return Err(Error::with(ErrorCode::NotImplemented, why));
@@ -61,13 +61,33 @@ pub(super) fn delete_objects(bucket: BucketName, document: &[u8]) -> Result<Dele
                 return Err(malformed());
             }
             let version = object.text_of("VersionId")?.map(VersionId::parse);
-            Ok(DeleteEntry { key: key.to_owned(), version })
+            let if_match = object.text_of("ETag")?.map(condition::tags);
+            Ok(DeleteEntry { key: key.to_owned(), version, if_match })
         })
         .collect::<Result<Vec<_>, Error>>()?;
     if entries.is_empty() || entries.len() > KEYS_MAX {
         return Err(malformed());
     }
     Ok(DeleteObjects { bucket, entries, quiet })
+}
+
+/// `VersioningConfiguration`: whether versioning is to be enabled, or suspended.
+pub(super) fn versioning(document: &[u8]) -> Result<bool, Error> {
+    let root = Element::parse(document, "VersioningConfiguration")?;
+    match root.text_of("MfaDelete")? {
+        None | Some("Disabled") => {}
+        Some("Enabled") => {
+            let why = "The element MfaDelete of VersioningConfiguration is not implemented.";
+            return Err(Error::with(ErrorCode::NotImplemented, why));
+        }
+        Some(_) => return Err(malformed()),
+    }
+    match root.text_of("Status")? {
+        Some("Enabled") => Ok(true),
+        Some("Suspended") => Ok(false),
+        Some(_) => Err(malformed()),
+        None => Err(ErrorCode::IllegalVersioningConfiguration.into()),
+    }
 }
 
 /// `CompleteMultipartUpload`.

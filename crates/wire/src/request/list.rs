@@ -108,7 +108,7 @@ impl Incoming<'_> {
         })
     }
 
-    fn listing(&self, after: String) -> Result<Listing, Error> {
+    pub(super) fn listing(&self, after: String) -> Result<Listing, Error> {
         Ok(Listing {
             prefix: self.query.get("prefix").unwrap_or_default().to_owned(),
             delimiter: self.delimiter()?,
@@ -140,7 +140,7 @@ impl Incoming<'_> {
         Ok(text.parse().unwrap_or(u32::MAX).min(max))
     }
 
-    fn url_encode(&self) -> Result<bool, Error> {
+    pub(super) fn url_encode(&self) -> Result<bool, Error> {
         match self.query.filled("encoding-type") {
             None => Ok(false),
             Some("url") => Ok(true),

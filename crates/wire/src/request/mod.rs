@@ -9,6 +9,7 @@ mod copy;
 mod document;
 mod list;
 mod setting;
+mod version;
 
 pub(crate) use document::checksum_element;
 pub(crate) use list::token;
@@ -16,12 +17,12 @@ pub(crate) use setting::crossing;
 
 use cosette_model::op::{
     AbortMultipartUpload, Call, ChecksumType, CompleteMultipartUpload, CopyObject, CreateBucket,
-    CreateMultipartUpload, DeleteBucket, DeleteObject, GetBucketLocation, GetObject, HeadBucket, HeadObject,
-    Op, PutObject, ResponseOverrides, UploadPart,
+    CreateMultipartUpload, DeleteBucket, DeleteObject, GetBucketLocation, GetBucketVersioning, GetObject,
+    HeadBucket, HeadObject, Op, PutObject, ResponseOverrides, UploadPart,
 };
 use cosette_model::{
     BucketName, ByteRange, ChecksumAlgorithm, Error, ErrorCode, Identity, ObjectKey, PartNumber, Region,
-    UploadId, VersionId,
+    UploadId,
 };
 
 use crate::header::{self, Headers};
@@ -72,6 +73,11 @@ impl Incoming<'_> {
             Op::GetBucketLocation => Call::GetBucketLocation(GetBucketLocation { bucket: self.bucket()? }),
             Op::ListObjects => Call::ListObjects(self.list_objects()?),
             Op::ListObjectsV2 => Call::ListObjectsV2(self.list_objects_v2()?),
+            Op::PutBucketVersioning => Call::PutBucketVersioning(self.put_versioning().await?),
+            Op::GetBucketVersioning => {
+                Call::GetBucketVersioning(GetBucketVersioning { bucket: self.bucket()? })
+            }
+            Op::ListObjectVersions => Call::ListObjectVersions(self.list_versions()?),
             Op::ListMultipartUploads => Call::ListMultipartUploads(self.list_uploads()?),
             Op::DeleteObjects => Call::DeleteObjects(self.delete_objects().await?),
             Op::PutObject => Call::PutObject(self.put_object()?),
@@ -210,7 +216,7 @@ impl Incoming<'_> {
         Ok(GetObject {
             bucket: self.bucket()?,
             key: self.key()?,
-            version: self.version(),
+            version: self.version()?,
             range,
             if_range,
             conditions: condition::read(&self.headers)?,
@@ -223,7 +229,7 @@ impl Incoming<'_> {
         Ok(HeadObject {
             bucket: self.bucket()?,
             key: self.key()?,
-            version: self.version(),
+            version: self.version()?,
             range: self.headers.get("range")?.and_then(ByteRange::parse),
             conditions: condition::read(&self.headers)?,
             overrides: self.overrides()?,
@@ -232,12 +238,18 @@ impl Incoming<'_> {
     }
 
     fn delete_object(self) -> Result<DeleteObject, Error> {
-        for name in ["if-match", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"] {
+        // The others are of directory buckets only.
+        for name in ["if-none-match", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"] {
             if self.headers.get(name)?.is_some() {
                 return Err(not_implemented(name));
             }
         }
-        Ok(DeleteObject { bucket: self.bucket()?, key: self.key()?, version: self.version() })
+        Ok(DeleteObject {
+            bucket: self.bucket()?,
+            key: self.key()?,
+            version: self.version()?,
+            if_match: condition::of_current(&self.headers)?,
+        })
     }
 
     fn copy_object(self) -> Result<CopyObject, Error> {
@@ -320,11 +332,6 @@ impl Incoming<'_> {
 
     fn upload(&self) -> UploadId {
         UploadId::new(self.query.get("uploadId").unwrap_or_default())
-    }
-
-    /// `versionId` in any case (cos-api 3.4).
-    fn version(&self) -> Option<VersionId> {
-        self.query.get_any_case("versionId").filter(|id| !id.is_empty()).map(VersionId::parse)
     }
 
     fn checksum_mode(&self) -> Result<bool, Error> {

@@ -27,17 +27,17 @@ impl Incoming<'_> {
     }
 
     pub(super) async fn put_object_tagging(self) -> Result<PutObjectTagging, Error> {
-        let (bucket, key, version) = (self.bucket()?, self.key()?, self.version());
+        let (bucket, key, version) = (self.bucket()?, self.key()?, self.version()?);
         let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
         Ok(PutObjectTagging { bucket, key, version, tags: setting::object_tags(&document)? })
     }
 
     pub(super) fn get_object_tagging(&self) -> Result<GetObjectTagging, Error> {
-        Ok(GetObjectTagging { bucket: self.bucket()?, key: self.key()?, version: self.version() })
+        Ok(GetObjectTagging { bucket: self.bucket()?, key: self.key()?, version: self.version()? })
     }
 
     pub(super) fn delete_object_tagging(&self) -> Result<DeleteObjectTagging, Error> {
-        Ok(DeleteObjectTagging { bucket: self.bucket()?, key: self.key()?, version: self.version() })
+        Ok(DeleteObjectTagging { bucket: self.bucket()?, key: self.key()?, version: self.version()? })
     }
 
     pub(super) fn options(&self) -> Result<OptionsObject, Error> {

@@ -2,9 +2,10 @@
 
 use cosette_model::{Error, ErrorCode};
 use http::StatusCode;
-use http::header::CONTENT_RANGE;
+use http::header::{ALLOW, CONTENT_RANGE};
 
 use super::Answer;
+use crate::header;
 use crate::xml::Writer;
 
 impl Answer<'_> {
@@ -15,6 +16,13 @@ impl Answer<'_> {
                 self.not_modified(info);
             }
             return;
+        }
+        if let Some(marker) = &error.delete_marker {
+            self.concept(header::DELETE_MARKER, "true");
+            self.version(Some(marker));
+            if error.code == ErrorCode::MethodNotAllowed {
+                self.name(ALLOW, "DELETE");
+            }
         }
         if error.code == ErrorCode::InvalidRange
             && let Some((_, size)) = error.details.iter().find(|(name, _)| *name == "ActualObjectSize")

@@ -6,6 +6,7 @@ mod list;
 mod object;
 mod setting;
 mod upload;
+mod version;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -166,6 +167,9 @@ impl<'a> Answer<'a> {
             }
             Reply::ListObjects(r) => self.list_objects(&r),
             Reply::ListObjectsV2(r) => self.list_objects_v2(&r),
+            Reply::PutBucketVersioning(_) => {}
+            Reply::GetBucketVersioning(r) => self.get_versioning(&r),
+            Reply::ListObjectVersions(r) => self.list_versions(&r),
             Reply::ListMultipartUploads(r) => self.list_uploads(&r),
             Reply::DeleteObjects(r) => self.delete_objects(&r),
             Reply::PutObject(r) => self.put_object(&r),
