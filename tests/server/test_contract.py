@@ -263,8 +263,8 @@ def test_impossible_ranges(own):
 
 @pytest.mark.parametrize(
     "sub",
-    "acl policy cors lifecycle versioning tagging website logging notification replication accelerate encryption "
-    "inventory object-lock versions".split(),
+    "acl policy lifecycle website logging notification replication accelerate encryption "
+    "inventory object-lock".split(),
 )
 def test_sub_resources_that_are_not_there_yet(own, sub):
     """Named in the answer, and never mistaken for the bucket itself."""
@@ -280,7 +280,7 @@ def test_object_sub_resources_never_touch_the_object(own, sub):
     raw.s3(own, "PUT", raw.path_of(B, "whole"), body=b"untouched")
     for method in ("GET", "PUT", "DELETE", "POST"):
         answer = raw.s3(own, method, raw.path_of(B, "whole"), {sub: ""}, body=b"<X/>" if method != "GET" else None)
-        assert answer.status in (405, 501), (method, answer)
+        assert answer.body != b"untouched" and answer.status != 500, (method, answer)
     assert raw.s3(own, "GET", raw.path_of(B, "whole")).body == b"untouched"
 
 

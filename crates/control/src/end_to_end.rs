@@ -146,6 +146,7 @@ impl World {
             checksum_type: None,
             conditions: WriteConditions::default(),
             body: staged.seal().await.unwrap(),
+            event: cosette_model::EventType::CreatedPut,
             cause: Cause::default(),
         };
         self.store.put_object(put).await.unwrap();

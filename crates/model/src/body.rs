@@ -26,6 +26,9 @@ pub enum BodyError {
     /// More bytes than the operation takes.
     #[error("the body is larger than allowed")]
     TooLarge,
+    /// The form around a file is not as it must be.
+    #[error("the form is malformed")]
+    Form(crate::ErrorCode),
     /// What was stored is damaged or cannot be read; `what` names it.
     #[error("stored body cannot be read: {0}")]
     Storage(String),

@@ -53,6 +53,7 @@ codes! {
     IllegalVersioningConfiguration 400 "IllegalVersioningConfigurationException" "The Versioning element must be specified.";
     IncompleteBody 400 "IncompleteBody" "You did not provide the number of bytes specified by the Content-Length HTTP header.";
     InternalError 500 "InternalError" "We encountered an internal error. Please try again.";
+    IncorrectNumberOfFilesInPostRequest 400 "IncorrectNumberOfFilesInPostRequest" "POST requires exactly one file upload per request.";
     InvalidAccessKeyId 403 "InvalidAccessKeyId" "The Access Key Id you provided does not exist in our records.";
     InvalidArgument 400 "InvalidArgument" "Invalid Argument.";
     InvalidBucketName 400 "InvalidBucketName" "The specified bucket is not valid.";
@@ -64,6 +65,7 @@ codes! {
     InvalidObjectState 403 "InvalidObjectState" "The operation is not valid for the object storage class.";
     InvalidPart 400 "InvalidPart" "One or more of the specified parts could not be found, or its ETag did not match.";
     InvalidPartOrder 400 "InvalidPartOrder" "The list of parts was not in ascending order.";
+    InvalidPolicyDocument 400 "InvalidPolicyDocument" "The content of the form does not meet the conditions specified in the policy document.";
     InvalidRange 416 "InvalidRange" "The requested range is not satisfiable.";
     InvalidRequest 400 "InvalidRequest" "The request is not valid.";
     InvalidSha1Digest 400 "InvalidSHA1Digest" "The SHA-1 you specified did not match what was received.";
@@ -71,8 +73,11 @@ codes! {
     InvalidUri 400 "InvalidURI" "Couldn't parse the specified URI.";
     KeyTooLong 400 "KeyTooLong" s3 "KeyTooLongError" "Your key is too long.";
     ListPartUploadIdIsEmpty 400 "ListPartUploadIdIsEmpty" s3 "InvalidArgument" "The upload id is empty.";
+    MalformedPostRequest 400 "MalformedPOSTRequest" "The body of your POST request is not well-formed multipart/form-data.";
+    MazOperationNotSupportOnOazBucket 400 "MAZOperationNotSupportOnOAZBucket" s3 "InvalidStorageClass" "The storage class needs a bucket of several zones.";
     MalformedXml 400 "MalformedXML" "The XML you provided was not well-formed or did not validate against our published schema.";
     MaxMessageLengthExceeded 400 "XMLSizeLimit" s3 "MaxMessageLengthExceeded" "Your request was too large.";
+    MaxPostPreDataLengthExceeded 400 "MaxPostPreDataLengthExceededError" "Your POST request fields preceding the upload file were too large.";
     MetadataTooLarge 400 "MetadataTooLarge" "Your metadata headers exceed the maximum allowed metadata size.";
     MethodNotAllowed 405 "MethodNotAllowed" "The specified method is not allowed against this resource.";
     MissingContentLength 411 "MissingContentLength" "You must provide the Content-Length HTTP header.";
@@ -95,6 +100,8 @@ codes! {
     RequestExpired 403 "AccessDenied" "Request has expired";
     RequestTimeTooSkewed 403 "RequestTimeTooSkewed" "The difference between the request time and the current time is too large.";
     RequestTimeout 400 "RequestTimeout" "Your socket connection to the server was not read from or written to within the timeout period.";
+    RestoreAlreadyInProgress 409 "RestoreAlreadyInProgress" "Object restore is already in progress.";
+    RestoreNonArchiveObject 405 "RestoreNonArchiveObject" s3 "InvalidObjectState" "The object is not archived.";
     ServiceUnavailable 503 "ServiceUnavailable" "Please reduce your request rate.";
     SignatureDoesNotMatch 403 "SignatureDoesNotMatch" "The request signature we calculated does not match the signature you provided.";
     SlowDown 503 "SlowDown" "Please reduce your request rate.";

@@ -20,6 +20,8 @@ pub enum StorageClass {
     DeepArchive,
     Glacier,
     GlacierIr,
+    MazArchive,
+    MazDeepArchive,
 }
 
 impl StorageClass {
@@ -36,6 +38,8 @@ impl StorageClass {
         (Self::DeepArchive, "DEEP_ARCHIVE", "DeepArchive"),
         (Self::Glacier, "GLACIER", "Glacier"),
         (Self::GlacierIr, "GLACIER_IR", "GlacierIr"),
+        (Self::MazArchive, "MAZ_ARCHIVE", "MazArchive"),
+        (Self::MazDeepArchive, "MAZ_DEEP_ARCHIVE", "MazDeepArchive"),
     ];
 
     /// Upper-case name, as headers and XML carry it.
@@ -55,7 +59,41 @@ impl StorageClass {
 
     /// Whether the object must be restored before it can be read.
     pub fn is_archive(self) -> bool {
-        matches!(self, Self::Archive | Self::DeepArchive | Self::Glacier)
+        matches!(self, Self::Archive | Self::Glacier | Self::MazArchive) || self.is_deep_archive()
+    }
+
+    /// Of the archives the slow one, which restores in hours at best.
+    pub fn is_deep_archive(self) -> bool {
+        matches!(self, Self::DeepArchive | Self::MazDeepArchive)
+    }
+
+    /// Of several zones, in COS.
+    pub fn is_maz(self) -> bool {
+        self.name().starts_with("MAZ_")
+    }
+
+    /// The class of COS that is most like this one.
+    #[must_use]
+    pub fn in_cos(self) -> Self {
+        match self {
+            Self::Glacier => Self::Archive,
+            Self::OneZoneIa | Self::GlacierIr => Self::StandardIa,
+            Self::ReducedRedundancy => Self::Standard,
+            own => own,
+        }
+    }
+
+    /// The class of S3 that is most like this one.
+    #[must_use]
+    pub fn in_s3(self) -> Self {
+        match self {
+            Self::Archive | Self::MazArchive => Self::Glacier,
+            Self::MazDeepArchive => Self::DeepArchive,
+            Self::MazStandard => Self::Standard,
+            Self::MazStandardIa => Self::StandardIa,
+            Self::MazIntelligentTiering => Self::IntelligentTiering,
+            own => own,
+        }
     }
 }
 

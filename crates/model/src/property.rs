@@ -2,10 +2,11 @@
 //! tags, access control list, retention, legal hold, restore state. And a bucket's versioning.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{StorageClass, Timestamp};
 
 /// A bucket's versioning state (cos-api 4.1). Once enabled it can only be suspended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,16 +97,90 @@ pub enum Restore {
     Done { expires: Timestamp },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+impl Restore {
+    /// What has become of it by `now`, for an object of this class; `None` when the restored copy
+    /// has expired. It is the clock alone that finishes a restore.
+    pub fn at(self, class: StorageClass, now: Timestamp) -> Option<Self> {
+        if !class.is_archive() {
+            return None;
+        }
+        let state = match self {
+            Self::Ongoing { tier, days, requested } => match tier.duration(class) {
+                Some(duration) if now >= requested.plus(duration) => {
+                    Self::Done { expires: expiry(requested.plus(duration), days) }
+                }
+                _ => self,
+            },
+            Self::Done { .. } => self,
+        };
+        match state {
+            Self::Done { expires } if now >= expires => None,
+            state => Some(state),
+        }
+    }
+}
+
+/// When a copy that has been there since `from` goes: after whole days, as days end in China.
+/// Both of cos-api 5's samples are at 16:00 GMT.
+pub fn expiry(from: Timestamp, days: u32) -> Timestamp {
+    const DAY: u64 = 24 * 3600;
+    const CHINA: u64 = 8 * 3600;
+    let end = from.as_secs().saturating_add(u64::from(days) * DAY).saturating_add(CHINA);
+    Timestamp::from_secs(end.div_ceil(DAY).saturating_mul(DAY).saturating_sub(CHINA))
+}
+
+/// In order of speed, the fastest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RestoreTier {
     Expedited,
     Standard,
     Bulk,
 }
 
+impl RestoreTier {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bulk => "Bulk",
+            Self::Standard => "Standard",
+            Self::Expedited => "Expedited",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Bulk, Self::Standard, Self::Expedited].into_iter().find(|tier| tier.name() == text)
+    }
+
+    /// How long a restore takes: the soonest that the services promise (cos-api 5). `None` where
+    /// the class has no such tier.
+    pub fn duration(self, class: StorageClass) -> Option<Duration> {
+        let minutes = match (self, class.is_deep_archive()) {
+            (Self::Expedited, false) => 1,
+            (Self::Standard, false) => 3 * 60,
+            (Self::Bulk, false) => 5 * 60,
+            (Self::Expedited, true) => return None,
+            (Self::Standard, true) => 12 * 60,
+            (Self::Bulk, true) => 24 * 60,
+        };
+        Some(Duration::from_secs(minutes * 60))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_restore_is_finished_by_the_clock_and_expires() {
+        let at = |hours: u64| Timestamp::from_secs(1_700_000_000 + hours * 3600);
+        let ongoing = Restore::Ongoing { tier: RestoreTier::Standard, days: 1, requested: at(0) };
+        assert_eq!(ongoing.at(StorageClass::Archive, at(2)), Some(ongoing));
+        // 2023-11-15T01:13:20Z and a day, then on to the next 16:00.
+        let expires = Timestamp::parse_rfc3339("2023-11-16T16:00:00Z").unwrap_or_default();
+        assert_eq!(ongoing.at(StorageClass::Archive, at(3)), Some(Restore::Done { expires }));
+        assert_eq!(ongoing.at(StorageClass::Archive, expires), None);
+        assert_eq!(ongoing.at(StorageClass::DeepArchive, at(3)), Some(ongoing));
+        assert_eq!(RestoreTier::Expedited.duration(StorageClass::MazDeepArchive), None);
+    }
 
     #[test]
     fn locks_hold_until_their_time() {

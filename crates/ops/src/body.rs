@@ -25,8 +25,18 @@ pub(crate) async fn take(
     body: Body,
     also: impl IntoIterator<Item = ChecksumAlgorithm>,
 ) -> Result<Taken> {
+    take_up_to(store, body, also, BODY_BYTES_MAX).await
+}
+
+/// The same of a body that may have at most `max` bytes.
+pub(crate) async fn take_up_to(
+    store: &Store,
+    body: Body,
+    also: impl IntoIterator<Item = ChecksumAlgorithm>,
+    max: u64,
+) -> Result<Taken> {
     let Body { mut stream, length, expected } = body;
-    if length.is_some_and(|length| length > BODY_BYTES_MAX) {
+    if length.is_some_and(|length| length > max) {
         return Err(ErrorCode::EntityTooLarge.into());
     }
     let kept = kept(&expected, also);
@@ -44,7 +54,7 @@ pub(crate) async fn take(
     while let Some(chunk) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
         let chunk = chunk?;
         received += chunk.len() as u64;
-        if received > BODY_BYTES_MAX {
+        if received > max {
             return Err(BodyError::TooLarge.into());
         }
         staged.write(chunk).await?;

@@ -1,12 +1,12 @@
 //! Service and bucket operations.
 
 use cosette_model::op::{self, Context, Listing, Op, Owner, reply};
-use cosette_model::{BucketName, ErrorCode, Setting, SettingName};
+use cosette_model::{BucketName, ErrorCode, Setting, SettingName, Timestamp};
 use cosette_store::{Error as StoreError, Page};
 
-use crate::Ops;
 use crate::access::{account, owner};
 use crate::error::Result;
+use crate::{Ops, restore};
 
 impl Ops {
     pub(crate) fn list_buckets(&self, context: &Context, ask: op::ListBuckets) -> Result<reply::ListBuckets> {
@@ -97,7 +97,7 @@ impl Ops {
     pub(crate) fn list_objects(&self, context: &Context, ask: op::ListObjects) -> Result<reply::ListObjects> {
         let bucket = self.admit(context, Op::ListObjects, &ask.bucket)?;
         Ok(reply::ListObjects {
-            page: self.page(&bucket.name, &ask.listing)?,
+            page: self.page(context.now, &bucket.name, &ask.listing)?,
             owner: owner(&bucket),
             region: bucket.region,
             bucket: ask.bucket,
@@ -113,7 +113,7 @@ impl Ops {
     ) -> Result<reply::ListObjectsV2> {
         let bucket = self.admit(context, Op::ListObjectsV2, &ask.bucket)?;
         Ok(reply::ListObjectsV2 {
-            page: self.page(&bucket.name, &ask.listing)?,
+            page: self.page(context.now, &bucket.name, &ask.listing)?,
             owner: ask.fetch_owner.then(|| owner(&bucket)),
             region: bucket.region,
             bucket: ask.bucket,
@@ -124,12 +124,13 @@ impl Ops {
         })
     }
 
-    fn page(&self, bucket: &BucketName, listing: &Listing) -> Result<reply::Page> {
+    fn page(&self, now: Timestamp, bucket: &BucketName, listing: &Listing) -> Result<reply::Page> {
         let Page { objects, common_prefixes, next } = self.store.list_objects(bucket, listing)?;
         let objects = objects
             .into_iter()
             .map(|(key, object)| reply::Entry {
                 key,
+                restore: restore::of_summary(&object, now),
                 modified: object.modified,
                 etag: object.etag,
                 size: object.size,

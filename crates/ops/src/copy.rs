@@ -5,9 +5,9 @@ use cosette_model::{Error, ErrorCode, Properties};
 use cosette_store::CopyObject;
 
 use crate::error::{Failure, Result};
-use crate::object::with_content_type;
+use crate::object::{info, with_content_type};
 use crate::version::shown_version;
-use crate::{Ops, body};
+use crate::{Ops, body, restore};
 
 impl Ops {
     pub(crate) async fn copy_object(
@@ -25,6 +25,7 @@ impl Ops {
             .store
             .object(&source.bucket, &source.key, source.version.as_ref())
             .map_err(|missing| source_failure(context, missing.into()))?;
+        restore::readable(&found, info(context, &bucket, &found, false))?;
         let same = bucket.name == source.bucket && ask.key == source.key;
         if same
             && ask.replace.is_none()

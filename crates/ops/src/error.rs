@@ -82,6 +82,7 @@ fn of_body(error: BodyError) -> Error {
         BodyError::Malformed(what) => Error::with(ErrorCode::InvalidRequest, what),
         BodyError::Signature => ErrorCode::SignatureDoesNotMatch.into(),
         BodyError::TooLarge => ErrorCode::EntityTooLarge.into(),
+        BodyError::Form(code) => code.into(),
         ours @ BodyError::Storage(_) => Error::internal(ours),
     }
 }

@@ -12,6 +12,8 @@ mod cors;
 mod error;
 mod multipart;
 mod object;
+mod post;
+mod restore;
 mod setting;
 mod tagging;
 #[cfg(test)]
@@ -48,6 +50,8 @@ impl Ops {
             Call::GetBucketLocation(ask) => Reply::GetBucketLocation(self.bucket_location(context, ask)?),
             Call::ListObjects(ask) => Reply::ListObjects(self.list_objects(context, ask)?),
             Call::ListObjectsV2(ask) => Reply::ListObjectsV2(self.list_objects_v2(context, ask)?),
+            Call::PostObject(ask) => Reply::PostObject(self.post_object(context, ask).await?),
+            Call::RestoreObject(ask) => Reply::RestoreObject(self.restore_object(context, ask).await?),
             Call::PutObject(ask) => Reply::PutObject(self.put_object(context, ask).await?),
             Call::GetObject(ask) => Reply::GetObject(self.get_object(context, ask)?),
             Call::HeadObject(ask) => Reply::HeadObject(self.head_object(context, ask)?),

@@ -1,13 +1,13 @@
 //! Operations on whole objects.
 
 use cosette_model::op::{self, Context, ObjectInfo, Op, reply};
-use cosette_model::{Attributes, ByteRange, Error, ErrorCode, ObjectKey};
+use cosette_model::{Attributes, ByteRange, Error, ErrorCode, EventType, ObjectKey};
 use cosette_store::{Bucket, DeleteObject, Object, PutObject};
 use futures_util::future::join_all;
 
 use crate::error::Result;
 use crate::version::shown_version;
-use crate::{Ops, body};
+use crate::{Ops, body, restore};
 
 impl Ops {
     pub(crate) async fn put_object(&self, context: &Context, ask: op::PutObject) -> Result<reply::PutObject> {
@@ -23,6 +23,7 @@ impl Ops {
                 checksum_type: None,
                 conditions: ask.conditions,
                 body: taken.sealed,
+                event: EventType::CreatedPut,
                 cause: context.cause.clone(),
             })
             .await?;
@@ -37,8 +38,9 @@ impl Ops {
     pub(crate) fn get_object(&self, context: &Context, ask: op::GetObject) -> Result<reply::GetObject> {
         let bucket = self.admit(context, Op::GetObject, (&ask.bucket, &ask.key, &ask.version))?;
         let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
-        let info = info(&bucket, &object, ask.checksums);
+        let info = info(context, &bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
+        restore::readable(&object, info.clone())?;
         let wanted = ask.range.filter(|_| ask.if_range.as_ref().is_none_or(|tag| *tag == info.etag));
         let range = resolve(wanted, info.size)?;
         let body = self.store.read(&bucket.name, &ask.key, &object, range)?;
@@ -48,7 +50,7 @@ impl Ops {
     pub(crate) fn head_object(&self, context: &Context, ask: op::HeadObject) -> Result<reply::HeadObject> {
         let bucket = self.admit(context, Op::HeadObject, (&ask.bucket, &ask.key, &ask.version))?;
         let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
-        let info = info(&bucket, &object, ask.checksums);
+        let info = info(context, &bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
         let range = resolve(ask.range, info.size)?;
         Ok(reply::HeadObject { info, range, overrides: ask.overrides })
@@ -120,7 +122,7 @@ impl Ops {
     }
 }
 
-pub(crate) fn info(bucket: &Bucket, object: &Object, checksums: bool) -> ObjectInfo {
+pub(crate) fn info(context: &Context, bucket: &Bucket, object: &Object, checksums: bool) -> ObjectInfo {
     ObjectInfo {
         size: object.size,
         etag: object.etag.clone(),
@@ -132,6 +134,7 @@ pub(crate) fn info(bucket: &Bucket, object: &Object, checksums: bool) -> ObjectI
         checksum_type: object.checksum_type,
         tags: object.properties.tags.len(),
         parts: object.parts,
+        restore: restore::state(object, context.now),
     }
 }
 

@@ -4,15 +4,17 @@
 
 use bytes::Bytes;
 use cosette_clock::Clock;
-use cosette_model::op::{Call, CompleteMultipartUpload};
+use cosette_model::RestoreTier;
+use cosette_model::op::{Call, CompleteMultipartUpload, RestoreObject};
 use cosette_model::op::{
     ChecksumType, CompletedPart, Conditions, Context, CopyObject, CopySource, CreateBucket,
-    CreateMultipartUpload, DeleteEntry, DeleteObjects, GetObject, HeadBucket, Policy, PutObject, Reply,
-    ResponseOverrides, TagMatch, UploadPart,
+    CreateMultipartUpload, DeleteEntry, DeleteObjects, GetObject, HeadBucket, Policy, PostAnswer, PostObject,
+    PutObject, Reply, ResponseOverrides, TagMatch, UploadPart,
 };
 use cosette_model::{
-    Account, Attributes, Body, BodyError, BucketName, ByteRange, Cause, Checksum, ChecksumAlgorithm,
-    ErrorCode, Expected, Identity, ObjectKey, PartNumber, Region, RequestId, StorageClass, Trailer,
+    Account, Attributes, Body, BodyError, BucketName, ByteRange, Cause, ChangeKind, Checksum,
+    ChecksumAlgorithm, ErrorCode, EventType, Expected, Identity, ObjectKey, PartNumber, Region, RequestId,
+    Seq, StorageClass, Trailer,
 };
 use cosette_store::{Durability, Options, Store};
 
@@ -49,11 +51,13 @@ fn by(uin: &str) -> Context {
         identity: Identity::Account(account),
         cause: Cause::default(),
         region: None,
+        now: cosette_model::Timestamp::from_secs(1_700_000_000),
         policy: Policy {
             part_size_min: 4,
             marker_code: ErrorCode::MethodNotAllowed,
             copy_source_code: ErrorCode::NoSuchCopySource,
             console_origin: None,
+            not_archived_code: ErrorCode::RestoreNonArchiveObject,
             guess_content_type: true,
         },
     }
@@ -274,4 +278,64 @@ async fn a_full_object_checksum_is_that_of_the_whole() {
     };
     assert_eq!(done.crc64, 11_051_210_869_376_104_954);
     assert_eq!(done.checksum_type, Some(ChecksumType::FullObject));
+}
+
+#[tokio::test]
+async fn a_form_is_bounded_and_has_an_event_of_its_own() {
+    let ops = ops();
+    created(&ops, "photos").await;
+    let post = |size| {
+        Call::PostObject(PostObject {
+            bucket: bucket("photos"),
+            key: key("a"),
+            attributes: Attributes::default(),
+            properties: Default::default(),
+            conditions: Default::default(),
+            size: Some(size),
+            answer: PostAnswer::Status(204),
+            body: Body { length: None, ..body(b"12345", Expected::default()) },
+        })
+    };
+    assert_eq!(code(&ops, &by("1"), post((6, 9))).await, Some(ErrorCode::EntityTooSmall));
+    assert_eq!(code(&ops, &by("1"), post((0, 4))).await, Some(ErrorCode::EntityTooLarge));
+    assert_eq!(code(&ops, &by("1"), post((5, 5))).await, None);
+    let changes = ops.store.changes(Seq(0), 10).unwrap();
+    assert_eq!(changes.last().unwrap().kind, ChangeKind::Object(EventType::CreatedPost));
+    assert_eq!(changes.len(), 2);
+}
+
+#[tokio::test]
+async fn an_archived_object_is_readable_while_it_is_restored() {
+    let clock = Clock::frozen(by("1").now);
+    let options = Options { dir: None, durability: Durability::Strict, cache_bytes: 1 << 20 };
+    let ops = Ops::new(Store::open(options, clock).unwrap(), region("ap-guangzhou"));
+    created(&ops, "photos").await;
+    let Call::PutObject(mut cold) = put("photos", "a", body(b"cold", Expected::default())) else {
+        panic!("another call")
+    };
+    cold.attributes.storage_class = StorageClass::Archive;
+    ops.handle(&by("1"), Call::PutObject(cold)).await.unwrap();
+    let after = |minutes: u64| {
+        let now = by("1").now.plus(std::time::Duration::from_secs(60 * minutes));
+        Context { now, ..by("1") }
+    };
+    let read = async |minutes| code(&ops, &after(minutes), Call::GetObject(get("photos", "a"))).await;
+    assert_eq!(read(0).await, Some(ErrorCode::InvalidObjectState));
+    let ask = || {
+        let (days, tier) = (1, RestoreTier::Expedited);
+        Call::RestoreObject(RestoreObject {
+            bucket: bucket("photos"),
+            key: key("a"),
+            version: None,
+            days,
+            tier,
+        })
+    };
+    assert_eq!(code(&ops, &by("1"), ask()).await, None);
+    assert_eq!(code(&ops, &by("1"), ask()).await, Some(ErrorCode::RestoreAlreadyInProgress));
+    let events: Vec<_> = ops.store.changes(Seq(2), 10).unwrap().into_iter().map(|c| c.kind).collect();
+    assert_eq!(events, [ChangeKind::Object(EventType::RestorePost)]);
+    assert_eq!(read(0).await, Some(ErrorCode::InvalidObjectState));
+    assert_eq!(read(1).await, None);
+    assert_eq!(read(3 * 24 * 60).await, Some(ErrorCode::InvalidObjectState));
 }

@@ -24,6 +24,8 @@ pub struct PutObject {
     pub checksum_type: Option<ChecksumType>,
     pub conditions: WriteConditions,
     pub body: Sealed,
+    /// How the bytes came: a put or a form.
+    pub event: EventType,
     pub cause: Cause,
 }
 
@@ -231,8 +233,10 @@ impl Store {
     pub async fn put_object(&self, put: PutObject) -> Result<Object> {
         let (_, object) = self
             .commit(move |tx| {
-                let PutObject { bucket, key, attributes, properties, checksum_type, conditions, body, cause } =
-                    put;
+                let PutObject {
+                    bucket, key, attributes, properties, checksum_type, conditions, body, ..
+                } = put;
+                let (event, cause) = (put.event, put.cause);
                 let bucket = tx.need_bucket(&bucket)?;
                 let before = tx.replaceable(&bucket, &key, &conditions)?;
                 let version = tx.next_version(&bucket, &before);
@@ -251,7 +255,7 @@ impl Store {
                     content: tx.adopt(body, &Holder::version(bucket.id, &key, version.stamp))?,
                     part_list: None,
                 };
-                tx.install(&bucket, &key, before, &object, EventType::CreatedPut, cause)?;
+                tx.install(&bucket, &key, before, &object, event, cause)?;
                 Ok::<_, Error>(object)
             })
             .await?;

@@ -166,7 +166,7 @@ fn meta(change: &Change, event: EventType) -> BTreeMap<String, String> {
     for (name, value) in &attributes.user {
         put(&format!("x-cos-meta-{name}"), value);
     }
-    put("x-cos-storage-class", attributes.storage_class.event_name());
+    put("x-cos-storage-class", attributes.storage_class.in_cos().event_name());
     if event.family() == EventFamily::Created
         && let Some(etag) = &change.etag
     {

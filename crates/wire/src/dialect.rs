@@ -1,6 +1,8 @@
 //! The two spellings, as data: prefixes, namespaces, declarations, fixed header values.
 //! Nothing here decides anything; a difference in meaning belongs to `op::Policy`.
 
+use cosette_model::StorageClass;
+
 use crate::DialectName;
 
 /// Everything the two services write differently in every answer.
@@ -53,6 +55,16 @@ pub(crate) static S3: Dialect = Dialect {
     content_type: "binary/octet-stream",
     complete_namespace: S3_NAMESPACE,
 };
+
+impl Dialect {
+    /// A storage class by the name that the service has for it, or for the one most like it.
+    pub(crate) fn class(&self, class: StorageClass) -> &'static str {
+        match self.name {
+            DialectName::Cos => class.in_cos().name(),
+            DialectName::S3 => class.in_s3().name(),
+        }
+    }
+}
 
 impl DialectName {
     pub(crate) fn dialect(self) -> &'static Dialect {

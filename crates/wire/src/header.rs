@@ -39,6 +39,7 @@ concepts! {
     META "meta-";
     METADATA_DIRECTIVE "metadata-directive";
     MP_OBJECT_SIZE "mp-object-size";
+    RESTORE "restore";
     SDK_CHECKSUM_ALGORITHM "sdk-checksum-algorithm";
     STORAGE_CLASS "storage-class";
     TAGGING "tagging";

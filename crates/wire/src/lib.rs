@@ -6,6 +6,7 @@
 mod auth;
 mod chunked;
 mod dialect;
+mod form;
 mod header;
 mod host;
 #[cfg(test)]
@@ -221,7 +222,7 @@ impl Wire {
             asked.notes.push(format!("lenient: signed for another name of this server, {alias}"));
         }
 
-        let context = Context {
+        let mut context = Context {
             request_id: asked.request_id.clone(),
             identity: verified.identity.clone(),
             cause: Cause {
@@ -232,6 +233,7 @@ impl Wire {
                 depth: 0,
             },
             region: target.host.region.clone(),
+            now: asked.now,
             policy: policy(dialect),
         };
         let incoming = Incoming {
@@ -244,6 +246,17 @@ impl Wire {
             payload: Payload { stream, chunks: verified.chunks },
             notes: &mut asked.notes,
         };
+        if op == Op::PostObject {
+            let (post, signed) = incoming.post_object(asked.now, accounts, &mut asked.dialect).await?;
+            context.policy = policy(asked.dialect);
+            if let Some(signed) = signed {
+                asked.notes.push(format!("by={}", signed.account.secret_id));
+                context.cause.access_key.clone_from(&signed.account.secret_id);
+                context.cause.authorization = signed.authorization;
+                context.identity = cosette_model::Identity::Account(signed.account);
+            }
+            return Ok((context, Call::PostObject(post)));
+        }
         let call = incoming.decode(op).await?;
         Ok((context, call))
     }
@@ -315,6 +328,7 @@ fn policy(dialect: DialectName) -> Policy {
             // for this one (cos-api 3.4).
             copy_source_code: ErrorCode::NoSuchKey,
             console_origin: Some("https://console.cloud.tencent.com"),
+            not_archived_code: ErrorCode::RestoreNonArchiveObject,
             guess_content_type: true,
         },
         DialectName::S3 => Policy {
@@ -322,6 +336,7 @@ fn policy(dialect: DialectName) -> Policy {
             marker_code: ErrorCode::MethodNotAllowed,
             copy_source_code: ErrorCode::NoSuchKey,
             console_origin: None,
+            not_archived_code: ErrorCode::InvalidObjectState,
             guess_content_type: false,
         },
     }

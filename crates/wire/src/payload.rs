@@ -88,6 +88,7 @@ pub(crate) fn body_error(error: BodyError) -> Error {
         }
         BodyError::Signature => ErrorCode::SignatureDoesNotMatch.into(),
         BodyError::TooLarge => ErrorCode::EntityTooLarge.into(),
+        BodyError::Form(code) => code.into(),
         ours @ BodyError::Storage(_) => Error::internal(ours),
     }
 }
@@ -168,7 +169,7 @@ fn framing(
 }
 
 /// Everything the headers promise of the body's digests.
-fn expected(headers: &Headers) -> Result<Expected, Error> {
+pub(crate) fn expected(headers: &Headers) -> Result<Expected, Error> {
     let sha256 = match declared(headers)? {
         Declared::Hash(hash) => Some(hash),
         Declared::Nothing | Declared::Streaming { .. } => None,

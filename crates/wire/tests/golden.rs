@@ -4,6 +4,9 @@
 //! `golden/replies-*.txt`, is written by `COSETTE_UPDATE_GOLDEN=1` and read by people.
 #![allow(clippy::unwrap_used)]
 
+#[path = "golden/replies_objects.rs"]
+mod replies_objects;
+
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -20,7 +23,8 @@ use cosette_model::op::{ChecksumType, Listing, ObjectInfo, Op, Owner, Reply, Res
 use cosette_model::setting::Allowed;
 use cosette_model::{
     Account, Attributes, BodyError, BucketName, ByteStream, Checksum, ChecksumAlgorithm, ETag, Error,
-    ErrorCode, ObjectKey, PartNumber, Region, RequestId, StorageClass, Tags, Timestamp, UploadId, VersionId,
+    ErrorCode, ObjectKey, PartNumber, Region, RequestId, Restore, StorageClass, Tags, Timestamp, UploadId,
+    VersionId,
 };
 use cosette_wire::{Accounts, Asked, Config, Decoded, DialectName, ReplyBody, Wire};
 use futures_core::Stream;
@@ -78,7 +82,10 @@ fn now() -> Timestamp {
 fn send(wire: &Wire, text: &str) -> Decoded {
     let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let body = body.trim_end_matches('\n');
-    let md5 = BASE64_STANDARD.encode(Md5::digest(body));
+    // A form's lines end as RFC 2046 has them.
+    let form = head.contains("multipart/form-data");
+    let body = if form { body.replace('\n', "\r\n") } else { body.to_owned() };
+    let md5 = BASE64_STANDARD.encode(Md5::digest(&body));
     let crc32 = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, body.as_bytes());
     let crc32 = BASE64_STANDARD.encode(u32::try_from(crc32).unwrap().to_be_bytes());
     let head = head.replace("{md5}", &md5).replace("{crc32}", &crc32);
@@ -241,6 +248,7 @@ fn info() -> ObjectInfo {
         checksum_type: None,
         tags: 2,
         parts: None,
+        restore: None,
     }
 }
 
@@ -258,7 +266,8 @@ fn page(full: bool) -> Page {
             modified: now(),
             etag: etag(),
             size: 5,
-            storage_class: StorageClass::Standard,
+            storage_class: StorageClass::Archive,
+            restore: Some(Restore::Done { expires: now() }),
         }],
         common_prefixes: vec!["照片/a +b/".into()],
         next: Some("照片/a +b/".into()),
@@ -290,7 +299,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     };
     let entry = BucketEntry { name: bucket(), region: region(), created: now() };
     let deleted = |key: &str, version, delete_marker| Deleted { key: key.into(), version, delete_marker };
-    vec![
+    let mut all = vec![
         (
             "ListBuckets",
             Ok(Reply::ListBuckets(reply::ListBuckets {
@@ -523,7 +532,9 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
             Err(Error { object: Some(Box::new(info())), ..Error::new(ErrorCode::NotModified) }),
         ),
         ("error: ours", Err(Error::internal("the disk is on fire"))),
-    ]
+    ];
+    all.extend(replies_objects::replies());
+    all
 }
 
 fn all_replies() -> Vec<(&'static str, Result<Reply, Error>)> {

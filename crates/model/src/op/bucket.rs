@@ -76,6 +76,8 @@ pub struct Owner {
 }
 
 pub mod reply {
+    use crate::Restore;
+
     use super::{BucketName, ETag, Listing, ObjectKey, Owner, Region, StorageClass, Timestamp};
 
     #[derive(Clone, Debug)]
@@ -122,6 +124,8 @@ pub mod reply {
         pub etag: ETag,
         pub size: u64,
         pub storage_class: StorageClass,
+        /// Of an archived object, as it stands now.
+        pub restore: Option<Restore>,
     }
 
     /// One page of a listing, keys and prefixes each in byte order.

@@ -4,8 +4,10 @@
 
 pub mod bucket;
 pub mod cors;
+pub mod form;
 pub mod multipart;
 pub mod object;
+pub mod restore;
 pub mod setting;
 pub mod tagging;
 pub mod version;
@@ -13,8 +15,10 @@ pub mod version;
 use crate::Identity;
 pub use bucket::*;
 pub use cors::*;
+pub use form::*;
 pub use multipart::*;
 pub use object::*;
+pub use restore::*;
 pub use setting::*;
 pub use tagging::*;
 pub use version::*;
@@ -139,6 +143,7 @@ operations! {
         ListObjectsV2 Bucket Both "GET Bucket, version 2";
         ListMultipartUploads Bucket Both "List unfinished uploads";
         DeleteObjects Bucket Both "Delete up to 1000 objects";
+        PostObject Bucket Both "POST form upload";
         PutObject Object Both "PUT Object";
         GetObject Object Both "GET Object, with Range, conditions and response overrides";
         HeadObject Object Both "HEAD Object";
@@ -152,6 +157,7 @@ operations! {
         ListObjectVersions Bucket Both "List versions";
         PutBucketVersioning Bucket Both "Set versioning";
         GetBucketVersioning Bucket Both "Read versioning";
+        RestoreObject Object Both "Restore from archive";
         PutObjectTagging Object Both "Set an object's tags";
         GetObjectTagging Object Both "Read an object's tags";
         DeleteObjectTagging Object Both "Remove an object's tags";
@@ -166,11 +172,9 @@ operations! {
         DeleteBucketCors Both "Remove CORS";
     }
     unsupported {
-        PostObject Bucket Both "POST form upload";
         UploadPartCopy Object Both "Upload Part - Copy";
         AppendObject Object CosOnly "Append";
         GetObjectAttributes Object S3Only "Attributes of an object";
-        RestoreObject Object Both "Restore from archive";
         SelectObjectContent Object Both "Query an object";
         PutObjectAcl Object Both "Set an object's ACL";
         GetObjectAcl Object Both "Read an object's ACL";
@@ -247,6 +251,8 @@ pub struct Context {
     pub cause: crate::Cause,
     /// The region the request was addressed to, when its host names one.
     pub region: Option<crate::Region>,
+    /// When the request came.
+    pub now: crate::Timestamp,
     pub policy: Policy,
 }
 
@@ -263,6 +269,8 @@ pub struct Policy {
     pub copy_source_code: crate::ErrorCode,
     /// An origin that may always look, whatever the bucket's rules: COS's own console (cos-api 3.3).
     pub console_origin: Option<&'static str>,
+    /// What a restore of an object that is not archived answers.
+    pub not_archived_code: crate::ErrorCode,
     /// The Content-Type of an object written without one is guessed from the key's extension (COS 3.0).
     pub guess_content_type: bool,
 }
@@ -271,8 +279,10 @@ pub struct Policy {
 pub mod reply {
     pub use super::bucket::reply::*;
     pub use super::cors::reply::*;
+    pub use super::form::reply::*;
     pub use super::multipart::reply::*;
     pub use super::object::reply::*;
+    pub use super::restore::reply::*;
     pub use super::setting::reply::*;
     pub use super::tagging::reply::*;
     pub use super::version::reply::*;

@@ -2,7 +2,7 @@
 
 use crate::{
     Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm, ETag, ErrorCode,
-    ObjectKey, Properties, Tags, Timestamp, VersionId,
+    ObjectKey, Properties, Restore, Tags, Timestamp, VersionId,
 };
 
 /// What must hold of the object for the operation to go on (RFC 9110 13).
@@ -181,6 +181,8 @@ pub struct ObjectInfo {
     pub tags: usize,
     /// Number of parts, for an object made by a multipart upload.
     pub parts: Option<u32>,
+    /// Of an archived object, as it stands now.
+    pub restore: Option<Restore>,
 }
 
 pub mod reply {

@@ -76,6 +76,7 @@ pub(crate) async fn put(store: &Store, bucket: &BucketName, key: ObjectKey, body
         checksum_type: None,
         conditions: WriteConditions::default(),
         body: staged.seal().await.unwrap(),
+        event: cosette_model::EventType::CreatedPut,
         cause: cause(),
     };
     store.put_object(put).await.unwrap();

@@ -171,6 +171,7 @@ async fn put_if(
         checksum_type: None,
         conditions,
         body: try_seal(store, body).await?,
+        event: cosette_model::EventType::CreatedPut,
         cause: cause(),
     };
     store.put_object(put).await

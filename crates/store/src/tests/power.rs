@@ -451,6 +451,7 @@ impl Subject {
             checksum_type: None,
             conditions: WriteConditions::default(),
             body: staged.seal().await?,
+            event: EventType::CreatedPut,
             cause: cause(),
         };
         let etag = self.store().put_object(put).await?.etag;

@@ -70,6 +70,7 @@ pub(crate) async fn put(store: &Store, key: &str, request_id: &str) {
         checksum_type: None,
         conditions: WriteConditions::default(),
         body,
+        event: cosette_model::EventType::CreatedPut,
         cause: Cause { request_id: request_id.into(), ..Cause::default() },
     };
     store.put_object(put).await.unwrap();

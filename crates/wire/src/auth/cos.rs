@@ -61,7 +61,7 @@ impl<'a> Fields<'a> {
 }
 
 /// `start;end` in Unix seconds.
-fn window(text: &str) -> Option<(u64, u64)> {
+pub(crate) fn window(text: &str) -> Option<(u64, u64)> {
     let (start, end) = text.split_once(';')?;
     Some((start.trim().parse().ok()?, end.trim().parse().ok()?))
 }
@@ -230,7 +230,7 @@ fn encode_bytes(bytes: &[u8]) -> String {
     }
 }
 
-pub(super) fn hmac(key: &[u8], message: &str) -> [u8; 20] {
+pub(crate) fn hmac(key: &[u8], message: &str) -> [u8; 20] {
     // HMAC takes keys of any length, so this cannot fail; an empty digest would match nothing.
     Hmac::<Sha1>::new_from_slice(key).map_or([0; 20], |mut mac| {
         mac.update(message.as_bytes());

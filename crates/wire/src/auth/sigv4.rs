@@ -11,22 +11,22 @@ use super::names::Name;
 use super::{Presented, SKEW_MAX, Verified, equal};
 use crate::path;
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// The longest life of a presigned request, in seconds.
 const EXPIRES_MAX: u64 = 7 * 24 * 3600;
 const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// `AK/20130524/us-east-1/s3/aws4_request`.
-struct Credential<'a> {
-    secret_id: &'a str,
-    date: &'a str,
+pub(crate) struct Credential<'a> {
+    pub(crate) secret_id: &'a str,
+    pub(crate) date: &'a str,
     region: &'a str,
     service: &'a str,
 }
 
 impl<'a> Credential<'a> {
     /// The error's text on failure.
-    fn parse(text: &'a str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &'a str) -> Result<Self, &'static str> {
         let mut parts = text.rsplitn(5, '/');
         let mut next = || {
             parts.next().filter(|part| !part.is_empty()).ok_or(
@@ -52,7 +52,7 @@ impl<'a> Credential<'a> {
         format!("{}/{}/{}/aws4_request", self.date, self.region, self.service)
     }
 
-    fn key(&self, secret: &str) -> [u8; 32] {
+    pub(crate) fn key(&self, secret: &str) -> [u8; 32] {
         let key = hmac(format!("AWS4{secret}").as_bytes(), self.date.as_bytes());
         let key = hmac(&key, self.region.as_bytes());
         let key = hmac(&key, self.service.as_bytes());
@@ -373,7 +373,7 @@ pub(super) fn sign(secret: &str, date: &str, region: &str, text: &str) -> String
     hex::encode(hmac(&key, text.as_bytes()))
 }
 
-fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
+pub(crate) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     // HMAC takes keys of any length, so this cannot fail; an empty digest would match nothing.
     Hmac::<Sha256>::new_from_slice(key).map_or([0; 32], |mut mac| {
         mac.update(message);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use cosette_model::{Attributes, Error, ErrorCode, StorageClass};
 
+use crate::DialectName;
 use crate::header::{self, Headers};
 
 /// Most user metadata, names and values together, in bytes (cos-api 3.7, and S3 alike).
@@ -61,14 +62,11 @@ fn user(headers: &Headers) -> Result<BTreeMap<String, String>, Error> {
 
 fn storage_class(headers: &Headers) -> Result<StorageClass, Error> {
     let Some(text) = headers.concept(header::STORAGE_CLASS)? else { return Ok(StorageClass::Standard) };
-    let class = StorageClass::parse(text).ok_or_else(|| {
-        Error::new(ErrorCode::NotSupportedStorageClass).detail("StorageClassRequested", text)
-    })?;
-    if class.is_archive() {
-        return Err(Error::with(
-            ErrorCode::NotImplemented,
-            format!("The storage class {} is not implemented.", class.name()),
-        ));
-    }
-    Ok(class)
+    StorageClass::parse(text)
+        .filter(|class| {
+            headers.dialect() == DialectName::S3
+                || class.in_cos() == *class
+                || *class == StorageClass::ReducedRedundancy
+        })
+        .ok_or_else(|| Error::new(ErrorCode::NotSupportedStorageClass).detail("StorageClassRequested", text))
 }

@@ -8,6 +8,8 @@ pub(crate) mod condition;
 mod copy;
 mod document;
 mod list;
+mod post;
+mod restore;
 mod setting;
 mod version;
 
@@ -22,7 +24,7 @@ use cosette_model::op::{
 };
 use cosette_model::{
     BucketName, ByteRange, ChecksumAlgorithm, Error, ErrorCode, Identity, ObjectKey, PartNumber, Region,
-    UploadId,
+    StorageClass, UploadId,
 };
 
 use crate::header::{self, Headers};
@@ -80,6 +82,7 @@ impl Incoming<'_> {
             Op::ListObjectVersions => Call::ListObjectVersions(self.list_versions()?),
             Op::ListMultipartUploads => Call::ListMultipartUploads(self.list_uploads()?),
             Op::DeleteObjects => Call::DeleteObjects(self.delete_objects().await?),
+            Op::RestoreObject => Call::RestoreObject(self.restore_object().await?),
             Op::PutObject => Call::PutObject(self.put_object()?),
             Op::GetObject => Call::GetObject(self.get_object()?),
             Op::HeadObject => Call::HeadObject(self.head_object()?),
@@ -111,6 +114,18 @@ impl Incoming<'_> {
             ));
         }
         self.notes.push("lenient: body with trailing checksums".to_owned());
+        Ok(())
+    }
+
+    /// No bucket here is of several zones: such a class is noted, in strict mode refused (cos-api 5).
+    fn check_class(&mut self, class: StorageClass) -> Result<(), Error> {
+        if !class.is_maz() {
+            return Ok(());
+        }
+        if self.config.strict {
+            return Err(ErrorCode::MazOperationNotSupportOnOazBucket.into());
+        }
+        self.notes.push(format!("lenient: {} in a bucket of one zone", class.name()));
         Ok(())
     }
 
@@ -189,10 +204,12 @@ impl Incoming<'_> {
 
     fn put_object(mut self) -> Result<PutObject, Error> {
         self.check_trailer()?;
+        let attributes = attributes::read(&self.headers)?;
+        self.check_class(attributes.storage_class)?;
         Ok(PutObject {
             bucket: self.bucket()?,
             key: self.key()?,
-            attributes: attributes::read(&self.headers)?,
+            attributes,
             properties: setting::properties(&self.headers)?,
             conditions: condition::write(&self.headers)?,
             checksum: algorithm(&self.headers, header::SDK_CHECKSUM_ALGORITHM)?,
@@ -252,7 +269,7 @@ impl Incoming<'_> {
         })
     }
 
-    fn copy_object(self) -> Result<CopyObject, Error> {
+    fn copy_object(mut self) -> Result<CopyObject, Error> {
         let replace = match self.headers.concept(header::METADATA_DIRECTIVE)? {
             None => false,
             Some(directive) if directive.eq_ignore_ascii_case("copy") => false,
@@ -268,6 +285,7 @@ impl Incoming<'_> {
             }
         };
         let attributes = attributes::read(&self.headers)?;
+        self.check_class(attributes.storage_class)?;
         Ok(CopyObject {
             bucket: self.bucket()?,
             key: self.key()?,
@@ -280,11 +298,13 @@ impl Incoming<'_> {
         })
     }
 
-    fn create_upload(self) -> Result<CreateMultipartUpload, Error> {
+    fn create_upload(mut self) -> Result<CreateMultipartUpload, Error> {
+        let attributes = attributes::read(&self.headers)?;
+        self.check_class(attributes.storage_class)?;
         Ok(CreateMultipartUpload {
             bucket: self.bucket()?,
             key: self.key()?,
-            attributes: attributes::read(&self.headers)?,
+            attributes,
             properties: setting::properties(&self.headers)?,
             checksum: upload_checksum(&self.headers)?,
         })

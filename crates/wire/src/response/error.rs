@@ -29,6 +29,13 @@ impl Answer<'_> {
         {
             self.name(CONTENT_RANGE, &format!("bytes */{size}"));
         }
+        let archived = match (&error.object, error.code) {
+            (Some(info), ErrorCode::InvalidObjectState) => Some(info.attributes.storage_class),
+            _ => None,
+        };
+        if let Some(class) = archived {
+            self.class(class);
+        }
         let trace_id = self.trace_id();
         if self.is_cos() {
             self.set(self.dialect.trace_id, &trace_id);
@@ -48,6 +55,9 @@ impl Answer<'_> {
         }
         for (name, value) in error.details.iter().filter(|(name, _)| !fixed(name)) {
             xml.text(name, value);
+        }
+        if let Some(class) = archived.filter(|_| !self.is_cos()) {
+            xml.text("StorageClass", self.dialect.class(class));
         }
         if !self.is_cos() {
             let (_, path) = self.asked.resource.split_once('/').unwrap_or_default();

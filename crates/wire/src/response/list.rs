@@ -1,5 +1,6 @@
 //! Listings of buckets and objects, elements in each service's own order (cos-api 3.1, 3.2).
 
+use cosette_model::Restore;
 use cosette_model::op::reply::{Entry, ListBuckets, ListObjects, ListObjectsV2, Page};
 use cosette_model::op::{Listing, Owner};
 
@@ -111,7 +112,17 @@ impl Answer<'_> {
         if let Some(owner) = owner {
             self.object_owner(xml, "Owner", owner);
         }
-        xml.text("StorageClass", entry.storage_class.name());
+        xml.text("StorageClass", self.dialect.class(entry.storage_class));
+        if self.is_cos() {
+            // S3 shows it to who asks for it.
+            xml.maybe(
+                "RestoreStatus",
+                entry.restore.map(|restore| match restore {
+                    Restore::Ongoing { .. } => "ONGOING",
+                    Restore::Done { .. } => "DONE",
+                }),
+            );
+        }
     }
 
     fn prefixes(&self, xml: &mut Writer, page: &Page, url_encode: bool) {

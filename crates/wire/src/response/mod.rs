@@ -4,6 +4,7 @@
 mod error;
 mod list;
 mod object;
+mod post;
 mod setting;
 mod upload;
 mod version;
@@ -172,6 +173,8 @@ impl<'a> Answer<'a> {
             Reply::ListObjectVersions(r) => self.list_versions(&r),
             Reply::ListMultipartUploads(r) => self.list_uploads(&r),
             Reply::DeleteObjects(r) => self.delete_objects(&r),
+            Reply::PostObject(r) => self.post_object(&r),
+            Reply::RestoreObject(r) => self.restore_object(&r),
             Reply::PutObject(r) => self.put_object(&r),
             Reply::GetObject(r) => self.get_object(r),
             Reply::HeadObject(r) => self.head_object(&r),
@@ -192,6 +195,11 @@ impl<'a> Answer<'a> {
             Reply::GetSetting(r) => self.get_setting(&r),
             Reply::DeleteSetting(_) => self.status(StatusCode::NO_CONTENT),
         }
+    }
+
+    /// A document without a namespace, in either dialect.
+    fn xml_plain(&self, root: &'static str) -> Writer {
+        Writer::with_namespace(self.dialect, root, None)
     }
 
     fn xml(&self, root: &'static str) -> Writer {

@@ -1,14 +1,14 @@
 //! Replies of operations on whole objects.
 
 use cosette_model::op::{ObjectInfo, ResponseOverrides, reply};
-use cosette_model::{Attributes, StorageClass};
+use cosette_model::{Attributes, Restore, StorageClass};
 use http::StatusCode;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
     CONTENT_RANGE, CONTENT_TYPE, EXPIRES, HeaderValue,
 };
 
-use super::{Answer, checksum_text};
+use super::{Answer, checksum_text, http_date};
 use crate::header;
 use crate::request::checksum_element;
 use crate::{DialectName, ReplyBody};
@@ -40,6 +40,7 @@ impl Answer<'_> {
         self.name(ACCEPT_RANGES, "bytes");
         self.last_modified(info.modified);
         self.attributes(&info.attributes, overrides);
+        self.restore(info.restore);
         self.version(info.version.as_ref());
         if info.tags > 0 {
             self.concept(header::TAGGING_COUNT, &info.tags.to_string());
@@ -99,8 +100,39 @@ impl Answer<'_> {
         for (name, value) in &stored.user {
             self.set(&format!("{prefix}{name}"), value);
         }
-        if stored.storage_class != StorageClass::Standard {
-            self.concept(header::STORAGE_CLASS, stored.storage_class.name());
+        self.class(stored.storage_class);
+    }
+
+    /// The storage class, unless it is the ordinary one.
+    pub(super) fn class(&mut self, class: StorageClass) {
+        let name = self.dialect.class(class);
+        if name != StorageClass::Standard.name() {
+            self.concept(header::STORAGE_CLASS, name);
+        }
+    }
+
+    /// Where a restore stands (cos-api 5; S3's `x-amz-restore`).
+    fn restore(&mut self, restore: Option<Restore>) {
+        match restore {
+            None => {}
+            Some(Restore::Done { expires }) => {
+                let text = format!("ongoing-request=\"false\", expiry-date=\"{}\"", http_date(expires));
+                self.concept(header::RESTORE, &text);
+            }
+            Some(Restore::Ongoing { tier, requested, .. }) => {
+                self.concept(header::RESTORE, "ongoing-request=\"true\"");
+                if self.is_cos() {
+                    let tier = tier.name().to_ascii_lowercase();
+                    let text = format!("tier=\"{tier}\"; request-date=\"{}\"", http_date(requested));
+                    self.set("x-cos-restore-status", &text);
+                }
+            }
+        }
+    }
+
+    pub(super) fn restore_object(&mut self, r: &reply::RestoreObject) {
+        if r.begun {
+            self.status(StatusCode::ACCEPTED);
         }
     }
 

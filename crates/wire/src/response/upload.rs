@@ -73,14 +73,14 @@ impl Answer<'_> {
         } else {
             self.account_owner(&mut xml, "Initiator", &r.owner);
             self.object_owner(&mut xml, "Owner", &r.owner);
-            xml.text("StorageClass", r.storage_class.name());
+            xml.text("StorageClass", self.dialect.class(r.storage_class));
         }
         xml.value("PartNumberMarker", r.after);
         if r.truncated || !self.is_cos() {
             xml.value("NextPartNumberMarker", next);
         }
         if self.is_cos() {
-            xml.text("StorageClass", r.storage_class.name());
+            xml.text("StorageClass", self.dialect.class(r.storage_class));
         }
         xml.value("MaxParts", r.max);
         xml.value("IsTruncated", r.truncated);
@@ -132,12 +132,12 @@ impl Answer<'_> {
                 xml.text("Key", &show(upload.key.as_str()));
                 xml.text("UploadId", upload.upload.as_str());
                 if self.is_cos() {
-                    xml.text("StorageClass", upload.storage_class.name());
+                    xml.text("StorageClass", self.dialect.class(upload.storage_class));
                 }
                 self.account_owner(xml, "Initiator", &r.owner);
                 self.account_owner(xml, "Owner", &r.owner);
                 if !self.is_cos() {
-                    xml.text("StorageClass", upload.storage_class.name());
+                    xml.text("StorageClass", self.dialect.class(upload.storage_class));
                 }
                 xml.text("Initiated", &upload.initiated.iso_millis());
             });

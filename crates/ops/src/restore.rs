@@ -1,0 +1,112 @@
+//! Archived objects: refused to readers until they are restored, and restored.
+
+use cosette_model::op::{self, Context, Op, reply};
+use cosette_model::{Error, ErrorCode, EventType, Restore, RestoreTier, StorageClass, Timestamp, property};
+use cosette_store::{Object, ReviseObject, Summary};
+
+use crate::Ops;
+use crate::error::{Failure, Result};
+
+/// Where the restore of an object stands; `None` when there is none.
+pub(crate) fn state(object: &Object, now: Timestamp) -> Option<Restore> {
+    object.properties.restore?.at(object.attributes.storage_class, now)
+}
+
+/// The same of a listed one.
+pub(crate) fn of_summary(listed: &Summary, now: Timestamp) -> Option<Restore> {
+    listed.restore?.at(listed.storage_class, now)
+}
+
+/// Refuses to read an archived object that is not restored.
+pub(crate) fn readable(object: &Object, info: op::ObjectInfo) -> Result<()> {
+    if !object.attributes.storage_class.is_archive() || matches!(info.restore, Some(Restore::Done { .. })) {
+        return Ok(());
+    }
+    Err(Error { object: Some(Box::new(info)), ..Error::new(ErrorCode::InvalidObjectState) }.into())
+}
+
+/// What a restore that is asked for now makes of the one there is, and whether one begins.
+fn begin(
+    class: StorageClass,
+    before: Option<Restore>,
+    tier: RestoreTier,
+    days: u32,
+    now: Timestamp,
+) -> Result<(Restore, bool)> {
+    if tier.duration(class).is_none() {
+        let why = format!("The tier {} is not available for this storage class.", tier.name());
+        return Err(Error::with(ErrorCode::InvalidArgument, why).into());
+    }
+    match before.and_then(|before| before.at(class, now)) {
+        // Only a faster one takes the place of one that is under way (cos-api 5).
+        Some(Restore::Ongoing { tier: running, .. }) if tier >= running => {
+            Err(ErrorCode::RestoreAlreadyInProgress.into())
+        }
+        Some(Restore::Done { .. }) => Ok((Restore::Done { expires: property::expiry(now, days) }, false)),
+        Some(Restore::Ongoing { .. }) | None => Ok((Restore::Ongoing { tier, days, requested: now }, true)),
+    }
+}
+
+impl Ops {
+    pub(crate) async fn restore_object(
+        &self,
+        context: &Context,
+        ask: op::RestoreObject,
+    ) -> Result<reply::RestoreObject> {
+        let resource = (&ask.bucket, &ask.key, &ask.version);
+        let bucket = self.admit(context, Op::RestoreObject, resource)?;
+        let not_archived = context.policy.not_archived_code;
+        // Prolonging a finished restore is no new job and has no event.
+        let found = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
+        let begins = !matches!(state(&found, context.now), Some(Restore::Done { .. }));
+        let what = ReviseObject {
+            bucket: bucket.name,
+            key: ask.key,
+            version: ask.version,
+            event: begins.then_some(EventType::RestorePost),
+            cause: context.cause.clone(),
+        };
+        let (tier, days) = (ask.tier, ask.days);
+        self.store
+            .revise_object(what, move |revision| {
+                if !revision.storage_class.is_archive() {
+                    return Err(Failure::from(not_archived));
+                }
+                let before = revision.properties.restore;
+                let (after, begun) = begin(revision.storage_class, before, tier, days, revision.now)?;
+                // Somebody finished, or the copy expired, between the look and the commit.
+                if begun != begins {
+                    return Err(ErrorCode::RestoreAlreadyInProgress.into());
+                }
+                revision.properties.restore = Some(after);
+                Ok(())
+            })
+            .await?;
+        Ok(reply::RestoreObject { begun: begins })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_restore_at_a_time() {
+        use RestoreTier::{Bulk, Expedited, Standard};
+        let at = |hours: u64| Timestamp::from_secs(1_700_000_000 + hours * 3600);
+        let archive = |before, tier, now| begin(StorageClass::Archive, before, tier, 2, now);
+        let (running, begun) = archive(None, Standard, at(0)).unwrap();
+        assert!(begun);
+        for tier in [Standard, Bulk] {
+            let error = archive(Some(running), tier, at(1)).unwrap_err().0.code;
+            assert_eq!(error, ErrorCode::RestoreAlreadyInProgress);
+        }
+        assert!(archive(Some(running), Expedited, at(1)).unwrap().1);
+        let (longer, begun) = archive(Some(running), Bulk, at(4)).unwrap();
+        assert!(!begun && matches!(longer, Restore::Done { .. }));
+        assert!(archive(Some(longer), Bulk, at(24 * 9)).unwrap().1);
+        let deep = begin(StorageClass::DeepArchive, None, Expedited, 1, at(0));
+        assert_eq!(deep.unwrap_err().0.code, ErrorCode::InvalidArgument);
+    }
+}

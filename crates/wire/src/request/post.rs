@@ -1,0 +1,158 @@
+//! A POST form upload: fields that stand for the headers of a PUT, a policy, a signature, a file
+//! (cos-api 2.8, 3.4; S3's "POST Object").
+
+use bytes::Bytes;
+use cosette_model::op::{PostAnswer, PostObject};
+use cosette_model::{Body, Error, ErrorCode, Timestamp};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use super::{Incoming, attributes, condition, setting};
+use crate::form::policy::{self, Policy};
+use crate::form::signature::{self, Signed};
+use crate::form::{self, Form};
+use crate::header::{self, Headers};
+use crate::query::Query;
+use crate::setting::object_tags;
+use crate::{Accounts, DialectName, payload, target};
+
+/// Fields that are stored as the headers of the same names.
+const CONTENT: &[&str] = &[
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-md5",
+    "content-type",
+    "expires",
+];
+
+/// Fields of a signature; the rest of `x-amz-` and `x-cos-` are headers.
+const SIGNING: &[&str] = &[
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-cos-security-token",
+];
+
+impl Incoming<'_> {
+    /// Reads the form up to its file. Its fields say in which dialect it is.
+    pub(crate) async fn post_object(
+        self,
+        now: Timestamp,
+        accounts: &dyn Accounts,
+        dialect: &mut DialectName,
+    ) -> Result<(PostObject, Option<Signed>), Error> {
+        self.refuse_unknown()?;
+        let bucket = self.bucket()?;
+        let content_type = self.headers.get("content-type")?.unwrap_or_default();
+        let boundary = form::boundary(content_type).ok_or_else(|| match dialect {
+            DialectName::Cos => Error::new(ErrorCode::MalformedPostRequest),
+            DialectName::S3 => Error::with(
+                ErrorCode::PreconditionFailed,
+                "At least one of the pre-conditions you specified did not hold",
+            )
+            .detail("Condition", "Bucket POST must be of the enclosure-type multipart/form-data"),
+        })?;
+        let mut form = Form::read(self.payload.stream, boundary).await?;
+        *dialect = signature::dialect(&form).unwrap_or(*dialect);
+        let dialect = *dialect;
+        // COS names the file in the key alone.
+        form.name_file(|name| dialect == DialectName::S3 || name.eq_ignore_ascii_case("key"));
+
+        let text = form.filled("policy").map(policy::decode).transpose()?;
+        let signed = signature::verify(&form, text.as_deref().unwrap_or_default(), accounts, now, dialect)?;
+        let mut size = None;
+        if let Some(text) = &text {
+            let policy = Policy::parse(text, dialect)?;
+            policy.check(&form, &bucket, now, dialect)?;
+            size = policy.length();
+        }
+
+        let key = form.filled("key").ok_or_else(|| {
+            let why = "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.";
+            Error::with(ErrorCode::InvalidArgument, why)
+                .detail("ArgumentName", "key")
+                .detail("ArgumentValue", "")
+        })?;
+        let key = target::key(key, dialect)?;
+        let answer = answer(&form);
+        let headers = headers(&form, dialect)?;
+        let mut as_put = Incoming { headers, dialect, payload: empty(), ..self };
+        as_put.refuse_unknown()?;
+        let attributes = attributes::read(&as_put.headers)?;
+        as_put.check_class(attributes.storage_class)?;
+        let headers = as_put.headers;
+        let mut properties = setting::properties(&headers)?;
+        if let Some(document) = form.filled("tagging") {
+            properties.tags = object_tags(document.as_bytes())?.into_map();
+        }
+        let post = PostObject {
+            bucket,
+            key,
+            attributes,
+            properties,
+            conditions: condition::write(&headers)?,
+            size,
+            answer,
+            body: Body { stream: form.file, length: None, expected: payload::expected(&headers)? },
+        };
+        Ok((post, signed))
+    }
+}
+
+fn empty() -> payload::Payload {
+    payload::Payload { stream: Box::pin(Nothing), chunks: None }
+}
+
+struct Nothing;
+
+impl futures_core::Stream for Nothing {
+    type Item = Result<Bytes, cosette_model::BodyError>;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(None)
+    }
+}
+
+/// The headers that a PUT of the same object would have.
+fn headers(form: &Form, dialect: DialectName) -> Result<Headers, Error> {
+    let mut map = HeaderMap::new();
+    for (name, value) in form.fields() {
+        let lower = name.to_ascii_lowercase();
+        let name = match lower.as_str() {
+            "acl" => header::ACL.of(dialect),
+            name if SIGNING.contains(&name) => continue,
+            name if CONTENT.contains(&name) || name.starts_with("x-amz-") || name.starts_with("x-cos-") => {
+                name
+            }
+            _ => continue,
+        };
+        let invalid = || {
+            Error::with(ErrorCode::InvalidArgument, format!("The field {name} cannot be a header."))
+                .detail("ArgumentName", name)
+        };
+        let value = HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| invalid())?;
+        map.append(HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?, value);
+    }
+    Ok(Headers::new(map, &Query::default(), dialect))
+}
+
+/// What the page asks to be told; a redirect wins, and what cannot be done counts as not asked.
+fn answer(form: &Form) -> PostAnswer {
+    let redirect = form.filled("success_action_redirect").or_else(|| form.filled("redirect"));
+    if let Some(to) = redirect
+        .filter(|to| to.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some()))
+    {
+        return PostAnswer::Redirect(to.to_owned());
+    }
+    PostAnswer::Status(match form.filled("success_action_status") {
+        Some("200") => StatusCode::OK.as_u16(),
+        Some("201") => StatusCode::CREATED.as_u16(),
+        _ => StatusCode::NO_CONTENT.as_u16(),
+    })
+}

@@ -1,0 +1,47 @@
+//! Replies about forms, locks and restores.
+
+use cosette_model::op::{ObjectInfo, PostAnswer, Reply, ResponseOverrides, reply};
+use cosette_model::{Attributes, Error, ErrorCode, Restore, RestoreTier, StorageClass};
+
+use super::{CRC64, bucket, etag, info, key, now, sums, version};
+
+pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
+    let post = |answer| {
+        Ok(Reply::PostObject(reply::PostObject {
+            bucket: bucket(),
+            key: key("up/a b&c.txt"),
+            etag: etag(),
+            crc64: CRC64,
+            version: version(),
+            checksums: sums(),
+            answer,
+        }))
+    };
+    let archived = |restore| ObjectInfo {
+        attributes: Attributes { storage_class: StorageClass::Glacier, ..Attributes::default() },
+        restore,
+        ..info()
+    };
+    let head = |restore| {
+        Ok(Reply::HeadObject(reply::HeadObject {
+            info: archived(restore),
+            range: None,
+            overrides: ResponseOverrides::default(),
+        }))
+    };
+    let (tier, days, requested) = (RestoreTier::Expedited, 1, now());
+    let refused =
+        Error { object: Some(Box::new(archived(None))), ..Error::new(ErrorCode::InvalidObjectState) };
+    vec![
+        ("RestoreObject: begun", Ok(Reply::RestoreObject(reply::RestoreObject { begun: true }))),
+        ("RestoreObject: prolonged", Ok(Reply::RestoreObject(reply::RestoreObject { begun: false }))),
+        ("HeadObject: being restored", head(Some(Restore::Ongoing { tier, days, requested }))),
+        ("HeadObject: restored", head(Some(Restore::Done { expires: now() }))),
+        ("error: archived", Err(refused)),
+        ("error: a restore is under way", Err(ErrorCode::RestoreAlreadyInProgress.into())),
+        ("error: not archived", Err(ErrorCode::RestoreNonArchiveObject.into())),
+        ("PostObject: nothing more", post(PostAnswer::Status(204))),
+        ("PostObject: a document", post(PostAnswer::Status(201))),
+        ("PostObject: another page", post(PostAnswer::Redirect("http://example.com/?a=1".into()))),
+    ]
+}
