@@ -280,5 +280,9 @@ def base64_md5(data):
     return base64.b64encode(hashlib.md5(data).digest()).decode()
 
 
+def base64_sha256(data):
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
 def base64_crc32(data):
     return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()

@@ -64,6 +64,7 @@ codes! {
     InvalidObjectName 400 "InvalidObjectName" s3 "InvalidURI" "The object key is not valid.";
     InvalidObjectState 403 "InvalidObjectState" "The operation is not valid for the object storage class.";
     InvalidPart 400 "InvalidPart" "One or more of the specified parts could not be found, or its ETag did not match.";
+    InvalidPartNumber 416 "InvalidPartNumber" "The requested partnumber is not satisfiable.";
     InvalidPartOrder 400 "InvalidPartOrder" "The list of parts was not in ascending order.";
     InvalidPolicyDocument 400 "InvalidPolicyDocument" "The content of the form does not meet the conditions specified in the policy document.";
     InvalidRange 416 "InvalidRange" "The requested range is not satisfiable.";

@@ -1,8 +1,10 @@
 //! Copies, of whole objects and of ranges as parts.
 
-use cosette_model::op::{self, Context, Op, reply};
-use cosette_model::{Error, ErrorCode, Properties};
-use cosette_store::CopyObject;
+use std::future::poll_fn;
+
+use cosette_model::op::{self, Context, CopySource, Op, TagMatch, reply};
+use cosette_model::{Body, ChecksumAlgorithm, Digests, ETag, Error, ErrorCode, Expected, Properties, Wanted};
+use cosette_store::{Bucket, CopyObject, Digester, Error as StoreError, Object, PutPart};
 
 use crate::error::{Failure, Result};
 use crate::object::{info, with_content_type};
@@ -16,71 +18,167 @@ impl Ops {
         ask: op::CopyObject,
     ) -> Result<reply::CopyObject> {
         let bucket = self.admit(context, Op::CopyObject, (&ask.bucket, &ask.key))?;
-        let mut source = ask.source;
-        // The source may lie in another region than the request was sent to.
-        let anywhere = Context { region: None, ..context.clone() };
-        source.bucket =
-            self.admit(&anywhere, Op::GetObject, (&source.bucket, &source.key, &source.version))?.name;
-        let found = self
-            .store
-            .object(&source.bucket, &source.key, source.version.as_ref())
-            .map_err(|missing| source_failure(context, missing.into()))?;
-        restore::readable(&found, info(context, &bucket, &found, false))?;
-        let same = bucket.name == source.bucket && ask.key == source.key;
-        if same
-            && ask.replace.is_none()
-            && ask.tags.is_none()
-            && ask.storage_class == found.attributes.storage_class
-        {
-            return Err(Error::with(
-                ErrorCode::InvalidRequest,
-                "This copy request is illegal because it is trying to copy an object to itself without \
-                 changing the object's metadata, storage class or other attributes.",
-            )
-            .into());
-        }
-        if found.size > body::BODY_BYTES_MAX {
-            return Err(Error::with(
-                ErrorCode::InvalidRequest,
-                "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
-            ).into());
-        }
-        if let Some(wanted) = ask.checksum.filter(|a| found.checksums.iter().all(|c| c.algorithm != *a)) {
-            return Err(Error::with(
-                ErrorCode::NotImplemented,
-                format!(
-                    "A copy that computes a {} the source does not have is not implemented.",
-                    wanted.name()
-                ),
-            )
-            .into());
-        }
+        let (from, source) = self.source(context, ask.source)?;
         let replace = ask.replace.map(|attributes| with_content_type(context, &ask.key, attributes));
-        let (object, source_version) = self
+        let properties = ask.tags.map(|tags| Properties { tags: tags.into_map(), ..Properties::default() });
+        // A version may be named to make it the current one again.
+        let same = from.name == bucket.name && source.key == ask.key && source.version.is_none();
+        loop {
+            let found = self.found(context, &from, &source)?;
+            let class = found.attributes.storage_class;
+            if same && replace.is_none() && properties.is_none() && ask.storage_class == class {
+                return Err(Error::with(
+                    ErrorCode::InvalidRequest,
+                    "This copy request is illegal because it is trying to copy an object to itself without \
+                     changing the object's metadata, storage class or other attributes.",
+                )
+                .into());
+            }
+            if found.size > body::BODY_BYTES_MAX {
+                return Err(too_large());
+            }
+            let digests = self.digests(&from, &source, &found, ask.checksum).await?;
+            let digested = digests.is_some();
+            let mut pinned = source.clone();
+            if digested {
+                // What was digested must be what is copied.
+                pinned.conditions.if_match = Some(TagMatch::Tags(vec![found.etag.clone()]));
+            }
+            let copied = self
+                .store
+                .copy_object(CopyObject {
+                    source: pinned,
+                    bucket: bucket.name.clone(),
+                    key: ask.key.clone(),
+                    replace: replace.clone(),
+                    properties: properties.clone(),
+                    storage_class: ask.storage_class,
+                    digests,
+                    conditions: ask.conditions.clone(),
+                    cause: context.cause.clone(),
+                })
+                .await;
+            let (object, source_version) = match copied {
+                Err(StoreError::PreconditionFailed)
+                    if digested && self.found(context, &from, &source)?.etag != found.etag =>
+                {
+                    continue;
+                }
+                copied => copied.map_err(|failed| source_failure(context, failed.into()))?,
+            };
+            return Ok(reply::CopyObject {
+                etag: object.etag,
+                crc64: object.crc64,
+                modified: object.modified,
+                version: shown_version(&bucket, object.version),
+                source_version,
+                checksums: object.checksums,
+            });
+        }
+    }
+
+    pub(crate) async fn upload_part_copy(
+        &self,
+        context: &Context,
+        ask: op::UploadPartCopy,
+    ) -> Result<reply::UploadPartCopy> {
+        let bucket = self.admit(context, Op::UploadPartCopy, (&ask.bucket, &ask.key))?;
+        let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
+        let (from, source) = self.source(context, ask.source)?;
+        let found = self.found(context, &from, &source)?;
+        let (start, end) = match ask.range {
+            None => (0, found.size),
+            Some((first, last)) if last < found.size => (first, last + 1),
+            Some(_) => {
+                return Err(Error::new(ErrorCode::InvalidRange)
+                    .detail("ActualObjectSize", found.size.to_string())
+                    .into());
+            }
+        };
+        if end - start > body::BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        let stream = self.store.read(&from.name, &source.key, &found, Some((start, end)))?;
+        let body = Body { stream, length: Some(end - start), expected: Expected::default() };
+        let also = upload.checksum.map(|(algorithm, _)| algorithm);
+        let taken = body::take(&self.store, body, also).await?;
+        let part = self
             .store
-            .copy_object(CopyObject {
-                source,
-                bucket: bucket.name.clone(),
+            .put_part(PutPart {
+                bucket: bucket.name,
                 key: ask.key,
-                replace,
-                properties: ask
-                    .tags
-                    .map(|tags| Properties { tags: tags.into_map(), ..Properties::default() }),
-                storage_class: ask.storage_class,
-                conditions: ask.conditions,
-                cause: context.cause.clone(),
+                upload: ask.upload,
+                number: ask.number,
+                body: taken.sealed,
             })
-            .await
-            .map_err(|failed| source_failure(context, failed.into()))?;
-        Ok(reply::CopyObject {
-            etag: object.etag,
-            crc64: object.crc64,
-            modified: object.modified,
-            version: shown_version(&bucket, object.version),
-            source_version,
-            checksums: object.checksums,
+            .await?;
+        Ok(reply::UploadPartCopy {
+            etag: ETag::of_md5(part.md5),
+            crc64: part.crc64,
+            modified: part.modified,
+            source_version: shown_version(&from, found.version),
+            checksums: taken.checksums,
         })
     }
+
+    /// The source's bucket, which may lie in another region than the request was sent to.
+    fn source(&self, context: &Context, mut source: CopySource) -> Result<(Bucket, CopySource)> {
+        let anywhere = Context { region: None, ..context.clone() };
+        let from = self.admit(&anywhere, Op::GetObject, (&source.bucket, &source.key, &source.version))?;
+        source.bucket = from.name.clone();
+        Ok((from, source))
+    }
+
+    /// What is to be copied, if its conditions hold.
+    fn found(&self, context: &Context, from: &Bucket, source: &CopySource) -> Result<Object> {
+        let found = match self.store.object(&from.name, &source.key, source.version.as_ref()) {
+            Err(StoreError::DeleteMarker { named: true, .. }) => {
+                return Err(Error::with(
+                    ErrorCode::InvalidRequest,
+                    "The source of a copy request may not specifically refer to a delete marker by version id.",
+                )
+                .into());
+            }
+            found => found.map_err(|missing| source_failure(context, missing.into()))?,
+        };
+        source.conditions.check_source(&found.etag, found.modified)?;
+        restore::readable(&found, info(context, from, &found, false))?;
+        Ok(found)
+    }
+
+    /// Digests of what a copy holds as one body, where the source's do not say them: it was made
+    /// of parts or by appends, or a checksum is wanted that it does not have.
+    async fn digests(
+        &self,
+        from: &Bucket,
+        source: &CopySource,
+        found: &Object,
+        wanted: Option<ChecksumAlgorithm>,
+    ) -> Result<Option<Digests>> {
+        let has = |algorithm| found.checksums.iter().any(|c| c.algorithm == algorithm);
+        let whole = found.parts.is_none() && !found.appendable;
+        if whole && wanted.is_none_or(has) {
+            return Ok(None);
+        }
+        let checksums = match wanted {
+            Some(wanted) => vec![wanted],
+            None => found.checksums.iter().map(|c| c.algorithm).collect(),
+        };
+        let mut digester = Digester::new(&Wanted { checksums });
+        let mut stream = self.store.read(&from.name, &source.key, found, None)?;
+        while let Some(chunk) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
+            digester.update(&chunk?);
+        }
+        Ok(Some(digester.finish()))
+    }
+}
+
+fn too_large() -> Failure {
+    Error::with(
+        ErrorCode::InvalidRequest,
+        "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+    )
+    .into()
 }
 
 /// A missing source is told by the code the service has for it.

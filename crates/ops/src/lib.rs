@@ -4,6 +4,7 @@
 //! [`Context`]'s policy says how.
 
 mod access;
+mod append;
 mod body;
 mod bucket;
 mod checksum;
@@ -12,6 +13,7 @@ mod cors;
 mod error;
 mod multipart;
 mod object;
+mod parts;
 mod post;
 mod restore;
 mod setting;
@@ -63,6 +65,11 @@ impl Ops {
             Call::GetBucketVersioning(ask) => Reply::GetBucketVersioning(self.get_versioning(context, ask)?),
             Call::ListObjectVersions(ask) => Reply::ListObjectVersions(self.list_versions(context, ask)?),
             Call::CopyObject(ask) => Reply::CopyObject(self.copy_object(context, ask).await?),
+            Call::UploadPartCopy(ask) => Reply::UploadPartCopy(self.upload_part_copy(context, ask).await?),
+            Call::AppendObject(ask) => Reply::AppendObject(self.append_object(context, ask).await?),
+            Call::GetObjectAttributes(ask) => {
+                Reply::GetObjectAttributes(self.object_attributes(context, ask)?)
+            }
             Call::CreateMultipartUpload(ask) => {
                 Reply::CreateMultipartUpload(self.create_upload(context, ask).await?)
             }

@@ -1,7 +1,7 @@
 //! Operations on whole objects.
 
 use cosette_model::op::{self, Context, ObjectInfo, Op, reply};
-use cosette_model::{Attributes, ByteRange, Error, ErrorCode, EventType, ObjectKey};
+use cosette_model::{Attributes, ByteRange, Error, ErrorCode, EventType, ObjectKey, PartNumber};
 use cosette_store::{Bucket, DeleteObject, Object, PutObject};
 use futures_util::future::join_all;
 
@@ -42,9 +42,9 @@ impl Ops {
         check(&ask.conditions, &info)?;
         restore::readable(&object, info.clone())?;
         let wanted = ask.range.filter(|_| ask.if_range.as_ref().is_none_or(|tag| *tag == info.etag));
-        let range = resolve(wanted, info.size)?;
+        let range = self.range(&object, wanted, ask.part)?;
         let body = self.store.read(&bucket.name, &ask.key, &object, range)?;
-        Ok(reply::GetObject { info, range, overrides: ask.overrides, body })
+        Ok(reply::GetObject { info, range, by_part: ask.part.is_some(), overrides: ask.overrides, body })
     }
 
     pub(crate) fn head_object(&self, context: &Context, ask: op::HeadObject) -> Result<reply::HeadObject> {
@@ -52,8 +52,22 @@ impl Ops {
         let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
         let info = info(context, &bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
-        let range = resolve(ask.range, info.size)?;
-        Ok(reply::HeadObject { info, range, overrides: ask.overrides })
+        let range = self.range(&object, ask.range, ask.part)?;
+        Ok(reply::HeadObject { info, range, by_part: ask.part.is_some(), overrides: ask.overrides })
+    }
+
+    /// The half-open positions a read asks for; `None` for all there is.
+    fn range(
+        &self,
+        object: &Object,
+        range: Option<ByteRange>,
+        part: Option<PartNumber>,
+    ) -> Result<Option<(u64, u64)>> {
+        match part {
+            // Nothing has no first and last byte that a range could name.
+            Some(number) => Ok(Some(self.part_range(object, number)?).filter(|_| object.size > 0)),
+            None => resolve(range, object.size),
+        }
     }
 
     pub(crate) async fn delete_object(
@@ -135,6 +149,7 @@ pub(crate) fn info(context: &Context, bucket: &Bucket, object: &Object, checksum
         tags: object.properties.tags.len(),
         parts: object.parts,
         restore: restore::state(object, context.now),
+        appendable: object.appendable,
     }
 }
 

@@ -86,6 +86,7 @@ fn get(bucket_name: &str, name: &str) -> GetObject {
         key: key(name),
         version: None,
         range: None,
+        part: None,
         if_range: None,
         conditions: Conditions::default(),
         overrides: ResponseOverrides::default(),

@@ -32,7 +32,7 @@ mod upload;
 mod version;
 
 pub use check::{Finding, Progress, Report, verify};
-pub use cosette_blob::{Disk, Faults, Step, Verdict, combine, combine_crc64};
+pub use cosette_blob::{Digester, Disk, Faults, Step, Verdict, combine, combine_crc64};
 pub use error::{Error, Result};
 pub use listing::{ListedVersion, Page, UploadPage, VersionPage};
 pub use object::{AppendObject, CopyObject, DeleteObject, Deleted, PutObject, ReviseObject, Revision};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use cosette_blob::combine_crc64;
 use cosette_model::op::{ChecksumType, CopySource, WriteConditions};
 use cosette_model::{
-    Attributes, BucketName, Cause, ChangeKind, ETag, EventType, ObjectKey, Properties, StorageClass,
+    Attributes, BucketName, Cause, ChangeKind, Digests, ETag, EventType, ObjectKey, Properties, StorageClass,
     Timestamp, VersionId, Versioning,
 };
 
@@ -50,6 +50,9 @@ pub struct CopyObject {
     /// Properties of the copy; `None` copies the tags and nothing else.
     pub properties: Option<Properties>,
     pub storage_class: StorageClass,
+    /// Of the source's bytes, taken anew: the copy is one body even if its source was made of parts.
+    /// `None` for those the source has.
+    pub digests: Option<Digests>,
     pub conditions: WriteConditions,
     pub cause: Cause,
 }
@@ -96,7 +99,12 @@ pub struct Deleted {
 }
 
 /// What must hold of the current object for a write to go on.
-fn check(conditions: &WriteConditions, current: Option<&Object>, key: &ObjectKey) -> Result<()> {
+fn check(
+    bucket: &Bucket,
+    conditions: &WriteConditions,
+    current: Option<&Object>,
+    key: &ObjectKey,
+) -> Result<()> {
     if let Some(tags) = &conditions.if_match {
         match current {
             None => return Err(Error::NoSuchObject(key.clone())),
@@ -109,7 +117,8 @@ fn check(conditions: &WriteConditions, current: Option<&Object>, key: &ObjectKey
     {
         return Err(Error::PreconditionFailed);
     }
-    if conditions.forbid_overwrite && current.is_some() {
+    // Where there were ever versions nothing is lost, and it does not count (cos-api 3.6).
+    if conditions.forbid_overwrite && bucket.versioning == Versioning::Off && current.is_some() {
         return Err(Error::OverwriteForbidden);
     }
     Ok(())
@@ -133,7 +142,7 @@ impl Tx<'_> {
         conditions: &WriteConditions,
     ) -> Result<Current> {
         let current = self.current(bucket, key)?;
-        check(conditions, current.object.as_ref(), key)?;
+        check(bucket, conditions, current.object.as_ref(), key)?;
         Ok(current)
     }
 
@@ -313,8 +322,7 @@ impl Store {
     pub async fn copy_object(&self, copy: CopyObject) -> Result<(Object, Option<VersionId>)> {
         let (_, copied) = self
             .commit(move |tx| {
-                let CopyObject { source, bucket, key, replace, properties, storage_class, conditions, cause } =
-                    copy;
+                let CopyObject { source, bucket, key, replace, properties, storage_class, .. } = copy;
                 let from = tx.need_bucket(&source.bucket)?;
                 let bucket = tx.need_bucket(&bucket)?;
                 let (_, original) = tx.need_object(&from, &source.key, source.version.as_ref())?;
@@ -322,7 +330,7 @@ impl Store {
                     .conditions
                     .check_source(&original.etag, original.modified)
                     .map_err(|_| Error::PreconditionFailed)?;
-                let before = tx.replaceable(&bucket, &key, &conditions)?;
+                let before = tx.replaceable(&bucket, &key, &copy.conditions)?;
                 let version = tx.next_version(&bucket, &before);
                 let source_version = named(&from, original.version);
                 let attributes =
@@ -331,7 +339,7 @@ impl Store {
                     tags: original.properties.tags.clone(),
                     ..Properties::default()
                 });
-                let object = Object {
+                let mut object = Object {
                     version,
                     modified: tx.now(),
                     attributes,
@@ -340,9 +348,15 @@ impl Store {
                     part_list: None,
                     ..original
                 };
+                if let Some(digests) = copy.digests {
+                    object.etag = ETag::of_md5(digests.md5);
+                    object.checksums = digests.checksums;
+                    object.checksum_type = None;
+                    object.parts = None;
+                }
                 // Shared before the one there is let go of: they may be the same.
                 tx.share(&object.content, &Holder::version(bucket.id, &key, version.stamp))?;
-                tx.install(&bucket, &key, before, &object, EventType::CreatedCopy, cause)?;
+                tx.install(&bucket, &key, before, &object, EventType::CreatedCopy, copy.cause)?;
                 Ok::<_, Error>((object, source_version))
             })
             .await?;

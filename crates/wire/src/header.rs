@@ -32,13 +32,18 @@ concepts! {
     COPY_SOURCE_IF_MODIFIED_SINCE "copy-source-if-modified-since";
     COPY_SOURCE_IF_NONE_MATCH "copy-source-if-none-match";
     COPY_SOURCE_IF_UNMODIFIED_SINCE "copy-source-if-unmodified-since";
+    COPY_SOURCE_RANGE "copy-source-range";
     COPY_SOURCE_VERSION_ID "copy-source-version-id";
     BUCKET_REGION "bucket-region";
     DELETE_MARKER "delete-marker";
     FORBID_OVERWRITE "forbid-overwrite";
     META "meta-";
+    MAX_PARTS "max-parts";
     METADATA_DIRECTIVE "metadata-directive";
     MP_OBJECT_SIZE "mp-object-size";
+    MP_PARTS_COUNT "mp-parts-count";
+    OBJECT_ATTRIBUTES "object-attributes";
+    PART_NUMBER_MARKER "part-number-marker";
     RESTORE "restore";
     SDK_CHECKSUM_ALGORITHM "sdk-checksum-algorithm";
     STORAGE_CLASS "storage-class";

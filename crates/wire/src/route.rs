@@ -76,7 +76,9 @@ table! {
 
     PUT Object [] PutObject;
     GET Object [] GetObject;
+    GET Object [Key("partNumber")] GetObject;
     HEAD Object [] HeadObject;
+    HEAD Object [Key("partNumber")] HeadObject;
     DELETE Object [] DeleteObject;
     PUT Object [CopySource] CopyObject;
     POST Object [Key("uploads")] CreateMultipartUpload;
@@ -343,9 +345,9 @@ mod tests {
         for (method, level, query, want) in [
             (Method::GET, Object, "live", NotImplemented),
             (Method::GET, Object, "torrent", NotImplemented),
-            (Method::GET, Object, "partNumber=1", NotImplemented),
+            (Method::GET, Object, "uploadId=1&partNumber=1", InvalidArgument),
             (Method::PUT, Object, "uploadId=1", MethodNotAllowed),
-            (Method::PUT, Object, "partNumber=1", NotImplemented),
+            (Method::PUT, Object, "partNumber=1", MethodNotAllowed),
             (Method::PUT, Object, "cors", NotImplemented),
             (Method::GET, Service, "acl", NotImplemented),
             (Method::DELETE, Bucket, "versioning", MethodNotAllowed),

@@ -31,6 +31,8 @@ use futures_core::Stream;
 use http::{Request, Response};
 use md5::{Digest, Md5};
 
+#[path = "golden/replies_parts.rs"]
+mod replies_parts;
 #[path = "golden/replies_versions.rs"]
 mod replies_versions;
 #[path = "golden/settings.rs"]
@@ -249,6 +251,7 @@ fn info() -> ObjectInfo {
         tags: 2,
         parts: None,
         restore: None,
+        appendable: false,
     }
 }
 
@@ -399,6 +402,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
             Ok(Reply::GetObject(reply::GetObject {
                 info: info(),
                 range: None,
+                by_part: false,
                 overrides: ResponseOverrides::default(),
                 body: stream(b"hello"),
             })),
@@ -408,6 +412,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
             Ok(Reply::GetObject(reply::GetObject {
                 info: info(),
                 range: Some((1, 3)),
+                by_part: false,
                 overrides: ResponseOverrides {
                     content_type: Some("application/x".into()),
                     content_disposition: Some("attachment".into()),
@@ -427,6 +432,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
                     ..info()
                 },
                 range: None,
+                by_part: false,
                 overrides: ResponseOverrides::default(),
                 body: stream(b""),
             })),
@@ -436,6 +442,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
             Ok(Reply::HeadObject(reply::HeadObject {
                 info: ObjectInfo { checksum_type: Some(ChecksumType::Composite), parts: Some(3), ..info() },
                 range: None,
+                by_part: false,
                 overrides: ResponseOverrides::default(),
             })),
         ),
@@ -540,6 +547,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
 fn all_replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     let mut all = replies();
     all.extend(replies_versions::replies());
+    all.extend(replies_parts::replies());
     all
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows how an operation is spelled on the wire.
 
+pub mod append;
+pub mod attributes;
 pub mod bucket;
 pub mod cors;
 pub mod form;
@@ -13,6 +15,8 @@ pub mod tagging;
 pub mod version;
 
 use crate::Identity;
+pub use append::*;
+pub use attributes::*;
 pub use bucket::*;
 pub use cors::*;
 pub use form::*;
@@ -162,6 +166,9 @@ operations! {
         GetObjectTagging Object Both "Read an object's tags";
         DeleteObjectTagging Object Both "Remove an object's tags";
         OptionsObject Object Both "CORS preflight";
+        UploadPartCopy Object Both "Upload Part - Copy";
+        AppendObject Object CosOnly "Append";
+        GetObjectAttributes Object S3Only "Attributes of an object";
     }
     settings {
         PutBucketTagging Both "Set a bucket's tags";
@@ -172,9 +179,6 @@ operations! {
         DeleteBucketCors Both "Remove CORS";
     }
     unsupported {
-        UploadPartCopy Object Both "Upload Part - Copy";
-        AppendObject Object CosOnly "Append";
-        GetObjectAttributes Object S3Only "Attributes of an object";
         SelectObjectContent Object Both "Query an object";
         PutObjectAcl Object Both "Set an object's ACL";
         GetObjectAcl Object Both "Read an object's ACL";
@@ -277,6 +281,8 @@ pub struct Policy {
 
 /// Replies, by the names of their operations.
 pub mod reply {
+    pub use super::append::reply::*;
+    pub use super::attributes::reply::*;
     pub use super::bucket::reply::*;
     pub use super::cors::reply::*;
     pub use super::form::reply::*;

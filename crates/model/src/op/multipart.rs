@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::bucket::Owner;
-use super::object::WriteConditions;
+use super::object::{CopySource, WriteConditions};
 
 /// How S3 checks the finished object (`x-amz-checksum-type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -32,6 +32,18 @@ pub struct UploadPart {
     pub upload: UploadId,
     pub number: PartNumber,
     pub body: Body,
+}
+
+/// A part whose bytes are those of another object.
+#[derive(Debug)]
+pub struct UploadPartCopy {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub upload: UploadId,
+    pub number: PartNumber,
+    pub source: CopySource,
+    /// First and last byte of the source, both included; `None` for all of it.
+    pub range: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -101,6 +113,15 @@ pub mod reply {
     pub struct UploadPart {
         pub etag: ETag,
         pub crc64: u64,
+        pub checksums: Vec<Checksum>,
+    }
+
+    #[derive(Debug)]
+    pub struct UploadPartCopy {
+        pub etag: ETag,
+        pub crc64: u64,
+        pub modified: Timestamp,
+        pub source_version: Option<VersionId>,
         pub checksums: Vec<Checksum>,
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm, ETag, ErrorCode,
-    ObjectKey, Properties, Restore, Tags, Timestamp, VersionId,
+    ObjectKey, PartNumber, Properties, Restore, Tags, Timestamp, VersionId,
 };
 
 /// What must hold of the object for the operation to go on (RFC 9110 13).
@@ -95,6 +95,8 @@ pub struct GetObject {
     pub key: ObjectKey,
     pub version: Option<VersionId>,
     pub range: Option<ByteRange>,
+    /// Only the bytes of this part; never together with `range`.
+    pub part: Option<PartNumber>,
     /// `If-Range`: the range counts only if this tag is the object's.
     pub if_range: Option<ETag>,
     pub conditions: Conditions,
@@ -109,6 +111,8 @@ pub struct HeadObject {
     pub key: ObjectKey,
     pub version: Option<VersionId>,
     pub range: Option<ByteRange>,
+    /// As in [`GetObject`].
+    pub part: Option<PartNumber>,
     pub conditions: Conditions,
     pub overrides: ResponseOverrides,
     pub checksums: bool,
@@ -183,6 +187,8 @@ pub struct ObjectInfo {
     pub parts: Option<u32>,
     /// Of an archived object, as it stands now.
     pub restore: Option<Restore>,
+    /// Made by appends, and open to more.
+    pub appendable: bool,
 }
 
 pub mod reply {
@@ -200,6 +206,8 @@ pub mod reply {
         pub info: ObjectInfo,
         /// The part of the body that follows, as half-open positions; `None` for all of it.
         pub range: Option<(u64, u64)>,
+        /// A part was asked for by its number: the count of parts is shown.
+        pub by_part: bool,
         pub overrides: ResponseOverrides,
         pub body: ByteStream,
     }
@@ -217,6 +225,7 @@ pub mod reply {
     pub struct HeadObject {
         pub info: ObjectInfo,
         pub range: Option<(u64, u64)>,
+        pub by_part: bool,
         pub overrides: ResponseOverrides,
     }
 

@@ -212,6 +212,7 @@ fn copy_of(from: (&str, &str), to: (&str, &str)) -> CopyObject {
         replace: None,
         properties: None,
         storage_class: StorageClass::default(),
+        digests: None,
         conditions: WriteConditions::default(),
         cause: cause(),
     }

@@ -314,6 +314,7 @@ impl Filled {
             | (When::Present | When::Matches(true), Some(_)) => Ok(()),
             (When::Absent | When::Differs | When::Matches(false), Some(_)) => refuse("PreconditionFailed"),
             (When::Present | When::Matches(_), None) => refuse("NoSuchObject"),
+            (When::Forbid, Some(_)) if self.versioning != Versioning::Off => Ok(()),
             (When::Forbid, Some(_)) => refuse("OverwriteForbidden"),
         }
     }

@@ -1,12 +1,79 @@
 //! The source of a copy, in every form clients write it (cos-api 3.4).
 
-use cosette_model::op::CopySource;
+use cosette_model::op::{CopyObject, CopySource, UploadPartCopy};
 use cosette_model::{BucketName, Error, ErrorCode, VersionId};
 
-use super::condition;
-use crate::header::{COPY_SOURCE, Headers};
+use super::version::known_form;
+use super::{Incoming, algorithm, attributes, condition, invalid, not_implemented, setting};
+use crate::header::{self, COPY_SOURCE, COPY_SOURCE_RANGE, Headers};
 use crate::host::{self, Host, HostKind};
 use crate::{DialectName, path, target};
+
+impl Incoming<'_> {
+    pub(super) fn copy_object(mut self) -> Result<CopyObject, Error> {
+        if self.headers.concept(COPY_SOURCE_RANGE)?.is_some() {
+            return Err(not_implemented(COPY_SOURCE_RANGE.of(self.dialect)));
+        }
+        let replace = match self.headers.concept(header::METADATA_DIRECTIVE)? {
+            None => false,
+            Some(directive) if directive.eq_ignore_ascii_case("copy") => false,
+            Some(directive)
+                if directive.eq_ignore_ascii_case("replace")
+                    || directive.eq_ignore_ascii_case("replaced") =>
+            {
+                true
+            }
+            Some(other) => {
+                let name = header::METADATA_DIRECTIVE.of(self.dialect);
+                return Err(invalid(name, other, "Unknown metadata directive."));
+            }
+        };
+        let attributes = attributes::read(&self.headers)?;
+        self.check_class(attributes.storage_class)?;
+        Ok(CopyObject {
+            bucket: self.bucket()?,
+            key: self.key()?,
+            source: source(&self.headers)?,
+            storage_class: attributes.storage_class,
+            replace: replace.then_some(attributes),
+            tags: setting::copied_tags(&self.headers)?,
+            conditions: condition::write(&self.headers)?,
+            checksum: algorithm(&self.headers, header::CHECKSUM_ALGORITHM)?,
+        })
+    }
+
+    pub(super) fn upload_part_copy(self) -> Result<UploadPartCopy, Error> {
+        Ok(UploadPartCopy {
+            bucket: self.bucket()?,
+            key: self.key()?,
+            upload: self.upload(),
+            number: self.part_number()?,
+            source: source(&self.headers)?,
+            range: match self.headers.concept(COPY_SOURCE_RANGE)? {
+                None => None,
+                Some(text) => Some(range(text).ok_or_else(|| {
+                    invalid(
+                        COPY_SOURCE_RANGE.of(self.dialect),
+                        text,
+                        "The copy source range must be of the form bytes=first-last where first and last are \
+                         the zero-based offsets of the first and last bytes to copy",
+                    )
+                })?),
+            },
+        })
+    }
+}
+
+/// `bytes=first-last`, and no other form of a range.
+fn range(text: &str) -> Option<(u64, u64)> {
+    let (first, last) = text.trim().strip_prefix("bytes=")?.split_once('-')?;
+    let number = |digits: &str| {
+        let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| digits.parse().unwrap_or(u64::MAX))
+    };
+    let (first, last): (u64, u64) = (number(first)?, number(last)?);
+    (first <= last).then_some((first, last))
+}
 
 pub(super) fn source(headers: &Headers) -> Result<CopySource, Error> {
     let text = headers.concept(COPY_SOURCE)?.unwrap_or_default();
@@ -14,6 +81,7 @@ pub(super) fn source(headers: &Headers) -> Result<CopySource, Error> {
         .ok_or_else(|| Error::new(ErrorCode::InvalidCopySource).detail("CopySource", text))?;
     let bucket = BucketName::new(bucket).map_err(|_| Error::from(ErrorCode::InvalidBucketName))?;
     let key = target::key(&key, headers.dialect())?;
+    let version = version.map(|id| known_form(headers.dialect(), "x-amz-copy-source", id)).transpose()?;
     Ok(CopySource { bucket, key, version, conditions: condition::source(headers)? })
 }
 
@@ -69,6 +137,24 @@ fn split_version(text: &str) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_has_both_ends() {
+        for (text, want) in [
+            ("bytes=0-0", Some((0, 0))),
+            ("bytes=5-99999999999999999999", Some((5, u64::MAX))),
+            ("bytes=1-0", None),
+            ("bytes=0", None),
+            ("bytes=0-", None),
+            ("bytes=-5", None),
+            ("0-2", None),
+            ("bytes=0-bar", None),
+            ("bytes=0-2,3-5", None),
+            ("bytes=+0-2", None),
+        ] {
+            assert_eq!(range(text), want, "{text}");
+        }
+    }
 
     #[test]
     fn every_form_of_a_source() {

@@ -18,6 +18,15 @@ pub(crate) fn token(name: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(name)
 }
 
+/// No more than `max`, not negative.
+pub(super) fn count(name: &str, text: &str, max: u32) -> Result<u32, Error> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    if !digits || text.len() > 10 {
+        return Err(invalid(name, text, format!("Provided {name} not an integer or within integer range")));
+    }
+    Ok(text.parse().unwrap_or(u32::MAX).min(max))
+}
+
 fn read_token(token: &str) -> Result<String, Error> {
     BASE64_URL_SAFE_NO_PAD
         .decode(token)
@@ -129,15 +138,7 @@ impl Incoming<'_> {
     /// A count: `default` when absent or empty, no more than `max`, not negative.
     fn number(&self, name: &'static str, default: u32, max: u32) -> Result<u32, Error> {
         let Some(text) = self.query.filled(name) else { return Ok(default) };
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
-        if !digits || text.len() > 10 {
-            return Err(invalid(
-                name,
-                text,
-                format!("Provided {name} not an integer or within integer range"),
-            ));
-        }
-        Ok(text.parse().unwrap_or(u32::MAX).min(max))
+        count(name, text, max)
     }
 
     pub(super) fn url_encode(&self) -> Result<bool, Error> {

@@ -3,11 +3,13 @@
 //! A header or parameter that would change the outcome and is not implemented is refused by
 //! name, never accepted and ignored.
 
+mod append;
 mod attributes;
 pub(crate) mod condition;
 mod copy;
 mod document;
 mod list;
+mod parts;
 mod post;
 mod restore;
 mod setting;
@@ -18,13 +20,13 @@ pub(crate) use list::token;
 pub(crate) use setting::crossing;
 
 use cosette_model::op::{
-    AbortMultipartUpload, Call, ChecksumType, CompleteMultipartUpload, CopyObject, CreateBucket,
-    CreateMultipartUpload, DeleteBucket, DeleteObject, GetBucketLocation, GetBucketVersioning, GetObject,
-    HeadBucket, HeadObject, Op, PutObject, ResponseOverrides, UploadPart,
+    AbortMultipartUpload, Call, ChecksumType, CompleteMultipartUpload, CreateBucket, CreateMultipartUpload,
+    DeleteBucket, DeleteObject, GetBucketLocation, GetBucketVersioning, GetObject, HeadBucket, HeadObject,
+    Op, PutObject, ResponseOverrides, UploadPart,
 };
 use cosette_model::{
-    BucketName, ByteRange, ChecksumAlgorithm, Error, ErrorCode, Identity, ObjectKey, PartNumber, Region,
-    StorageClass, UploadId,
+    BucketName, ByteRange, ChecksumAlgorithm, Error, ErrorCode, Identity, ObjectKey, Region, StorageClass,
+    UploadId,
 };
 
 use crate::header::{self, Headers};
@@ -90,6 +92,9 @@ impl Incoming<'_> {
             Op::CopyObject => Call::CopyObject(self.copy_object()?),
             Op::CreateMultipartUpload => Call::CreateMultipartUpload(self.create_upload()?),
             Op::UploadPart => Call::UploadPart(self.upload_part()?),
+            Op::UploadPartCopy => Call::UploadPartCopy(self.upload_part_copy()?),
+            Op::AppendObject => Call::AppendObject(self.append_object()?),
+            Op::GetObjectAttributes => Call::GetObjectAttributes(self.object_attributes()?),
             Op::ListParts => Call::ListParts(self.list_parts()?),
             Op::CompleteMultipartUpload => Call::CompleteMultipartUpload(self.complete_upload().await?),
             Op::AbortMultipartUpload => Call::AbortMultipartUpload(self.abort_upload()?),
@@ -118,7 +123,7 @@ impl Incoming<'_> {
     }
 
     /// No bucket here is of several zones: such a class is noted, in strict mode refused (cos-api 5).
-    fn check_class(&mut self, class: StorageClass) -> Result<(), Error> {
+    pub(super) fn check_class(&mut self, class: StorageClass) -> Result<(), Error> {
         if !class.is_maz() {
             return Ok(());
         }
@@ -234,6 +239,7 @@ impl Incoming<'_> {
             bucket: self.bucket()?,
             key: self.key()?,
             version: self.version()?,
+            part: self.part(range)?,
             range,
             if_range,
             conditions: condition::read(&self.headers)?,
@@ -243,11 +249,13 @@ impl Incoming<'_> {
     }
 
     fn head_object(self) -> Result<HeadObject, Error> {
+        let range = self.headers.get("range")?.and_then(ByteRange::parse);
         Ok(HeadObject {
             bucket: self.bucket()?,
             key: self.key()?,
             version: self.version()?,
-            range: self.headers.get("range")?.and_then(ByteRange::parse),
+            part: self.part(range)?,
+            range,
             conditions: condition::read(&self.headers)?,
             overrides: self.overrides()?,
             checksums: self.checksum_mode()?,
@@ -269,35 +277,6 @@ impl Incoming<'_> {
         })
     }
 
-    fn copy_object(mut self) -> Result<CopyObject, Error> {
-        let replace = match self.headers.concept(header::METADATA_DIRECTIVE)? {
-            None => false,
-            Some(directive) if directive.eq_ignore_ascii_case("copy") => false,
-            Some(directive)
-                if directive.eq_ignore_ascii_case("replace")
-                    || directive.eq_ignore_ascii_case("replaced") =>
-            {
-                true
-            }
-            Some(other) => {
-                let name = header::METADATA_DIRECTIVE.of(self.dialect);
-                return Err(invalid(name, other, "Unknown metadata directive."));
-            }
-        };
-        let attributes = attributes::read(&self.headers)?;
-        self.check_class(attributes.storage_class)?;
-        Ok(CopyObject {
-            bucket: self.bucket()?,
-            key: self.key()?,
-            source: copy::source(&self.headers)?,
-            storage_class: attributes.storage_class,
-            replace: replace.then_some(attributes),
-            tags: setting::copied_tags(&self.headers)?,
-            conditions: condition::write(&self.headers)?,
-            checksum: algorithm(&self.headers, header::CHECKSUM_ALGORITHM)?,
-        })
-    }
-
     fn create_upload(mut self) -> Result<CreateMultipartUpload, Error> {
         let attributes = attributes::read(&self.headers)?;
         self.check_class(attributes.storage_class)?;
@@ -312,15 +291,11 @@ impl Incoming<'_> {
 
     fn upload_part(mut self) -> Result<UploadPart, Error> {
         self.check_trailer()?;
-        let number = self.query.get("partNumber").unwrap_or_default();
-        let number = number.parse().ok().and_then(|n| PartNumber::new(n).ok()).ok_or_else(|| {
-            invalid("partNumber", number, "Part number must be an integer between 1 and 10000, inclusive")
-        })?;
         Ok(UploadPart {
             bucket: self.bucket()?,
             key: self.key()?,
             upload: self.upload(),
-            number,
+            number: self.part_number()?,
             body: self.payload.into_body(&self.headers)?,
         })
     }
@@ -395,7 +370,6 @@ const REFUSED: &[&str] = &[
     "object-type",
     "mfa",
     "write-offset-bytes",
-    "copy-source-range",
     "callback",
     "callback-var",
     "return-body",

@@ -13,17 +13,8 @@ impl Incoming<'_> {
             None => Ok(None),
             Some("") if self.dialect == DialectName::Cos => Ok(None),
             Some("") => Err(invalid("versionId", "", "Version id cannot be the empty string")),
-            Some(text) => self.known_form("versionId", text).map(Some),
+            Some(text) => known_form(self.dialect, "versionId", VersionId::parse(text)).map(Some),
         }
-    }
-
-    /// S3 refuses what cannot be an id; on COS it names no version (cos-api 4.3).
-    fn known_form(&self, name: &str, text: &str) -> Result<VersionId, Error> {
-        let id = VersionId::parse(text);
-        if self.dialect == DialectName::S3 && id != VersionId::Null && id.stamp().is_none() {
-            return Err(invalid(name, text, "Invalid version id specified"));
-        }
-        Ok(id)
     }
 
     pub(super) async fn put_versioning(self) -> Result<PutBucketVersioning, Error> {
@@ -43,7 +34,7 @@ impl Incoming<'_> {
                 let why = "A version-id marker cannot be specified without a key marker.";
                 return Err(invalid("version-id-marker", text, why));
             }
-            Some(text) => Some(self.known_form("version-id-marker", text)?),
+            Some(text) => Some(known_form(self.dialect, "version-id-marker", VersionId::parse(text))?),
         };
         Ok(ListObjectVersions {
             bucket: self.bucket()?,
@@ -52,4 +43,12 @@ impl Incoming<'_> {
             url_encode: self.url_encode()?,
         })
     }
+}
+
+/// S3 refuses what cannot be an id; on COS it names no version (cos-api 4.3).
+pub(super) fn known_form(dialect: DialectName, name: &str, id: VersionId) -> Result<VersionId, Error> {
+    if dialect == DialectName::S3 && id != VersionId::Null && id.stamp().is_none() {
+        return Err(invalid(name, id.as_str(), "Invalid version id specified"));
+    }
+    Ok(id)
 }

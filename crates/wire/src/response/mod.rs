@@ -1,6 +1,7 @@
 //! From replies and errors to bytes, in the dialect of the request. Cannot fail: a stored value
 //! that no header can hold is left out.
 
+mod attributes;
 mod error;
 mod list;
 mod object;
@@ -182,6 +183,9 @@ impl<'a> Answer<'a> {
             Reply::CopyObject(r) => self.copy_object(&r),
             Reply::CreateMultipartUpload(r) => self.create_upload(&r),
             Reply::UploadPart(r) => self.upload_part(&r),
+            Reply::UploadPartCopy(r) => self.upload_part_copy(&r),
+            Reply::AppendObject(r) => self.append_object(&r),
+            Reply::GetObjectAttributes(r) => self.object_attributes(&r),
             Reply::ListParts(r) => self.list_parts(&r),
             Reply::CompleteMultipartUpload(r) => self.complete_upload(&r),
             Reply::PutObjectTagging(r) => self.version(r.version.as_ref()),

@@ -24,6 +24,7 @@ impl Answer<'_> {
     }
 
     pub(super) fn get_object(&mut self, r: reply::GetObject) {
+        self.parts_count(&r.info, r.by_part);
         let length = self.object(&r.info, r.range, &r.overrides);
         if length > 0 {
             *self.response.body_mut() = ReplyBody::Stream { length, stream: r.body };
@@ -31,7 +32,23 @@ impl Answer<'_> {
     }
 
     pub(super) fn head_object(&mut self, r: &reply::HeadObject) {
+        self.parts_count(&r.info, r.by_part);
         self.object(&r.info, r.range, &r.overrides);
+    }
+
+    /// Shown to who asks for a part (S3; COS's spelling is inferred).
+    fn parts_count(&mut self, info: &ObjectInfo, by_part: bool) {
+        if let Some(count) = info.parts.filter(|_| by_part) {
+            self.concept(header::MP_PARTS_COUNT, &count.to_string());
+        }
+    }
+
+    /// `x-cos-content-sha1` carries the MD5 of what was appended, whatever it is called (cos-api 3.4).
+    pub(super) fn append_object(&mut self, r: &reply::AppendObject) {
+        self.etag(&r.etag);
+        self.crc64(r.crc64);
+        self.set("x-cos-next-append-position", &r.length.to_string());
+        self.concept(header::CONTENT_SHA1, &hex::encode(r.md5));
     }
 
     /// The headers of a GET or HEAD; the length of the body.
@@ -44,6 +61,9 @@ impl Answer<'_> {
         self.version(info.version.as_ref());
         if info.tags > 0 {
             self.concept(header::TAGGING_COUNT, &info.tags.to_string());
+        }
+        if info.appendable && self.is_cos() {
+            self.set("x-cos-object-type", "appendable");
         }
         let length = match range {
             Some((start, end)) => {

@@ -4,9 +4,9 @@ use cosette_model::ETag;
 use cosette_model::op::reply;
 
 use super::{Answer, checksum_text, checksum_type};
-use crate::path;
 use crate::request::checksum_element;
 use crate::xml::Writer;
+use crate::{header, path};
 
 impl Answer<'_> {
     pub(super) fn create_upload(&mut self, r: &reply::CreateMultipartUpload) {
@@ -29,6 +29,28 @@ impl Answer<'_> {
             let name = format!("x-amz-checksum-{}", checksum.algorithm.name().to_ascii_lowercase());
             self.set(&name, &checksum_text(checksum, None, None));
         }
+    }
+
+    pub(super) fn upload_part_copy(&mut self, r: &reply::UploadPartCopy) {
+        if let Some(version) = &r.source_version {
+            self.concept(header::COPY_SOURCE_VERSION_ID, version.as_str());
+        }
+        self.crc64(r.crc64);
+        let mut xml = self.xml("CopyPartResult");
+        if self.is_cos() {
+            xml.text("ETag", &r.etag.quoted());
+            xml.text("LastModified", &r.modified.iso_seconds());
+            // Where it stands is not known: clients look here and in the header (cos-api 3.5).
+            xml.value("CRC64", r.crc64);
+        } else {
+            xml.text("LastModified", &r.modified.iso_millis());
+            xml.text("ETag", &r.etag.quoted());
+            for checksum in &r.checksums {
+                xml.text(checksum_element(checksum.algorithm), &checksum_text(checksum, None, None));
+            }
+        }
+        let document = xml.finish();
+        self.document(document);
     }
 
     pub(super) fn complete_upload(&mut self, r: &reply::CompleteMultipartUpload) {

@@ -26,6 +26,7 @@ pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         Ok(Reply::HeadObject(reply::HeadObject {
             info: archived(restore),
             range: None,
+            by_part: false,
             overrides: ResponseOverrides::default(),
         }))
     };
