@@ -68,6 +68,7 @@ codes! {
     InvalidPartOrder 400 "InvalidPartOrder" "The list of parts was not in ascending order.";
     InvalidPolicyDocument 400 "InvalidPolicyDocument" "The content of the form does not meet the conditions specified in the policy document.";
     InvalidRange 416 "InvalidRange" "The requested range is not satisfiable.";
+    InvalidRedirectLocation 400 "InvalidRedirectLocation" "The website redirect location is not valid.";
     InvalidRequest 400 "InvalidRequest" "The request is not valid.";
     InvalidSha1Digest 400 "InvalidSHA1Digest" "The SHA-1 you specified did not match what was received.";
     InvalidTag 400 "InvalidTag" "The tag provided was not a valid tag.";
@@ -91,6 +92,7 @@ codes! {
     NoSuchTagSet 404 "NoSuchTagSet" "The TagSet does not exist.";
     NoSuchUpload 404 "NoSuchUpload" "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
     NoSuchVersion 404 "NoSuchVersion" "The specified version does not exist.";
+    NoSuchWebsiteConfiguration 404 "NoSuchWebsiteConfiguration" "The specified bucket does not have a website configuration.";
     NotImplemented 501 "NotImplemented" "A header or operation you provided implies functionality that is not implemented.";
     NotModified 304 "NotModified" "Not Modified";
     NotSupportedStorageClass 400 "NotSupportedStorageClass" s3 "InvalidStorageClass" "The storage class you specified is not valid.";

@@ -109,4 +109,7 @@ pub struct Attributes {
     /// User metadata, lower-case names without the `x-cos-meta-` / `x-amz-meta-` prefix.
     pub user: BTreeMap<String, String>,
     pub storage_class: StorageClass,
+    /// Where a website host sends a browser instead: a path of the bucket, or a URL.
+    #[serde(default)]
+    pub website_redirect: Option<String>,
 }

@@ -26,7 +26,12 @@ impl Ops {
         loop {
             let found = self.found(context, &from, &source)?;
             let class = found.attributes.storage_class;
-            if same && replace.is_none() && properties.is_none() && ask.storage_class == class {
+            if same
+                && ask.website_redirect.is_none()
+                && replace.is_none()
+                && properties.is_none()
+                && ask.storage_class == class
+            {
                 return Err(Error::with(
                     ErrorCode::InvalidRequest,
                     "This copy request is illegal because it is trying to copy an object to itself without \
@@ -53,6 +58,7 @@ impl Ops {
                     replace: replace.clone(),
                     properties: properties.clone(),
                     storage_class: ask.storage_class,
+                    website_redirect: ask.website_redirect.clone(),
                     digests,
                     conditions: ask.conditions.clone(),
                     cause: context.cause.clone(),

@@ -15,12 +15,14 @@ mod multipart;
 mod object;
 mod parts;
 mod post;
+mod referer;
 mod restore;
 mod setting;
 mod tagging;
 #[cfg(test)]
 mod tests;
 mod version;
+mod website;
 
 use cosette_model::op::{Call, Context, Reply};
 use cosette_model::{Error, Region};
@@ -89,6 +91,7 @@ impl Ops {
             Call::DeleteObjectTagging(ask) => {
                 Reply::DeleteObjectTagging(self.delete_object_tagging(context, ask).await?)
             }
+            Call::ServeWebsite(ask) => Reply::ServeWebsite(self.serve_website(context, ask)?),
             Call::OptionsObject(ask) => Reply::OptionsObject(self.options(context, ask)?),
             Call::PutSetting(ask) => Reply::PutSetting(self.put_setting(context, ask).await?),
             Call::GetSetting(ask) => Reply::GetSetting(self.get_setting(context, ask)?),

@@ -37,6 +37,7 @@ impl Ops {
 
     pub(crate) fn get_object(&self, context: &Context, ask: op::GetObject) -> Result<reply::GetObject> {
         let bucket = self.admit(context, Op::GetObject, (&ask.bucket, &ask.key, &ask.version))?;
+        self.check_referer(context, &bucket)?;
         let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
         let info = info(context, &bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
@@ -49,6 +50,7 @@ impl Ops {
 
     pub(crate) fn head_object(&self, context: &Context, ask: op::HeadObject) -> Result<reply::HeadObject> {
         let bucket = self.admit(context, Op::HeadObject, (&ask.bucket, &ask.key, &ask.version))?;
+        self.check_referer(context, &bucket)?;
         let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
         let info = info(context, &bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;

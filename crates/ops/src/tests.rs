@@ -51,6 +51,7 @@ fn by(uin: &str) -> Context {
         identity: Identity::Account(account),
         cause: Cause::default(),
         region: None,
+        referer: None,
         now: cosette_model::Timestamp::from_secs(1_700_000_000),
         policy: Policy {
             part_size_min: 4,
@@ -205,6 +206,7 @@ async fn a_copy_must_have_a_source_and_change_something() {
             replace: None,
             storage_class: class,
             tags: None,
+            website_redirect: None,
             conditions: Default::default(),
             checksum: None,
         })

@@ -53,6 +53,8 @@ pub struct CopyObject {
     /// Of the source's bytes, taken anew: the copy is one body even if its source was made of parts.
     /// `None` for those the source has.
     pub digests: Option<Digests>,
+    /// Of the copy; never the source's.
+    pub website_redirect: Option<String>,
     pub conditions: WriteConditions,
     pub cause: Cause,
 }
@@ -333,8 +335,11 @@ impl Store {
                 let before = tx.replaceable(&bucket, &key, &copy.conditions)?;
                 let version = tx.next_version(&bucket, &before);
                 let source_version = named(&from, original.version);
-                let attributes =
-                    Attributes { storage_class, ..replace.unwrap_or_else(|| original.attributes.clone()) };
+                let attributes = Attributes {
+                    storage_class,
+                    website_redirect: copy.website_redirect,
+                    ..replace.unwrap_or_else(|| original.attributes.clone())
+                };
                 let properties = properties.unwrap_or_else(|| Properties {
                     tags: original.properties.tags.clone(),
                     ..Properties::default()

@@ -52,6 +52,7 @@ concepts! {
     TAGGING_DIRECTIVE "tagging-directive";
     TRAILER "trailer";
     VERSION_ID "version-id";
+    WEBSITE_REDIRECT "website-redirect-location";
 }
 
 impl Concept {

@@ -17,11 +17,13 @@ pub(crate) struct Host {
 pub(crate) enum HostKind {
     /// The bucket is in the name; not yet checked to be a valid one.
     Bucket(String),
+    /// The same, where browsers find the bucket's website.
+    Website(String),
     /// `service.cos...`: lists all buckets and does nothing else.
     Service,
     /// `cos.<region>...`, `s3.<region>...` or any name of our own: buckets come in the path.
     Plain,
-    /// A COS host for something that is not here, such as a website host.
+    /// A COS host for something that is not here.
     Elsewhere,
 }
 
@@ -109,6 +111,9 @@ impl Host {
         let mut host = match service {
             "cos" | "cos-internal" if bucket.is_empty() => Self::new(HostKind::Plain),
             "cos" | "cos-internal" => Self::new(HostKind::Bucket(bucket.join("."))),
+            "cos-website" | "cos-website-internal" if !bucket.is_empty() => {
+                Self::new(HostKind::Website(bucket.join(".")))
+            }
             "cos-website" | "cos-website-internal" | "cos-control" => Self::new(HostKind::Elsewhere),
             _ => return None,
         };
@@ -121,13 +126,16 @@ impl Host {
     /// The part of an S3 name before the suffix: `bucket.s3.region`, `s3.region`, `bucket.s3-region`, ...
     fn s3_labels(labels: &[&str]) -> Option<Self> {
         let at = labels.iter().rposition(|label| *label == "s3" || label.starts_with("s3-"))?;
-        let mut host = match &labels[..at] {
-            [] => Self::new(HostKind::Plain),
-            bucket => Self::new(HostKind::Bucket(bucket.join("."))),
+        let website = labels[at].strip_prefix("s3-website");
+        let mut host = match (&labels[..at], website) {
+            ([], _) => Self::new(HostKind::Plain),
+            (bucket, Some(_)) => Self::new(HostKind::Website(bucket.join("."))),
+            (bucket, None) => Self::new(HostKind::Bucket(bucket.join("."))),
         };
         let place = match (labels[at], &labels[at + 1..]) {
-            ("s3", [] | ["dualstack"]) | ("s3-accelerate", _) => None,
-            ("s3", [.., place]) => Some(*place),
+            ("s3", [] | ["dualstack"]) | ("s3-website", []) | ("s3-accelerate", _) => None,
+            ("s3", [.., place]) | ("s3-website", [place]) => Some(*place),
+            (_, []) if website.is_some() => website.and_then(|rest| rest.strip_prefix('-')),
             (dashed, []) => dashed.strip_prefix("s3-"),
             _ => return None,
         };
@@ -180,6 +188,7 @@ mod tests {
     #[test]
     fn names_of_both_services_and_our_own() {
         let bucket = |name: &str| HostKind::Bucket(name.to_owned());
+        let site = |name: &str| HostKind::Website(name.to_owned());
         use HostKind::{Elsewhere, Plain, Service};
         let b = "examplebucket-1250000000";
         for (authority, kind, mark, region) in [
@@ -188,7 +197,13 @@ mod tests {
             (&format!("{b}.cos.ap-beijing.tencentcos.cn"), bucket(b), "cos", "ap-beijing"),
             (&format!("{b}.cos-internal.ap-beijing.tencentcos.cn"), bucket(b), "cos", "ap-beijing"),
             (&format!("{b}.cos.accelerate.myqcloud.com"), bucket(b), "cos", ""),
-            (&format!("{b}.cos-website.ap-beijing.myqcloud.com"), Elsewhere, "cos", "ap-beijing"),
+            (&format!("{b}.cos-website.ap-beijing.myqcloud.com"), site(b), "cos", "ap-beijing"),
+            (&format!("{b}.cos-website.ap-beijing.localhost:9000"), site(b), "cos", "ap-beijing"),
+            ("cos-website.ap-beijing.myqcloud.com", Elsewhere, "cos", "ap-beijing"),
+            ("a.b.s3-website-us-west-2.amazonaws.com", site("a.b"), "s3", "us-west-2"),
+            ("bucket.s3-website.eu-central-1.amazonaws.com", site("bucket"), "s3", "eu-central-1"),
+            (&format!("{b}.s3-website.localhost:9000"), site(b), "s3", ""),
+            ("bucket.s3-website-us-west-2.localhost", site("bucket"), "s3", "us-west-2"),
             (&format!("{b}.cn-south.myqcloud.com"), bucket(b), "cos", "ap-guangzhou"),
             ("service.cos.myqcloud.com", Service, "cos", ""),
             ("service.cos.tencentcos.cn", Service, "cos", ""),

@@ -98,6 +98,8 @@ pub struct Asked {
     pub origin: String,
     pub now: Timestamp,
     pub cross: Cross,
+    /// On a website host: errors are pages for people.
+    pub website: bool,
     /// For the request log: bucket, key, who, and lenient passes taken (design 4), as
     /// `bucket=`, `key=`, `by=` and `lenient: ` lines.
     pub notes: Vec<String>,
@@ -162,6 +164,7 @@ impl Wire {
             origin: format!("{}://{effective}", parts.uri.scheme_str().unwrap_or("http")),
             now,
             cross: Cross::default(),
+            website: matches!(host.kind, host::HostKind::Website(_)),
             notes: Vec::new(),
         };
         let hosts = Hosts { host, named: named.unwrap_or_default(), authority };
@@ -191,7 +194,11 @@ impl Wire {
         let headers = Headers::new(parts.headers.clone(), &query, dialect);
         asked.cross.bucket = target.bucket.clone();
         asked.cross.asked = request::crossing(&headers, parts.method.as_str()).unwrap_or_default();
-        let op = route::route(&parts.method, target.level(), &query, &headers)?;
+        let op = if target.website {
+            route::website(&parts.method)?
+        } else {
+            route::route(&parts.method, target.level(), &query, &headers)?
+        };
         asked.op = Some(op);
 
         let path = path::decode(parts.uri.path()).ok_or(ErrorCode::InvalidUri)?;
@@ -214,7 +221,9 @@ impl Wire {
             accounts,
         };
         // A browser asks about a presigned URL with another method than the one that is signed.
-        let scheme = if op == Op::OptionsObject { Scheme::Anonymous } else { scheme };
+        // S3's website hosts know no signatures.
+        let unsigned = op == Op::OptionsObject || target.website && dialect == DialectName::S3;
+        let scheme = if unsigned { Scheme::Anonymous } else { scheme };
         let verified = auth::verify(scheme, &presented)?;
         let access_key = verified.identity.account().map(|account| account.secret_id.clone());
         asked.notes.push(format!("by={}", access_key.as_deref().unwrap_or("anonymous")));
@@ -233,6 +242,7 @@ impl Wire {
                 depth: 0,
             },
             region: target.host.region.clone(),
+            referer: headers.get("referer")?.map(str::to_owned),
             now: asked.now,
             policy: policy(dialect),
         };

@@ -39,18 +39,26 @@ fn parsers_survive_noise() {
 /// Names and values of all settings' documents, put together at random.
 #[test]
 fn settings_survive_noise() {
-    const WORDS: &[&str] = &[
-        "CORSRule",
-        "AllowedOrigin",
-        "AllowedMethod",
-        "MaxAgeSeconds",
-        "TagSet",
-        "Tag",
-        "Key",
-        "Value",
-        "ID",
+    const WORDS: &str = "CORSRule AllowedOrigin AllowedMethod MaxAgeSeconds TagSet Tag Key Value ID IndexDocument \
+                         Suffix RoutingRules RoutingRule Condition KeyPrefixEquals Redirect ReplaceKeyWith \
+                         RedirectAllRequestsTo Protocol DomainList Domain Status RefererType";
+    let words: Vec<_> = WORDS.split_whitespace().collect();
+    const VALUES: &[&str] = &[
+        "",
+        "*",
+        "GET",
+        "true",
+        "1",
+        "-1",
+        "18446744073709551616",
+        "a&amp;b",
+        "照",
+        "Enabled",
+        "White-List",
+        "404",
+        "301",
+        "https",
     ];
-    const VALUES: &[&str] = &["", "*", "GET", "true", "1", "-1", "18446744073709551616", "a&amp;b", "照"];
     let mut noise = Noise(0x5e77_1495);
     for name in SettingName::ALL {
         let root = crate::setting::root(*name);
@@ -58,7 +66,7 @@ fn settings_survive_noise() {
             let mut xml = format!("<{root}>");
             let mut open = Vec::new();
             for _ in 0..noise.below(12) {
-                let word = WORDS[noise.below(WORDS.len())];
+                let word = words[noise.below(words.len())];
                 match noise.below(3) {
                     0 => xml.push_str(&format!("<{word}>{}</{word}>", VALUES[noise.below(VALUES.len())])),
                     1 => {

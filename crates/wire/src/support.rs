@@ -16,7 +16,7 @@ fn page() -> String {
          `COSETTE_UPDATE_DOCS=1 cargo test -p cosette-wire`.\n\n\
          An operation that is not supported answers `501 NotImplemented` and names itself. So does a\n\
          request header or parameter that asks for something that is not here (a public ACL, grants,\n\
-         server-side encryption, object lock, website redirects, traffic limits): nothing is\n\
+         server-side encryption, object lock, traffic limits): nothing is\n\
          accepted and ignored.\n",
     );
     let supported = Op::ALL.iter().filter(|op| op.supported()).count();
@@ -33,7 +33,10 @@ fn page() -> String {
                 Services::CosOnly => "COS",
                 Services::S3Only => "S3",
             };
-            let forms: Vec<_> = route::forms(*op).map(|form| format!("`{form}`")).collect();
+            let mut forms: Vec<_> = route::forms(*op).map(|form| format!("`{form}`")).collect();
+            if *op == Op::ServeWebsite {
+                forms.extend(["`GET` or `HEAD` on a website host".to_owned()]);
+            }
             let _ = writeln!(
                 page,
                 "| {} | {services} | {} | {} | {} |",

@@ -14,6 +14,8 @@ pub(crate) struct Target {
     pub(crate) key: Option<ObjectKey>,
     /// The bucket came in the path.
     pub(crate) path_style: bool,
+    /// Browsers ask here, not clients.
+    pub(crate) website: bool,
 }
 
 impl Target {
@@ -22,7 +24,7 @@ impl Target {
         let path = path::decode(raw_path).ok_or(ErrorCode::InvalidUri)?;
         let rest = path.strip_prefix('/').unwrap_or(&path);
         let (bucket, key, path_style) = match &host.kind {
-            HostKind::Bucket(bucket) => (Some(bucket.as_str()), rest, false),
+            HostKind::Bucket(bucket) | HostKind::Website(bucket) => (Some(bucket.as_str()), rest, false),
             HostKind::Service if rest.is_empty() => (None, "", false),
             HostKind::Service => {
                 return Err(Error::with(ErrorCode::InvalidArgument, "This host only lists buckets."));
@@ -46,7 +48,8 @@ impl Target {
             })
             .transpose()?;
         let key = (!key.is_empty()).then(|| self::key(key, dialect)).transpose()?;
-        Ok(Self { host, bucket, key, path_style })
+        let website = matches!(host.kind, HostKind::Website(_));
+        Ok(Self { host, bucket, key, path_style, website })
     }
 
     pub(crate) fn level(&self) -> Level {
@@ -125,7 +128,8 @@ mod tests {
             ("cos.ap-beijing.myqcloud.com", "/b-1250000000/k", Cos, ok("b-1250000000", "k")),
             ("service.cos.myqcloud.com", "/", Cos, ok("-", "-")),
             ("service.cos.myqcloud.com", "/b", Cos, Err(InvalidArgument)),
-            ("b-1250000000.cos-website.ap-beijing.myqcloud.com", "/", Cos, Err(NotImplemented)),
+            ("b-1250000000.cos-website.ap-beijing.myqcloud.com", "/a/", Cos, ok("b-1250000000", "a/")),
+            ("1.cos-control.ap-beijing.myqcloud.com", "/", Cos, Err(NotImplemented)),
             ("_x.localhost", "/", S3, Err(InvalidBucketName)),
         ] {
             assert_eq!(parse(host, path, dialect), want, "{host}{path}");

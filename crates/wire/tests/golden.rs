@@ -20,7 +20,7 @@ use cosette_model::op::reply::{
     self, BucketEntry, DeleteFailed, Deleted, Entry, Page, PartEntry, UploadEntry,
 };
 use cosette_model::op::{ChecksumType, Listing, ObjectInfo, Op, Owner, Reply, ResponseOverrides};
-use cosette_model::setting::Allowed;
+use cosette_model::setting::{Allowed, Onward, Target};
 use cosette_model::{
     Account, Attributes, BodyError, BucketName, ByteStream, Checksum, ChecksumAlgorithm, ETag, Error,
     ErrorCode, ObjectKey, PartNumber, Region, RequestId, Restore, StorageClass, Tags, Timestamp, UploadId,
@@ -198,6 +198,7 @@ fn asked(dialect: DialectName, head: bool) -> Asked {
         origin: format!("http://{host}"),
         now: now(),
         cross: Default::default(),
+        website: false,
         notes: Vec::new(),
     }
 }
@@ -522,6 +523,27 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
                 },
             })),
         ),
+        (
+            "ServeWebsite: the error document",
+            Ok(Reply::ServeWebsite(reply::ServeWebsite::Object {
+                object: Box::new(reply::GetObject {
+                    info: ObjectInfo { version: None, ..info() },
+                    range: None,
+                    by_part: false,
+                    overrides: ResponseOverrides::default(),
+                    body: stream(b"hello"),
+                }),
+                status: Some(404),
+            })),
+        ),
+        (
+            "ServeWebsite: elsewhere",
+            Ok(Reply::ServeWebsite(reply::ServeWebsite::Elsewhere(Onward {
+                status: 302,
+                to: Target::Key { protocol: None, host: None, key: "a b/".into() },
+                in_place: false,
+            }))),
+        ),
         ("PutObjectTagging", Ok(Reply::PutObjectTagging(reply::PutObjectTagging { version: version() }))),
         (
             "GetObjectTagging",
@@ -566,6 +588,9 @@ fn encoded(name: &str, dialect: DialectName) {
         assert!(seen.contains(op), "{}", op.name());
     }
     let head_error = wire.encode(&asked(dialect, true), Err(ErrorCode::NoSuchKey.into()));
+    let site = Asked { website: true, ..asked(dialect, false) };
+    let page = wire.encode(&site, Err(Error::new(ErrorCode::NoSuchKey).detail("Key", "<a>&b")));
+    let _ = writeln!(out, "=== error: of a website\n{}", show(page));
     let _ = writeln!(out, "=== error: of a HEAD\n{}", show(head_error));
     same(name, &out);
 }

@@ -13,6 +13,7 @@ pub mod restore;
 pub mod setting;
 pub mod tagging;
 pub mod version;
+pub mod website;
 
 use crate::Identity;
 pub use append::*;
@@ -26,6 +27,7 @@ pub use restore::*;
 pub use setting::*;
 pub use tagging::*;
 pub use version::*;
+pub use website::*;
 
 /// What an operation acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -169,6 +171,7 @@ operations! {
         UploadPartCopy Object Both "Upload Part - Copy";
         AppendObject Object CosOnly "Append";
         GetObjectAttributes Object S3Only "Attributes of an object";
+        ServeWebsite Object Both "What a bucket's website host answers";
     }
     settings {
         PutBucketTagging Both "Set a bucket's tags";
@@ -177,6 +180,11 @@ operations! {
         PutBucketCors Both "Set CORS";
         GetBucketCors Both "Read CORS";
         DeleteBucketCors Both "Remove CORS";
+        PutBucketWebsite Both "Set website";
+        GetBucketWebsite Both "Read website";
+        DeleteBucketWebsite Both "Remove website";
+        PutBucketReferer CosOnly "Set referer rules";
+        GetBucketReferer CosOnly "Read referer rules";
     }
     unsupported {
         SelectObjectContent Object Both "Query an object";
@@ -198,11 +206,6 @@ operations! {
         PutBucketLifecycle Bucket Both "Set lifecycle";
         GetBucketLifecycle Bucket Both "Read lifecycle";
         DeleteBucketLifecycle Bucket Both "Remove lifecycle";
-        PutBucketWebsite Bucket Both "Set website";
-        GetBucketWebsite Bucket Both "Read website";
-        DeleteBucketWebsite Bucket Both "Remove website";
-        PutBucketReferer Bucket CosOnly "Set referer rules";
-        GetBucketReferer Bucket CosOnly "Read referer rules";
         PutBucketLogging Bucket Both "Set logging";
         GetBucketLogging Bucket Both "Read logging";
         PutBucketNotification Bucket Both "Set event notification";
@@ -255,6 +258,8 @@ pub struct Context {
     pub cause: crate::Cause,
     /// The region the request was addressed to, when its host names one.
     pub region: Option<crate::Region>,
+    /// The page that the request says it comes from.
+    pub referer: Option<String>,
     /// When the request came.
     pub now: crate::Timestamp,
     pub policy: Policy,
@@ -292,6 +297,7 @@ pub mod reply {
     pub use super::setting::reply::*;
     pub use super::tagging::reply::*;
     pub use super::version::reply::*;
+    pub use super::website::reply::*;
 }
 
 #[cfg(test)]

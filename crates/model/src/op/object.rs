@@ -161,6 +161,8 @@ pub struct CopyObject {
     /// Of the attributes the storage class is never taken from the source.
     pub replace: Option<Attributes>,
     pub storage_class: crate::StorageClass,
+    /// Neither is this.
+    pub website_redirect: Option<String>,
     /// `Some` replaces the source's tags, `None` copies them.
     pub tags: Option<Tags>,
     pub conditions: WriteConditions,

@@ -2,12 +2,16 @@
 //! name. A new setting is a type here, a row below, a row in `op`'s table, and a codec in `wire`.
 
 mod cors;
+mod referer;
 mod tagging;
+mod website;
 
 use serde::{Deserialize, Serialize};
 
 pub use cors::{Allowed, Cors, CorsRule, Crossing};
+pub use referer::Referer;
 pub use tagging::{InvalidTag, Tags};
+pub use website::{ErrorDocument, Onward, Redirect, RedirectAll, Replace, RoutingRule, Target, Website};
 
 use crate::ErrorCode;
 use crate::op::Op;
@@ -88,6 +92,8 @@ macro_rules! settings {
 settings! {
     Tagging Tags, "tagging", Some(ErrorCode::NoSuchTagSet), PutBucketTagging GetBucketTagging DeleteBucketTagging;
     Cors Cors, "cors", Some(ErrorCode::NoSuchCorsConfiguration), PutBucketCors GetBucketCors DeleteBucketCors;
+    Website Website, "website", Some(ErrorCode::NoSuchWebsiteConfiguration), PutBucketWebsite GetBucketWebsite DeleteBucketWebsite;
+    Referer Referer, "referer", None, PutBucketReferer GetBucketReferer;
 }
 
 /// A type that is a setting's value.

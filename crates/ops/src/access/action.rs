@@ -44,6 +44,7 @@ actions! {
     GetObjectAttributes "GetObjectAttributes" @ "GetObjectVersionAttributes" "GetObjectAttributes";
     RestoreObject "RestoreObject" "PostObjectRestore";
     SelectObjectContent "GetObject" "SelectObjectContent";
+    ServeWebsite "GetObject" "GetObject";
     OptionsObject "GetObject" "OptionsObject";
     PutObjectAcl "PutObjectAcl" @ "PutObjectVersionAcl" "PutObjectACL";
     GetObjectAcl "GetObjectAcl" @ "GetObjectVersionAcl" "GetObjectACL";

@@ -213,6 +213,7 @@ fn copy_of(from: (&str, &str), to: (&str, &str)) -> CopyObject {
         properties: None,
         storage_class: StorageClass::default(),
         digests: None,
+        website_redirect: None,
         conditions: WriteConditions::default(),
         cause: cause(),
     }

@@ -21,6 +21,7 @@ pub(super) fn read(headers: &Headers) -> Result<Attributes, Error> {
         expires: get("expires")?,
         user: user(headers)?,
         storage_class: storage_class(headers)?,
+        website_redirect: website_redirect(headers)?,
     })
 }
 
@@ -58,6 +59,17 @@ fn user(headers: &Headers) -> Result<BTreeMap<String, String>, Error> {
             .detail("MaxSizeAllowed", METADATA_BYTES_MAX.to_string()));
     }
     Ok(user)
+}
+
+fn website_redirect(headers: &Headers) -> Result<Option<String>, Error> {
+    let Some(to) = headers.concept(header::WEBSITE_REDIRECT)? else { return Ok(None) };
+    if !["/", "http://", "https://"].iter().any(|start| to.starts_with(start)) {
+        return Err(Error::with(
+            ErrorCode::InvalidRedirectLocation,
+            "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+        ));
+    }
+    Ok(Some(to.to_owned()))
 }
 
 fn storage_class(headers: &Headers) -> Result<StorageClass, Error> {

@@ -35,6 +35,7 @@ impl Incoming<'_> {
             key: self.key()?,
             source: source(&self.headers)?,
             storage_class: attributes.storage_class,
+            website_redirect: attributes.website_redirect.clone(),
             replace: replace.then_some(attributes),
             tags: setting::copied_tags(&self.headers)?,
             conditions: condition::write(&self.headers)?,

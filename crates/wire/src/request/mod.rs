@@ -98,6 +98,7 @@ impl Incoming<'_> {
             Op::ListParts => Call::ListParts(self.list_parts()?),
             Op::CompleteMultipartUpload => Call::CompleteMultipartUpload(self.complete_upload().await?),
             Op::AbortMultipartUpload => Call::AbortMultipartUpload(self.abort_upload()?),
+            Op::ServeWebsite => Call::ServeWebsite(self.serve_website()?),
             Op::PutObjectTagging => Call::PutObjectTagging(self.put_object_tagging().await?),
             Op::GetObjectTagging => Call::GetObjectTagging(self.get_object_tagging()?),
             Op::DeleteObjectTagging => Call::DeleteObjectTagging(self.delete_object_tagging()?),
@@ -359,7 +360,6 @@ impl Incoming<'_> {
 /// Headers, without their service's prefix, that ask for features that are not here.
 const REFUSED: &[&str] = &[
     "traffic-limit",
-    "website-redirect-location",
     "bucket-object-lock-enabled",
     "bucket-object-lock-token",
     "bypass-governance-retention",

@@ -2,12 +2,12 @@
 
 use cosette_model::op::{
     Call, DeleteObjectTagging, DeleteSetting, GetObjectTagging, GetSetting, OptionsObject, PutObjectTagging,
-    PutSetting,
+    PutSetting, ServeWebsite,
 };
 use cosette_model::setting::{Crossing, Verb};
-use cosette_model::{Error, ErrorCode, Properties, SettingName, Tags};
+use cosette_model::{ByteRange, Error, ErrorCode, Properties, SettingName, Tags};
 
-use super::{Incoming, invalid};
+use super::{Incoming, condition, invalid};
 use crate::header::{self, Headers};
 use crate::query::Query;
 use crate::setting;
@@ -38,6 +38,15 @@ impl Incoming<'_> {
 
     pub(super) fn delete_object_tagging(&self) -> Result<DeleteObjectTagging, Error> {
         Ok(DeleteObjectTagging { bucket: self.bucket()?, key: self.key()?, version: self.version()? })
+    }
+
+    pub(super) fn serve_website(&self) -> Result<ServeWebsite, Error> {
+        Ok(ServeWebsite {
+            bucket: self.bucket()?,
+            path: self.target.key.as_ref().map_or_else(String::new, |key| key.as_str().to_owned()),
+            range: self.headers.get("range")?.and_then(ByteRange::parse),
+            conditions: condition::read(&self.headers)?,
+        })
     }
 
     pub(super) fn options(&self) -> Result<OptionsObject, Error> {

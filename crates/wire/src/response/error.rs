@@ -40,6 +40,9 @@ impl Answer<'_> {
         if self.is_cos() {
             self.set(self.dialect.trace_id, &trace_id);
         }
+        if self.asked.website {
+            return self.error_page(&error);
+        }
         if self.asked.head {
             return;
         }

@@ -9,6 +9,7 @@ mod post;
 mod setting;
 mod upload;
 mod version;
+mod website;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -195,6 +196,7 @@ impl<'a> Answer<'a> {
                 self.version(r.version.as_ref());
             }
             Reply::OptionsObject(r) => self.options(&r),
+            Reply::ServeWebsite(r) => self.serve_website(r),
             Reply::PutSetting(r) => self.put_setting(&r),
             Reply::GetSetting(r) => self.get_setting(&r),
             Reply::DeleteSetting(_) => self.status(StatusCode::NO_CONTENT),

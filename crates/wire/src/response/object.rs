@@ -120,6 +120,9 @@ impl Answer<'_> {
         for (name, value) in &stored.user {
             self.set(&format!("{prefix}{name}"), value);
         }
+        if let Some(to) = stored.website_redirect.as_ref().filter(|_| !self.asked.website) {
+            self.concept(header::WEBSITE_REDIRECT, to);
+        }
         self.class(stored.storage_class);
     }
 

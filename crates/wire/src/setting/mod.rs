@@ -1,13 +1,16 @@
 //! Settings of buckets as documents: one file each, the same document to read and to write.
 
 mod cors;
+mod referer;
 mod tagging;
+mod website;
 
 pub(crate) use tagging::{invalid as invalid_tag, object as object_tags, write as write_tags};
 
 use bytes::Bytes;
-use cosette_model::{Error, Setting, SettingName};
+use cosette_model::{Error, ErrorCode, Setting, SettingName};
 
+use crate::DialectName;
 use crate::dialect::Dialect;
 use crate::xml::{Element, Writer};
 
@@ -16,15 +19,19 @@ pub(crate) fn root(name: SettingName) -> &'static str {
     match name {
         SettingName::Tagging => "Tagging",
         SettingName::Cors => "CORSConfiguration",
+        SettingName::Website => "WebsiteConfiguration",
+        SettingName::Referer => "RefererConfiguration",
     }
 }
 
 /// Longest document, in bytes, where the service has a limit of its own (cos-api 3.7).
 pub(crate) fn bytes_max(name: SettingName) -> Option<usize> {
-    match name {
-        SettingName::Cors => Some(64 << 10),
-        SettingName::Tagging => None,
-    }
+    matches!(name, SettingName::Cors | SettingName::Website).then_some(64 << 10)
+}
+
+/// Whether a request without a body removes the setting.
+fn removed_by_nothing(name: SettingName) -> bool {
+    name == SettingName::Referer
 }
 
 /// What a document sets; `None` when it is one that removes the setting.
@@ -32,11 +39,16 @@ pub(crate) fn bytes_max(name: SettingName) -> Option<usize> {
 /// # Errors
 /// `MalformedXML`, and the setting's own.
 pub(crate) fn read(name: SettingName, document: &[u8]) -> Result<Option<Setting>, Error> {
+    if removed_by_nothing(name) && document.trim_ascii().is_empty() {
+        return Ok(None);
+    }
     let root = Element::parse(document, root(name))?;
-    Ok(Some(match name {
-        SettingName::Tagging => Setting::Tagging(tagging::bucket(&root)?),
-        SettingName::Cors => Setting::Cors(cors::read(&root)?),
-    }))
+    Ok(match name {
+        SettingName::Tagging => Some(Setting::Tagging(tagging::bucket(&root)?)),
+        SettingName::Cors => Some(Setting::Cors(cors::read(&root)?)),
+        SettingName::Website => Some(Setting::Website(website::read(&root)?)),
+        SettingName::Referer => referer::read(&root)?.map(Setting::Referer),
+    })
 }
 
 /// A document of what is set, or an empty one.
@@ -46,6 +58,22 @@ pub(crate) fn write(dialect: &Dialect, name: SettingName, setting: Option<&Setti
         None => {}
         Some(Setting::Tagging(tags)) => tagging::write(tags, &mut xml),
         Some(Setting::Cors(cors)) => cors::write(cors, &mut xml),
+        Some(Setting::Website(site)) => website::write(site, dialect.name == DialectName::Cos, &mut xml),
+        Some(Setting::Referer(referer)) => referer::write(referer, &mut xml),
     }
     xml.finish()
+}
+
+fn malformed() -> Error {
+    ErrorCode::MalformedXml.into()
+}
+
+/// An element that says `Enabled` or something else for off.
+fn enabled(element: &Element, name: &str) -> Result<Option<bool>, Error> {
+    match element.text_of(name)? {
+        None => Ok(None),
+        Some("Enabled") => Ok(Some(true)),
+        Some("Disabled") => Ok(Some(false)),
+        Some(_) => Err(malformed()),
+    }
 }
