@@ -66,12 +66,18 @@ def test_buckets_are_refused_by_name(s3, bucket, new_bucket):
     assert code(caught) == ("NoSuchBucket", 404)
 
 
-def test_an_open_upload_keeps_its_bucket(s3, bucket):
+def test_an_open_upload_goes_with_its_bucket(s3, bucket):
     upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    s3.upload_part(Bucket=bucket, Key="k", UploadId=upload, PartNumber=1, Body=b"x")
+    s3.put_object(Bucket=bucket, Key="other", Body=b"x")
     with pytest.raises(ClientError) as caught:
         s3.delete_bucket(Bucket=bucket)
     assert code(caught) == ("BucketNotEmpty", 409)
-    s3.abort_multipart_upload(Bucket=bucket, Key="k", UploadId=upload)
+    assert [row["UploadId"] for row in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]] == [upload]
+    s3.delete_object(Bucket=bucket, Key="other")
+    s3.delete_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket=bucket)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
 
 
 # Objects

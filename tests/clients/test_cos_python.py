@@ -49,6 +49,13 @@ def test_a_bucket_lives_and_dies(cos, new_bucket):
     assert refused(cos.list_objects, Bucket=name) == ("NoSuchBucket", 404)
 
 
+def test_an_open_upload_keeps_its_bucket(cos, bucket):
+    upload = cos.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    assert refused(cos.delete_bucket, Bucket=bucket) == ("BucketNotEmpty", 409)
+    cos.abort_multipart_upload(Bucket=bucket, Key="k", UploadId=upload)
+    cos.delete_bucket(Bucket=bucket)
+
+
 def test_an_object_comes_back_as_it_went(cos, bucket):
     body = b"hello"
     put = cos.put_object(

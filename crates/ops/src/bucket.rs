@@ -90,7 +90,8 @@ impl Ops {
         ask: op::DeleteBucket,
     ) -> Result<reply::DeleteBucket> {
         let bucket = self.admit(context, Op::DeleteBucket, &ask.bucket)?;
-        self.store.delete_bucket(bucket.name, context.cause.clone()).await?;
+        let with_uploads = !context.policy.uploads_keep_bucket;
+        self.store.delete_bucket(bucket.name, with_uploads, context.cause.clone()).await?;
         Ok(reply::DeleteBucket {})
     }
 

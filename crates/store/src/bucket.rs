@@ -60,10 +60,14 @@ impl Store {
         Ok(bucket)
     }
 
-    /// Refused while the bucket holds objects, versions or open uploads.
-    pub async fn delete_bucket(&self, name: BucketName, cause: Cause) -> Result<()> {
+    /// Refused while the bucket holds objects or versions, and, unless they are to go `with_uploads`,
+    /// while it holds open uploads.
+    pub async fn delete_bucket(&self, name: BucketName, with_uploads: bool, cause: Cause) -> Result<()> {
         self.commit(move |tx| {
             let bucket = tx.need_bucket(&name)?;
+            if with_uploads {
+                tx.drop_uploads(&bucket)?;
+            }
             for kind in [Kind::Object, Kind::Version, Kind::Upload] {
                 if tx.any(&schema::of_bucket(kind, bucket.id))? {
                     return Err(Error::BucketNotEmpty(name));

@@ -12,7 +12,7 @@ use cosette_model::{
 
 use crate::error::{Error, Result};
 use crate::record::{Bucket, Object, ObjectPart, Part, Upload, UploadRecord, decode};
-use crate::schema::{self, Holder};
+use crate::schema::{self, Holder, Kind};
 use crate::store::{Sealed, Store};
 use crate::tx::Tx;
 
@@ -57,6 +57,28 @@ impl Tx<'_> {
             ControlFlow::Continue(())
         })?;
         parts.into_iter().collect()
+    }
+}
+
+impl Tx<'_> {
+    /// The upload goes, with all that was sent for it.
+    fn drop_upload(&mut self, bucket: &Bucket, record: &UploadRecord) -> Result<()> {
+        for part in self.parts(record.number)? {
+            self.let_go(&part.content, &Holder::Part { upload: record.number, number: part.number })?;
+            self.remove(schema::part(record.number, part.number));
+        }
+        self.remove(schema::upload(bucket.id, &record.upload.key, &record.upload.id));
+        Ok(())
+    }
+
+    /// All uploads of the bucket go.
+    pub(crate) fn drop_uploads(&mut self, bucket: &Bucket) -> Result<()> {
+        let mut uploads = Vec::new();
+        self.rows(&Range::prefix(&schema::of_bucket(Kind::Upload, bucket.id)), &mut |_, row| {
+            uploads.push(decode::<UploadRecord>("upload", row));
+            ControlFlow::Continue(())
+        })?;
+        uploads.into_iter().try_for_each(|record| self.drop_upload(bucket, &record?))
     }
 }
 
@@ -254,12 +276,7 @@ impl Store {
         self.commit(move |tx| {
             let bucket = tx.need_bucket(&bucket)?;
             let upload = tx.need_upload(&bucket, &key, &id)?;
-            for part in tx.parts(upload.number)? {
-                tx.let_go(&part.content, &Holder::Part { upload: upload.number, number: part.number })?;
-                tx.remove(schema::part(upload.number, part.number));
-            }
-            tx.remove(schema::upload(bucket.id, &key, &id));
-            Ok::<_, Error>(())
+            tx.drop_upload(&bucket, &upload)
         })
         .await?;
         Ok(())

@@ -333,6 +333,7 @@ fn policy(dialect: DialectName) -> Policy {
     match dialect {
         DialectName::Cos => Policy {
             part_size_min: MIB,
+            uploads_keep_bucket: true,
             marker_code: ErrorCode::NoSuchKey,
             // COS has a code of its own as well; which it uses is not known, and clients look
             // for this one (cos-api 3.4).
@@ -343,6 +344,7 @@ fn policy(dialect: DialectName) -> Policy {
         },
         DialectName::S3 => Policy {
             part_size_min: 5 * MIB,
+            uploads_keep_bucket: false,
             marker_code: ErrorCode::MethodNotAllowed,
             copy_source_code: ErrorCode::NoSuchKey,
             console_origin: None,

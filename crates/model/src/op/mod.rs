@@ -271,6 +271,8 @@ pub struct Context {
 pub struct Policy {
     /// Smallest part but the last, in bytes: 1 MiB on COS (cos-api 3.5), 5 MiB on S3.
     pub part_size_min: u64,
+    /// A bucket with open uploads cannot be deleted (COS, cos-api 3.1); on S3 they go with it.
+    pub uploads_keep_bucket: bool,
     /// What a delete marker answers to a read that names its version: `NoSuchKey` on COS,
     /// `MethodNotAllowed` on S3 (cos-api 4.3).
     pub marker_code: crate::ErrorCode,

@@ -56,7 +56,7 @@ async fn changes_say_what_happened() {
         let head = store.head();
         assert!(!delete(store, "bucket", "key").await.unwrap());
         assert_eq!(store.head(), head, "a delete of nothing commits nothing");
-        store.delete_bucket(name("bucket"), cause()).await.unwrap();
+        store.delete_bucket(name("bucket"), false, cause()).await.unwrap();
         let changes = store.changes(Seq(0), 100).unwrap();
         let kinds: Vec<ChangeKind> = changes.iter().map(|change| change.kind).collect();
         assert_eq!(

@@ -124,7 +124,7 @@ async fn a_bucket_goes_only_when_empty() {
     let first = create(&store, "bucket").await.unwrap();
     assert!(matches!(create(&store, "bucket").await, Err(Error::BucketExists(_))));
     put(&store, "bucket", "key", b"").await.unwrap();
-    let remove = async || store.delete_bucket(name("bucket"), cause()).await;
+    let remove = async || store.delete_bucket(name("bucket"), false, cause()).await;
     assert!(matches!(remove().await, Err(Error::BucketNotEmpty(_))));
     delete(&store, "bucket", "key").await.unwrap();
     let id = begin(&store, "bucket", "key").await.unwrap();

@@ -619,7 +619,7 @@ impl Subject {
                         Ok(())
                     }
                 };
-                self.same(answer(store.delete_bucket(name(bucket), cause()).await), expected);
+                self.same(answer(store.delete_bucket(name(bucket), false, cause()).await), expected);
             }
             Op::Versioning(bucket, enabled) => {
                 let bucket = At(bucket, 0).bucket();
@@ -1161,7 +1161,7 @@ impl Subject {
                 }
                 assert!(delete_version(&store, bucket, object, Some(held.id())).await.unwrap().existed);
             }
-            store.delete_bucket(name(bucket), cause()).await.unwrap();
+            store.delete_bucket(name(bucket), false, cause()).await.unwrap();
         }
         rest(&store).await;
         if let Some(scratch) = &self.scratch {

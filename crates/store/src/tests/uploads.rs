@@ -135,3 +135,28 @@ async fn uploads_are_listed_by_key_then_id() {
     assert_eq!(page("", "", "ignored", 9).0.len(), 4);
     assert_eq!(page("a/", "", "", 9), (owned(&["a/1", "a/1", "a/2"]), vec![], None));
 }
+
+#[tokio::test]
+async fn uploads_may_go_with_their_bucket() {
+    let store = memory();
+    create(&store, "bucket").await.unwrap();
+    create(&store, "other").await.unwrap();
+    for (bucket, key) in [("bucket", "a"), ("bucket", "b"), ("other", "a")] {
+        let id = begin(&store, bucket, key).await.unwrap();
+        part(&store, bucket, key, &id, 1, b"12345").await.unwrap();
+    }
+    put(&store, "bucket", "key", b"x").await.unwrap();
+    let remove = async |with_uploads| store.delete_bucket(name("bucket"), with_uploads, cause()).await;
+    let open = |bucket: &str| {
+        let listing = Listing { max: 9, ..Listing::default() };
+        store.list_uploads(&name(bucket), &listing, "").unwrap().uploads.len()
+    };
+    assert!(matches!(remove(true).await, Err(Error::BucketNotEmpty(_))));
+    assert_eq!(open("bucket"), 2);
+    delete(&store, "bucket", "key").await.unwrap();
+    assert!(matches!(remove(false).await, Err(Error::BucketNotEmpty(_))));
+    remove(true).await.unwrap();
+    create(&store, "bucket").await.unwrap();
+    assert_eq!((open("bucket"), open("other")), (0, 1));
+    consistent::check(&store, None).await;
+}

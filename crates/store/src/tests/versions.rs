@@ -201,7 +201,7 @@ async fn deleting_the_newest_version_shows_the_next() {
     drop_version(&store, "key", &marker).await;
     assert!(all(&store).is_empty());
     assert!(matches!(read(&store, "key", None).await, Err(Error::NoSuchObject(_))));
-    store.delete_bucket(name("bucket"), cause()).await.unwrap();
+    store.delete_bucket(name("bucket"), false, cause()).await.unwrap();
     consistent::check(&store, None).await;
 }
 
@@ -269,7 +269,7 @@ async fn versions_that_are_left_keep_their_bucket() {
     let store = enabled().await;
     let one = add(&store, "key", "1").await;
     let marker = mark(&store, "key").await;
-    let remove = async || store.delete_bucket(name("bucket"), cause()).await;
+    let remove = async || store.delete_bucket(name("bucket"), false, cause()).await;
     assert!(matches!(remove().await, Err(Error::BucketNotEmpty(_))));
     drop_version(&store, "key", &one).await;
     assert!(matches!(remove().await, Err(Error::BucketNotEmpty(_))), "a marker is left");
@@ -643,7 +643,7 @@ async fn settings_are_their_buckets_own() {
     assert_eq!((get("other", "cors"), get("bucket", "cor")), (None, None));
     set("cors", None).await.unwrap();
     assert_eq!(get("bucket", "cors"), None);
-    store.delete_bucket(name("bucket"), cause()).await.unwrap();
+    store.delete_bucket(name("bucket"), false, cause()).await.unwrap();
     assert!(matches!(store.setting(&name("bucket"), "policy"), Err(Error::NoSuchBucket(_))));
     assert!(matches!(set("cors", None).await, Err(Error::NoSuchBucket(_))));
     create(&store, "bucket").await.unwrap();
