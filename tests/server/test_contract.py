@@ -264,7 +264,7 @@ def test_impossible_ranges(own):
 @pytest.mark.parametrize(
     "sub",
     "acl policy lifecycle website logging notification replication accelerate encryption "
-    "inventory object-lock".split(),
+    "inventory".split(),
 )
 def test_sub_resources_that_are_not_there_yet(own, sub):
     """Named in the answer, and never mistaken for the bucket itself."""

@@ -3,7 +3,7 @@
 use std::fmt;
 
 macro_rules! codes {
-    ($($variant:ident $status:literal $name:literal $(s3 $s3:literal)? $message:literal;)*) => {
+    ($($variant:ident $status:literal $name:literal $(s3 $s3:literal $(@ $s3status:literal)?)? $message:literal;)*) => {
         /// An error code of the object services (cos-api 7.2, and the S3 API reference's error list).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ErrorCode { $($variant),* }
@@ -14,6 +14,16 @@ macro_rules! codes {
             /// HTTP status.
             pub const fn status(self) -> u16 {
                 match self { $(Self::$variant => $status),* }
+            }
+
+            /// HTTP status in S3, where the two differ.
+            pub const fn s3_status(self) -> u16 {
+                match self { $(Self::$variant => {
+                    #[allow(unused_mut, unused_assignments)]
+                    let mut status = $status;
+                    $($(status = $s3status;)?)?
+                    status
+                }),* }
             }
 
             /// COS's spelling.
@@ -57,10 +67,12 @@ codes! {
     InvalidAccessKeyId 403 "InvalidAccessKeyId" "The Access Key Id you provided does not exist in our records.";
     InvalidArgument 400 "InvalidArgument" "Invalid Argument.";
     InvalidBucketName 400 "InvalidBucketName" "The specified bucket is not valid.";
+    InvalidBucketState 409 "InvalidBucketState" "The request is not valid with the current state of the bucket.";
     InvalidChecksum 400 "InvalidRequest" "The checksum value you specified is invalid.";
     InvalidCopySource 400 "InvalidCopySource" s3 "InvalidArgument" "The copy source is not valid.";
     InvalidDelimiter 400 "InvalidDelimiter" s3 "InvalidArgument" "The delimiter is not valid.";
     InvalidDigest 400 "InvalidDigest" "The Content-MD5 you specified is not valid.";
+    InvalidLockedTime 409 "InvalidLockedTime" s3 "AccessDenied" @ 403 "Access Denied because object protected by object lock.";
     InvalidObjectName 400 "InvalidObjectName" s3 "InvalidURI" "The object key is not valid.";
     InvalidObjectState 403 "InvalidObjectState" "The operation is not valid for the object storage class.";
     InvalidPart 400 "InvalidPart" "One or more of the specified parts could not be found, or its ETag did not match.";
@@ -70,6 +82,7 @@ codes! {
     InvalidRange 416 "InvalidRange" "The requested range is not satisfiable.";
     InvalidRedirectLocation 400 "InvalidRedirectLocation" "The website redirect location is not valid.";
     InvalidRequest 400 "InvalidRequest" "The request is not valid.";
+    InvalidRetentionPeriod 400 "InvalidArgument" s3 "InvalidRetentionPeriod" "The retention period must be a positive integer.";
     InvalidSha1Digest 400 "InvalidSHA1Digest" "The SHA-1 you specified did not match what was received.";
     InvalidTag 400 "InvalidTag" "The tag provided was not a valid tag.";
     InvalidUri 400 "InvalidURI" "Couldn't parse the specified URI.";
@@ -90,13 +103,15 @@ codes! {
     NoSuchCopySource 404 "NoSuchCopySource" s3 "NoSuchKey" "The copy source does not exist.";
     NoSuchKey 404 "NoSuchKey" "The specified key does not exist.";
     NoSuchTagSet 404 "NoSuchTagSet" "The TagSet does not exist.";
+    NoRetention 404 "NoSuchObjectLockConfiguration" "The specified object does not have a ObjectLock configuration";
+    NoSuchObjectLockConfiguration 404 "NoSuchObjectLockConfiguration" s3 "ObjectLockConfigurationNotFoundError" "Object Lock configuration does not exist for this bucket";
     NoSuchUpload 404 "NoSuchUpload" "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
     NoSuchVersion 404 "NoSuchVersion" "The specified version does not exist.";
     NoSuchWebsiteConfiguration 404 "NoSuchWebsiteConfiguration" "The specified bucket does not have a website configuration.";
     NotImplemented 501 "NotImplemented" "A header or operation you provided implies functionality that is not implemented.";
     NotModified 304 "NotModified" "Not Modified";
     NotSupportedStorageClass 400 "NotSupportedStorageClass" s3 "InvalidStorageClass" "The storage class you specified is not valid.";
-    ObjectLocked 409 "ObjectLocked" s3 "AccessDenied" "The object is locked and may not be removed or overwritten.";
+    ObjectLocked 409 "ObjectLocked" s3 "AccessDenied" @ 403 "The object is locked and may not be removed or overwritten.";
     ObjectNotAppendable 409 "ObjectNotAppendable" "The operation is not valid for the current state of the object.";
     PathStyleDomainForbidden 403 "PathStyleDomainForbidden" "The bucket you are attempting to access must be addressed using COS virtual-styled domain.";
     PreconditionFailed 412 "PreconditionFailed" "Precondition not match.";
@@ -104,7 +119,7 @@ codes! {
     RequestTimeTooSkewed 403 "RequestTimeTooSkewed" "The difference between the request time and the current time is too large.";
     RequestTimeout 400 "RequestTimeout" "Your socket connection to the server was not read from or written to within the timeout period.";
     RestoreAlreadyInProgress 409 "RestoreAlreadyInProgress" "Object restore is already in progress.";
-    RestoreNonArchiveObject 405 "RestoreNonArchiveObject" s3 "InvalidObjectState" "The object is not archived.";
+    RestoreNonArchiveObject 405 "RestoreNonArchiveObject" s3 "InvalidObjectState" @ 403 "The object is not archived.";
     ServiceUnavailable 503 "ServiceUnavailable" "Please reduce your request rate.";
     SignatureDoesNotMatch 403 "SignatureDoesNotMatch" "The request signature we calculated does not match the signature you provided.";
     SlowDown 503 "SlowDown" "Please reduce your request rate.";

@@ -29,7 +29,8 @@ pub use event::{EventFamily, EventPattern, EventType};
 pub use metadata::{Attributes, StorageClass};
 pub use name::{BucketName, InvalidName, ObjectKey, PartNumber, Region, RequestId, Seq, UploadId, VersionId};
 pub use property::{
-    Acl, Grant, Grantee, Permission, Properties, Restore, RestoreTier, Retention, RetentionMode, Versioning,
+    Acl, Grant, Grantee, Lock, Permission, Properties, Restore, RestoreTier, Retention, RetentionMode,
+    Versioning,
 };
 pub use range::ByteRange;
 pub use setting::{Setting, SettingName, Tags};

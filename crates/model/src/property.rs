@@ -74,7 +74,24 @@ pub enum RetentionMode {
     Compliance,
 }
 
+/// What keeps a version from being removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    pub retention: Option<Retention>,
+    pub legal_hold: bool,
+}
+
 impl Properties {
+    pub fn lock(&self) -> Lock {
+        Lock { retention: self.retention, legal_hold: self.legal_hold }
+    }
+
+    /// The same properties, locked so.
+    #[must_use]
+    pub fn locked(self, lock: Lock) -> Self {
+        Self { retention: lock.retention, legal_hold: lock.legal_hold, ..self }
+    }
+
     /// Whether the version may not be removed at `now`.
     pub fn is_locked(&self, now: Timestamp, bypass_governance: bool) -> bool {
         self.legal_hold

@@ -22,6 +22,7 @@ impl Ops {
                 .detail("StorageClassRequested", class.name())
                 .into());
         }
+        let lock = self.lock(context, &bucket, ask.properties.lock())?;
         let taken = body::take(&self.store, ask.body, None).await?;
         // The commit takes no other position than the object's length.
         let length = ask.position.saturating_add(taken.sealed.size);
@@ -36,7 +37,7 @@ impl Ops {
                 attributes: with_content_type(context, &ask.key, ask.attributes),
                 key: ask.key,
                 position: ask.position,
-                properties: ask.properties,
+                properties: ask.properties.locked(lock),
                 body: taken.sealed,
                 cause: context.cause.clone(),
             })

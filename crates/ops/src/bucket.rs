@@ -1,7 +1,8 @@
 //! Service and bucket operations.
 
 use cosette_model::op::{self, Context, Listing, Op, Owner, reply};
-use cosette_model::{BucketName, ErrorCode, Setting, SettingName, Timestamp};
+use cosette_model::setting::ObjectLock;
+use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Timestamp, Versioning};
 use cosette_store::{Error as StoreError, Page};
 
 use crate::access::{account, owner};
@@ -52,7 +53,14 @@ impl Ops {
             ask.region.or_else(|| context.region.clone()).unwrap_or_else(|| self.default_region.clone());
         let owner =
             Owner { uin: account.uin.clone(), appid: account.appid.clone(), name: account.name.clone() };
-        match self.store.create_bucket(ask.bucket.clone(), region, owner, context.cause.clone()).await {
+        let mut settings = Vec::new();
+        if ask.object_lock {
+            let lock = Setting::ObjectLock(ObjectLock::default());
+            settings.push((lock.name().row(), lock.encode().map_err(Error::internal)?));
+        }
+        let versioning = if ask.object_lock { Versioning::Enabled } else { Versioning::Off };
+        let (name, cause) = (ask.bucket.clone(), context.cause.clone());
+        match self.store.create_bucket_with(name, region, owner, versioning, settings, cause).await {
             Ok(bucket) => {
                 if let Some(tags) = ask.tags {
                     let name = SettingName::Tagging;

@@ -3,7 +3,9 @@
 use std::future::poll_fn;
 
 use cosette_model::op::{self, Context, CopySource, Op, TagMatch, reply};
-use cosette_model::{Body, ChecksumAlgorithm, Digests, ETag, Error, ErrorCode, Expected, Properties, Wanted};
+use cosette_model::{
+    Body, ChecksumAlgorithm, Digests, ETag, Error, ErrorCode, Expected, Properties, Tags, Wanted,
+};
 use cosette_store::{Bucket, CopyObject, Digester, Error as StoreError, Object, PutPart};
 
 use crate::error::{Failure, Result};
@@ -20,7 +22,8 @@ impl Ops {
         let bucket = self.admit(context, Op::CopyObject, (&ask.bucket, &ask.key))?;
         let (from, source) = self.source(context, ask.source)?;
         let replace = ask.replace.map(|attributes| with_content_type(context, &ask.key, attributes));
-        let properties = ask.tags.map(|tags| Properties { tags: tags.into_map(), ..Properties::default() });
+        let lock = self.lock(context, &bucket, ask.lock)?;
+        let tags = ask.tags.map(Tags::into_map);
         // A version may be named to make it the current one again.
         let same = from.name == bucket.name && source.key == ask.key && source.version.is_none();
         loop {
@@ -29,7 +32,7 @@ impl Ops {
             if same
                 && ask.website_redirect.is_none()
                 && replace.is_none()
-                && properties.is_none()
+                && tags.is_none()
                 && ask.storage_class == class
             {
                 return Err(Error::with(
@@ -42,6 +45,7 @@ impl Ops {
             if found.size > body::BODY_BYTES_MAX {
                 return Err(too_large());
             }
+            let kept = tags.clone().unwrap_or_else(|| found.properties.tags.clone());
             let digests = self.digests(&from, &source, &found, ask.checksum).await?;
             let digested = digests.is_some();
             let mut pinned = source.clone();
@@ -56,7 +60,7 @@ impl Ops {
                     bucket: bucket.name.clone(),
                     key: ask.key.clone(),
                     replace: replace.clone(),
-                    properties: properties.clone(),
+                    properties: Some(Properties { tags: kept, ..Properties::default() }.locked(lock)),
                     storage_class: ask.storage_class,
                     website_redirect: ask.website_redirect.clone(),
                     digests,

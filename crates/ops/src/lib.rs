@@ -11,6 +11,7 @@ mod checksum;
 mod copy;
 mod cors;
 mod error;
+mod lock;
 mod multipart;
 mod object;
 mod parts;
@@ -56,6 +57,14 @@ impl Ops {
             Call::ListObjectsV2(ask) => Reply::ListObjectsV2(self.list_objects_v2(context, ask)?),
             Call::PostObject(ask) => Reply::PostObject(self.post_object(context, ask).await?),
             Call::RestoreObject(ask) => Reply::RestoreObject(self.restore_object(context, ask).await?),
+            Call::PutObjectRetention(ask) => {
+                Reply::PutObjectRetention(self.put_retention(context, ask).await?)
+            }
+            Call::GetObjectRetention(ask) => Reply::GetObjectRetention(self.get_retention(context, ask)?),
+            Call::PutObjectLegalHold(ask) => {
+                Reply::PutObjectLegalHold(self.put_legal_hold(context, ask).await?)
+            }
+            Call::GetObjectLegalHold(ask) => Reply::GetObjectLegalHold(self.get_legal_hold(context, ask)?),
             Call::PutObject(ask) => Reply::PutObject(self.put_object(context, ask).await?),
             Call::GetObject(ask) => Reply::GetObject(self.get_object(context, ask)?),
             Call::HeadObject(ask) => Reply::HeadObject(self.head_object(context, ask)?),

@@ -18,9 +18,11 @@ impl Ops {
     ) -> Result<reply::CreateMultipartUpload> {
         let bucket = self.admit(context, Op::CreateMultipartUpload, (&ask.bucket, &ask.key))?;
         let attributes = with_content_type(context, &ask.key, ask.attributes);
+        // S3 counts a default retention from here on, as it does the object's age.
+        let properties = ask.properties.clone().locked(self.lock(context, &bucket, ask.properties.lock())?);
         let upload = self
             .store
-            .create_upload(bucket.name, ask.key.clone(), attributes, ask.properties, ask.checksum)
+            .create_upload(bucket.name, ask.key.clone(), attributes, properties, ask.checksum)
             .await?;
         Ok(reply::CreateMultipartUpload {
             bucket: ask.bucket,

@@ -12,6 +12,7 @@ use crate::{Ops, body, restore};
 impl Ops {
     pub(crate) async fn put_object(&self, context: &Context, ask: op::PutObject) -> Result<reply::PutObject> {
         let bucket = self.admit(context, Op::PutObject, (&ask.bucket, &ask.key))?;
+        let lock = self.lock(context, &bucket, ask.properties.lock())?;
         let taken = body::take(&self.store, ask.body, ask.checksum).await?;
         let object = self
             .store
@@ -19,7 +20,7 @@ impl Ops {
                 bucket: bucket.name.clone(),
                 attributes: with_content_type(context, &ask.key, ask.attributes),
                 key: ask.key,
-                properties: ask.properties,
+                properties: ask.properties.locked(lock),
                 checksum_type: None,
                 conditions: ask.conditions,
                 body: taken.sealed,
@@ -81,11 +82,11 @@ impl Ops {
         let deleted = self
             .store
             .delete_object(DeleteObject {
+                bypass_governance: Self::bypasses(context, &bucket, ask.bypass_governance),
                 bucket: bucket.name,
                 key: ask.key,
                 version: ask.version,
                 conditions: op::WriteConditions { if_match: ask.if_match, ..Default::default() },
-                bypass_governance: false,
                 cause: context.cause.clone(),
             })
             .await?;
@@ -100,6 +101,7 @@ impl Ops {
         ask: op::DeleteObjects,
     ) -> Result<reply::DeleteObjects> {
         self.exists(context, &ask.bucket)?;
+        let bypass_governance = ask.bypass_governance;
         let results = join_all(ask.entries.into_iter().map(|entry| {
             let bucket = ask.bucket.clone();
             async move {
@@ -108,7 +110,7 @@ impl Ops {
                 let if_match = entry.if_match.clone();
                 let result = match key {
                     Ok(key) => {
-                        let one = op::DeleteObject { bucket, key, version, if_match };
+                        let one = op::DeleteObject { bucket, key, version, if_match, bypass_governance };
                         self.delete_object(context, one).await
                     }
                     Err(invalid) => {
@@ -152,6 +154,7 @@ pub(crate) fn info(context: &Context, bucket: &Bucket, object: &Object, checksum
         parts: object.parts,
         restore: restore::state(object, context.now),
         appendable: object.appendable,
+        lock: object.properties.lock(),
     }
 }
 

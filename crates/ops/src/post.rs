@@ -16,6 +16,7 @@ impl Ops {
         ask: op::PostObject,
     ) -> Result<reply::PostObject> {
         let bucket = self.admit(context, Op::PostObject, (&ask.bucket, &ask.key))?;
+        let lock = self.lock(context, &bucket, ask.properties.lock())?;
         let (min, max) = ask.size.unwrap_or((0, body::BODY_BYTES_MAX));
         let taken = body::take_up_to(&self.store, ask.body, None, max.min(body::BODY_BYTES_MAX)).await?;
         if taken.sealed.size < min {
@@ -30,7 +31,7 @@ impl Ops {
                 bucket: bucket.name.clone(),
                 attributes: with_content_type(context, &ask.key, ask.attributes),
                 key: ask.key.clone(),
-                properties: ask.properties,
+                properties: ask.properties.locked(lock),
                 checksum_type: None,
                 conditions: ask.conditions,
                 body: taken.sealed,

@@ -55,7 +55,6 @@ impl Ops {
     ) -> Result<reply::RestoreObject> {
         let resource = (&ask.bucket, &ask.key, &ask.version);
         let bucket = self.admit(context, Op::RestoreObject, resource)?;
-        let not_archived = context.policy.not_archived_code;
         // Prolonging a finished restore is no new job and has no event.
         let found = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
         let begins = !matches!(state(&found, context.now), Some(Restore::Done { .. }));
@@ -70,7 +69,7 @@ impl Ops {
         self.store
             .revise_object(what, move |revision| {
                 if !revision.storage_class.is_archive() {
-                    return Err(Failure::from(not_archived));
+                    return Err(Failure::from(ErrorCode::RestoreNonArchiveObject));
                 }
                 let before = revision.properties.restore;
                 let (after, begun) = begin(revision.storage_class, before, tier, days, revision.now)?;

@@ -24,6 +24,9 @@ impl Ops {
         ask: op::PutSetting,
     ) -> Result<reply::PutSetting> {
         let bucket = self.admit(context, ask.name.put(), &ask.bucket)?;
+        if let Some(Setting::ObjectLock(lock)) = ask.setting {
+            return self.put_object_lock(context, bucket, lock).await;
+        }
         let value = ask.setting.map(|setting| setting.encode()).transpose().map_err(Error::internal)?;
         self.store.set_setting(bucket.name, ask.name.row(), value, context.cause.clone()).await?;
         Ok(reply::PutSetting { name: ask.name })

@@ -59,7 +59,7 @@ fn by(uin: &str) -> Context {
             marker_code: ErrorCode::MethodNotAllowed,
             copy_source_code: ErrorCode::NoSuchCopySource,
             console_origin: None,
-            not_archived_code: ErrorCode::RestoreNonArchiveObject,
+            lock_by_version: true,
             guess_content_type: true,
         },
     }
@@ -97,7 +97,12 @@ fn get(bucket_name: &str, name: &str) -> GetObject {
 }
 
 async fn created(ops: &Ops, name: &str) {
-    let call = Call::CreateBucket(CreateBucket { bucket: bucket(name), region: None, tags: None });
+    let call = Call::CreateBucket(CreateBucket {
+        bucket: bucket(name),
+        region: None,
+        tags: None,
+        object_lock: false,
+    });
     ops.handle(&by("1"), call).await.unwrap();
 }
 
@@ -122,7 +127,14 @@ async fn only_the_owner_gets_in_and_only_by_the_right_region() {
     assert_eq!(code(&ops, &elsewhere, head(name)).await, Some(ErrorCode::NoSuchBucket));
     assert_eq!(code(&ops, &by("2"), head(name)).await, Some(ErrorCode::AccessDenied));
     assert_eq!(code(&ops, &anonymous, head(name)).await, Some(ErrorCode::AccessDenied));
-    let again = || Call::CreateBucket(CreateBucket { bucket: bucket(name), region: None, tags: None });
+    let again = || {
+        Call::CreateBucket(CreateBucket {
+            bucket: bucket(name),
+            region: None,
+            tags: None,
+            object_lock: false,
+        })
+    };
     assert_eq!(code(&ops, &by("1"), again()).await, Some(ErrorCode::BucketAlreadyOwnedByYou));
     assert_eq!(code(&ops, &by("2"), again()).await, Some(ErrorCode::BucketAlreadyExists));
 }
@@ -208,6 +220,7 @@ async fn a_copy_must_have_a_source_and_change_something() {
             storage_class: class,
             tags: None,
             website_redirect: None,
+            lock: Default::default(),
             conditions: Default::default(),
             checksum: None,
         })
@@ -223,8 +236,12 @@ async fn a_multi_delete_fails_key_by_key() {
     let ops = ops();
     created(&ops, "photos").await;
     let entry = |key: &str| DeleteEntry { key: key.into(), version: None, if_match: None };
-    let delete =
-        DeleteObjects { bucket: bucket("photos"), entries: vec![entry("missing"), entry("")], quiet: false };
+    let delete = DeleteObjects {
+        bucket: bucket("photos"),
+        entries: vec![entry("missing"), entry("")],
+        quiet: false,
+        bypass_governance: false,
+    };
     let Reply::DeleteObjects(reply) = ops.handle(&by("1"), Call::DeleteObjects(delete)).await.unwrap() else {
         panic!("another reply")
     };

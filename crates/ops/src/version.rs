@@ -1,6 +1,7 @@
 //! Versioning of buckets, and reads of one version.
 
 use cosette_model::op::{self, Context, Op, reply};
+use cosette_model::setting::ObjectLock;
 use cosette_model::{Error, ErrorCode, ObjectKey, VersionId, Versioning};
 use cosette_store::{Bucket, Error as StoreError, ListedVersion, Object, Version, VersionPage};
 
@@ -15,6 +16,12 @@ impl Ops {
         ask: op::PutBucketVersioning,
     ) -> Result<reply::PutBucketVersioning> {
         let bucket = self.admit(context, Op::PutBucketVersioning, &ask.bucket)?;
+        // The versions that locks are of must stay as they are (S3), or not begin to be (COS).
+        let same = (bucket.versioning == Versioning::Enabled) == ask.enabled;
+        if self.setting::<ObjectLock>(&bucket.name)?.is_some() && !same {
+            let why = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
+            return Err(Error::with(ErrorCode::InvalidBucketState, why).into());
+        }
         self.store.set_versioning(bucket.name, ask.enabled, context.cause.clone()).await?;
         Ok(reply::PutBucketVersioning {})
     }

@@ -37,6 +37,19 @@ impl Store {
         owner: Owner,
         cause: Cause,
     ) -> Result<Bucket> {
+        self.create_bucket_with(name, region, owner, Versioning::Off, Vec::new(), cause).await
+    }
+
+    /// The same with versions and settings from the beginning.
+    pub async fn create_bucket_with(
+        &self,
+        name: BucketName,
+        region: Region,
+        owner: Owner,
+        versioning: Versioning,
+        settings: Vec<(&'static str, Vec<u8>)>,
+        cause: Cause,
+    ) -> Result<Bucket> {
         let (_, bucket) = self
             .commit(move |tx| {
                 if tx.bucket(&name)?.is_some() {
@@ -50,9 +63,12 @@ impl Store {
                     owner_uin: owner.uin,
                     owner_appid: owner.appid,
                     created: tx.now(),
-                    versioning: Versioning::Off,
+                    versioning,
                 };
                 tx.write(schema::bucket(&bucket.name), &bucket)?;
+                for (setting, value) in settings {
+                    tx.put_row(schema::setting(bucket.id, setting), value);
+                }
                 tx.change(ChangeKind::BucketCreated, &bucket, None, cause)?;
                 Ok(bucket)
             })
@@ -99,6 +115,33 @@ impl Store {
     pub fn setting(&self, bucket: &BucketName, setting: &str) -> Result<Option<Vec<u8>>> {
         let bucket = self.need_bucket(bucket)?;
         Ok(self.engine()?.get(&schema::setting(bucket.id, setting))?)
+    }
+
+    /// Sets what `decide` makes of the setting's value, or removes it, in one commit.
+    pub async fn revise_setting<E, F>(
+        &self,
+        bucket: BucketName,
+        setting: &'static str,
+        cause: Cause,
+        decide: F,
+    ) -> Result<(), E>
+    where
+        F: FnOnce(&Bucket, Option<Vec<u8>>) -> Result<Option<Vec<u8>>, E> + Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.commit(move |tx| {
+            let bucket = tx.need_bucket(&bucket)?;
+            let row = schema::setting(bucket.id, setting);
+            let before = tx.row(&row)?;
+            match decide(&bucket, before)? {
+                Some(value) => tx.put_row(row, value),
+                None => tx.remove(row),
+            }
+            tx.change(ChangeKind::SettingChanged, &bucket, None, cause)?;
+            Ok::<_, E>(())
+        })
+        .await?;
+        Ok(())
     }
 
     /// Sets it, or removes it.

@@ -34,9 +34,14 @@ concepts! {
     COPY_SOURCE_IF_UNMODIFIED_SINCE "copy-source-if-unmodified-since";
     COPY_SOURCE_RANGE "copy-source-range";
     COPY_SOURCE_VERSION_ID "copy-source-version-id";
+    BUCKET_LOCK "bucket-object-lock-enabled";
     BUCKET_REGION "bucket-region";
+    BYPASS_GOVERNANCE "bypass-governance-retention";
     DELETE_MARKER "delete-marker";
     FORBID_OVERWRITE "forbid-overwrite";
+    LEGAL_HOLD "object-lock-legal-hold";
+    LOCK_MODE "object-lock-mode";
+    LOCK_UNTIL "object-lock-retain-until-date";
     META "meta-";
     MAX_PARTS "max-parts";
     METADATA_DIRECTIVE "metadata-directive";

@@ -339,7 +339,7 @@ fn policy(dialect: DialectName) -> Policy {
             // for this one (cos-api 3.4).
             copy_source_code: ErrorCode::NoSuchKey,
             console_origin: Some("https://console.cloud.tencent.com"),
-            not_archived_code: ErrorCode::RestoreNonArchiveObject,
+            lock_by_version: false,
             guess_content_type: true,
         },
         DialectName::S3 => Policy {
@@ -348,7 +348,7 @@ fn policy(dialect: DialectName) -> Policy {
             marker_code: ErrorCode::MethodNotAllowed,
             copy_source_code: ErrorCode::NoSuchKey,
             console_origin: None,
-            not_archived_code: ErrorCode::InvalidObjectState,
+            lock_by_version: true,
             guess_content_type: false,
         },
     }

@@ -23,8 +23,8 @@ use cosette_model::op::{ChecksumType, Listing, ObjectInfo, Op, Owner, Reply, Res
 use cosette_model::setting::{Allowed, Onward, Target};
 use cosette_model::{
     Account, Attributes, BodyError, BucketName, ByteStream, Checksum, ChecksumAlgorithm, ETag, Error,
-    ErrorCode, ObjectKey, PartNumber, Region, RequestId, Restore, StorageClass, Tags, Timestamp, UploadId,
-    VersionId,
+    ErrorCode, Lock, ObjectKey, PartNumber, Region, RequestId, Restore, StorageClass, Tags, Timestamp,
+    UploadId, VersionId,
 };
 use cosette_wire::{Accounts, Asked, Config, Decoded, DialectName, ReplyBody, Wire};
 use futures_core::Stream;
@@ -253,6 +253,7 @@ fn info() -> ObjectInfo {
         parts: None,
         restore: None,
         appendable: false,
+        lock: Lock::default(),
     }
 }
 

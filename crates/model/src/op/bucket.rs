@@ -20,6 +20,8 @@ pub struct CreateBucket {
     /// S3's `LocationConstraint`, or the region of the host; `None` for the default region.
     pub region: Option<Region>,
     pub tags: Option<Tags>,
+    /// Its objects can be locked; this gives it versions as well.
+    pub object_lock: bool,
 }
 
 #[derive(Debug)]

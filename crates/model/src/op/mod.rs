@@ -7,6 +7,7 @@ pub mod attributes;
 pub mod bucket;
 pub mod cors;
 pub mod form;
+pub mod lock;
 pub mod multipart;
 pub mod object;
 pub mod restore;
@@ -21,6 +22,7 @@ pub use attributes::*;
 pub use bucket::*;
 pub use cors::*;
 pub use form::*;
+pub use lock::*;
 pub use multipart::*;
 pub use object::*;
 pub use restore::*;
@@ -164,6 +166,10 @@ operations! {
         PutBucketVersioning Bucket Both "Set versioning";
         GetBucketVersioning Bucket Both "Read versioning";
         RestoreObject Object Both "Restore from archive";
+        PutObjectRetention Object Both "Set retention";
+        GetObjectRetention Object Both "Read retention";
+        PutObjectLegalHold Object S3Only "Set legal hold";
+        GetObjectLegalHold Object S3Only "Read legal hold";
         PutObjectTagging Object Both "Set an object's tags";
         GetObjectTagging Object Both "Read an object's tags";
         DeleteObjectTagging Object Both "Remove an object's tags";
@@ -185,15 +191,13 @@ operations! {
         DeleteBucketWebsite Both "Remove website";
         PutBucketReferer CosOnly "Set referer rules";
         GetBucketReferer CosOnly "Read referer rules";
+        PutObjectLockConfiguration Both "Set object lock";
+        GetObjectLockConfiguration Both "Read object lock";
     }
     unsupported {
         SelectObjectContent Object Both "Query an object";
         PutObjectAcl Object Both "Set an object's ACL";
         GetObjectAcl Object Both "Read an object's ACL";
-        PutObjectRetention Object Both "Set retention";
-        GetObjectRetention Object Both "Read retention";
-        PutObjectLegalHold Object S3Only "Set legal hold";
-        GetObjectLegalHold Object S3Only "Read legal hold";
         PutSymlink Object CosOnly "Make a symlink";
         GetSymlink Object CosOnly "Read a symlink";
         RenameObject Object Both "Rename";
@@ -230,8 +234,6 @@ operations! {
         PutBucketIntelligentTiering Bucket Both "Set intelligent tiering";
         GetBucketIntelligentTiering Bucket Both "Read intelligent tiering";
         DeleteBucketIntelligentTiering Bucket Both "Remove intelligent tiering";
-        PutObjectLockConfiguration Bucket Both "Set object lock";
-        GetObjectLockConfiguration Bucket Both "Read object lock";
         PutBucketRequestPayment Bucket S3Only "Set request payment";
         GetBucketRequestPayment Bucket S3Only "Read request payment";
         PutPublicAccessBlock Bucket S3Only "Set public access block";
@@ -280,8 +282,8 @@ pub struct Policy {
     pub copy_source_code: crate::ErrorCode,
     /// An origin that may always look, whatever the bucket's rules: COS's own console (cos-api 3.3).
     pub console_origin: Option<&'static str>,
-    /// What a restore of an object that is not archived answers.
-    pub not_archived_code: crate::ErrorCode,
+    /// Object lock needs a bucket with versions and has modes (S3), or excludes versions and has none (COS).
+    pub lock_by_version: bool,
     /// The Content-Type of an object written without one is guessed from the key's extension (COS 3.0).
     pub guess_content_type: bool,
 }
@@ -293,6 +295,7 @@ pub mod reply {
     pub use super::bucket::reply::*;
     pub use super::cors::reply::*;
     pub use super::form::reply::*;
+    pub use super::lock::reply::*;
     pub use super::multipart::reply::*;
     pub use super::object::reply::*;
     pub use super::restore::reply::*;

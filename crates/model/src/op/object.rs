@@ -1,7 +1,7 @@
 //! Operations on whole objects.
 
 use crate::{
-    Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm, ETag, ErrorCode,
+    Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm, ETag, ErrorCode, Lock,
     ObjectKey, PartNumber, Properties, Restore, Tags, Timestamp, VersionId,
 };
 
@@ -125,6 +125,8 @@ pub struct DeleteObject {
     pub version: Option<VersionId>,
     /// The current object must have one of these tags, whichever version goes (S3: conditional deletes).
     pub if_match: Option<TagMatch>,
+    /// Removes a version even under governance retention.
+    pub bypass_governance: bool,
 }
 
 /// One line of a multi-delete. A key that cannot be a key is kept as text and fails on its own.
@@ -141,6 +143,8 @@ pub struct DeleteObjects {
     pub bucket: BucketName,
     pub entries: Vec<DeleteEntry>,
     pub quiet: bool,
+    /// As in [`DeleteObject`].
+    pub bypass_governance: bool,
 }
 
 /// What a copy reads.
@@ -165,6 +169,8 @@ pub struct CopyObject {
     pub website_redirect: Option<String>,
     /// `Some` replaces the source's tags, `None` copies them.
     pub tags: Option<Tags>,
+    /// Of the copy; a source's lock is never copied.
+    pub lock: Lock,
     pub conditions: WriteConditions,
     pub checksum: Option<ChecksumAlgorithm>,
 }
@@ -191,6 +197,7 @@ pub struct ObjectInfo {
     pub restore: Option<Restore>,
     /// Made by appends, and open to more.
     pub appendable: bool,
+    pub lock: Lock,
 }
 
 pub mod reply {

@@ -2,6 +2,7 @@
 //! name. A new setting is a type here, a row below, a row in `op`'s table, and a codec in `wire`.
 
 mod cors;
+mod lock;
 mod referer;
 mod tagging;
 mod website;
@@ -9,6 +10,7 @@ mod website;
 use serde::{Deserialize, Serialize};
 
 pub use cors::{Allowed, Cors, CorsRule, Crossing};
+pub use lock::{DefaultRetention, ObjectLock, Period};
 pub use referer::Referer;
 pub use tagging::{InvalidTag, Tags};
 pub use website::{ErrorDocument, Onward, Redirect, RedirectAll, Replace, RoutingRule, Target, Website};
@@ -94,6 +96,7 @@ settings! {
     Cors Cors, "cors", Some(ErrorCode::NoSuchCorsConfiguration), PutBucketCors GetBucketCors DeleteBucketCors;
     Website Website, "website", Some(ErrorCode::NoSuchWebsiteConfiguration), PutBucketWebsite GetBucketWebsite DeleteBucketWebsite;
     Referer Referer, "referer", None, PutBucketReferer GetBucketReferer;
+    ObjectLock ObjectLock, "object-lock", Some(ErrorCode::NoSuchObjectLockConfiguration), PutObjectLockConfiguration GetObjectLockConfiguration;
 }
 
 /// A type that is a setting's value.

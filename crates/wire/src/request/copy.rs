@@ -4,7 +4,7 @@ use cosette_model::op::{CopyObject, CopySource, UploadPartCopy};
 use cosette_model::{BucketName, Error, ErrorCode, VersionId};
 
 use super::version::known_form;
-use super::{Incoming, algorithm, attributes, condition, invalid, not_implemented, setting};
+use super::{Incoming, algorithm, attributes, condition, invalid, lock, not_implemented, setting};
 use crate::header::{self, COPY_SOURCE, COPY_SOURCE_RANGE, Headers};
 use crate::host::{self, Host, HostKind};
 use crate::{DialectName, path, target};
@@ -38,6 +38,7 @@ impl Incoming<'_> {
             website_redirect: attributes.website_redirect.clone(),
             replace: replace.then_some(attributes),
             tags: setting::copied_tags(&self.headers)?,
+            lock: lock::asked(&self.headers)?,
             conditions: condition::write(&self.headers)?,
             checksum: algorithm(&self.headers, header::CHECKSUM_ALGORITHM)?,
         })

@@ -68,7 +68,7 @@ pub(super) fn delete_objects(bucket: BucketName, document: &[u8]) -> Result<Dele
     if entries.is_empty() || entries.len() > KEYS_MAX {
         return Err(malformed());
     }
-    Ok(DeleteObjects { bucket, entries, quiet })
+    Ok(DeleteObjects { bucket, entries, quiet, bypass_governance: false })
 }
 
 /// `VersioningConfiguration`: whether versioning is to be enabled, or suspended.

@@ -9,6 +9,7 @@ pub(crate) mod condition;
 mod copy;
 mod document;
 mod list;
+mod lock;
 mod parts;
 mod post;
 mod restore;
@@ -84,6 +85,10 @@ impl Incoming<'_> {
             Op::ListObjectVersions => Call::ListObjectVersions(self.list_versions()?),
             Op::ListMultipartUploads => Call::ListMultipartUploads(self.list_uploads()?),
             Op::DeleteObjects => Call::DeleteObjects(self.delete_objects().await?),
+            Op::PutObjectRetention => Call::PutObjectRetention(self.put_retention().await?),
+            Op::GetObjectRetention => Call::GetObjectRetention(self.get_retention()?),
+            Op::PutObjectLegalHold => Call::PutObjectLegalHold(self.put_legal_hold().await?),
+            Op::GetObjectLegalHold => Call::GetObjectLegalHold(self.get_legal_hold()?),
             Op::RestoreObject => Call::RestoreObject(self.restore_object().await?),
             Op::PutObject => Call::PutObject(self.put_object()?),
             Op::GetObject => Call::GetObject(self.get_object()?),
@@ -175,6 +180,12 @@ impl Incoming<'_> {
         let bucket = self.bucket()?;
         let host_region = self.target.host.region.clone();
         let tags = setting::bucket_tags(&self.headers)?;
+        let object_lock =
+            self.headers.concept(header::BUCKET_LOCK)?.is_some_and(|v| v.eq_ignore_ascii_case("true"));
+        if object_lock && self.dialect == DialectName::Cos {
+            // COS sets it on a bucket that exists, and without versions.
+            return Err(not_implemented(header::BUCKET_LOCK.of(self.dialect)));
+        }
         if self.dialect == DialectName::Cos && bucket.split_appid().1.is_none() {
             if self.config.strict {
                 return Err(Error::with(
@@ -186,7 +197,7 @@ impl Incoming<'_> {
         }
         let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
         let asked = if document.trim_ascii().is_empty() { None } else { document::create_bucket(&document)? };
-        Ok(CreateBucket { bucket, region: asked.or(host_region), tags })
+        Ok(CreateBucket { bucket, region: asked.or(host_region), tags, object_lock })
     }
 
     async fn delete_objects(self) -> Result<cosette_model::op::DeleteObjects, Error> {
@@ -204,8 +215,12 @@ impl Incoming<'_> {
         if !md5 && self.target.host.cos {
             self.notes.push("lenient: multi-delete without Content-MD5".to_owned());
         }
+        let bypass_governance = lock::bypass(&self.headers)?;
         let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
-        document::delete_objects(bucket, &document)
+        Ok(cosette_model::op::DeleteObjects {
+            bypass_governance,
+            ..document::delete_objects(bucket, &document)?
+        })
     }
 
     fn put_object(mut self) -> Result<PutObject, Error> {
@@ -275,6 +290,7 @@ impl Incoming<'_> {
             key: self.key()?,
             version: self.version()?,
             if_match: condition::of_current(&self.headers)?,
+            bypass_governance: lock::bypass(&self.headers)?,
         })
     }
 
@@ -360,9 +376,7 @@ impl Incoming<'_> {
 /// Headers, without their service's prefix, that ask for features that are not here.
 const REFUSED: &[&str] = &[
     "traffic-limit",
-    "bucket-object-lock-enabled",
     "bucket-object-lock-token",
-    "bypass-governance-retention",
     "confirm-remove-self-bucket-access",
     "expected-bucket-owner",
     "source-expected-bucket-owner",
@@ -376,8 +390,7 @@ const REFUSED: &[&str] = &[
     "mime-limit",
 ];
 
-const REFUSED_PREFIXES: &[&str] =
-    &["grant-", "server-side-encryption", "copy-source-server-side-encryption", "object-lock-"];
+const REFUSED_PREFIXES: &[&str] = &["grant-", "server-side-encryption", "copy-source-server-side-encryption"];
 
 /// Canned ACLs that exist in either service.
 const CANNED: &[&str] = &[

@@ -7,7 +7,7 @@ use cosette_model::op::{
 use cosette_model::setting::{Crossing, Verb};
 use cosette_model::{ByteRange, Error, ErrorCode, Properties, SettingName, Tags};
 
-use super::{Incoming, condition, invalid};
+use super::{Incoming, condition, invalid, lock};
 use crate::header::{self, Headers};
 use crate::query::Query;
 use crate::setting;
@@ -74,7 +74,7 @@ pub(crate) fn crossing(headers: &Headers, method: &str) -> Result<Option<Crossin
 /// The properties that a write gives its object.
 pub(super) fn properties(headers: &Headers) -> Result<Properties, Error> {
     let tags = tags(headers)?.map(Tags::into_map).unwrap_or_default();
-    Ok(Properties { tags, ..Properties::default() })
+    Ok(Properties { tags, ..Properties::default() }.locked(lock::asked(headers)?))
 }
 
 /// `x-*-tagging: k1=v1&k2=v2`, of an object.

@@ -10,7 +10,8 @@ use crate::xml::Writer;
 
 impl Answer<'_> {
     pub(super) fn error(&mut self, error: Error) {
-        self.status(StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        let status = if self.is_cos() { error.code.status() } else { error.code.s3_status() };
+        self.status(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
         if error.code == ErrorCode::NotModified {
             if let Some(info) = &error.object {
                 self.not_modified(info);

@@ -4,6 +4,7 @@
 mod attributes;
 mod error;
 mod list;
+mod lock;
 mod object;
 mod post;
 mod setting;
@@ -176,6 +177,9 @@ impl<'a> Answer<'a> {
             Reply::ListMultipartUploads(r) => self.list_uploads(&r),
             Reply::DeleteObjects(r) => self.delete_objects(&r),
             Reply::PostObject(r) => self.post_object(&r),
+            Reply::PutObjectRetention(_) | Reply::PutObjectLegalHold(_) => {}
+            Reply::GetObjectRetention(r) => self.retention(r.retention),
+            Reply::GetObjectLegalHold(r) => self.legal_hold(r.held),
             Reply::RestoreObject(r) => self.restore_object(&r),
             Reply::PutObject(r) => self.put_object(&r),
             Reply::GetObject(r) => self.get_object(r),

@@ -58,6 +58,7 @@ impl Answer<'_> {
         self.last_modified(info.modified);
         self.attributes(&info.attributes, overrides);
         self.restore(info.restore);
+        self.lock(info.lock);
         self.version(info.version.as_ref());
         if info.tags > 0 {
             self.concept(header::TAGGING_COUNT, &info.tags.to_string());

@@ -1,10 +1,12 @@
 //! Settings of buckets as documents: one file each, the same document to read and to write.
 
 mod cors;
+mod lock;
 mod referer;
 mod tagging;
 mod website;
 
+pub(crate) use lock::{mode as retention_mode, mode_name as retention_mode_name};
 pub(crate) use tagging::{invalid as invalid_tag, object as object_tags, write as write_tags};
 
 use bytes::Bytes;
@@ -21,6 +23,7 @@ pub(crate) fn root(name: SettingName) -> &'static str {
         SettingName::Cors => "CORSConfiguration",
         SettingName::Website => "WebsiteConfiguration",
         SettingName::Referer => "RefererConfiguration",
+        SettingName::ObjectLock => "ObjectLockConfiguration",
     }
 }
 
@@ -46,6 +49,7 @@ pub(crate) fn read(name: SettingName, document: &[u8]) -> Result<Option<Setting>
     Ok(match name {
         SettingName::Tagging => Some(Setting::Tagging(tagging::bucket(&root)?)),
         SettingName::Cors => Some(Setting::Cors(cors::read(&root)?)),
+        SettingName::ObjectLock => Some(Setting::ObjectLock(lock::read(&root)?)),
         SettingName::Website => Some(Setting::Website(website::read(&root)?)),
         SettingName::Referer => referer::read(&root)?.map(Setting::Referer),
     })
@@ -60,6 +64,7 @@ pub(crate) fn write(dialect: &Dialect, name: SettingName, setting: Option<&Setti
         Some(Setting::Cors(cors)) => cors::write(cors, &mut xml),
         Some(Setting::Website(site)) => website::write(site, dialect.name == DialectName::Cos, &mut xml),
         Some(Setting::Referer(referer)) => referer::write(referer, &mut xml),
+        Some(Setting::ObjectLock(lock)) => lock::write(lock, &mut xml),
     }
     xml.finish()
 }

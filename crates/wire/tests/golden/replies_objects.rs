@@ -1,7 +1,10 @@
 //! Replies about forms, locks and restores.
 
-use cosette_model::op::{ObjectInfo, PostAnswer, Reply, ResponseOverrides, reply};
-use cosette_model::{Attributes, Error, ErrorCode, Restore, RestoreTier, StorageClass};
+use cosette_model::op::reply::{self, HeadObject};
+use cosette_model::op::{ObjectInfo, PostAnswer, Reply, ResponseOverrides};
+use cosette_model::{
+    Attributes, Error, ErrorCode, Lock, Restore, RestoreTier, Retention, RetentionMode, StorageClass,
+};
 
 use super::{CRC64, bucket, etag, info, key, now, sums, version};
 
@@ -23,7 +26,7 @@ pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         ..info()
     };
     let head = |restore| {
-        Ok(Reply::HeadObject(reply::HeadObject {
+        Ok(Reply::HeadObject(HeadObject {
             info: archived(restore),
             range: None,
             by_part: false,
@@ -33,7 +36,23 @@ pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     let (tier, days, requested) = (RestoreTier::Expedited, 1, now());
     let refused =
         Error { object: Some(Box::new(archived(None))), ..Error::new(ErrorCode::InvalidObjectState) };
+    let retention = Retention { mode: RetentionMode::Governance, until: now() };
+    let lock = Lock { retention: Some(retention), legal_hold: true };
+    let locked = HeadObject {
+        info: ObjectInfo { lock, ..info() },
+        range: None,
+        by_part: false,
+        overrides: ResponseOverrides::default(),
+    };
     vec![
+        ("error: no lock on a bucket", Err(ErrorCode::NoSuchObjectLockConfiguration.into())),
+        ("error: no lock on an object", Err(ErrorCode::NoRetention.into())),
+        ("error: locked", Err(ErrorCode::ObjectLocked.into())),
+        ("PutObjectRetention", Ok(Reply::PutObjectRetention(reply::PutObjectRetention {}))),
+        ("GetObjectRetention", Ok(Reply::GetObjectRetention(reply::GetObjectRetention { retention }))),
+        ("PutObjectLegalHold", Ok(Reply::PutObjectLegalHold(reply::PutObjectLegalHold {}))),
+        ("GetObjectLegalHold", Ok(Reply::GetObjectLegalHold(reply::GetObjectLegalHold { held: true }))),
+        ("HeadObject: locked", Ok(Reply::HeadObject(locked))),
         ("RestoreObject: begun", Ok(Reply::RestoreObject(reply::RestoreObject { begun: true }))),
         ("RestoreObject: prolonged", Ok(Reply::RestoreObject(reply::RestoreObject { begun: false }))),
         ("HeadObject: being restored", head(Some(Restore::Ongoing { tier, days, requested }))),
