@@ -85,6 +85,7 @@ codes! {
     InvalidRetentionPeriod 400 "InvalidArgument" s3 "InvalidRetentionPeriod" "The retention period must be a positive integer.";
     InvalidSha1Digest 400 "InvalidSHA1Digest" "The SHA-1 you specified did not match what was received.";
     InvalidTag 400 "InvalidTag" "The tag provided was not a valid tag.";
+    InvalidTargetBucketForLogging 400 "InvalidTargetBucketForLogging" "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for the log-delivery group.";
     InvalidUri 400 "InvalidURI" "Couldn't parse the specified URI.";
     KeyTooLong 400 "KeyTooLong" s3 "KeyTooLongError" "Your key is too long.";
     ListPartUploadIdIsEmpty 400 "ListPartUploadIdIsEmpty" s3 "InvalidArgument" "The upload id is empty.";
@@ -101,7 +102,9 @@ codes! {
     NoSuchBucket 404 "NoSuchBucket" "The specified bucket does not exist.";
     NoSuchCorsConfiguration 404 "NoSuchCORSConfiguration" "The CORS configuration does not exist.";
     NoSuchCopySource 404 "NoSuchCopySource" s3 "NoSuchKey" "The copy source does not exist.";
+    NoSuchDomainConfiguration 404 "DomainConfigNotFoundError" "The domain configuration does not exist.";
     NoSuchKey 404 "NoSuchKey" "The specified key does not exist.";
+    NoSuchLifecycleConfiguration 404 "NoSuchLifecycleConfiguration" "The lifecycle configuration does not exist.";
     NoSuchTagSet 404 "NoSuchTagSet" "The TagSet does not exist.";
     NoRetention 404 "NoSuchObjectLockConfiguration" "The specified object does not have a ObjectLock configuration";
     NoSuchObjectLockConfiguration 404 "NoSuchObjectLockConfiguration" s3 "ObjectLockConfigurationNotFoundError" "Object Lock configuration does not exist for this bucket";

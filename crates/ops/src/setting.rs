@@ -1,8 +1,9 @@
 //! Settings of buckets: read, set, removed.
 
 use cosette_model::op::{self, Context, reply};
-use cosette_model::setting::Kept;
-use cosette_model::{BucketName, Error, Setting, SettingName};
+use cosette_model::setting::{Kept, Logging};
+use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName};
+use cosette_store::Bucket;
 
 use crate::Ops;
 use crate::error::Result;
@@ -27,9 +28,24 @@ impl Ops {
         if let Some(Setting::ObjectLock(lock)) = ask.setting {
             return self.put_object_lock(context, bucket, lock).await;
         }
+        if let Some(Setting::Logging(logging)) = &ask.setting {
+            self.check_log_target(&bucket, logging)?;
+        }
         let value = ask.setting.map(|setting| setting.encode()).transpose().map_err(Error::internal)?;
         self.store.set_setting(bucket.name, ask.name.row(), value, context.cause.clone()).await?;
         Ok(reply::PutSetting { name: ask.name })
+    }
+
+    /// Logs go to a bucket of the same account in the same region.
+    fn check_log_target(&self, bucket: &Bucket, logging: &Logging) -> Result<()> {
+        let target = BucketName::new(logging.bucket.as_str()).ok();
+        let target = target.map(|name| self.find(&name)).transpose()?.flatten();
+        match target {
+            Some(target) if target.owner_uin == bucket.owner_uin && target.region == bucket.region => Ok(()),
+            _ => Err(Error::new(ErrorCode::InvalidTargetBucketForLogging)
+                .detail("TargetBucket", logging.bucket.as_str())
+                .into()),
+        }
     }
 
     pub(crate) fn get_setting(&self, context: &Context, ask: op::GetSetting) -> Result<reply::GetSetting> {

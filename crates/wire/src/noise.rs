@@ -41,7 +41,9 @@ fn parsers_survive_noise() {
 fn settings_survive_noise() {
     const WORDS: &str = "CORSRule AllowedOrigin AllowedMethod MaxAgeSeconds TagSet Tag Key Value ID IndexDocument \
                          Suffix RoutingRules RoutingRule Condition KeyPrefixEquals Redirect ReplaceKeyWith \
-                         RedirectAllRequestsTo Protocol DomainList Domain Status RefererType";
+                         RedirectAllRequestsTo Protocol DomainList Domain Status RefererType \
+                         Rule Filter Prefix And Expiration Transition Days Date StorageClass Payer DomainRule Name \
+                         Type LoggingEnabled TargetBucket NoncurrentVersionExpiration NoncurrentDays";
     let words: Vec<_> = WORDS.split_whitespace().collect();
     const VALUES: &[&str] = &[
         "",
@@ -80,10 +82,14 @@ fn settings_survive_noise() {
                 xml.push_str(&format!("</{word}>"));
             }
             xml.push_str(&format!("</{root}>"));
-            if let Ok(Some(setting)) = crate::setting::read(*name, xml.as_bytes()) {
+            if let Ok(Some(setting)) = crate::setting::read(&crate::dialect::COS, *name, xml.as_bytes()) {
                 // What is taken comes back the same.
                 let written = crate::setting::write(&crate::dialect::COS, *name, Some(&setting));
-                assert_eq!(crate::setting::read(*name, &written).unwrap(), Some(setting), "{xml}");
+                assert_eq!(
+                    crate::setting::read(&crate::dialect::COS, *name, &written).unwrap(),
+                    Some(setting),
+                    "{xml}"
+                );
             }
         }
     }

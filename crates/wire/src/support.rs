@@ -19,8 +19,15 @@ fn page() -> String {
          server-side encryption, object lock, traffic limits): nothing is\n\
          accepted and ignored.\n",
     );
-    let supported = Op::ALL.iter().filter(|op| op.supported()).count();
-    let _ = writeln!(page, "\n{supported} of {} operations are supported.", Op::ALL.len());
+    let count = |word| Op::ALL.iter().filter(|op| support(**op) == word).count();
+    let _ = writeln!(
+        page,
+        "\n{} of {} operations are supported. {} more are of settings that are *kept only*: checked, stored,\n\
+         shown and removed as the service does it, but nothing acts on them yet.",
+        count("yes"),
+        Op::ALL.len(),
+        count("kept only")
+    );
     for (level, title) in [(Level::Service, "Service"), (Level::Bucket, "Bucket"), (Level::Object, "Object")]
     {
         let _ = writeln!(
@@ -41,13 +48,22 @@ fn page() -> String {
                 page,
                 "| {} | {services} | {} | {} | {} |",
                 op.name(),
-                if op.supported() { "yes" } else { "no" },
+                support(*op),
                 forms.join(", "),
                 op.about()
             );
         }
     }
     page
+}
+
+/// Nothing acts yet on some settings that are checked, kept and shown.
+fn support(op: Op) -> &'static str {
+    match op.setting() {
+        Some((setting, _)) if !setting.acted_on() => "kept only",
+        _ if op.supported() => "yes",
+        _ => "no",
+    }
 }
 
 #[test]

@@ -193,6 +193,18 @@ operations! {
         GetBucketReferer CosOnly "Read referer rules";
         PutObjectLockConfiguration Both "Set object lock";
         GetObjectLockConfiguration Both "Read object lock";
+        PutBucketLifecycle Both "Set lifecycle";
+        GetBucketLifecycle Both "Read lifecycle";
+        DeleteBucketLifecycle Both "Remove lifecycle";
+        PutBucketLogging Both "Set logging";
+        GetBucketLogging Both "Read logging";
+        PutBucketAccelerate Both "Set acceleration";
+        GetBucketAccelerate Both "Read acceleration";
+        PutBucketDomain CosOnly "Set domains";
+        GetBucketDomain CosOnly "Read domains";
+        DeleteBucketDomain CosOnly "Remove domains";
+        PutBucketRequestPayment S3Only "Set request payment";
+        GetBucketRequestPayment S3Only "Read request payment";
     }
     unsupported {
         SelectObjectContent Object Both "Query an object";
@@ -207,11 +219,6 @@ operations! {
         GetBucketPolicy Bucket Both "Read policy";
         DeleteBucketPolicy Bucket Both "Remove policy";
         GetBucketPolicyStatus Bucket S3Only "Whether the policy makes the bucket public";
-        PutBucketLifecycle Bucket Both "Set lifecycle";
-        GetBucketLifecycle Bucket Both "Read lifecycle";
-        DeleteBucketLifecycle Bucket Both "Remove lifecycle";
-        PutBucketLogging Bucket Both "Set logging";
-        GetBucketLogging Bucket Both "Read logging";
         PutBucketNotification Bucket Both "Set event notification";
         GetBucketNotification Bucket Both "Read event notification";
         PutBucketReplication Bucket Both "Set replication";
@@ -226,16 +233,9 @@ operations! {
         PutBucketInventory Bucket Both "Set inventory";
         GetBucketInventory Bucket Both "Read inventory";
         DeleteBucketInventory Bucket Both "Remove inventory";
-        PutBucketAccelerate Bucket Both "Set acceleration";
-        GetBucketAccelerate Bucket Both "Read acceleration";
-        PutBucketDomain Bucket CosOnly "Set domains";
-        GetBucketDomain Bucket CosOnly "Read domains";
-        DeleteBucketDomain Bucket CosOnly "Remove domains";
         PutBucketIntelligentTiering Bucket Both "Set intelligent tiering";
         GetBucketIntelligentTiering Bucket Both "Read intelligent tiering";
         DeleteBucketIntelligentTiering Bucket Both "Remove intelligent tiering";
-        PutBucketRequestPayment Bucket S3Only "Set request payment";
-        GetBucketRequestPayment Bucket S3Only "Read request payment";
         PutPublicAccessBlock Bucket S3Only "Set public access block";
         GetPublicAccessBlock Bucket S3Only "Read public access block";
         DeletePublicAccessBlock Bucket S3Only "Remove public access block";

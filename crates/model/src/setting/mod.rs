@@ -2,7 +2,9 @@
 //! name. A new setting is a type here, a row below, a row in `op`'s table, and a codec in `wire`.
 
 mod cors;
+mod lifecycle;
 mod lock;
+mod plain;
 mod referer;
 mod tagging;
 mod website;
@@ -10,7 +12,13 @@ mod website;
 use serde::{Deserialize, Serialize};
 
 pub use cors::{Allowed, Cors, CorsRule, Crossing};
+pub use lifecycle::{
+    Expiration, Lifecycle, LifecycleFilter, LifecycleRule, Noncurrent, NoncurrentTransition, Transition, When,
+};
 pub use lock::{DefaultRetention, ObjectLock, Period};
+pub use plain::{
+    Accelerate, DomainKind, DomainRule, Domains, ForcedBy, LogKeyFormat, Logging, RequestPayment,
+};
 pub use referer::Referer;
 pub use tagging::{InvalidTag, Tags};
 pub use website::{ErrorDocument, Onward, Redirect, RedirectAll, Replace, RoutingRule, Target, Website};
@@ -97,6 +105,18 @@ settings! {
     Website Website, "website", Some(ErrorCode::NoSuchWebsiteConfiguration), PutBucketWebsite GetBucketWebsite DeleteBucketWebsite;
     Referer Referer, "referer", None, PutBucketReferer GetBucketReferer;
     ObjectLock ObjectLock, "object-lock", Some(ErrorCode::NoSuchObjectLockConfiguration), PutObjectLockConfiguration GetObjectLockConfiguration;
+    Lifecycle Lifecycle, "lifecycle", Some(ErrorCode::NoSuchLifecycleConfiguration), PutBucketLifecycle GetBucketLifecycle DeleteBucketLifecycle;
+    Logging Logging, "logging", None, PutBucketLogging GetBucketLogging;
+    Accelerate Accelerate, "accelerate", None, PutBucketAccelerate GetBucketAccelerate;
+    Domain Domains, "domain", Some(ErrorCode::NoSuchDomainConfiguration), PutBucketDomain GetBucketDomain DeleteBucketDomain;
+    RequestPayment RequestPayment, "requestPayment", None, PutBucketRequestPayment GetBucketRequestPayment;
+}
+
+impl SettingName {
+    /// Whether anything acts on it; the others are checked, kept and shown.
+    pub const fn acted_on(self) -> bool {
+        matches!(self, Self::Tagging | Self::Cors | Self::Website | Self::Referer | Self::ObjectLock)
+    }
 }
 
 /// A type that is a setting's value.
@@ -126,6 +146,16 @@ impl Op {
                 (name.delete() == Some(self)).then_some((*name, Verb::Delete))
             }
         })
+    }
+}
+
+impl Status {
+    /// As most documents spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+        }
     }
 }
 

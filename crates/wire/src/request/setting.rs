@@ -21,7 +21,11 @@ impl Incoming<'_> {
             Verb::Put => {
                 let max = setting::bytes_max(name).unwrap_or(self.config.xml_bytes_max);
                 let document = self.payload.into_document(&self.headers, max).await?;
-                Call::PutSetting(PutSetting { bucket, name, setting: setting::read(name, &document)? })
+                Call::PutSetting(PutSetting {
+                    bucket,
+                    name,
+                    setting: setting::read(self.dialect.dialect(), name, &document)?,
+                })
             }
         })
     }

@@ -34,7 +34,7 @@ pub(super) fn read(root: &Element) -> Result<Option<Referer>, Error> {
 }
 
 pub(super) fn write(referer: &Referer, xml: &mut Writer) {
-    xml.text("Status", if referer.status == Status::Enabled { "Enabled" } else { "Disabled" });
+    xml.text("Status", referer.status.name());
     xml.text("RefererType", if referer.white { "White-List" } else { "Black-List" });
     xml.element("DomainList", |xml| {
         for domain in &referer.domains {

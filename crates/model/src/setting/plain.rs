@@ -1,0 +1,62 @@
+//! Settings of few fields.
+
+use serde::{Deserialize, Serialize};
+
+use super::Status;
+
+/// Where requests are logged to; S3 may name the objects by date.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logging {
+    pub bucket: String,
+    pub prefix: String,
+    pub key_format: Option<LogKeyFormat>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogKeyFormat {
+    Simple,
+    ByEventTime,
+    ByDeliveryTime,
+}
+
+/// Whether the accelerated host name serves the bucket. Once set it can only be suspended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accelerate {
+    pub status: Status,
+}
+
+/// Who pays for requests (S3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RequestPayment {
+    BucketOwner,
+    Requester,
+}
+
+/// Host names of the user's own (COS).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Domains {
+    pub rules: Vec<DomainRule>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainRule {
+    pub status: Status,
+    pub name: String,
+    pub kind: DomainKind,
+    /// Takes the name from another bucket if the record proves it to be the user's.
+    pub force: Option<ForcedBy>,
+}
+
+/// What the name is another name of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DomainKind {
+    Rest,
+    Website,
+    Accelerate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ForcedBy {
+    Cname,
+    Txt,
+}
