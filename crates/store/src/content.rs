@@ -1,8 +1,9 @@
 //! Contents: how a received body becomes a place in the journal or a file with references, how
 //! contents are shared, put together, moved and let go of, all within one commit.
 //!
-//! A body in a file counts its references. A body in the journal has a row for each record that
-//! refers to it, so that it can be moved: the rows of a segment say what is alive in it, and whose.
+//! A body in a file counts its references. A body in the journal can be moved, so who refers to it
+//! must be found: the record that was written in one commit with it stands beside it in the journal,
+//! and every other has a row of its own.
 
 use std::ops::ControlFlow;
 
@@ -12,8 +13,9 @@ use cosette_kv::Range;
 
 use crate::Sealed;
 use crate::error::{Error, Result};
-use crate::record::{Content, Layout, Live, Object, Owned, Part, Piece, Place, Small, decode, encode};
-use crate::schema::{self, Holder, Kind};
+use crate::holder::Holder;
+use crate::record::{Content, Layout, Live, Owned, Piece, Place, Small, decode};
+use crate::schema::{self, Kind};
 use crate::tx::{Freed, Tx};
 
 /// An object of more pieces than this has its list of pieces in rows of its own, so that heads
@@ -39,14 +41,20 @@ impl Content {
 }
 
 impl Tx<'_> {
-    /// Takes over a received body; `holder` is the first to refer to it.
-    pub(crate) fn adopt(&mut self, sealed: Sealed, holder: &Holder) -> Result<Content> {
+    /// Takes over a received body, for a record that this commit writes.
+    pub(crate) fn adopt(&mut self, sealed: Sealed) -> Result<Content> {
         let (len, crc64) = (sealed.size, sealed.digests.crc64);
         if len == 0 {
             return Ok(Content::empty());
         }
         let place = match sealed.body {
-            Received::Small(bytes) => self.place_small(bytes, Small { len, crc64 }, &[holder])?,
+            Received::Small(bytes) => {
+                let place = self.place(bytes);
+                if let Place::Journal { segment, .. } = place {
+                    self.count_live(segment, 1, signed(len))?;
+                }
+                place
+            }
             Received::Stored(body) => {
                 let id = body.id();
                 self.writes.adopted.push(body);
@@ -57,30 +65,31 @@ impl Tx<'_> {
         Ok(Content(Layout::Pieces(vec![Piece { len, crc64, place }])))
     }
 
-    fn place_small(&mut self, bytes: Bytes, small: Small, holders: &[&Holder]) -> Result<Place> {
-        let place = self.place(bytes);
-        if let Place::Journal { segment, offset } = place {
-            for holder in holders {
-                self.write(schema::small(segment, offset, holder), &small)?;
+    /// The content as one more record refers to it.
+    pub(crate) fn share(&mut self, content: &Content, holder: &Holder) -> Result<Content> {
+        Ok(Content(match &content.0 {
+            Layout::Pieces(pieces) => Layout::Pieces(self.share_pieces(pieces, holder)?),
+            Layout::Manifest { id, len } => {
+                self.count_refs(schema::manifest(*id), 1)?;
+                Layout::Manifest { id: *id, len: *len }
             }
-            self.count_live(segment, 1, small.len)?;
-        }
-        Ok(place)
+        }))
     }
 
-    /// One more record refers to the content.
-    pub(crate) fn share(&mut self, content: &Content, holder: &Holder) -> Result<()> {
-        match &content.0 {
-            Layout::Pieces(pieces) => pieces.iter().try_for_each(|piece| match &piece.place {
-                Place::Journal { segment, offset } => {
-                    let small = Small { len: piece.len, crc64: piece.crc64 };
-                    self.write(schema::small(*segment, *offset, holder), &small)
+    fn share_pieces(&mut self, pieces: &[Piece], holder: &Holder) -> Result<Vec<Piece>> {
+        let mut shared = pieces.to_vec();
+        for piece in &mut shared {
+            match piece.place {
+                Place::Journal { segment, offset, .. } => {
+                    self.list(segment, offset, piece, holder)?;
+                    self.count_live(segment, 1, 0)?;
+                    piece.place = Place::Journal { segment, offset, listed: true };
                 }
-                Place::Body { id, .. } => self.count_refs(schema::body(Kind::Body, *id), 1).map(drop),
-                Place::Inline(_) => Ok(()),
-            }),
-            Layout::Manifest { id, .. } => self.count_refs(schema::manifest(*id), 1).map(drop),
+                Place::Body { id, .. } => drop(self.count_refs(schema::body(Kind::Body, id), 1)?),
+                Place::Inline(_) => {}
+            }
         }
+        Ok(shared)
     }
 
     /// One record fewer refers to the content; what nothing refers to any more is freed.
@@ -113,12 +122,12 @@ impl Tx<'_> {
 
     fn let_go_piece(&mut self, piece: &Piece, holder: &Holder) -> Result<()> {
         match &piece.place {
-            Place::Journal { segment, offset } => {
-                self.remove(schema::small(*segment, *offset, holder));
-                if self.any(&schema::small_at(*segment, *offset))? {
-                    return Ok(());
-                }
-                self.count_live(*segment, -1, piece.len)
+            Place::Journal { segment, offset, listed: true } => {
+                self.unlist(*segment, *offset, holder)?;
+                self.count_live(*segment, -1, 0)
+            }
+            Place::Journal { segment, listed: false, .. } => {
+                self.count_live(*segment, -1, -signed(piece.len))
             }
             Place::Body { id, .. } => {
                 if self.count_refs(schema::body(Kind::Body, *id), -1)? == 0 {
@@ -188,8 +197,8 @@ impl Tx<'_> {
         for (key, value) in self.collect(&schema::pieces_of(id))? {
             let offset = schema::number8(&key, 9).ok_or_else(|| Error::corrupt("key of pieces"))?;
             let pieces: Vec<Piece> = decode("pieces", &value)?;
-            self.put_row(schema::pieces(manifest, offset), value);
-            self.share(&Content(Layout::Pieces(pieces)), &Holder::Pieces { manifest, offset })?;
+            let shared = self.share_pieces(&pieces, &Holder::Pieces { manifest, offset })?;
+            self.write(schema::pieces(manifest, offset), &shared)?;
         }
         self.count_refs(schema::manifest(id), -1)?;
         self.write(schema::manifest(manifest), &Owned { refs: 1, len })?;
@@ -206,86 +215,111 @@ impl Tx<'_> {
 
     fn hand_over(&mut self, pieces: Vec<(Piece, Holder)>, to: &Holder) -> Result<Vec<Piece>> {
         let mut handed = Vec::with_capacity(pieces.len());
-        for (piece, from) in pieces {
-            if let Place::Journal { segment, offset } = piece.place
+        for (mut piece, from) in pieces {
+            if let Place::Journal { segment, offset, listed } = piece.place
                 && from != *to
             {
-                self.remove(schema::small(segment, offset, &from));
-                let small = Small { len: piece.len, crc64: piece.crc64 };
-                self.write(schema::small(segment, offset, to), &small)?;
+                if listed {
+                    self.unlist(segment, offset, &from)?;
+                } else {
+                    self.count_live(segment, 0, -signed(piece.len))?;
+                }
+                self.list(segment, offset, &piece, to)?;
+                piece.place = Place::Journal { segment, offset, listed: true };
             }
             handed.push(piece);
         }
         Ok(handed)
     }
 
-    /// Puts a small body into this commit and points all who refer to it there; false if nobody
-    /// does any more.
-    pub(crate) fn move_small(&mut self, segment: u64, offset: u64, bytes: Bytes) -> Result<bool> {
-        let mut holders = Vec::new();
-        let mut small = None;
-        self.rows(&Range::prefix(&schema::small_at(segment, offset)), &mut |key, value| {
-            holders.push(schema::small_of(key).map(|(_, holder)| holder));
-            small = Some(decode::<Small>("a small body", value));
-            ControlFlow::Continue(())
-        })?;
-        let Some(small) = small.transpose()? else { return Ok(false) };
-        let holders = holders.into_iter().collect::<Result<Vec<_>>>()?;
-        for holder in &holders {
-            self.remove(schema::small(segment, offset, holder));
+    /// Puts a small body into this commit and points all who refer to it there. `home` is who may
+    /// refer to it without being listed. False if nobody refers to it any more.
+    pub(crate) fn move_small(
+        &mut self,
+        from: (u64, u64),
+        bytes: &Bytes,
+        home: Option<&Holder>,
+    ) -> Result<bool> {
+        let listed = self.listed(from)?;
+        for holder in &listed {
+            self.remove(schema::small(from.0, from.1, holder));
         }
-        self.count_live(segment, -1, small.len)?;
-        let to = self.place_small(bytes, small, &holders.iter().collect::<Vec<_>>())?;
-        let from = Place::Journal { segment, offset };
-        for holder in &holders {
-            self.repoint(holder, &from, &to)?;
+        let home = home.filter(|home| !listed.contains(home));
+        let mut to = None;
+        for holder in listed.iter().chain(home) {
+            if let Some((row, mut holding)) = holder.find(|row| self.row(row))?
+                && self.repoint(holding.pieces_mut(), holder, from, &mut to, bytes)?
+            {
+                self.put_row(row, holding.encode()?);
+            } else if home != Some(holder) {
+                return Err(Error::corrupt(format!("a small body's holder {holder:?}")));
+            }
         }
-        Ok(true)
+        Ok(to.is_some())
     }
 
-    /// Changes the place of a piece in a holder's record.
-    fn repoint(&mut self, holder: &Holder, from: &Place, to: &Place) -> Result<()> {
-        let lost = || Error::corrupt(format!("a small body's holder {holder:?}"));
-        let change = |pieces: &mut [Piece]| {
-            let mut found = pieces.iter_mut().filter(|piece| piece.place == *from).peekable();
-            found.peek().is_some().then(|| found.for_each(|piece| piece.place = to.clone()))
-        };
-        let change_content = |content: &mut Content| match &mut content.0 {
-            Layout::Pieces(pieces) => change(pieces),
-            Layout::Manifest { .. } => None,
-        };
-        let (key, value) = match holder {
-            Holder::Version { bucket, key, stamp } => {
-                let current = schema::object(*bucket, key);
-                let version = schema::version(*bucket, key, *stamp);
-                let read = |row: &[u8]| self.row(row)?.map_or(Ok(None), |row| Object::decode(&row));
-                let (row, mut object) = match read(&current)? {
-                    Some(object) if object.version.stamp == *stamp => (current, object),
-                    _ => (version.clone(), read(&version)?.ok_or_else(lost)?),
-                };
-                change_content(&mut object.content).ok_or_else(lost)?;
-                (row, object.encode()?)
+    /// Who is listed as referring to a small body.
+    fn listed(&self, (segment, offset): (u64, u64)) -> Result<Vec<Holder>> {
+        let mut holders = Vec::new();
+        self.rows(&Range::prefix(&schema::small_at(segment, offset)), &mut |key, _| {
+            holders.push(schema::small_of(key).map(|(_, holder)| holder));
+            ControlFlow::Continue(())
+        })?;
+        holders.into_iter().collect()
+    }
+
+    /// Points those of a record's pieces that lie at `from` to where the body lies now, where the
+    /// first puts it; false if none does.
+    fn repoint(
+        &mut self,
+        pieces: &mut [Piece],
+        holder: &Holder,
+        from: (u64, u64),
+        to: &mut Option<(u64, u64)>,
+        bytes: &Bytes,
+    ) -> Result<bool> {
+        let mut any = false;
+        for piece in pieces {
+            let Place::Journal { segment, offset, listed } = piece.place else { continue };
+            if (segment, offset) != from {
+                continue;
             }
-            Holder::Part { upload, number } => {
-                let row = schema::part(*upload, *number);
-                let mut part: Part = self.record("part", &row)?.ok_or_else(lost)?;
-                change_content(&mut part.content).ok_or_else(lost)?;
-                (row, encode(&part)?)
+            any = true;
+            let len = signed(piece.len);
+            self.count_live(segment, -1, if listed { 0 } else { -len })?;
+            if let Some((segment, offset)) = *to {
+                self.list(segment, offset, piece, holder)?;
+                self.count_live(segment, 1, 0)?;
+                piece.place = Place::Journal { segment, offset, listed: true };
+            } else {
+                piece.place = self.place(bytes.clone());
+                if let Place::Journal { segment, offset, .. } = piece.place {
+                    self.count_live(segment, 1, len)?;
+                    *to = Some((segment, offset));
+                }
             }
-            Holder::Pieces { manifest, offset } => {
-                let row = schema::pieces(*manifest, *offset);
-                let mut pieces: Vec<Piece> = self.record("pieces", &row)?.ok_or_else(lost)?;
-                change(&mut pieces).ok_or_else(lost)?;
-                (row, encode(&pieces)?)
-            }
-            Holder::Kept(id) => {
-                let row = schema::kept(*id);
-                let mut content: Content = self.record("kept", &row)?.ok_or_else(lost)?;
-                change_content(&mut content).ok_or_else(lost)?;
-                (row, encode(&content)?)
-            }
-        };
-        self.put_row(key, value);
+        }
+        Ok(any)
+    }
+
+    /// One more piece of the holder is this body, and nothing but a row says so.
+    fn list(&mut self, segment: u64, offset: u64, piece: &Piece, holder: &Holder) -> Result<()> {
+        let row = schema::small(segment, offset, holder);
+        let before: Option<Small> = self.record("a small body", &row)?;
+        let refs = before.map_or(0, |small| small.refs) + 1;
+        self.write(row, &Small { refs, len: piece.len, crc64: piece.crc64 })
+    }
+
+    fn unlist(&mut self, segment: u64, offset: u64, holder: &Holder) -> Result<()> {
+        let row = schema::small(segment, offset, holder);
+        let small: Small = self
+            .record("a small body", &row)?
+            .ok_or_else(|| Error::corrupt("a reference to a small body"))?;
+        match small.refs.checked_sub(1) {
+            Some(0) => self.remove(row),
+            Some(refs) => self.write(row, &Small { refs, ..small })?,
+            None => return Err(Error::corrupt("a reference to a small body")),
+        }
         Ok(())
     }
 
@@ -302,15 +336,19 @@ impl Tx<'_> {
         Ok(refs)
     }
 
-    fn count_live(&mut self, segment: u64, bodies: i64, len: u64) -> Result<()> {
+    fn count_live(&mut self, segment: u64, refs: i64, bytes: i64) -> Result<()> {
         let key = schema::segment(segment);
         let live: Live = self.record("segment", &key)?.unwrap_or_default();
-        let bytes = if bodies < 0 { live.bytes.checked_sub(len) } else { live.bytes.checked_add(len) };
-        match (live.bodies.checked_add_signed(bodies), bytes) {
-            (Some(0), _) => self.remove(key),
-            (Some(bodies), Some(bytes)) => self.write(key, &Live { bodies, bytes })?,
+        match (live.refs.checked_add_signed(refs), live.bytes.checked_add_signed(bytes)) {
+            (Some(0), Some(0)) => self.remove(key),
+            (Some(refs), Some(bytes)) if refs > 0 => self.write(key, &Live { refs, bytes })?,
             _ => return Err(Error::corrupt(format!("count of bodies in segment {segment}"))),
         }
         Ok(())
     }
+}
+
+/// The length of a small body.
+fn signed(len: u64) -> i64 {
+    i64::try_from(len).unwrap_or(i64::MAX)
 }

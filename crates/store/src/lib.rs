@@ -12,6 +12,7 @@ mod commit;
 mod content;
 mod directory;
 mod error;
+mod holder;
 mod journal;
 mod listing;
 mod little;

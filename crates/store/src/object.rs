@@ -9,8 +9,9 @@ use cosette_model::{
 };
 
 use crate::error::{Error, Result};
+use crate::holder::Holder;
 use crate::record::{Bucket, Object, ObjectPart, Summary, Version, decode};
-use crate::schema::{self, Holder};
+use crate::schema;
 use crate::store::{Sealed, Store};
 use crate::tx::{Subject, Tx};
 use crate::version::{Bypass, Current, Removed, older};
@@ -263,7 +264,7 @@ impl Store {
                     checksum_type,
                     parts: None,
                     appendable: false,
-                    content: tx.adopt(body, &Holder::version(bucket.id, &key, version.stamp))?,
+                    content: tx.adopt(body)?,
                     part_list: None,
                 };
                 tx.install(&bucket, &key, before, &object, event, cause)?;
@@ -308,7 +309,7 @@ impl Store {
                 // Not a digest: the service gives such an object a new tag with every append.
                 object.etag = ETag::parse(&uuid::Uuid::new_v4().simple().to_string());
                 object.modified = tx.now();
-                let more = tx.adopt(body, &holder)?;
+                let more = tx.adopt(body)?;
                 object.content = tx.extend(object.content, more, &holder)?;
                 tx.put_row(schema::object(bucket.id, &key), object.encode()?);
                 let kind = ChangeKind::Object(EventType::CreatedPut);
@@ -350,6 +351,8 @@ impl Store {
                     attributes,
                     properties,
                     appendable: false,
+                    // Shared before the one there is let go of: they may be the same.
+                    content: tx.share(&original.content, &Holder::version(bucket.id, &key, version.stamp))?,
                     part_list: None,
                     ..original
                 };
@@ -359,8 +362,6 @@ impl Store {
                     object.checksum_type = None;
                     object.parts = None;
                 }
-                // Shared before the one there is let go of: they may be the same.
-                tx.share(&object.content, &Holder::version(bucket.id, &key, version.stamp))?;
                 tx.install(&bucket, &key, before, &object, EventType::CreatedCopy, copy.cause)?;
                 Ok::<_, Error>((object, source_version))
             })

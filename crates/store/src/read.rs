@@ -104,7 +104,7 @@ impl Store {
                         (Source::Body { id: *id, size: *size, crc64 }, *at)
                     }
                     Place::Inline(bytes) => (Source::Held(bytes.clone()), 0),
-                    Place::Journal { segment, offset } => {
+                    Place::Journal { segment, offset, .. } => {
                         let segments = self
                             .segments()
                             .ok_or_else(|| Error::corrupt("a body in a journal that is not there"))?;

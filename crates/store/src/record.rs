@@ -255,8 +255,10 @@ pub(crate) struct Piece {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Place {
+    /// `listed` if a row of the table `Small` says so; else this record was written in one commit
+    /// with the body, and whoever reads that commit finds it.
     #[serde(rename = "j")]
-    Journal { segment: u64, offset: u64 },
+    Journal { segment: u64, offset: u64, listed: bool },
     /// `len` bytes from `at` on, of a file with a payload of `size` bytes.
     #[serde(rename = "b")]
     Body { id: BodyId, size: u64, at: u64 },
@@ -280,10 +282,12 @@ pub(crate) struct Owned {
     pub(crate) len: u64,
 }
 
-/// A small body in the journal.
+/// A record's references to a small body in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Small {
-    /// Bytes.
+    /// Pieces of the record that are this body.
+    pub(crate) refs: u64,
+    /// Bytes of the body.
     pub(crate) len: u64,
     /// CRC-64/XZ of them.
     pub(crate) crc64: u64,
@@ -292,7 +296,9 @@ pub(crate) struct Small {
 /// What lives in a journal segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Live {
-    pub(crate) bodies: u64,
+    /// References to small bodies.
+    pub(crate) refs: u64,
+    /// Bytes of those bodies that have a reference which is not listed; no body has two.
     pub(crate) bytes: u64,
 }
 
@@ -409,7 +415,7 @@ mod tests {
                 place: Place::Inline(Bytes::from_static(b"\xff\x00abc")),
             }]),
             Layout::Pieces(vec![
-                Piece { len: 1, crc64: 2, place: Place::Journal { segment: 3, offset: 4 } },
+                Piece { len: 1, crc64: 2, place: Place::Journal { segment: 3, offset: 4, listed: true } },
                 Piece {
                     len: 1,
                     crc64: 2,

@@ -7,6 +7,7 @@ use cosette_blob::BodyId;
 use cosette_model::{BucketName, ObjectKey, PartNumber, Seq, UploadId};
 
 use crate::error::{Error, Result};
+use crate::holder::Holder;
 use crate::{Kept, Table};
 
 /// The engine's own tables. Those of subsystems are [`Table`], 0x40 and above.
@@ -41,13 +42,14 @@ pub(crate) enum Kind {
     Pieces = 0x12,
     /// Body id -> nothing: a file to be removed.
     Garbage = 0x13,
-    /// Segment number -> `Live`: the small bodies in a journal segment that are referred to.
+    /// Segment number -> `Live`: the references to small bodies in a journal segment.
     Segment = 0x14,
     /// Epoch -> nothing: strays of this epoch's bodies have been removed.
     Swept = 0x15,
     /// Manifest id -> nothing: a manifest to be removed, with its references.
     Discarded = 0x16,
-    /// Segment, offset, holder -> `Small`: who refers to a body in the journal.
+    /// Segment, offset, holder -> `Small`: who refers to a body in the journal, besides the record
+    /// that was written in one commit with it.
     Small = 0x17,
     /// List id, first part number -> `Vec<ObjectPart>`: the parts of a completed object.
     PartList = 0x18,
@@ -105,6 +107,18 @@ pub(crate) fn bucket(name: &BucketName) -> Vec<u8> {
 
 pub(crate) fn object(bucket: u64, name: &ObjectKey) -> Vec<u8> {
     key(Kind::Object, &[&bucket.to_be_bytes(), name.as_str().as_bytes()])
+}
+
+/// The bucket's id and the key in the row of an object or version.
+pub(crate) fn object_of(row: &[u8]) -> Result<(u64, String)> {
+    let bucket = number8(row, 1).ok_or_else(|| Error::corrupt("an object's row"))?;
+    // There are nine bytes at least.
+    let key = if row[0] == Kind::Object as u8 {
+        String::from_utf8(row[9..].to_vec()).map_err(|_| Error::corrupt("an object's row"))?
+    } else {
+        unescape(&row[9..])?.0
+    };
+    Ok((bucket, key))
 }
 
 /// The prefix of a key's rows in one of the tables where something can follow the key.
@@ -224,69 +238,6 @@ pub(crate) fn kept_of(row: &[u8]) -> Option<Kept> {
 
 pub(crate) fn swept(epoch: u32) -> Vec<u8> {
     key(Kind::Swept, &[&epoch.to_be_bytes()])
-}
-
-/// The record that refers to a content, by what does not change when the record moves from one
-/// table to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
-    Version { bucket: u64, key: ObjectKey, stamp: u64 },
-    Part { upload: u64, number: PartNumber },
-    Pieces { manifest: u64, offset: u64 },
-    Kept(Kept),
-}
-
-impl Holder {
-    pub(crate) fn version(bucket: u64, key: &ObjectKey, stamp: u64) -> Self {
-        Self::Version { bucket, key: key.clone(), stamp }
-    }
-
-    fn write(&self, row: &mut Vec<u8>) {
-        match self {
-            Self::Version { bucket, key, stamp } => {
-                row.push(1);
-                row.extend_from_slice(&bucket.to_be_bytes());
-                row.extend_from_slice(&stamp.to_be_bytes());
-                row.extend_from_slice(key.as_str().as_bytes());
-            }
-            Self::Part { upload, number } => {
-                row.push(2);
-                row.extend_from_slice(&upload.to_be_bytes());
-                row.extend_from_slice(&number.get().to_be_bytes());
-            }
-            Self::Pieces { manifest, offset } => {
-                row.push(3);
-                row.extend_from_slice(&manifest.to_be_bytes());
-                row.extend_from_slice(&offset.to_be_bytes());
-            }
-            Self::Kept(Kept(seq, count)) => {
-                row.push(4);
-                row.extend_from_slice(&seq.to_be_bytes());
-                row.extend_from_slice(&count.to_be_bytes());
-            }
-        }
-    }
-
-    fn read(bytes: &[u8]) -> Result<Self> {
-        let holder = || {
-            let number2 = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
-            Some(match bytes.first()? {
-                1 => Self::Version {
-                    bucket: number8(bytes, 1)?,
-                    stamp: number8(bytes, 9)?,
-                    key: ObjectKey::new(std::str::from_utf8(bytes.get(17..)?).ok()?).ok()?,
-                },
-                2 => Self::Part {
-                    upload: number8(bytes, 1)?,
-                    number: PartNumber::new(number2(9)?.into()).ok()?,
-                },
-                3 => Self::Pieces { manifest: number8(bytes, 1)?, offset: number8(bytes, 9)? },
-                4 => Self::Kept(Kept(number8(bytes, 1)?, number2(9)?)),
-                _ => return None,
-            })
-        };
-        holder().ok_or_else(|| Error::corrupt("the holder of a small body"))
-    }
 }
 
 /// Eight bytes of a key as a number.

@@ -17,10 +17,11 @@ use crate::changelog::ChangeLog;
 use crate::commit::{Committer, Message, Mutation, Poison};
 use crate::directory::Directory;
 use crate::error::{Error, Result};
+use crate::holder::Holder;
 use crate::journal::{Journal, Segments};
 use crate::open::{Opened, applied, open};
 use crate::record::Content;
-use crate::schema::{self, Holder, Kind};
+use crate::schema::{self, Kind};
 use crate::settings::Settings;
 use crate::space::{Space, Use};
 use crate::tx::Tx;
@@ -318,7 +319,7 @@ impl Store {
     /// body lives until it is `release`d in a commit.
     pub fn keep(&self, tx: &mut Tx<'_>, body: Sealed) -> Result<Kept> {
         let id = tx.next_kept();
-        let content = tx.adopt(body, &Holder::Kept(id))?;
+        let content = tx.adopt(body)?;
         tx.write(schema::kept(id), &content)?;
         Ok(id)
     }

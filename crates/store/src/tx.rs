@@ -230,7 +230,7 @@ impl<'a> Tx<'a> {
         let Some(at) = self.bodies_at else { return Place::Inline(bytes) };
         let offset = at.offset + self.writes.bodies.len() as u64;
         self.writes.bodies.extend_from_slice(&bytes);
-        Place::Journal { segment: at.segment, offset }
+        Place::Journal { segment: at.segment, offset, listed: false }
     }
 
     /// Writes this commit's change; a commit has at most one.

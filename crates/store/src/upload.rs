@@ -11,8 +11,9 @@ use cosette_model::{
 };
 
 use crate::error::{Error, Result};
+use crate::holder::Holder;
 use crate::record::{Bucket, Object, ObjectPart, Part, Upload, UploadRecord, decode};
-use crate::schema::{self, Holder, Kind};
+use crate::schema::{self, Kind};
 use crate::store::{Sealed, Store};
 use crate::tx::Tx;
 
@@ -190,7 +191,7 @@ impl Store {
                     crc64: body.digests.crc64,
                     checksums: body.digests.checksums.clone(),
                     modified: tx.now(),
-                    content: tx.adopt(body, &holder)?,
+                    content: tx.adopt(body)?,
                 };
                 tx.write(row, &part)?;
                 Ok::<_, Error>(part)

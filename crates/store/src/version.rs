@@ -10,8 +10,9 @@ use cosette_kv::Range;
 use cosette_model::{ObjectKey, VersionId, Versioning};
 
 use crate::error::{Error, Result};
+use crate::holder::Holder;
 use crate::record::{Bucket, Object, Summary, Version};
-use crate::schema::{self, Holder, Kind};
+use crate::schema::{self, Kind};
 use crate::tx::Tx;
 
 /// What a key has now.

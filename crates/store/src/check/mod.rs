@@ -12,8 +12,9 @@ use cosette_kv::{Engine, Range};
 use cosette_model::BucketName;
 
 use crate::error::{Error, Result};
+use crate::holder::Holder;
 use crate::record::{Bucket, Content, Layout, Object, Part, Piece, Summary, UploadRecord, decode};
-use crate::schema::{self, Holder, Kind};
+use crate::schema::{self, Kind, object_of};
 use crate::snapshot::TakeRow;
 
 pub use verify::verify;
@@ -110,18 +111,6 @@ fn bucket_names(engine: &dyn Engine) -> Result<BTreeMap<u64, BucketName>> {
         Ok(())
     })?;
     Ok(names)
-}
-
-/// The bucket's id and the key in the row of an object or version.
-fn object_of(row: &[u8]) -> Result<(u64, String)> {
-    let bucket = schema::number8(row, 1).ok_or_else(|| Error::corrupt("an object's row"))?;
-    // There are nine bytes at least.
-    let key = if row[0] == Kind::Object as u8 {
-        String::from_utf8(row[9..].to_vec()).map_err(|_| Error::corrupt("an object's row"))?
-    } else {
-        schema::unescape(&row[9..])?.0
-    };
-    Ok((bucket, key))
 }
 
 /// Hands out every record that refers to bodies. A record that cannot be read is a finding.

@@ -1,21 +1,49 @@
 //! Whether the tables agree with each other: who refers to a body, how often, and whose versions
 //! come in what order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cosette_blob::BodyId;
 use cosette_kv::Engine;
 
-use super::{Report, each, each_held, each_piece, hex, object_of};
+use super::{Report, each, each_held, each_piece, hex};
 use crate::error::{Error, Result};
-use crate::record::{Layout, Live, Object, Owned, Place, Small, Summary, decode};
+use crate::holder::each_home;
+use crate::journal::Segments;
+use crate::record::{Layout, Live, Object, Owned, Piece, Place, Small, Summary, decode};
 use crate::schema::{self, Kind};
 
-/// Counts every reference by walking the records, and holds the tables of counts against that.
-pub(super) fn check(engine: &dyn Engine, report: &mut Report) -> Result<()> {
+/// References to small bodies.
+#[derive(Default)]
+struct Smalls {
+    lives: HashMap<u64, Live>,
+    /// How many of the references are listed.
+    listed: u64,
+    /// Segment and offset of those that are not.
+    homes: HashSet<(u64, u64)>,
+}
+
+impl Smalls {
+    /// Counts a reference; false if it is a second one to its body that is not listed.
+    fn count(&mut self, piece: &Piece) -> bool {
+        let Place::Journal { segment, offset, listed } = piece.place else { return true };
+        let live = self.lives.entry(segment).or_default();
+        live.refs += 1;
+        if listed {
+            self.listed += 1;
+            return true;
+        }
+        live.bytes += piece.len;
+        self.homes.insert((segment, offset))
+    }
+}
+
+/// Counts every reference by walking the records, and holds the tables of counts, and what the
+/// journal says of who refers to a small body, against that.
+pub(super) fn check(engine: &dyn Engine, segments: &Segments, report: &mut Report) -> Result<()> {
     let mut bodies: HashMap<BodyId, u64> = HashMap::new();
     let mut manifests: HashMap<u64, u64> = HashMap::new();
-    let mut smalls = 0u64;
+    let mut smalls = Smalls::default();
     // A list is counted where it is held; its own pieces once, however many hold it.
     let mut taken_apart: HashMap<u64, ()> = HashMap::new();
     let mut ignored = Report::default();
@@ -30,12 +58,19 @@ pub(super) fn check(engine: &dyn Engine, report: &mut Report) -> Result<()> {
             match &piece.place {
                 Place::Inline(_) => {}
                 Place::Body { id, .. } => *bodies.entry(*id).or_default() += 1,
-                Place::Journal { segment, offset } => {
-                    smalls += 1;
+                Place::Journal { segment, offset, listed } => {
+                    if !smalls.count(piece) {
+                        report.find(
+                            &held.name,
+                            format!("its body in segment {segment} at {offset} has another"),
+                        );
+                    }
                     let row = schema::small(*segment, *offset, holder);
                     let small =
                         engine.get(&row)?.map(|row| decode::<Small>("a small body", &row)).transpose()?;
-                    if small != Some(Small { len: piece.len, crc64: piece.crc64 }) {
+                    let known =
+                        small.is_some_and(|small| (small.len, small.crc64) == (piece.len, piece.crc64));
+                    if *listed && !known {
                         report.find(
                             &held.name,
                             format!("no row for its body in segment {segment} at {offset}"),
@@ -55,11 +90,10 @@ pub(super) fn check(engine: &dyn Engine, report: &mut Report) -> Result<()> {
     each(engine, &schema::key(Kind::Discarded, &[]), &mut |row, _| {
         let manifest = schema::number8(row, 1).ok_or_else(|| Error::corrupt("a manifest's key"))?;
         each(engine, &schema::pieces_of(manifest), &mut |_, value| {
-            for piece in decode::<Vec<crate::record::Piece>>("pieces", value)? {
-                match piece.place {
-                    Place::Body { id, .. } => *bodies.entry(id).or_default() += 1,
-                    Place::Journal { .. } => smalls += 1,
-                    Place::Inline(_) => {}
+            for piece in decode::<Vec<Piece>>("pieces", value)? {
+                smalls.count(&piece);
+                if let Place::Body { id, .. } = piece.place {
+                    *bodies.entry(id).or_default() += 1;
                 }
             }
             Ok(())
@@ -76,7 +110,7 @@ pub(super) fn check(engine: &dyn Engine, report: &mut Report) -> Result<()> {
     for (id, refs) in manifests {
         report.find(format!("manifest {id}"), format!("{refs} refer to it, and it has no row"));
     }
-    segments(engine, report, smalls)?;
+    small_bodies(engine, segments, report, smalls)?;
     versions(engine, report)
 }
 
@@ -98,25 +132,29 @@ fn counts(
     })
 }
 
-/// What lives in each segment is what the rows of its bodies add up to.
-fn segments(engine: &dyn Engine, report: &mut Report, smalls: u64) -> Result<()> {
-    let mut lives: HashMap<u64, Live> = HashMap::new();
+/// What is listed is what refers; what is not listed stands in the journal beside its body; and what
+/// lives in each segment is what its references add up to.
+fn small_bodies(engine: &dyn Engine, segments: &Segments, report: &mut Report, found: Smalls) -> Result<()> {
+    let Smalls { mut lives, listed, mut homes } = found;
     let mut rows = 0;
-    let mut last = None;
-    each(engine, &schema::key(Kind::Small, &[]), &mut |row, value| {
-        rows += 1;
-        let segment = schema::number8(row, 1).ok_or_else(|| Error::corrupt("a small body's key"))?;
-        let (offset, _) = schema::small_of(row)?;
-        let small: Small = decode("a small body", value)?;
-        if last.replace((segment, offset)) != Some((segment, offset)) {
-            let live = lives.entry(segment).or_default();
-            live.bodies += 1;
-            live.bytes += small.len;
-        }
+    each(engine, &schema::key(Kind::Small, &[]), &mut |_, value| {
+        rows += decode::<Small>("a small body", value)?.refs;
         Ok(())
     })?;
-    if rows != smalls {
-        report.find("small bodies", format!("{rows} rows for {smalls} references"));
+    if rows != listed {
+        report.find("small bodies", format!("{rows} rows for {listed} references"));
+    }
+    for (segment, _) in segments.list()? {
+        each_home(segments, segment, &mut |_, _, offset| {
+            homes.remove(&(segment, offset));
+            Ok(())
+        })?;
+    }
+    for (segment, offset) in homes {
+        report.find(
+            format!("segment {segment}"),
+            format!("nothing beside the body at {offset} says whose it is"),
+        );
     }
     each(engine, &schema::key(Kind::Segment, &[]), &mut |row, value| {
         let segment = schema::number8(row, 1).ok_or_else(|| Error::corrupt("a segment's key"))?;
@@ -140,7 +178,7 @@ fn segments(engine: &dyn Engine, report: &mut Report, smalls: u64) -> Result<()>
 /// point at them.
 fn versions(engine: &dyn Engine, report: &mut Report) -> Result<()> {
     each(engine, &schema::key(Kind::Version, &[]), &mut |row, value| {
-        let (bucket, key) = object_of(row)?;
+        let (bucket, key) = schema::object_of(row)?;
         let name = format!("bucket {bucket}/{key}");
         let summary = Summary::decode(value)?;
         if schema::stamp_of(row)? != summary.version.stamp {

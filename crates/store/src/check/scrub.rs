@@ -88,7 +88,7 @@ impl Stored<'_> {
                 }
                 Ok(())
             }
-            Place::Journal { segment, offset } => {
+            Place::Journal { segment, offset, .. } => {
                 let missing = || Error::corrupt(format!("journal segment {segment}"));
                 let file = self.segments.ok_or_else(missing)?.file(*segment)?;
                 let mut bytes = vec![0; piece.len as usize];
@@ -115,7 +115,7 @@ impl Id {
         match &piece.place {
             Place::Inline(_) => None,
             Place::Body { id, size, .. } => Some(Self::Body(*id, *size)),
-            Place::Journal { segment, offset } => Some(Self::Small(*segment, *offset)),
+            Place::Journal { segment, offset, .. } => Some(Self::Small(*segment, *offset)),
         }
     }
 

@@ -75,11 +75,11 @@ pub fn verify(dir: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>)
     if let Some(index) = index {
         index.close(&directory)?;
     }
-    references::check(&*truth, &mut report)?;
+    let segments = Segments::new(directory.journal(), disk.clone());
+    references::check(&*truth, &segments, &mut report)?;
     changes(&log, &*truth, &mut report)?;
-    let bodies = Bodies::look(&directory.bodies(), disk.clone());
+    let bodies = Bodies::look(&directory.bodies(), disk);
     strays(&bodies, &*truth, &mut report)?;
-    let segments = Segments::new(directory.journal(), disk);
     let stored = Stored { bodies: &bodies, segments: Some(&segments) };
     stored.scrub(&*truth, &mut report, progress)?;
     Ok(report)

@@ -122,12 +122,14 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
+    /// The length of the frame that begins so, if one does.
+    pub(super) fn len_of(header: &[u8]) -> Option<usize> {
+        (header.get(0..4)? == MAGIC).then_some(FRAME_HEADER_BYTES + u32_at(header, 4)? as usize)
+    }
+
     /// The frame at the beginning of `bytes`, if there is an undamaged one.
     pub(crate) fn parse(salt: u64, bytes: &'a [u8]) -> Option<Self> {
-        if bytes.get(0..4)? != MAGIC {
-            return None;
-        }
-        let len = FRAME_HEADER_BYTES + u32_at(bytes, 4)? as usize;
+        let len = Self::len_of(bytes)?;
         let frame = bytes.get(..len)?;
         if u64_at(frame, CRC_AT)? != checksum(salt, frame) {
             return None;
@@ -148,6 +150,14 @@ impl<'a> Frame<'a> {
 
     /// The rows of all its commits in order; `None` if they are not laid out as they must be.
     pub(crate) fn rows(&self, batch: &mut Batch) -> Option<()> {
+        self.each_row(&mut |key, value| match value {
+            Some(value) => batch.put(key, value),
+            None => batch.delete(key),
+        })
+    }
+
+    /// Hands out the rows with their values, `None` for those that are deleted.
+    pub(crate) fn each_row(&self, visit: &mut dyn FnMut(&[u8], Option<&[u8]>)) -> Option<()> {
         let mut rest = self.payload;
         for _ in 0..self.commits {
             let (bodies, rows) = (u32_at(rest, 0)? as usize, u32_at(rest, 4)? as usize);
@@ -159,9 +169,9 @@ impl<'a> Frame<'a> {
                 let key = rows.get(8..8 + key_len)?;
                 rows = &rows[8 + key_len..];
                 if value_len == DELETED {
-                    batch.delete(key);
+                    visit(key, None);
                 } else {
-                    batch.put(key, rows.get(..value_len as usize)?);
+                    visit(key, Some(rows.get(..value_len as usize)?));
                     rows = &rows[value_len as usize..];
                 }
             }

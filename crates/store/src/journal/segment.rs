@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cosette_blob::Disk;
 use crc_fast::CrcAlgorithm;
 
+use super::frame::{FRAME_HEADER_BYTES, Frame};
 use crate::error::{Error, Result};
 use crate::little::u64_at;
 
@@ -96,6 +98,28 @@ impl Segments {
         }
         open.insert(number, Arc::clone(&file));
         Ok(file)
+    }
+
+    /// Hands out the frames of a segment that nobody appends to, up to its end or its first damage.
+    pub(crate) fn frames(&self, number: u64, visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>) -> Result<()> {
+        let file = self.file(number)?;
+        let len = file.metadata()?.len();
+        let salt = Header::read(&self.disk, &path(&self.dir, number))?.salt;
+        let mut at = HEADER_BYTES;
+        let mut bytes = Vec::new();
+        while at + FRAME_HEADER_BYTES as u64 <= len {
+            let mut header = [0; FRAME_HEADER_BYTES];
+            file.read_exact_at(&mut header, at)?;
+            let Some(frame_len) = Frame::len_of(&header).filter(|frame| *frame as u64 <= len - at) else {
+                break;
+            };
+            bytes.resize(frame_len, 0);
+            file.read_exact_at(&mut bytes, at)?;
+            let Some(frame) = Frame::parse(salt, &bytes) else { break };
+            visit(&frame)?;
+            at += frame_len as u64;
+        }
+        Ok(())
     }
 
     pub(crate) fn close(&self, number: u64) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::record::Owned;
+use crate::record::{Live, Owned};
 use crate::schema;
 use crate::{Progress, Report, verify};
 
@@ -225,15 +225,24 @@ async fn tables_that_disagree_are_found() {
     let bodies = store.rows_of(&schema::key(schema::Kind::Body, &[])).unwrap();
     let wrong = crate::record::encode(&Owned { refs: 9, len: 1 }).unwrap();
     let smalls = store.rows_of(&schema::key(schema::Kind::Small, &[])).unwrap();
-    let object = schema::object(bucket.id, &key("empty"));
-    meddle(&store, vec![(bodies[0].0.clone(), Some(wrong)), (smalls[0].0.clone(), None), (object, None)])
-        .await;
+    let segments = store.rows_of(&schema::key(schema::Kind::Segment, &[])).unwrap();
+    let wrong_too = crate::record::encode(&Live { refs: 9, bytes: 1 }).unwrap();
+    let rows = vec![
+        (bodies[0].0.clone(), Some(wrong)),
+        (smalls[0].0.clone(), None),
+        (segments[0].0.clone(), Some(wrong_too)),
+        (schema::object(bucket.id, &key("empty")), None),
+    ];
+    meddle(&store, rows).await;
     store.close().await.unwrap();
     let report = verified(scratch.path());
     let said = format!("{report:#?}");
-    for text in
-        ["refer to it, and its row says 9", "no row for its body", "lives in it", "the change log says last"]
-    {
+    for text in [
+        "refer to it, and its row says 9",
+        "no row for its body",
+        "refs: 9, bytes: 1",
+        "the change log says last",
+    ] {
         assert!(said.contains(text), "{text}: {said}");
     }
     assert!(said.contains("bucket/empty"), "{said}");

@@ -4,9 +4,10 @@ use cosette_kv::Batch;
 use cosette_model::Seq;
 
 use super::*;
+use crate::holder::Holder;
 use crate::journal::{Frame, Group};
 use crate::record::{Content, Live, ObjectPart, Owned, Piece, Small, UploadRecord, decode};
-use crate::schema::{self, Holder};
+use crate::schema;
 use crate::tx::Writes;
 use crate::{Kept, Summary};
 

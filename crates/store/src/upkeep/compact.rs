@@ -1,7 +1,7 @@
 //! Compaction: when too much of the journal is dead, the small bodies that live in the worst
 //! segments are written anew at its end, and the segments go.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 
@@ -11,6 +11,8 @@ use cosette_kv::Range;
 
 use super::Upkeep;
 use crate::error::{Error, Result};
+use crate::holder::{Holder, each_home};
+use crate::journal::Segments;
 use crate::open::applied;
 use crate::record::{Small, decode};
 use crate::schema;
@@ -49,9 +51,9 @@ impl Upkeep {
                 continue;
             }
             let lives = self.live(number)?;
-            let weight = lives.bytes + lives.bodies * ROWS_BYTES;
+            let weight = lives.bytes + lives.refs * ROWS_BYTES;
             live += weight;
-            if number >= kept.needed_from || lives.bodies == 0 {
+            if number >= kept.needed_from || lives.refs == 0 {
                 continue;
             }
             waste += bytes.saturating_sub(weight);
@@ -69,25 +71,25 @@ impl Upkeep {
         let Some(kept) = &self.kept else { return Ok(false) };
         let file = kept.segments.file(segment)?;
         let mut moved = 0u64;
-        for batch in batches(self.small_bodies(segment)?) {
+        for batch in batches(self.small_bodies(&kept.segments, segment)?) {
             if self.chores.is_stopping() {
                 return Ok(false);
             }
             let mut read = Vec::with_capacity(batch.len());
-            for (offset, small) in batch {
-                let mut bytes = vec![0; small.len as usize];
+            for (offset, body) in batch {
+                let mut bytes = vec![0; body.len as usize];
                 file.read_exact_at(&mut bytes, offset)?;
-                if crc64(&bytes) != small.crc64 {
+                if crc64(&bytes) != body.crc64 {
                     // It stays where it is, for a scrub to name and its owner to write anew.
                     tracing::error!(segment, offset, "a small body is damaged and is not moved");
                     continue;
                 }
-                read.push((offset, Bytes::from(bytes)));
+                read.push((offset, Bytes::from(bytes), body.home));
             }
             moved += read.len() as u64;
             self.commit(move |tx| {
-                for (offset, bytes) in read {
-                    tx.move_small(segment, offset, bytes)?;
+                for (offset, bytes, home) in read {
+                    tx.move_small((segment, offset), &bytes, home.as_ref())?;
                 }
                 Ok(())
             })?;
@@ -97,34 +99,53 @@ impl Upkeep {
     }
 
     /// The bodies that live in a segment, by offset.
-    fn small_bodies(&self, segment: u64) -> Result<Vec<(u64, Small)>> {
-        let mut found: Vec<Result<(u64, Small)>> = Vec::new();
+    fn small_bodies(&self, segments: &Segments, segment: u64) -> Result<BTreeMap<u64, SmallBody>> {
+        let mut found = BTreeMap::new();
+        each_home(segments, segment, &mut |holder, piece, offset| {
+            let now = holder.find(|row| Ok(self.engine.get(row)?))?;
+            if now.is_some_and(|(_, now)| now.pieces().iter().any(|now| now.place == piece.place)) {
+                let body = SmallBody { len: piece.len, crc64: piece.crc64, home: Some(holder.clone()) };
+                found.insert(offset, body);
+            }
+            Ok(())
+        })?;
+        let mut listed = Vec::new();
         let of_segment = schema::key(schema::Kind::Small, &[&segment.to_be_bytes()]);
         self.engine.scan(&Range::prefix(&of_segment), &mut |key, value| {
             let offset = schema::number8(key, 9).ok_or_else(|| Error::corrupt("a small body's key"));
-            found.push(offset.and_then(|offset| Ok((offset, decode("a small body", value)?))));
+            listed.push(offset.and_then(|offset| Ok((offset, decode::<Small>("a small body", value)?))));
             ControlFlow::Continue(())
         })?;
-        let mut found = found.into_iter().collect::<Result<Vec<_>>>()?;
-        // Each of several that refer to one body has a row.
-        found.dedup_by_key(|(offset, _)| *offset);
+        for row in listed {
+            let (offset, Small { len, crc64, .. }) = row?;
+            found.entry(offset).or_insert(SmallBody { len, crc64, home: None });
+        }
         Ok(found)
     }
 }
 
+/// A body in a segment.
+struct SmallBody {
+    /// Bytes.
+    len: u64,
+    crc64: u64,
+    /// Who refers to it without being listed.
+    home: Option<Holder>,
+}
+
 /// Cuts the list where a commit would become long.
-fn batches(bodies: Vec<(u64, Small)>) -> Vec<Vec<(u64, Small)>> {
-    let mut batches: Vec<Vec<(u64, Small)>> = Vec::new();
+fn batches(bodies: BTreeMap<u64, SmallBody>) -> Vec<Vec<(u64, SmallBody)>> {
+    let mut batches: Vec<Vec<(u64, SmallBody)>> = Vec::new();
     let mut room = 0;
-    for (offset, small) in bodies {
-        let takes = small.len + ROWS_BYTES;
+    for (offset, body) in bodies {
+        let takes = body.len + ROWS_BYTES;
         match batches.last_mut() {
             Some(last) if room >= takes => {
-                last.push((offset, small));
+                last.push((offset, body));
                 room -= takes;
             }
             _ => {
-                batches.push(vec![(offset, small)]);
+                batches.push(vec![(offset, body)]);
                 room = MOVED_PER_COMMIT.saturating_sub(takes);
             }
         }
