@@ -99,7 +99,12 @@ pub(crate) struct Committer {
     pub(crate) clock: Clock,
     pub(crate) space: Arc<Space>,
     pub(crate) settings: Settings,
+    /// For the next group's frame.
+    pub(crate) buffer: Vec<u8>,
 }
+
+/// A greater buffer is given back after a group.
+const BUFFER_BYTES_MAX: usize = 1 << 20;
 
 /// Why a group did not become visible.
 enum Unsettled {
@@ -198,14 +203,14 @@ impl Committer {
     }
 
     /// Runs mutations until none waits or the group is large.
-    fn decide(&self, waiting: &mut VecDeque<Box<dyn Job>>, begin: Option<Position>) -> Run {
+    fn decide(&mut self, waiting: &mut VecDeque<Box<dyn Job>>, begin: Option<Position>) -> Run {
         let mut last = *self.head.borrow();
         let mut run = Run {
             jobs: Vec::with_capacity(waiting.len()),
             overlay: Overlay::new(),
             adopted: Vec::new(),
             freed: Vec::new(),
-            group: Group::new(Seq(last.0 + 1)),
+            group: Group::new(Seq(last.0 + 1), std::mem::take(&mut self.buffer)),
             last,
         };
         while run.group.len() < self.settings.group_bytes_max
@@ -232,7 +237,7 @@ impl Committer {
     }
 
     /// Makes the group durable, then visible.
-    fn settle(&mut self, run: Run) -> std::result::Result<(), Unsettled> {
+    fn settle(&mut self, mut run: Run) -> std::result::Result<(), Unsettled> {
         if run.overlay.is_empty() {
             return Ok(());
         }
@@ -240,13 +245,15 @@ impl Committer {
         let appended = match &mut self.journal {
             Some(journal) => {
                 self.space.take(written, Use::Commit).map_err(Unsettled::Refused)?;
-                journal.append(run.group, run.last).map(Some)
+                journal.append(&mut run.group, run.last).map(Some)
             }
             None => Ok(None),
         };
         if let Err(NotAppended::Refused(error)) = appended {
             return Err(Unsettled::Refused(error));
         }
+        self.buffer = run.group.into_buffer();
+        self.buffer.shrink_to(BUFFER_BYTES_MAX);
         // From here on only the records say whose these files are.
         for body in run.adopted {
             body.claim();

@@ -180,6 +180,7 @@ impl Store {
             clock: clock.clone(),
             space: Arc::clone(&space),
             settings,
+            buffer: Vec::new(),
         };
         let upkeep = Upkeep {
             engine: Arc::clone(&engine),

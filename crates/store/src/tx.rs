@@ -34,8 +34,8 @@ pub struct Tx<'a> {
 #[derive(Default)]
 pub(crate) struct Writes {
     pub(crate) rows: Overlay,
-    /// Small bodies, one after another.
-    pub(crate) bodies: Vec<u8>,
+    /// Small bodies, to be laid one after another.
+    pub(crate) bodies: Vec<Bytes>,
     /// Files that belong to this commit if it is accepted, and to nobody otherwise.
     pub(crate) adopted: Vec<Unclaimed>,
     /// What nothing refers to after this commit.
@@ -228,8 +228,9 @@ impl<'a> Tx<'a> {
     /// Puts a small body into this commit.
     pub(crate) fn place(&mut self, bytes: Bytes) -> Place {
         let Some(at) = self.bodies_at else { return Place::Inline(bytes) };
-        let offset = at.offset + self.writes.bodies.len() as u64;
-        self.writes.bodies.extend_from_slice(&bytes);
+        let before: usize = self.writes.bodies.iter().map(Bytes::len).sum();
+        let offset = at.offset + before as u64;
+        self.writes.bodies.push(bytes);
         Place::Journal { segment: at.segment, offset, listed: false }
     }
 

@@ -32,10 +32,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(first: Seq) -> Self {
-        let mut bytes = Vec::with_capacity(16 << 10);
-        bytes.resize(FRAME_HEADER_BYTES, 0);
-        Self { first, commits: 0, bytes }
+    /// `buffer` is one that a frame before has left, or an empty one.
+    pub(crate) fn new(first: Seq, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        buffer.resize(FRAME_HEADER_BYTES, 0);
+        Self { first, commits: 0, bytes: buffer }
     }
 
     /// How far into the frame the bodies of the next commit will begin.
@@ -50,7 +51,9 @@ impl Group {
     pub(crate) fn push(&mut self, writes: &Writes) {
         let head = self.bytes.len();
         self.bytes.resize(head + COMMIT_HEADER_BYTES, 0);
-        self.bytes.extend_from_slice(&writes.bodies);
+        for body in &writes.bodies {
+            self.bytes.extend_from_slice(body);
+        }
         let rows_at = self.bytes.len();
         for (key, value) in &writes.rows {
             self.bytes.extend_from_slice(&length(key.len()));
@@ -67,13 +70,13 @@ impl Group {
             }
         }
         let rows = length(self.bytes.len() - rows_at);
-        self.bytes[head..head + 4].copy_from_slice(&length(writes.bodies.len()));
+        self.bytes[head..head + 4].copy_from_slice(&length(rows_at - head - COMMIT_HEADER_BYTES));
         self.bytes[head + 4..head + 8].copy_from_slice(&rows);
         self.commits += 1;
     }
 
     /// The frame's bytes.
-    pub(crate) fn seal(mut self, salt: u64, durable: Seq) -> Vec<u8> {
+    pub(crate) fn seal(&mut self, salt: u64, durable: Seq) -> &[u8] {
         let payload = length(self.bytes.len() - FRAME_HEADER_BYTES);
         let head = &mut self.bytes[..FRAME_HEADER_BYTES];
         head[0..4].copy_from_slice(MAGIC);
@@ -83,6 +86,11 @@ impl Group {
         head[24..32].copy_from_slice(&durable.0.to_le_bytes());
         let crc = checksum(salt, &self.bytes);
         self.bytes[CRC_AT..FRAME_HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+        &self.bytes
+    }
+
+    /// The buffer, for the next group.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.bytes
     }
 }
@@ -183,16 +191,18 @@ impl<'a> Frame<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn sample() -> Vec<u8> {
-        let mut group = Group::new(Seq(7));
-        let mut writes = Writes { bodies: b"a small body".to_vec(), ..Writes::default() };
+        let mut group = Group::new(Seq(7), Vec::new());
+        let mut writes = Writes { bodies: vec![Bytes::from_static(b"a small body")], ..Writes::default() };
         writes.rows.insert(b"put".to_vec(), Some(b"value".to_vec()));
         writes.rows.insert(b"gone".to_vec(), None);
         group.push(&writes);
         group.push(&Writes::default());
-        group.seal(5, Seq(6))
+        group.seal(5, Seq(6)).to_vec()
     }
 
     #[test]

@@ -163,9 +163,13 @@ impl Journal {
     /// # Errors
     /// `Refused` when the disk did not take it: the journal is as it was. `Unknown` after a failed
     /// sync, when nothing may be appended any more: what the disk holds cannot be found out.
-    pub(crate) fn append(&mut self, group: Group, last: Seq) -> std::result::Result<Position, NotAppended> {
+    pub(crate) fn append(
+        &mut self,
+        group: &mut Group,
+        last: Seq,
+    ) -> std::result::Result<Position, NotAppended> {
         let frame = group.seal(self.salt, self.durable.get());
-        if let Err(error) = self.output.write_at(&frame, self.end.offset) {
+        if let Err(error) = self.output.write_at(frame, self.end.offset) {
             // What was written of it is no frame, and is written over by the next. Cutting it off is
             // for neatness; a disk that takes no writes may refuse that as well.
             if self.output.cut(self.end.offset).is_ok() {
@@ -207,7 +211,7 @@ impl Journal {
         self.next()?;
         self.output.sync()?;
         self.durable.raise(head);
-        self.append(Group::new(Seq(head.0 + 1)), head).map_err(NotAppended::into_error)?;
+        self.append(&mut Group::new(Seq(head.0 + 1), Vec::new()), head).map_err(NotAppended::into_error)?;
         self.output.cut(self.end.offset)?;
         Ok(self.output.sync()?)
     }

@@ -39,20 +39,16 @@ pub(super) async fn count(store: &Store, kinds: &'static [Kind]) -> usize {
 /// Checks every row of a store; the files of its bodies and its journal too, if they are below `dir`.
 pub(super) async fn check(store: &Store, dir: Option<&Path>) {
     let mut walk = Walk::of(&rows(store).await);
-    if let Some(dir) = dir {
-        for id in walk.bodies.keys() {
-            let path = dir.join(format!("bodies/{}/{}", id.epoch, id.number));
-            walk.problems.extend((!path.exists()).then(|| format!("no file of body {id}")));
+    loop {
+        assert!(walk.problems.is_empty(), "{:#?}", walk.problems);
+        let Some(dir) = dir else { return };
+        let missing = walk.missing(dir);
+        if missing.is_empty() {
+            return;
         }
-    }
-    assert!(walk.problems.is_empty(), "{:#?}", walk.problems);
-    // Bodies move from segment to segment, and segments go, while we look at them.
-    while let Some(dir) = dir
-        && let homeless = walk.not_beside(&dir.join("journal"))
-        && !homeless.is_empty()
-    {
+        // Bodies go, and move from segment to segment, while we look at them.
         let now = Walk::of(&rows(store).await);
-        assert!(now.homes != walk.homes, "not beside their bodies: {homeless:#?}");
+        assert!((&now.homes, &now.bodies) != (&walk.homes, &walk.bodies), "{missing:#?}");
         walk = now;
     }
 }
@@ -282,9 +278,12 @@ impl Walk {
         }
     }
 
-    /// Those who are not listed, and are not found beside the body in the journal.
-    fn not_beside(&self, dir: &Path) -> BTreeMap<(u64, u64), Holder> {
-        let segments = Segments::new(dir.to_owned(), Disk::default());
+    /// Bodies without a file, and references that are neither listed nor found beside their body.
+    fn missing(&self, dir: &Path) -> Vec<String> {
+        let path = |id: &BodyId| dir.join(format!("bodies/{}/{}", id.epoch, id.number));
+        let bodies = self.bodies.keys().filter(|id| !path(id).exists());
+        let mut missing: Vec<String> = bodies.map(|id| format!("no file of body {id}")).collect();
+        let segments = Segments::new(dir.join("journal"), Disk::default());
         let mut homes = self.homes.clone();
         for segment in self.lives.keys() {
             // One that is gone by now has none.
@@ -295,7 +294,8 @@ impl Walk {
                 Ok(())
             });
         }
-        homes
+        missing.extend(homes.iter().map(|home| format!("not beside its body: {home:?}")));
+        missing
     }
 
     fn conclude(&mut self) {

@@ -82,13 +82,13 @@ fn holders_come_back_as_they_were() {
 /// A frame with a good checksum may still be laid out as none is.
 #[test]
 fn frames_of_noise_are_refused() {
-    let mut writes = Writes { bodies: b"a small body".to_vec(), ..Writes::default() };
+    let mut writes = Writes { bodies: vec![Bytes::from_static(b"a small body")], ..Writes::default() };
     writes.rows.insert(b"put".to_vec(), Some(b"value".to_vec()));
     writes.rows.insert(b"gone".to_vec(), None);
-    let mut group = Group::new(Seq(7));
+    let mut group = Group::new(Seq(7), Vec::new());
     group.push(&writes);
     group.push(&writes);
-    let good = group.seal(5, Seq(6));
+    let good = group.seal(5, Seq(6)).to_vec();
     let mut random = Random(11);
     let mut read = 0;
     for _ in 0..ROUNDS {
