@@ -181,7 +181,7 @@ type TakeHome<'a> = dyn FnMut(&Holder, &Piece, u64) -> Result<()> + 'a;
 pub(crate) fn each_home(segments: &Segments, segment: u64, visit: &mut TakeHome<'_>) -> Result<()> {
     segments.frames(segment, &mut |frame| {
         let mut outcome = Ok(());
-        let whole = frame.each_row(&mut |row, value| {
+        let whole = frame.each_row(|row, value| {
             if let (Ok(()), Some(value)) = (&outcome, value) {
                 outcome = each_home_of(segment, row, value, visit);
             }

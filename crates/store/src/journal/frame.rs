@@ -158,14 +158,14 @@ impl<'a> Frame<'a> {
 
     /// The rows of all its commits in order; `None` if they are not laid out as they must be.
     pub(crate) fn rows(&self, batch: &mut Batch) -> Option<()> {
-        self.each_row(&mut |key, value| match value {
+        self.each_row(|key, value| match value {
             Some(value) => batch.put(key, value),
             None => batch.delete(key),
         })
     }
 
     /// Hands out the rows with their values, `None` for those that are deleted.
-    pub(crate) fn each_row(&self, visit: &mut dyn FnMut(&[u8], Option<&[u8]>)) -> Option<()> {
+    pub(crate) fn each_row(&self, mut visit: impl FnMut(&[u8], Option<&[u8]>)) -> Option<()> {
         let mut rest = self.payload;
         for _ in 0..self.commits {
             let (bodies, rows) = (u32_at(rest, 0)? as usize, u32_at(rest, 4)? as usize);
