@@ -30,6 +30,26 @@ def test_parts_are_read_by_their_numbers(s3, bucket):
     assert code(s3.get_object, **ask, PartNumber=2, Range="bytes=0-1") == ("InvalidRequest", 400)
 
 
+def test_a_complete_may_come_again(s3, cos, bucket):
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm="SHA256")["UploadId"]
+    part = s3.upload_part(
+        Bucket=bucket, Key="k", UploadId=upload, PartNumber=2, Body=b"x", ChecksumAlgorithm="SHA256"
+    )
+    row = {"PartNumber": 2, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}
+    ask = {"Bucket": bucket, "Key": "k", "UploadId": upload, "MultipartUpload": {"Parts": [row]}}
+    first, again = s3.complete_multipart_upload(**ask), s3.complete_multipart_upload(**ask)
+    assert again["ETag"] == first["ETag"] and again["ChecksumSHA256"] == first["ChecksumSHA256"]
+    other = {**ask, "MultipartUpload": {"Parts": [{**row, "PartNumber": 1}]}}
+    assert code(s3.complete_multipart_upload, **other) == ("NoSuchUpload", 404)
+    parts = {"Part": [{"PartNumber": 2, "ETag": part["ETag"]}]}
+    answer = refused(
+        cos.complete_multipart_upload, Bucket=bucket, Key="k", UploadId=upload, MultipartUpload=parts
+    )
+    assert answer == ("NoSuchUpload", 404)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"another")
+    assert code(s3.complete_multipart_upload, **ask) == ("NoSuchUpload", 404)
+
+
 def test_what_has_no_parts_is_its_own_first(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"hello")
     got = s3.get_object(Bucket=bucket, Key="k", PartNumber=1)

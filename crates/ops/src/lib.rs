@@ -8,6 +8,7 @@ mod append;
 mod body;
 mod bucket;
 mod checksum;
+mod completed;
 mod copy;
 mod cors;
 mod error;

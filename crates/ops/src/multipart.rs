@@ -2,9 +2,10 @@
 
 use cosette_model::op::{self, CompletedPart, Context, Listing, Op, reply};
 use cosette_model::{BucketName, Checksum, Error, ErrorCode, ObjectKey, PartNumber, UploadId};
-use cosette_store::{CompleteUpload, Part, PutPart, Upload, UploadPage};
+use cosette_store::{Bucket, CompleteUpload, Object, Part, PutPart, Upload, UploadPage};
 
 use crate::access::owner;
+use crate::completed::Again;
 use crate::error::Result;
 use crate::object::with_content_type;
 use crate::version::shown_version;
@@ -122,6 +123,31 @@ impl Ops {
         ask: op::CompleteMultipartUpload,
     ) -> Result<reply::CompleteMultipartUpload> {
         let bucket = self.admit(context, Op::CompleteMultipartUpload, (&ask.bucket, &ask.key))?;
+        let (name, key) = (ask.bucket.clone(), ask.key.clone());
+        let again = context.policy.complete_again.then(|| Again::of(&ask));
+        let object = match (self.complete(context, &bucket, ask).await, again) {
+            (Err(failure), Some(again)) if failure.0.code == ErrorCode::NoSuchUpload => {
+                self.completed(&bucket, &again)?.ok_or(failure)?
+            }
+            (completed, _) => completed?,
+        };
+        Ok(reply::CompleteMultipartUpload {
+            bucket: name,
+            key,
+            etag: object.etag,
+            crc64: object.crc64,
+            version: shown_version(&bucket, object.version),
+            checksums: object.checksums,
+            checksum_type: object.checksum_type,
+        })
+    }
+
+    async fn complete(
+        &self,
+        context: &Context,
+        bucket: &Bucket,
+        ask: op::CompleteMultipartUpload,
+    ) -> Result<Object> {
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
         if ask.parts.is_empty() {
             return Err(Error::with(ErrorCode::MalformedXml, "You must specify at least one part.").into());
@@ -137,7 +163,7 @@ impl Ops {
         }
         let whole = whole_checksum(&upload, &listed, &ask.checksums)?;
         let checksum_type = upload.checksum.map(|(_, kind)| kind);
-        let object = self
+        Ok(self
             .store
             .complete_upload(CompleteUpload {
                 bucket: bucket.name.clone(),
@@ -150,16 +176,7 @@ impl Ops {
                 conditions: ask.conditions,
                 cause: context.cause.clone(),
             })
-            .await?;
-        Ok(reply::CompleteMultipartUpload {
-            bucket: ask.bucket,
-            key: ask.key,
-            etag: object.etag,
-            crc64: object.crc64,
-            version: shown_version(&bucket, object.version),
-            checksums: object.checksums,
-            checksum_type: object.checksum_type,
-        })
+            .await?)
     }
 
     pub(crate) async fn abort_upload(

@@ -55,6 +55,7 @@ fn by(uin: &str) -> Context {
         now: cosette_model::Timestamp::from_secs(1_700_000_000),
         policy: Policy {
             part_size_min: 4,
+            complete_again: false,
             uploads_keep_bucket: true,
             marker_code: ErrorCode::MethodNotAllowed,
             copy_source_code: ErrorCode::NoSuchCopySource,

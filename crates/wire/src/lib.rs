@@ -333,6 +333,7 @@ fn policy(dialect: DialectName) -> Policy {
     match dialect {
         DialectName::Cos => Policy {
             part_size_min: MIB,
+            complete_again: false,
             uploads_keep_bucket: true,
             marker_code: ErrorCode::NoSuchKey,
             // COS has a code of its own as well; which it uses is not known, and clients look
@@ -344,6 +345,7 @@ fn policy(dialect: DialectName) -> Policy {
         },
         DialectName::S3 => Policy {
             part_size_min: 5 * MIB,
+            complete_again: true,
             uploads_keep_bucket: false,
             marker_code: ErrorCode::MethodNotAllowed,
             copy_source_code: ErrorCode::NoSuchKey,

@@ -273,6 +273,8 @@ pub struct Context {
 pub struct Policy {
     /// Smallest part but the last, in bytes: 1 MiB on COS (cos-api 3.5), 5 MiB on S3.
     pub part_size_min: u64,
+    /// A complete that comes again is answered as the first (S3); on COS its upload is gone.
+    pub complete_again: bool,
     /// A bucket with open uploads cannot be deleted (COS, cos-api 3.1); on S3 they go with it.
     pub uploads_keep_bucket: bool,
     /// What a delete marker answers to a read that names its version: `NoSuchKey` on COS,
