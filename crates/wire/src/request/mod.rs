@@ -285,11 +285,16 @@ impl Incoming<'_> {
                 return Err(not_implemented(name));
             }
         }
+        let version = self.version()?;
+        let if_match = condition::of_current(&self.headers)?;
+        if version.is_some() && if_match.is_some() {
+            return Err(not_implemented("If-Match"));
+        }
         Ok(DeleteObject {
             bucket: self.bucket()?,
             key: self.key()?,
-            version: self.version()?,
-            if_match: condition::of_current(&self.headers)?,
+            version,
+            if_match,
             bypass_governance: lock::bypass(&self.headers)?,
         })
     }
