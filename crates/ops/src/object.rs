@@ -40,8 +40,9 @@ impl Ops {
         let bucket = self.admit(context, Op::GetObject, (&ask.bucket, &ask.key, &ask.version))?;
         self.check_referer(context, &bucket)?;
         let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
-        let info = info(context, &bucket, &object, ask.checksums);
+        let mut info = info(context, &bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
+        self.of_part(&object, ask.part, &mut info)?;
         restore::readable(&object, info.clone())?;
         let wanted = ask.range.filter(|_| ask.if_range.as_ref().is_none_or(|tag| *tag == info.etag));
         let range = self.range(&object, wanted, ask.part)?;
@@ -53,8 +54,9 @@ impl Ops {
         let bucket = self.admit(context, Op::HeadObject, (&ask.bucket, &ask.key, &ask.version))?;
         self.check_referer(context, &bucket)?;
         let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
-        let info = info(context, &bucket, &object, ask.checksums);
+        let mut info = info(context, &bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
+        self.of_part(&object, ask.part, &mut info)?;
         let range = self.range(&object, ask.range, ask.part)?;
         Ok(reply::HeadObject { info, range, by_part: ask.part.is_some(), overrides: ask.overrides })
     }

@@ -1,6 +1,6 @@
 //! The parts of a finished object: read by number, and listed as one of its attributes.
 
-use cosette_model::op::{self, Context, Op, reply};
+use cosette_model::op::{self, Context, ObjectInfo, Op, reply};
 use cosette_model::{ErrorCode, PartNumber};
 use cosette_store::Object;
 
@@ -18,6 +18,22 @@ impl Ops {
             Some(part) if part.number == number => Ok((part.offset, part.offset + part.size)),
             _ => Err(ErrorCode::InvalidPartNumber.into()),
         }
+    }
+
+    /// Who reads one part is shown the checksums of that part.
+    pub(crate) fn of_part(
+        &self,
+        object: &Object,
+        part: Option<PartNumber>,
+        info: &mut ObjectInfo,
+    ) -> Result<()> {
+        let Some(number) = part.filter(|_| object.parts.is_some() && !info.checksums.is_empty()) else {
+            return Ok(());
+        };
+        if let Some(part) = self.store.object_parts(object, number.get() - 1, 1)?.into_iter().next() {
+            info.checksums = part.checksums;
+        }
+        Ok(())
     }
 
     pub(crate) fn object_attributes(

@@ -53,6 +53,7 @@ fn by(uin: &str) -> Context {
         region: None,
         referer: None,
         now: cosette_model::Timestamp::from_secs(1_700_000_000),
+        traffic_limit: None,
         policy: Policy {
             part_size_min: 4,
             complete_again: false,

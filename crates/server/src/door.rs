@@ -8,7 +8,7 @@ use cosette_control::{Answer, Control};
 use cosette_model::op::Op;
 use cosette_model::{Error, RequestId, Timestamp};
 use cosette_ops::Ops;
-use cosette_wire::{Asked, Decoded, Wire};
+use cosette_wire::{Asked, Decoded, ReplyBody, Wire};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -18,6 +18,7 @@ use crate::accounts::Accounts;
 use crate::admin::Admin;
 use crate::body::{Outgoing, incoming, typed};
 use crate::spelling::Spelling;
+use crate::throttle::throttled;
 
 /// What answers requests.
 pub(crate) struct Door {
@@ -72,8 +73,16 @@ impl Door {
         let request = Request::from_parts(parts, stream);
         let Decoded { mut asked, outcome } =
             self.wire.decode(request, peer, request_id, now, self.accounts.as_ref()).await;
+        let mut limit = None;
         let outcome = match outcome {
-            Ok((context, call)) => self.ops.handle(&context, call).await,
+            Ok((context, mut call)) => {
+                limit = context.traffic_limit;
+                if let (Some(bits), Some(body)) = (limit, call.body()) {
+                    let stream = std::mem::replace(&mut body.stream, Box::pin(futures_util::stream::empty()));
+                    body.stream = throttled(stream, bits);
+                }
+                self.ops.handle(&context, call).await
+            }
             Err(error) => Err(error),
         };
         if outcome.is_err() && !waits {
@@ -94,7 +103,13 @@ impl Door {
             StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT => length(response.headers()),
             _ => None,
         };
-        response.map(|body| told.map_or_else(|| body.into(), Outgoing::told))
+        response.map(|body| match (told, body, limit) {
+            (Some(length), ..) => Outgoing::told(length),
+            (None, ReplyBody::Stream { length, stream }, Some(bits)) => {
+                ReplyBody::Stream { length, stream: throttled(stream, bits) }.into()
+            }
+            (None, body, _) => body.into(),
+        })
     }
 
     async fn cloud_api(&self, parts: Parts, body: Incoming) -> Response<Outgoing> {

@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod door;
 mod spelling;
+mod throttle;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -55,6 +55,7 @@ concepts! {
     TAGGING "tagging";
     TAGGING_COUNT "tagging-count";
     TAGGING_DIRECTIVE "tagging-directive";
+    TRAFFIC_LIMIT "traffic-limit";
     TRAILER "trailer";
     VERSION_ID "version-id";
     WEBSITE_REDIRECT "website-redirect-location";

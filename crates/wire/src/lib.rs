@@ -243,6 +243,7 @@ impl Wire {
             },
             region: target.host.region.clone(),
             referer: headers.get("referer")?.map(str::to_owned),
+            traffic_limit: request::traffic_limit(&headers)?,
             now: asked.now,
             policy: policy(dialect),
         };
@@ -257,7 +258,8 @@ impl Wire {
             notes: &mut asked.notes,
         };
         if op == Op::PostObject {
-            let (post, signed) = incoming.post_object(asked.now, accounts, &mut asked.dialect).await?;
+            let (post, signed, limit) = incoming.post_object(asked.now, accounts, &mut asked.dialect).await?;
+            context.traffic_limit = limit;
             context.policy = policy(asked.dialect);
             if let Some(signed) = signed {
                 asked.notes.push(format!("by={}", signed.account.secret_id));

@@ -251,6 +251,19 @@ operations! {
     }
 }
 
+impl Call {
+    /// The body it stores.
+    pub fn body(&mut self) -> Option<&mut crate::Body> {
+        match self {
+            Self::PutObject(ask) => Some(&mut ask.body),
+            Self::PostObject(ask) => Some(&mut ask.body),
+            Self::AppendObject(ask) => Some(&mut ask.body),
+            Self::UploadPart(ask) => Some(&mut ask.body),
+            _ => None,
+        }
+    }
+}
+
 /// What every handler is told of the request besides the operation itself.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -264,6 +277,8 @@ pub struct Context {
     pub referer: Option<String>,
     /// When the request came.
     pub now: crate::Timestamp,
+    /// How fast its body may come or go, in bits a second.
+    pub traffic_limit: Option<u64>,
     pub policy: Policy,
 }
 

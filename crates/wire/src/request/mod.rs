@@ -378,9 +378,24 @@ impl Incoming<'_> {
     }
 }
 
+/// The slowest and the fastest a client may ask for, in bits a second (cos-api 3.6).
+const TRAFFIC: std::ops::RangeInclusive<u64> = 819_200..=838_860_800;
+
+/// How fast a body may come or go, in bits a second.
+pub(crate) fn traffic_limit(headers: &Headers) -> Result<Option<u64>, Error> {
+    let Some(text) = headers.concept(header::TRAFFIC_LIMIT)? else { return Ok(None) };
+    match text.parse() {
+        Ok(limit) if TRAFFIC.contains(&limit) => Ok(Some(limit)),
+        _ => Err(invalid(
+            header::TRAFFIC_LIMIT.of(headers.dialect()),
+            text,
+            "The traffic limit must be a number of bits a second from 819200 to 838860800.",
+        )),
+    }
+}
+
 /// Headers, without their service's prefix, that ask for features that are not here.
 const REFUSED: &[&str] = &[
-    "traffic-limit",
     "bucket-object-lock-token",
     "confirm-remove-self-bucket-access",
     "expected-bucket-owner",

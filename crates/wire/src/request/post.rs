@@ -6,7 +6,7 @@ use cosette_model::op::{PostAnswer, PostObject};
 use cosette_model::{Body, Error, ErrorCode, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::{Incoming, attributes, condition, setting};
+use super::{Incoming, attributes, condition, setting, traffic_limit};
 use crate::form::policy::{self, Policy};
 use crate::form::signature::{self, Signed};
 use crate::form::{self, Form};
@@ -43,7 +43,7 @@ impl Incoming<'_> {
         now: Timestamp,
         accounts: &dyn Accounts,
         dialect: &mut DialectName,
-    ) -> Result<(PostObject, Option<Signed>), Error> {
+    ) -> Result<(PostObject, Option<Signed>, Option<u64>), Error> {
         self.refuse_unknown()?;
         let bucket = self.bucket()?;
         let content_type = self.headers.get("content-type")?.unwrap_or_default();
@@ -98,7 +98,7 @@ impl Incoming<'_> {
             answer,
             body: Body { stream: form.file, length: None, expected: payload::expected(&headers)? },
         };
-        Ok((post, signed))
+        Ok((post, signed, traffic_limit(&headers)?))
     }
 }
 

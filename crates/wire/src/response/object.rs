@@ -25,7 +25,7 @@ impl Answer<'_> {
 
     pub(super) fn get_object(&mut self, r: reply::GetObject) {
         self.parts_count(&r.info, r.by_part);
-        let length = self.object(&r.info, r.range, &r.overrides);
+        let length = self.object(&r.info, r.range, r.by_part, &r.overrides);
         if length > 0 {
             *self.response.body_mut() = ReplyBody::Stream { length, stream: r.body };
         }
@@ -33,7 +33,7 @@ impl Answer<'_> {
 
     pub(super) fn head_object(&mut self, r: &reply::HeadObject) {
         self.parts_count(&r.info, r.by_part);
-        self.object(&r.info, r.range, &r.overrides);
+        self.object(&r.info, r.range, r.by_part, &r.overrides);
     }
 
     /// Shown to who asks for a part (S3; COS's spelling is inferred).
@@ -52,7 +52,13 @@ impl Answer<'_> {
     }
 
     /// The headers of a GET or HEAD; the length of the body.
-    fn object(&mut self, info: &ObjectInfo, range: Option<(u64, u64)>, overrides: &ResponseOverrides) -> u64 {
+    fn object(
+        &mut self,
+        info: &ObjectInfo,
+        range: Option<(u64, u64)>,
+        by_part: bool,
+        overrides: &ResponseOverrides,
+    ) -> u64 {
         self.about(info);
         self.name(ACCEPT_RANGES, "bytes");
         self.last_modified(info.modified);
@@ -71,6 +77,10 @@ impl Answer<'_> {
                 self.status(StatusCode::PARTIAL_CONTENT);
                 let last = end.saturating_sub(1);
                 self.name(CONTENT_RANGE, &format!("bytes {start}-{last}/{}", info.size));
+                if by_part {
+                    // Of the part, so it is of no number of parts.
+                    self.checksums(&info.checksums, info.checksum_type, None);
+                }
                 end.saturating_sub(start)
             }
             None => {
