@@ -1,4 +1,6 @@
-"""Settings that are kept and shown: they come back as they went, and what cannot be is refused."""
+"""Settings that are kept and shown: they come back as they went, and what cannot be is refused.
+
+COS's acceleration is in `tests/node/operations.cjs`, as the Python SDK has no call for it."""
 
 import datetime
 
@@ -84,8 +86,7 @@ def test_logging_of_cos(cos, bucket):
     assert cos.get_bucket_logging(Bucket=bucket)["LoggingEnabled"] == enabled
 
 
-def test_accelerate(s3, cos, new_bucket):
-    # Without a dot in its name, as S3 asks.
+def test_accelerate_of_s3(s3, new_bucket):
     name = new_bucket()
     s3.create_bucket(Bucket=name)
     assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket=name)
@@ -96,7 +97,6 @@ def test_accelerate(s3, cos, new_bucket):
         "MalformedXML",
         400,
     )
-    # The COS SDK has no such call; its clients see the same.
     s3.put_bucket_accelerate_configuration(Bucket=name, AccelerateConfiguration={"Status": "Suspended"})
     assert s3.get_bucket_accelerate_configuration(Bucket=name)["Status"] == "Suspended"
 

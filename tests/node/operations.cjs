@@ -233,6 +233,64 @@ const steps = {
     assert.match(spoiled.body, /SignatureDoesNotMatch/);
   },
 
+  async settings() {
+    const Tags = [{ Key: 'a', Value: '1' }];
+    // The SDK answers what is not set with something empty.
+    assert.deepEqual((await cos.getBucketTagging(at)).Tags, []);
+    assert.equal((await cos.putBucketTagging({ ...at, Tags })).statusCode, 204);
+    assert.deepEqual((await cos.getBucketTagging(at)).Tags, Tags);
+    await cos.deleteBucketTagging(at);
+
+    const CORSRules = [
+      {
+        AllowedOrigin: ['http://*.qq.com'],
+        AllowedMethod: ['GET', 'PUT'],
+        AllowedHeader: ['*'],
+        ExposeHeader: ['ETag'],
+        MaxAgeSeconds: '5',
+      },
+    ];
+    await cos.putBucketCors({ ...at, CORSRules });
+    const rule = (await cos.getBucketCors(at)).CORSRules[0];
+    // Read, the SDK calls them otherwise.
+    const read = { AllowedOrigins: 'AllowedOrigin', AllowedMethods: 'AllowedMethod', ExposeHeaders: 'ExposeHeader' };
+    for (const name of Object.keys(read)) assert.deepEqual(rule[name], CORSRules[0][read[name]], name);
+    assert.equal(rule.MaxAgeSeconds, '5');
+    const asked = { ...at, Key: 'k', Origin: 'http://a.qq.com', AccessControlRequestMethod: 'PUT' };
+    const allowed = await cos.optionsObject({ ...asked, AccessControlRequestHeaders: 'x-one' });
+    assert.equal(allowed.AccessControlAllowOrigin, 'http://a.qq.com');
+    await cos.deleteBucketCors(at);
+
+    const WebsiteConfiguration = { IndexDocument: { Suffix: 'index.html' }, ErrorDocument: { Key: 'e.html' } };
+    await cos.putBucketWebsite({ ...at, WebsiteConfiguration });
+    const site = (await cos.getBucketWebsite(at)).WebsiteConfiguration;
+    assert.equal(site.IndexDocument.Suffix, 'index.html');
+    await cos.deleteBucketWebsite(at);
+    assert.deepEqual((await cos.getBucketWebsite(at)).WebsiteConfiguration, {});
+
+    const RefererConfiguration = {
+      Status: 'Enabled',
+      RefererType: 'Black-List',
+      DomainList: { Domains: ['*.bad.com'] },
+      EmptyReferConfiguration: 'Allow',
+    };
+    await cos.putBucketReferer({ ...at, RefererConfiguration });
+    const referer = (await cos.getBucketReferer(at)).RefererConfiguration;
+    assert.deepEqual(referer.DomainList.Domains, ['*.bad.com']);
+
+    const Rules = [{ ID: '1', Status: 'Enabled', Filter: { Prefix: 'a' }, Expiration: { Days: '3' } }];
+    await cos.putBucketLifecycle({ ...at, Rules });
+    assert.equal((await cos.getBucketLifecycle(at)).Rules[0].Expiration.Days, '3');
+    await cos.deleteBucketLifecycle(at);
+    assert.deepEqual((await cos.getBucketLifecycle(at)).Rules, []);
+
+    for (const Status of ['Enabled', 'Suspended']) {
+      await cos.putBucketAccelerate({ ...at, AccelerateConfiguration: { Status } });
+      const accelerate = (await cos.getBucketAccelerate(at)).AccelerateConfiguration;
+      assert.deepEqual([accelerate.Status, accelerate.Type], [Status, 'COS']);
+    }
+  },
+
   async wrongKeys() {
     const wrong = client({ ...argument, key: 'wrong' });
     assert.deepEqual(await refused(wrong.getBucket(at)), ['SignatureDoesNotMatch', 403]);

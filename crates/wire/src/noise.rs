@@ -110,6 +110,8 @@ impl Accounts for Everybody {
 }
 
 const NAMES: &[&str] = &[
+    "access-control-request-headers",
+    "access-control-request-method",
     "authorization",
     "content-length",
     "content-md5",
@@ -133,7 +135,12 @@ const NAMES: &[&str] = &[
     "x-amz-object-attributes",
     "x-amz-max-parts",
     "x-amz-meta-a",
+    "x-amz-tagging",
+    "x-amz-tagging-directive",
     "x-amz-trailer",
+    "x-amz-website-redirect-location",
+    "origin",
+    "referer",
     "x-cos-copy-source",
     "x-cos-storage-class",
 ];
@@ -159,6 +166,10 @@ const VALUES: &[&str] = &[
 
 const QUERIES: &[&str] = &[
     "acl",
+    "cors",
+    "tagging",
+    "website",
+    "lifecycle",
     "delete",
     "uploads",
     "uploadId=u",
@@ -189,6 +200,8 @@ const QUERIES: &[&str] = &[
 ];
 
 const BODIES: &[&str] = &[
+    "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>",
+    "<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument></WebsiteConfiguration>",
     "<Delete><Object><Key>k</Key></Object></Delete>",
     "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>",
     "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n",
@@ -219,8 +232,16 @@ fn whole_requests_survive_noise() {
             uri.push('&');
         }
         let mut request = Request::builder().method(method).uri(uri);
-        let host =
-            pick(&mut noise, &["localhost", "bkt.s3.amazonaws.com", "b-1250000000.cos.x.myqcloud.com", ""]);
+        let host = pick(
+            &mut noise,
+            &[
+                "localhost",
+                "bkt.s3.amazonaws.com",
+                "b-1250000000.cos.x.myqcloud.com",
+                "b.s3-website.localhost",
+                "",
+            ],
+        );
         request = request.header("host", host);
         for _ in 0..noise.below(6) {
             let value = match noise.below(3) {
