@@ -425,6 +425,21 @@ def test_expect_continue(own):
         assert link.recv(1000).startswith(b"HTTP/1.1 200")
 
 
+def test_a_refusal_before_the_body_says_that_the_connection_ends(own):
+    """A client that took it for open would send its next request into a closed connection."""
+    path = raw.path_of(B, "expect")
+    headers = {"Host": own.host, "Content-Length": "5", "Expect": "100-continue"}
+    headers["x-amz-storage-class"] = "none"
+    signed = raw.SigV4(own).headers("PUT", path, [], headers, raw.UNSIGNED)
+    with socket.create_connection(("127.0.0.1", own.port), timeout=30) as link:
+        link.sendall(f"PUT {path} HTTP/1.1\r\n".encode())
+        link.sendall("".join(f"{name}: {value}\r\n" for name, value in signed.items()).encode() + b"\r\n")
+        answer = b""
+        while chunk := link.recv(1000):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 400") and b"\r\nConnection: close\r\n" in answer
+
+
 # Large objects
 
 

@@ -45,6 +45,11 @@ const LEFTOVER_BYTES_MAX: usize = 64 << 20;
 const LEFTOVER_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Leftover {
+    /// Whether the client has not sent all of the body, or nobody has read it.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.0.lock().is_ok_and(|place| place.as_ref().is_some_and(|body| !body.is_end_stream()))
+    }
+
     /// Reads on to the body's end, within bounds: a client that is still sending when its
     /// connection is closed never sees the answer that says why.
     pub(crate) async fn drain(self) {

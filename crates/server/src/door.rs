@@ -85,6 +85,8 @@ impl Door {
             }
             Err(error) => Err(error),
         };
+        // Then the connection ends with the answer, which must say so.
+        let closes = waits && leftover.is_unread();
         if outcome.is_err() && !waits {
             leftover.drain().await;
         }
@@ -96,7 +98,8 @@ impl Door {
         let mut response = self.wire.encode(&asked, outcome);
         if stays {
             // Some clients look for a non-empty `Connection` (cos-api 9.1), which HTTP/1.1 leaves out.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+            let value = HeaderValue::from_static(if closes { "close" } else { "keep-alive" });
+            response.headers_mut().insert(header::CONNECTION, value);
         }
         log(&asked, &method, response.status(), failed.as_ref(), self.clock.now());
         let told = match response.status() {
