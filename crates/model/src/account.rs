@@ -1,6 +1,7 @@
 //! Who owns things and who asks for them.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// One cloud account with its one key pair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,16 @@ impl Account {
     pub fn cam_id(&self) -> String {
         format!("qcs::cam::uin/{0}:uin/{0}", self.uin)
     }
+
+    /// The 64 hexadecimal digits that S3 knows the account by.
+    pub fn canonical_id(&self) -> String {
+        canonical_id(&self.uin)
+    }
+}
+
+/// S3's id of the account with this UIN.
+pub fn canonical_id(uin: &str) -> String {
+    hex::encode(Sha256::digest(uin))
 }
 
 /// Who a request is from, once its signature has been checked.

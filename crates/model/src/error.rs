@@ -45,11 +45,13 @@ macro_rules! codes {
 }
 
 codes! {
+    AccessControlListNotSupported 400 "AccessControlListNotSupported" "The bucket does not allow ACLs";
     AccessDenied 403 "AccessDenied" "Access Denied.";
     AccessForbidden 403 "AccessForbidden" "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Requet-Headers are not whitelisted by the resource's CORS spec";
     AppendPositionErr 409 "AppendPositionErr" "The position you specified is not the length of the object.";
     AuthorizationHeaderMalformed 400 "AuthorizationHeaderMalformed" "The authorization header is malformed.";
     AuthorizationQueryParametersError 400 "AuthorizationQueryParametersError" "The authorization query parameters are malformed.";
+    AttachmentFull 400 "AttachmentFull" s3 "InvalidRequest" "An access control list holds at most 100 grants.";
     BadDigest 400 "BadDigest" "The Content-MD5 or checksum you specified did not match what was received.";
     BadRequest 400 "BadRequest" "The request is not valid.";
     BucketAlreadyExists 409 "BucketAlreadyExists" "The requested bucket name is not available.";
@@ -66,6 +68,7 @@ codes! {
     IncorrectNumberOfFilesInPostRequest 400 "IncorrectNumberOfFilesInPostRequest" "POST requires exactly one file upload per request.";
     InvalidAccessKeyId 403 "InvalidAccessKeyId" "The Access Key Id you provided does not exist in our records.";
     InvalidArgument 400 "InvalidArgument" "Invalid Argument.";
+    InvalidBucketAclWithObjectOwnership 400 "InvalidBucketAclWithObjectOwnership" "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
     InvalidBucketName 400 "InvalidBucketName" "The specified bucket is not valid.";
     InvalidBucketState 409 "InvalidBucketState" "The request is not valid with the current state of the bucket.";
     InvalidChecksum 400 "InvalidRequest" "The checksum value you specified is invalid.";
@@ -89,6 +92,8 @@ codes! {
     InvalidUri 400 "InvalidURI" "Couldn't parse the specified URI.";
     KeyTooLong 400 "KeyTooLong" s3 "KeyTooLongError" "Your key is too long.";
     ListPartUploadIdIsEmpty 400 "ListPartUploadIdIsEmpty" s3 "InvalidArgument" "The upload id is empty.";
+    MalformedAcl 400 "MalformedXML" s3 "MalformedACLError" "The XML you provided was not well-formed or did not validate against our published schema";
+    MalformedPolicy 400 "MalformedPolicy" "The policy is not in the valid JSON format.";
     MalformedPostRequest 400 "MalformedPOSTRequest" "The body of your POST request is not well-formed multipart/form-data.";
     MazOperationNotSupportOnOazBucket 400 "MAZOperationNotSupportOnOAZBucket" s3 "InvalidStorageClass" "The storage class needs a bucket of several zones.";
     MalformedXml 400 "MalformedXML" "The XML you provided was not well-formed or did not validate against our published schema.";
@@ -100,11 +105,13 @@ codes! {
     MissingRequestBody 400 "MissingRequestBodyError" "Request body is empty.";
     MissingSecurityHeader 400 "MissingSecurityHeader" "Your request was missing a required header.";
     NoSuchBucket 404 "NoSuchBucket" "The specified bucket does not exist.";
-    NoSuchCorsConfiguration 404 "NoSuchCORSConfiguration" "The CORS configuration does not exist.";
+    NoSuchBucketPolicy 404 "NoSuchPolicyVersion" s3 "NoSuchBucketPolicy" "The bucket policy does not exist";
     NoSuchCopySource 404 "NoSuchCopySource" s3 "NoSuchKey" "The copy source does not exist.";
+    NoSuchCorsConfiguration 404 "NoSuchCORSConfiguration" "The CORS configuration does not exist.";
     NoSuchDomainConfiguration 404 "DomainConfigNotFoundError" "The domain configuration does not exist.";
     NoSuchKey 404 "NoSuchKey" "The specified key does not exist.";
     NoSuchLifecycleConfiguration 404 "NoSuchLifecycleConfiguration" "The lifecycle configuration does not exist.";
+    NoSuchPublicAccessBlockConfiguration 404 "NoSuchPublicAccessBlockConfiguration" "The public access block configuration was not found";
     NoSuchTagSet 404 "NoSuchTagSet" "The TagSet does not exist.";
     NoRetention 404 "NoSuchObjectLockConfiguration" "The specified object does not have a ObjectLock configuration";
     NoSuchObjectLockConfiguration 404 "NoSuchObjectLockConfiguration" s3 "ObjectLockConfigurationNotFoundError" "Object Lock configuration does not exist for this bucket";
@@ -116,7 +123,9 @@ codes! {
     NotSupportedStorageClass 400 "NotSupportedStorageClass" s3 "InvalidStorageClass" "The storage class you specified is not valid.";
     ObjectLocked 409 "ObjectLocked" s3 "AccessDenied" @ 403 "The object is locked and may not be removed or overwritten.";
     ObjectNotAppendable 409 "ObjectNotAppendable" "The operation is not valid for the current state of the object.";
+    OwnershipControlsNotFound 404 "OwnershipControlsNotFoundError" "The bucket ownership controls were not found";
     PathStyleDomainForbidden 403 "PathStyleDomainForbidden" "The bucket you are attempting to access must be addressed using COS virtual-styled domain.";
+    PolicyFull 400 "PolicyFull" s3 "PolicyTooLarge" "The policy is larger than 20 KiB.";
     PreconditionFailed 412 "PreconditionFailed" "Precondition not match.";
     RequestExpired 403 "AccessDenied" "Request has expired";
     RequestTimeTooSkewed 403 "RequestTimeTooSkewed" "The difference between the request time and the current time is too large.";
@@ -128,6 +137,7 @@ codes! {
     SlowDown 503 "SlowDown" "Please reduce your request rate.";
     TooManyBuckets 400 "TooManyBuckets" "You have attempted to create more buckets than allowed.";
     TooManyTags 400 "InvalidTag" s3 "BadRequest" "There are too many tags.";
+    UnresolvableGrantByEmailAddress 400 "UnresolvableGrantByEmailAddress" "The e-mail address you provided does not match any account on record.";
     VerifyAlgorithmNotSupported 400 "VerifyAlgorithmNotSupported" s3 "InvalidRequest" "The signature algorithm is not supported.";
     ContentSha256Mismatch 400 "XAmzContentSHA256Mismatch" "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }

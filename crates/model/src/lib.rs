@@ -19,7 +19,7 @@ pub mod range;
 pub mod setting;
 pub mod time;
 
-pub use account::{Account, Identity};
+pub use account::{Account, Identity, canonical_id};
 pub use body::{Body, BodyError, ByteStream, Expected, Trailer};
 pub use change::{Cause, Change, ChangeKind};
 pub use checksum::{Checksum, ChecksumAlgorithm, Digests, Wanted};

@@ -22,14 +22,17 @@ pub enum Versioning {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Properties {
     pub tags: BTreeMap<String, String>,
-    /// `None`: only what the bucket allows.
+    /// `None`: it has none of its own.
     pub acl: Option<Acl>,
     pub retention: Option<Retention>,
     pub legal_hold: bool,
     pub restore: Option<Restore>,
+    /// UIN of the account that owns the object; `None`: whoever owns the bucket.
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
-/// Who may do what, besides the owner.
+/// Who may do what. An owner may always read and write the list itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acl {
     pub grants: Vec<Grant>,

@@ -23,6 +23,8 @@ impl Ops {
                 .into());
         }
         let lock = self.lock(context, &bucket, ask.properties.lock())?;
+        let properties =
+            self.new_properties(context, &bucket, &ask.key, &ask.acl, ask.properties.locked(lock))?;
         let taken = body::take(&self.store, ask.body, None).await?;
         // The commit takes no other position than the object's length.
         let length = ask.position.saturating_add(taken.sealed.size);
@@ -37,7 +39,7 @@ impl Ops {
                 attributes: with_content_type(context, &ask.key, ask.attributes),
                 key: ask.key,
                 position: ask.position,
-                properties: ask.properties.locked(lock),
+                properties,
                 body: taken.sealed,
                 cause: context.cause.clone(),
             })

@@ -1,11 +1,11 @@
 //! Service and bucket operations.
 
-use cosette_model::op::{self, Context, Listing, Op, Owner, reply};
+use cosette_model::op::{self, Context, Listing, ObjectOwnership, Op, Owner, reply};
 use cosette_model::setting::ObjectLock;
 use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Timestamp, Versioning};
 use cosette_store::{Error as StoreError, Page};
 
-use crate::access::{account, owner};
+use crate::access::{account, acl, rules};
 use crate::error::Result;
 use crate::{Ops, restore};
 
@@ -53,10 +53,20 @@ impl Ops {
             ask.region.or_else(|| context.region.clone()).unwrap_or_else(|| self.default_region.clone());
         let owner =
             Owner { uin: account.uin.clone(), appid: account.appid.clone(), name: account.name.clone() };
+        let list = acl::asked(&ask.acl, &account.uin, &account.uin, context.policy.acl_adds_up)?;
+        if ask.ownership == Some(ObjectOwnership::BucketOwnerEnforced) && list.is_some() {
+            return Err(ErrorCode::InvalidBucketAclWithObjectOwnership.into());
+        }
         let mut settings = Vec::new();
         if ask.object_lock {
             let lock = Setting::ObjectLock(ObjectLock::default());
             settings.push((lock.name().row(), lock.encode().map_err(Error::internal)?));
+        }
+        if let Some(list) = &list {
+            settings.push((rules::ACL, serde_json::to_vec(list).map_err(Error::internal)?));
+        }
+        if let Some(ownership) = &ask.ownership {
+            settings.push((rules::OWNERSHIP, serde_json::to_vec(ownership).map_err(Error::internal)?));
         }
         let versioning = if ask.object_lock { Versioning::Enabled } else { Versioning::Off };
         let (name, cause) = (ask.bucket.clone(), context.cause.clone());
@@ -107,7 +117,7 @@ impl Ops {
         let bucket = self.admit(context, Op::ListObjects, &ask.bucket)?;
         Ok(reply::ListObjects {
             page: self.page(context.now, &bucket.name, &ask.listing)?,
-            owner: owner(&bucket),
+            owner: self.owner(&bucket),
             region: bucket.region,
             bucket: ask.bucket,
             listing: ask.listing,
@@ -123,7 +133,7 @@ impl Ops {
         let bucket = self.admit(context, Op::ListObjectsV2, &ask.bucket)?;
         Ok(reply::ListObjectsV2 {
             page: self.page(context.now, &bucket.name, &ask.listing)?,
-            owner: ask.fetch_owner.then(|| owner(&bucket)),
+            owner: ask.fetch_owner.then(|| self.owner(&bucket)),
             region: bucket.region,
             bucket: ask.bucket,
             listing: ask.listing,

@@ -23,6 +23,8 @@ impl Ops {
         let (from, source) = self.source(context, ask.source)?;
         let replace = ask.replace.map(|attributes| with_content_type(context, &ask.key, attributes));
         let lock = self.lock(context, &bucket, ask.lock)?;
+        let given =
+            self.new_properties(context, &bucket, &ask.key, &ask.acl, Properties::default())?.locked(lock);
         let tags = ask.tags.map(Tags::into_map);
         // A version may be named to make it the current one again.
         let same = from.name == bucket.name && source.key == ask.key && source.version.is_none();
@@ -60,7 +62,8 @@ impl Ops {
                     bucket: bucket.name.clone(),
                     key: ask.key.clone(),
                     replace: replace.clone(),
-                    properties: Some(Properties { tags: kept, ..Properties::default() }.locked(lock)),
+                    // Tags come along unless they are replaced; the rest is the copy's own.
+                    properties: Some(Properties { tags: kept, ..given.clone() }),
                     storage_class: ask.storage_class,
                     website_redirect: ask.website_redirect.clone(),
                     digests,
@@ -133,7 +136,8 @@ impl Ops {
 
     /// The source's bucket, which may lie in another region than the request was sent to.
     fn source(&self, context: &Context, mut source: CopySource) -> Result<(Bucket, CopySource)> {
-        let anywhere = Context { region: None, ..context.clone() };
+        let anywhere =
+            Context { region: None, expected_owner: source.expected_owner.clone(), ..context.clone() };
         let from = self.admit(&anywhere, Op::GetObject, (&source.bucket, &source.key, &source.version))?;
         source.bucket = from.name.clone();
         Ok((from, source))

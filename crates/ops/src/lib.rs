@@ -4,6 +4,7 @@
 //! [`Context`]'s policy says how.
 
 mod access;
+mod acl;
 mod append;
 mod body;
 mod bucket;
@@ -16,6 +17,7 @@ mod lock;
 mod multipart;
 mod object;
 mod parts;
+mod policy;
 mod post;
 mod referer;
 mod restore;
@@ -26,7 +28,9 @@ mod tests;
 mod version;
 mod website;
 
-use cosette_model::op::{Call, Context, Reply};
+use std::sync::Arc;
+
+use cosette_model::op::{Call, Context, Owner, Reply};
 use cosette_model::{Error, Region};
 use cosette_store::Store;
 
@@ -35,11 +39,13 @@ use cosette_store::Store;
 pub struct Ops {
     store: Store,
     default_region: Region,
+    /// The accounts there are, for the names of owners.
+    owners: Arc<[Owner]>,
 }
 
 impl Ops {
-    pub fn new(store: Store, default_region: Region) -> Self {
-        Self { store, default_region }
+    pub fn new(store: Store, default_region: Region, owners: Vec<Owner>) -> Self {
+        Self { store, default_region, owners: owners.into() }
     }
 
     /// Carries out one call. Everything that can go wrong is in the error's code.
@@ -56,6 +62,36 @@ impl Ops {
             Call::GetBucketLocation(ask) => Reply::GetBucketLocation(self.bucket_location(context, ask)?),
             Call::ListObjects(ask) => Reply::ListObjects(self.list_objects(context, ask)?),
             Call::ListObjectsV2(ask) => Reply::ListObjectsV2(self.list_objects_v2(context, ask)?),
+            Call::PutBucketAcl(ask) => Reply::PutBucketAcl(self.put_bucket_acl(context, ask).await?),
+            Call::GetBucketAcl(ask) => Reply::GetBucketAcl(self.bucket_acl(context, ask)?),
+            Call::PutObjectAcl(ask) => Reply::PutObjectAcl(self.put_object_acl(context, ask).await?),
+            Call::GetObjectAcl(ask) => Reply::GetObjectAcl(self.object_acl(context, ask)?),
+            Call::PutBucketPolicy(ask) => Reply::PutBucketPolicy(self.put_bucket_policy(context, ask).await?),
+            Call::GetBucketPolicy(ask) => Reply::GetBucketPolicy(self.bucket_policy(context, ask)?),
+            Call::DeleteBucketPolicy(ask) => {
+                Reply::DeleteBucketPolicy(self.delete_bucket_policy(context, ask).await?)
+            }
+            Call::GetBucketPolicyStatus(ask) => {
+                Reply::GetBucketPolicyStatus(self.policy_status(context, ask)?)
+            }
+            Call::PutPublicAccessBlock(ask) => {
+                Reply::PutPublicAccessBlock(self.put_public_access_block(context, ask).await?)
+            }
+            Call::GetPublicAccessBlock(ask) => {
+                Reply::GetPublicAccessBlock(self.public_access_block(context, ask)?)
+            }
+            Call::DeletePublicAccessBlock(ask) => {
+                Reply::DeletePublicAccessBlock(self.delete_public_access_block(context, ask).await?)
+            }
+            Call::PutBucketOwnershipControls(ask) => {
+                Reply::PutBucketOwnershipControls(self.put_ownership(context, ask).await?)
+            }
+            Call::GetBucketOwnershipControls(ask) => {
+                Reply::GetBucketOwnershipControls(self.ownership(context, ask)?)
+            }
+            Call::DeleteBucketOwnershipControls(ask) => {
+                Reply::DeleteBucketOwnershipControls(self.delete_ownership(context, ask).await?)
+            }
             Call::PostObject(ask) => Reply::PostObject(self.post_object(context, ask).await?),
             Call::RestoreObject(ask) => Reply::RestoreObject(self.restore_object(context, ask).await?),
             Call::PutObjectRetention(ask) => {

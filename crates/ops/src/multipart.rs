@@ -1,10 +1,9 @@
 //! Multipart uploads.
 
-use cosette_model::op::{self, CompletedPart, Context, Listing, Op, reply};
+use cosette_model::op::{self, CompletedPart, Context, Listing, Op, Owner, reply};
 use cosette_model::{BucketName, Checksum, Error, ErrorCode, ObjectKey, PartNumber, UploadId};
 use cosette_store::{Bucket, CompleteUpload, Object, Part, PutPart, Upload, UploadPage};
 
-use crate::access::owner;
 use crate::completed::Again;
 use crate::error::Result;
 use crate::object::with_content_type;
@@ -20,7 +19,9 @@ impl Ops {
         let bucket = self.admit(context, Op::CreateMultipartUpload, (&ask.bucket, &ask.key))?;
         let attributes = with_content_type(context, &ask.key, ask.attributes);
         // S3 counts a default retention from here on, as it does the object's age.
-        let properties = ask.properties.clone().locked(self.lock(context, &bucket, ask.properties.lock())?);
+        let lock = self.lock(context, &bucket, ask.properties.lock())?;
+        let properties = ask.properties.locked(lock);
+        let properties = self.new_properties(context, &bucket, &ask.key, &ask.acl, properties)?;
         let upload = self
             .store
             .create_upload(bucket.name, ask.key.clone(), attributes, properties, ask.checksum)
@@ -67,7 +68,7 @@ impl Ops {
         let truncated = parts.len() > max;
         parts.truncate(max);
         Ok(reply::ListParts {
-            owner: owner(&bucket),
+            owner: self.upload_owner(&bucket, &upload),
             bucket: ask.bucket,
             key: ask.key,
             upload: ask.upload,
@@ -78,6 +79,13 @@ impl Ops {
             parts: parts.into_iter().map(entry).collect(),
             truncated,
         })
+    }
+
+    fn upload_owner(&self, bucket: &Bucket, upload: &Upload) -> Owner {
+        match &upload.properties.owner {
+            Some(owner) => self.owner_of(owner),
+            None => self.owner(bucket),
+        }
     }
 
     pub(crate) fn list_uploads(
@@ -95,7 +103,6 @@ impl Ops {
         let UploadPage { uploads, common_prefixes, next } =
             self.store.list_uploads(&bucket.name, &listing, &ask.upload_marker)?;
         Ok(reply::ListMultipartUploads {
-            owner: owner(&bucket),
             bucket: ask.bucket,
             prefix: ask.prefix,
             delimiter: ask.delimiter,
@@ -106,6 +113,7 @@ impl Ops {
             uploads: uploads
                 .into_iter()
                 .map(|upload| reply::UploadEntry {
+                    owner: self.upload_owner(&bucket, &upload),
                     key: upload.key,
                     upload: upload.id,
                     storage_class: upload.attributes.storage_class,

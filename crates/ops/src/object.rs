@@ -13,6 +13,8 @@ impl Ops {
     pub(crate) async fn put_object(&self, context: &Context, ask: op::PutObject) -> Result<reply::PutObject> {
         let bucket = self.admit(context, Op::PutObject, (&ask.bucket, &ask.key))?;
         let lock = self.lock(context, &bucket, ask.properties.lock())?;
+        let properties =
+            self.new_properties(context, &bucket, &ask.key, &ask.acl, ask.properties.locked(lock))?;
         let taken = body::take(&self.store, ask.body, ask.checksum).await?;
         let object = self
             .store
@@ -20,7 +22,7 @@ impl Ops {
                 bucket: bucket.name.clone(),
                 attributes: with_content_type(context, &ask.key, ask.attributes),
                 key: ask.key,
-                properties: ask.properties.locked(lock),
+                properties,
                 checksum_type: None,
                 conditions: ask.conditions,
                 body: taken.sealed,

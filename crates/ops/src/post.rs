@@ -17,6 +17,8 @@ impl Ops {
     ) -> Result<reply::PostObject> {
         let bucket = self.admit(context, Op::PostObject, (&ask.bucket, &ask.key))?;
         let lock = self.lock(context, &bucket, ask.properties.lock())?;
+        let properties =
+            self.new_properties(context, &bucket, &ask.key, &ask.acl, ask.properties.locked(lock))?;
         let (min, max) = ask.size.unwrap_or((0, body::BODY_BYTES_MAX));
         let taken = body::take_up_to(&self.store, ask.body, None, max.min(body::BODY_BYTES_MAX)).await?;
         if taken.sealed.size < min {
@@ -31,7 +33,7 @@ impl Ops {
                 bucket: bucket.name.clone(),
                 attributes: with_content_type(context, &ask.key, ask.attributes),
                 key: ask.key.clone(),
-                properties: ask.properties.locked(lock),
+                properties,
                 checksum_type: None,
                 conditions: ask.conditions,
                 body: taken.sealed,

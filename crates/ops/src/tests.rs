@@ -22,7 +22,7 @@ use crate::Ops;
 
 fn ops() -> Ops {
     let options = Options { dir: None, durability: Durability::Strict, cache_bytes: 1 << 20 };
-    Ops::new(Store::open(options, Clock::real()).unwrap(), region("ap-guangzhou"))
+    Ops::new(Store::open(options, Clock::real()).unwrap(), region("ap-guangzhou"), Vec::new())
 }
 
 fn region(name: &str) -> Region {
@@ -52,6 +52,8 @@ fn by(uin: &str) -> Context {
         cause: Cause::default(),
         region: None,
         referer: None,
+        expected_owner: None,
+        facts: Default::default(),
         now: cosette_model::Timestamp::from_secs(1_700_000_000),
         traffic_limit: None,
         policy: Policy {
@@ -63,6 +65,7 @@ fn by(uin: &str) -> Context {
             console_origin: None,
             lock_by_version: true,
             guess_content_type: true,
+            acl_adds_up: true,
         },
     }
 }
@@ -78,6 +81,7 @@ fn put(bucket_name: &str, name: &str, body: Body) -> Call {
         key: key(name),
         attributes: Attributes::default(),
         properties: Default::default(),
+        acl: Default::default(),
         conditions: Default::default(),
         checksum: None,
         body,
@@ -104,6 +108,8 @@ async fn created(ops: &Ops, name: &str) {
         region: None,
         tags: None,
         object_lock: false,
+        acl: Default::default(),
+        ownership: None,
     });
     ops.handle(&by("1"), call).await.unwrap();
 }
@@ -135,6 +141,8 @@ async fn only_the_owner_gets_in_and_only_by_the_right_region() {
             region: None,
             tags: None,
             object_lock: false,
+            acl: Default::default(),
+            ownership: None,
         })
     };
     assert_eq!(code(&ops, &by("1"), again()).await, Some(ErrorCode::BucketAlreadyOwnedByYou));
@@ -217,8 +225,10 @@ async fn a_copy_must_have_a_source_and_change_something() {
                 key: key(from),
                 version: None,
                 conditions: Conditions::default(),
+                expected_owner: None,
             },
             replace: None,
+            acl: Default::default(),
             storage_class: class,
             tags: None,
             website_redirect: None,
@@ -259,6 +269,7 @@ async fn a_full_object_checksum_is_that_of_the_whole() {
         bucket: bucket("photos"),
         key: key("a"),
         properties: Default::default(),
+        acl: Default::default(),
         attributes: Attributes::default(),
         checksum: Some((ChecksumAlgorithm::Crc32, ChecksumType::FullObject)),
     };
@@ -313,6 +324,7 @@ async fn a_form_is_bounded_and_has_an_event_of_its_own() {
             key: key("a"),
             attributes: Attributes::default(),
             properties: Default::default(),
+            acl: Default::default(),
             conditions: Default::default(),
             size: Some(size),
             answer: PostAnswer::Status(204),
@@ -331,7 +343,7 @@ async fn a_form_is_bounded_and_has_an_event_of_its_own() {
 async fn an_archived_object_is_readable_while_it_is_restored() {
     let clock = Clock::frozen(by("1").now);
     let options = Options { dir: None, durability: Durability::Strict, cache_bytes: 1 << 20 };
-    let ops = Ops::new(Store::open(options, clock).unwrap(), region("ap-guangzhou"));
+    let ops = Ops::new(Store::open(options, clock).unwrap(), region("ap-guangzhou"), Vec::new());
     created(&ops, "photos").await;
     let Call::PutObject(mut cold) = put("photos", "a", body(b"cold", Expected::default())) else {
         panic!("another call")

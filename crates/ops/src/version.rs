@@ -6,7 +6,6 @@ use cosette_model::{Error, ErrorCode, ObjectKey, VersionId, Versioning};
 use cosette_store::{Bucket, Error as StoreError, ListedVersion, Object, Version, VersionPage};
 
 use crate::Ops;
-use crate::access::owner;
 use crate::error::Result;
 
 impl Ops {
@@ -46,7 +45,7 @@ impl Ops {
             self.store.list_versions(&bucket.name, &ask.listing, ask.version_marker.as_ref())?;
         let never = bucket.versioning == Versioning::Off;
         Ok(reply::ListObjectVersions {
-            owner: owner(&bucket),
+            owner: self.owner(&bucket),
             versions: versions.into_iter().map(|listed| entry(&bucket, listed)).collect(),
             common_prefixes,
             next: next.map(|(key, version)| (key, version.filter(|_| !never))),

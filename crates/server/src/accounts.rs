@@ -10,6 +10,8 @@ pub(crate) struct Accounts {
     permanent: HashMap<String, Account>,
     /// By secret id: an account's role key, and the token it must come with.
     temporary: HashMap<String, (Account, String)>,
+    /// UINs by S3's ids.
+    canonical: HashMap<String, String>,
 }
 
 impl Accounts {
@@ -24,8 +26,10 @@ impl Accounts {
                 (secret_id, (role, random_text() + &random_text()))
             })
             .collect();
+        let canonical =
+            accounts.iter().map(|account| (account.canonical_id(), account.uin.clone())).collect();
         let permanent = accounts.into_iter().map(|account| (account.secret_id.clone(), account)).collect();
-        Self { permanent, temporary }
+        Self { permanent, temporary, canonical }
     }
 
     fn find(&self, secret_id: &str) -> Option<Account> {
@@ -55,6 +59,10 @@ impl cosette_wire::Accounts for Accounts {
 
     fn token_of(&self, secret_id: &str) -> Option<String> {
         self.token(secret_id)
+    }
+
+    fn uin_of_canonical_id(&self, id: &str) -> Option<String> {
+        self.canonical.get(id).cloned()
     }
 }
 

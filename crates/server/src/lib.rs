@@ -147,7 +147,12 @@ impl House {
             strict: config.strict,
             xml_bytes_max: XML_BYTES_MAX,
         }));
-        let ops = Ops::new(store.clone(), config.region.clone());
+        let owners = config.accounts.iter().map(|account| cosette_model::op::Owner {
+            uin: account.uin.clone(),
+            appid: account.appid.clone(),
+            name: account.name.clone(),
+        });
+        let ops = Ops::new(store.clone(), config.region.clone(), owners.collect());
         let in_memory = config.data_dir.is_none();
         Ok(Self {
             clock,

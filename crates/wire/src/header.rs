@@ -38,10 +38,18 @@ concepts! {
     BUCKET_REGION "bucket-region";
     BYPASS_GOVERNANCE "bypass-governance-retention";
     DELETE_MARKER "delete-marker";
+    EXPECTED_OWNER "expected-bucket-owner";
+    SOURCE_EXPECTED_OWNER "source-expected-bucket-owner";
     FORBID_OVERWRITE "forbid-overwrite";
     LEGAL_HOLD "object-lock-legal-hold";
     LOCK_MODE "object-lock-mode";
     LOCK_UNTIL "object-lock-retain-until-date";
+    GRANT_FULL_CONTROL "grant-full-control";
+    GRANT_READ "grant-read";
+    GRANT_READ_ACP "grant-read-acp";
+    GRANT_WRITE "grant-write";
+    GRANT_WRITE_ACP "grant-write-acp";
+    OBJECT_OWNERSHIP "object-ownership";
     META "meta-";
     MAX_PARTS "max-parts";
     METADATA_DIRECTIVE "metadata-directive";

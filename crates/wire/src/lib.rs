@@ -6,6 +6,7 @@
 mod auth;
 mod chunked;
 mod dialect;
+mod facts;
 mod form;
 mod header;
 mod host;
@@ -72,6 +73,11 @@ pub trait Accounts: Send + Sync {
     /// The token a temporary key must be sent with; `None` for permanent keys (which take none).
     fn token_of(&self, secret_id: &str) -> Option<String> {
         let _ = secret_id;
+        None
+    }
+    /// UIN of the account that S3 knows by this id (see [`cosette_model::canonical_id`]).
+    fn uin_of_canonical_id(&self, id: &str) -> Option<String> {
+        let _ = id;
         None
     }
 }
@@ -244,6 +250,15 @@ impl Wire {
             region: target.host.region.clone(),
             referer: headers.get("referer")?.map(str::to_owned),
             traffic_limit: request::traffic_limit(&headers)?,
+            expected_owner: headers.concept(header::EXPECTED_OWNER)?.map(str::to_owned),
+            facts: facts::facts(
+                &headers,
+                &query,
+                scheme,
+                peer,
+                asked.origin.starts_with("https:"),
+                asked.now,
+            ),
             now: asked.now,
             policy: policy(dialect),
         };
@@ -254,11 +269,13 @@ impl Wire {
             query,
             headers,
             identity: &verified.identity,
+            accounts,
             payload: Payload { stream, chunks: verified.chunks },
             notes: &mut asked.notes,
         };
         if op == Op::PostObject {
-            let (post, signed, limit) = incoming.post_object(asked.now, accounts, &mut asked.dialect).await?;
+            let (post, signed, limit) =
+                incoming.post_object(asked.now, accounts, &mut asked.dialect, &mut context.facts).await?;
             context.traffic_limit = limit;
             context.policy = policy(asked.dialect);
             if let Some(signed) = signed {
@@ -344,6 +361,7 @@ fn policy(dialect: DialectName) -> Policy {
             console_origin: Some("https://console.cloud.tencent.com"),
             lock_by_version: false,
             guess_content_type: true,
+            acl_adds_up: true,
         },
         DialectName::S3 => Policy {
             part_size_min: 5 * MIB,
@@ -354,6 +372,7 @@ fn policy(dialect: DialectName) -> Policy {
             console_origin: None,
             lock_by_version: true,
             guess_content_type: false,
+            acl_adds_up: false,
         },
     }
 }

@@ -275,3 +275,38 @@ fn whole_requests_survive_noise() {
     }
     assert!(answered > 10_000);
 }
+
+/// Names and values of access control lists, put together at random.
+#[test]
+fn lists_survive_noise() {
+    const WORDS: &[&str] =
+        &["Owner", "ID", "AccessControlList", "Grant", "Grantee", "URI", "EmailAddress", "Permission"];
+    const VALUES: &[&str] = &[
+        "",
+        "READ",
+        "FULL_CONTROL",
+        "1",
+        "1/2",
+        "qcs::cam::uin/1:uin/2",
+        "qcs::cam::anyone:anyone",
+        "http://acs.amazonaws.com/groups/global/AllUsers",
+        "a&amp;b",
+    ];
+    let mut noise = Noise(0x00ac_1ac1);
+    for _ in 0..20_000 {
+        let mut xml = String::from("<AccessControlPolicy><AccessControlList>");
+        for _ in 0..noise.below(12) {
+            let (word, value) = (WORDS[noise.below(WORDS.len())], VALUES[noise.below(VALUES.len())]);
+            xml.push_str(&match noise.below(4) {
+                0 => format!("<{word}>"),
+                1 => format!("</{word}>"),
+                _ => format!("<{word}>{value}</{word}>"),
+            });
+        }
+        xml.push_str("</AccessControlList></AccessControlPolicy>");
+        for dialect in [DialectName::Cos, DialectName::S3] {
+            let _ = crate::request::read_acl(xml.as_bytes(), dialect, &Everybody);
+        }
+        let _ = crate::request::read_ownership(xml.as_bytes());
+    }
+}

@@ -11,6 +11,7 @@ pub struct AppendObject {
     /// Of the object, if this makes it.
     pub attributes: Attributes,
     pub properties: Properties,
+    pub acl: super::AskedAcl,
     pub body: Body,
 }
 

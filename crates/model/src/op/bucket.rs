@@ -22,6 +22,9 @@ pub struct CreateBucket {
     pub tags: Option<Tags>,
     /// Its objects can be locked; this gives it versions as well.
     pub object_lock: bool,
+    pub acl: super::AskedAcl,
+    /// `None` makes it without ownership controls.
+    pub ownership: Option<super::ObjectOwnership>,
 }
 
 #[derive(Debug)]

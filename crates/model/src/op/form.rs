@@ -20,6 +20,7 @@ pub struct PostObject {
     pub key: ObjectKey,
     pub attributes: Attributes,
     pub properties: Properties,
+    pub acl: super::AskedAcl,
     pub conditions: WriteConditions,
     /// The least and the greatest size that the policy allows, in bytes.
     pub size: Option<(u64, u64)>,

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows how an operation is spelled on the wire.
 
+pub mod access;
 pub mod append;
 pub mod attributes;
 pub mod bucket;
@@ -17,6 +18,7 @@ pub mod version;
 pub mod website;
 
 use crate::Identity;
+pub use access::*;
 pub use append::*;
 pub use attributes::*;
 pub use bucket::*;
@@ -151,6 +153,20 @@ operations! {
         ListObjectsV2 Bucket Both "GET Bucket, version 2";
         ListMultipartUploads Bucket Both "List unfinished uploads";
         DeleteObjects Bucket Both "Delete up to 1000 objects";
+        PutObjectAcl Object Both "Set an object's ACL";
+        GetObjectAcl Object Both "Read an object's ACL";
+        PutBucketAcl Bucket Both "Set a bucket's ACL";
+        GetBucketAcl Bucket Both "Read a bucket's ACL";
+        PutBucketPolicy Bucket Both "Set policy";
+        GetBucketPolicy Bucket Both "Read policy";
+        DeleteBucketPolicy Bucket Both "Remove policy";
+        GetBucketPolicyStatus Bucket S3Only "Whether the policy makes the bucket public";
+        PutPublicAccessBlock Bucket S3Only "Set public access block";
+        GetPublicAccessBlock Bucket S3Only "Read public access block";
+        DeletePublicAccessBlock Bucket S3Only "Remove public access block";
+        PutBucketOwnershipControls Bucket S3Only "Set ownership controls";
+        GetBucketOwnershipControls Bucket S3Only "Read ownership controls";
+        DeleteBucketOwnershipControls Bucket S3Only "Remove ownership controls";
         PostObject Bucket Both "POST form upload";
         PutObject Object Both "PUT Object";
         GetObject Object Both "GET Object, with Range, conditions and response overrides";
@@ -208,17 +224,9 @@ operations! {
     }
     unsupported {
         SelectObjectContent Object Both "Query an object";
-        PutObjectAcl Object Both "Set an object's ACL";
-        GetObjectAcl Object Both "Read an object's ACL";
         PutSymlink Object CosOnly "Make a symlink";
         GetSymlink Object CosOnly "Read a symlink";
         RenameObject Object Both "Rename";
-        PutBucketAcl Bucket Both "Set a bucket's ACL";
-        GetBucketAcl Bucket Both "Read a bucket's ACL";
-        PutBucketPolicy Bucket Both "Set policy";
-        GetBucketPolicy Bucket Both "Read policy";
-        DeleteBucketPolicy Bucket Both "Remove policy";
-        GetBucketPolicyStatus Bucket S3Only "Whether the policy makes the bucket public";
         PutBucketNotification Bucket Both "Set event notification";
         GetBucketNotification Bucket Both "Read event notification";
         PutBucketReplication Bucket Both "Set replication";
@@ -236,12 +244,6 @@ operations! {
         PutBucketIntelligentTiering Bucket Both "Set intelligent tiering";
         GetBucketIntelligentTiering Bucket Both "Read intelligent tiering";
         DeleteBucketIntelligentTiering Bucket Both "Remove intelligent tiering";
-        PutPublicAccessBlock Bucket S3Only "Set public access block";
-        GetPublicAccessBlock Bucket S3Only "Read public access block";
-        DeletePublicAccessBlock Bucket S3Only "Remove public access block";
-        PutBucketOwnershipControls Bucket S3Only "Set ownership controls";
-        GetBucketOwnershipControls Bucket S3Only "Read ownership controls";
-        DeleteBucketOwnershipControls Bucket S3Only "Remove ownership controls";
         PutBucketAnalytics Bucket S3Only "Set analytics";
         GetBucketAnalytics Bucket S3Only "Read analytics";
         DeleteBucketAnalytics Bucket S3Only "Remove analytics";
@@ -275,6 +277,10 @@ pub struct Context {
     pub region: Option<crate::Region>,
     /// The page that the request says it comes from.
     pub referer: Option<String>,
+    /// Whose the bucket must be, by UIN; another's is refused.
+    pub expected_owner: Option<String>,
+    /// For the conditions of policies.
+    pub facts: Facts,
     /// When the request came.
     pub now: crate::Timestamp,
     /// How fast its body may come or go, in bits a second.
@@ -303,10 +309,14 @@ pub struct Policy {
     pub lock_by_version: bool,
     /// The Content-Type of an object written without one is guessed from the key's extension (COS 3.0).
     pub guess_content_type: bool,
+    /// A canned ACL and grants in headers add up, and to the owner's own grant (COS 2.13); S3 takes
+    /// one of the two as it is.
+    pub acl_adds_up: bool,
 }
 
 /// Replies, by the names of their operations.
 pub mod reply {
+    pub use super::access::reply::*;
     pub use super::append::reply::*;
     pub use super::attributes::reply::*;
     pub use super::bucket::reply::*;

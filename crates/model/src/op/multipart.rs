@@ -21,6 +21,7 @@ pub struct CreateMultipartUpload {
     pub key: ObjectKey,
     pub attributes: Attributes,
     pub properties: Properties,
+    pub acl: super::AskedAcl,
     /// The checksum every part must carry, and its type.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
 }
@@ -152,6 +153,8 @@ pub mod reply {
     pub struct UploadEntry {
         pub key: ObjectKey,
         pub upload: UploadId,
+        /// Who began it, and will own the object.
+        pub owner: Owner,
         pub storage_class: StorageClass,
         pub initiated: Timestamp,
     }
@@ -159,7 +162,6 @@ pub mod reply {
     #[derive(Debug)]
     pub struct ListMultipartUploads {
         pub bucket: BucketName,
-        pub owner: Owner,
         pub prefix: String,
         pub delimiter: Option<String>,
         pub key_marker: String,

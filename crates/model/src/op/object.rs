@@ -72,6 +72,7 @@ pub struct PutObject {
     pub key: ObjectKey,
     pub attributes: Attributes,
     pub properties: Properties,
+    pub acl: super::AskedAcl,
     pub conditions: WriteConditions,
     /// Checksums to compute, store and answer, besides those the body itself promises.
     pub checksum: Option<ChecksumAlgorithm>,
@@ -154,6 +155,8 @@ pub struct CopySource {
     pub key: ObjectKey,
     pub version: Option<VersionId>,
     pub conditions: Conditions,
+    /// Whose the bucket must be, by UIN.
+    pub expected_owner: Option<String>,
 }
 
 #[derive(Debug)]
@@ -171,6 +174,7 @@ pub struct CopyObject {
     pub tags: Option<Tags>,
     /// Of the copy; a source's lock is never copied.
     pub lock: Lock,
+    pub acl: super::AskedAcl,
     pub conditions: WriteConditions,
     pub checksum: Option<ChecksumAlgorithm>,
 }

@@ -1,6 +1,7 @@
 //! What policies call each operation: S3's action (Service Authorization Reference, "Actions defined by
 //! Amazon S3") and COS's (its list of actions in CAM), the latter inferred where COS lists none.
 
+use cosette_model::Permission;
 use cosette_model::op::Op;
 
 macro_rules! actions {
@@ -120,4 +121,51 @@ actions! {
     PutBucketMetrics "PutMetricsConfiguration" "PutBucketMetrics";
     GetBucketMetrics "GetMetricsConfiguration" "GetBucketMetrics";
     DeleteBucketMetrics "PutMetricsConfiguration" "DeleteBucketMetrics";
+}
+
+/// What lets an operation be done when no policy says anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// To own the bucket.
+    Owner,
+    /// A grant of the bucket's list.
+    Bucket(Permission),
+    /// A grant of the object's list.
+    Object(Permission),
+}
+
+/// The permissions of lists and the operations they cover (both services' pages on ACLs).
+pub(crate) const fn need(op: Op) -> Need {
+    match op {
+        Op::HeadBucket
+        | Op::ListObjects
+        | Op::ListObjectsV2
+        | Op::ListObjectVersions
+        | Op::ListMultipartUploads => Need::Bucket(Permission::Read),
+        Op::PutObject
+        | Op::PostObject
+        | Op::CopyObject
+        | Op::AppendObject
+        | Op::PutSymlink
+        | Op::RenameObject
+        | Op::DeleteObject
+        | Op::DeleteObjects
+        | Op::CreateMultipartUpload
+        | Op::UploadPart
+        | Op::UploadPartCopy
+        | Op::ListParts
+        | Op::CompleteMultipartUpload
+        | Op::AbortMultipartUpload => Need::Bucket(Permission::Write),
+        Op::GetBucketAcl => Need::Bucket(Permission::ReadAcp),
+        Op::PutBucketAcl => Need::Bucket(Permission::WriteAcp),
+        Op::GetObject
+        | Op::HeadObject
+        | Op::GetObjectAttributes
+        | Op::SelectObjectContent
+        | Op::GetSymlink
+        | Op::OptionsObject => Need::Object(Permission::Read),
+        Op::GetObjectAcl => Need::Object(Permission::ReadAcp),
+        Op::PutObjectAcl => Need::Object(Permission::WriteAcp),
+        _ => Need::Owner,
+    }
 }

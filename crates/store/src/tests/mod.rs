@@ -205,6 +205,7 @@ fn copy_of(from: (&str, &str), to: (&str, &str)) -> CopyObject {
             bucket: name(from.0),
             key: key(from.1),
             version: None,
+            expected_owner: None,
             conditions: Conditions::default(),
         },
         bucket: name(to.0),

@@ -15,6 +15,7 @@ impl Incoming<'_> {
             .ok_or_else(|| invalid("position", text, "The position must be a number of bytes."))?;
         let attributes = attributes::read(&self.headers)?;
         self.check_class(attributes.storage_class)?;
+        let acl = self.asked_acl()?;
         let body = self.payload.into_body(&self.headers)?;
         if body.length.is_none() {
             return Err(ErrorCode::MissingContentLength.into());
@@ -25,6 +26,7 @@ impl Incoming<'_> {
             position,
             attributes,
             properties: setting::properties(&self.headers)?,
+            acl,
             body,
         })
     }

@@ -5,7 +5,7 @@ use cosette_model::{BucketName, Error, ErrorCode, VersionId};
 
 use super::version::known_form;
 use super::{Incoming, algorithm, attributes, condition, invalid, lock, not_implemented, setting};
-use crate::header::{self, COPY_SOURCE, COPY_SOURCE_RANGE, Headers};
+use crate::header::{self, COPY_SOURCE, COPY_SOURCE_RANGE, Headers, SOURCE_EXPECTED_OWNER};
 use crate::host::{self, Host, HostKind};
 use crate::{DialectName, path, target};
 
@@ -39,6 +39,7 @@ impl Incoming<'_> {
             replace: replace.then_some(attributes),
             tags: setting::copied_tags(&self.headers)?,
             lock: lock::asked(&self.headers)?,
+            acl: self.asked_acl()?,
             conditions: condition::write(&self.headers)?,
             checksum: algorithm(&self.headers, header::CHECKSUM_ALGORITHM)?,
         })
@@ -84,7 +85,8 @@ pub(super) fn source(headers: &Headers) -> Result<CopySource, Error> {
     let bucket = BucketName::new(bucket).map_err(|_| Error::from(ErrorCode::InvalidBucketName))?;
     let key = target::key(&key, headers.dialect())?;
     let version = version.map(|id| known_form(headers.dialect(), "x-amz-copy-source", id)).transpose()?;
-    Ok(CopySource { bucket, key, version, conditions: condition::source(headers)? })
+    let expected_owner = headers.concept(SOURCE_EXPECTED_OWNER)?.map(str::to_owned);
+    Ok(CopySource { bucket, key, version, conditions: condition::source(headers)?, expected_owner })
 }
 
 /// `host/key`, `bucket/key`, `/bucket/key` or `http://host/...`, with `?versionId=` behind it,

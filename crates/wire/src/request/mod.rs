@@ -3,6 +3,8 @@
 //! A header or parameter that would change the outcome and is not implemented is refused by
 //! name, never accepted and ignored.
 
+mod access;
+mod acl;
 mod append;
 mod attributes;
 pub(crate) mod condition;
@@ -16,14 +18,20 @@ mod restore;
 mod setting;
 mod version;
 
+#[cfg(test)]
+pub(crate) use access::ownership_controls as read_ownership;
+#[cfg(test)]
+pub(crate) use acl::read as read_acl;
 pub(crate) use document::checksum_element;
 pub(crate) use list::token;
 pub(crate) use setting::crossing;
 
 use cosette_model::op::{
     AbortMultipartUpload, Call, ChecksumType, CompleteMultipartUpload, CreateBucket, CreateMultipartUpload,
-    DeleteBucket, DeleteObject, GetBucketLocation, GetBucketVersioning, GetObject, HeadBucket, HeadObject,
-    Op, PutObject, ResponseOverrides, UploadPart,
+    DeleteBucket, DeleteBucketOwnershipControls, DeleteBucketPolicy, DeleteObject, DeletePublicAccessBlock,
+    GetBucketAcl, GetBucketLocation, GetBucketOwnershipControls, GetBucketPolicy, GetBucketPolicyStatus,
+    GetBucketVersioning, GetObject, GetObjectAcl, GetPublicAccessBlock, HeadBucket, HeadObject, Op,
+    PutObject, ResponseOverrides, UploadPart,
 };
 use cosette_model::{
     BucketName, ByteRange, ChecksumAlgorithm, Error, ErrorCode, Identity, ObjectKey, Region, StorageClass,
@@ -34,7 +42,7 @@ use crate::header::{self, Headers};
 use crate::payload::{self, Payload};
 use crate::query::Query;
 use crate::target::Target;
-use crate::{Config, DialectName, route};
+use crate::{Accounts, Config, DialectName, route};
 
 /// A request whose operation and sender are known.
 pub(crate) struct Incoming<'a> {
@@ -44,6 +52,7 @@ pub(crate) struct Incoming<'a> {
     pub(crate) query: Query,
     pub(crate) headers: Headers,
     pub(crate) identity: &'a Identity,
+    pub(crate) accounts: &'a dyn Accounts,
     pub(crate) payload: Payload,
     /// Lenient passes taken while decoding.
     pub(crate) notes: &'a mut Vec<String>,
@@ -85,6 +94,34 @@ impl Incoming<'_> {
             Op::ListObjectVersions => Call::ListObjectVersions(self.list_versions()?),
             Op::ListMultipartUploads => Call::ListMultipartUploads(self.list_uploads()?),
             Op::DeleteObjects => Call::DeleteObjects(self.delete_objects().await?),
+            Op::PutBucketAcl => Call::PutBucketAcl(self.put_bucket_acl().await?),
+            Op::GetBucketAcl => Call::GetBucketAcl(GetBucketAcl { bucket: self.bucket()? }),
+            Op::PutObjectAcl => Call::PutObjectAcl(self.put_object_acl().await?),
+            Op::GetObjectAcl => Call::GetObjectAcl(GetObjectAcl {
+                bucket: self.bucket()?,
+                key: self.key()?,
+                version: self.version()?,
+            }),
+            Op::PutBucketPolicy => Call::PutBucketPolicy(self.put_bucket_policy().await?),
+            Op::GetBucketPolicy => Call::GetBucketPolicy(GetBucketPolicy { bucket: self.bucket()? }),
+            Op::DeleteBucketPolicy => Call::DeleteBucketPolicy(DeleteBucketPolicy { bucket: self.bucket()? }),
+            Op::GetBucketPolicyStatus => {
+                Call::GetBucketPolicyStatus(GetBucketPolicyStatus { bucket: self.bucket()? })
+            }
+            Op::PutPublicAccessBlock => Call::PutPublicAccessBlock(self.put_public_access_block().await?),
+            Op::GetPublicAccessBlock => {
+                Call::GetPublicAccessBlock(GetPublicAccessBlock { bucket: self.bucket()? })
+            }
+            Op::DeletePublicAccessBlock => {
+                Call::DeletePublicAccessBlock(DeletePublicAccessBlock { bucket: self.bucket()? })
+            }
+            Op::PutBucketOwnershipControls => Call::PutBucketOwnershipControls(self.put_ownership().await?),
+            Op::GetBucketOwnershipControls => {
+                Call::GetBucketOwnershipControls(GetBucketOwnershipControls { bucket: self.bucket()? })
+            }
+            Op::DeleteBucketOwnershipControls => {
+                Call::DeleteBucketOwnershipControls(DeleteBucketOwnershipControls { bucket: self.bucket()? })
+            }
             Op::PutObjectRetention => Call::PutObjectRetention(self.put_retention().await?),
             Op::GetObjectRetention => Call::GetObjectRetention(self.get_retention()?),
             Op::PutObjectLegalHold => Call::PutObjectLegalHold(self.put_legal_hold().await?),
@@ -162,17 +199,6 @@ impl Incoming<'_> {
                 return Err(not_implemented(name));
             }
         }
-        if let Some(acl) = self.headers.concept(header::ACL)? {
-            let name = header::ACL.of(self.dialect);
-            match acl {
-                "private" | "default" | "bucket-owner-full-control" => {}
-                known if CANNED.contains(&known) => {
-                    let why = format!("The value {acl} of the header {name} is not implemented.");
-                    return Err(Error::with(ErrorCode::NotImplemented, why).detail("Header", name));
-                }
-                _ => return Err(invalid(name, acl, "The canned ACL is not known.")),
-            }
-        }
         Ok(())
     }
 
@@ -195,9 +221,10 @@ impl Incoming<'_> {
             }
             self.notes.push("lenient: bucket name without appid".to_owned());
         }
+        let (acl, ownership) = (self.asked_acl()?, self.asked_ownership()?);
         let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
         let asked = if document.trim_ascii().is_empty() { None } else { document::create_bucket(&document)? };
-        Ok(CreateBucket { bucket, region: asked.or(host_region), tags, object_lock })
+        Ok(CreateBucket { bucket, region: asked.or(host_region), tags, object_lock, acl, ownership })
     }
 
     async fn delete_objects(self) -> Result<cosette_model::op::DeleteObjects, Error> {
@@ -232,6 +259,7 @@ impl Incoming<'_> {
             key: self.key()?,
             attributes,
             properties: setting::properties(&self.headers)?,
+            acl: self.asked_acl()?,
             conditions: condition::write(&self.headers)?,
             checksum: algorithm(&self.headers, header::SDK_CHECKSUM_ALGORITHM)?,
             body: self.payload.into_body(&self.headers)?,
@@ -307,6 +335,7 @@ impl Incoming<'_> {
             key: self.key()?,
             attributes,
             properties: setting::properties(&self.headers)?,
+            acl: self.asked_acl()?,
             checksum: upload_checksum(&self.headers)?,
         })
     }
@@ -397,10 +426,6 @@ pub(crate) fn traffic_limit(headers: &Headers) -> Result<Option<u64>, Error> {
 /// Headers, without their service's prefix, that ask for features that are not here.
 const REFUSED: &[&str] = &[
     "bucket-object-lock-token",
-    "confirm-remove-self-bucket-access",
-    "expected-bucket-owner",
-    "source-expected-bucket-owner",
-    "object-ownership",
     "object-type",
     "mfa",
     "write-offset-bytes",
@@ -410,17 +435,7 @@ const REFUSED: &[&str] = &[
     "mime-limit",
 ];
 
-const REFUSED_PREFIXES: &[&str] = &["grant-", "server-side-encryption", "copy-source-server-side-encryption"];
-
-/// Canned ACLs that exist in either service.
-const CANNED: &[&str] = &[
-    "public-read",
-    "public-read-write",
-    "authenticated-read",
-    "bucket-owner-read",
-    "aws-exec-read",
-    "log-delivery-write",
-];
+const REFUSED_PREFIXES: &[&str] = &["server-side-encryption", "copy-source-server-side-encryption"];
 
 fn algorithm(headers: &Headers, concept: header::Concept) -> Result<Option<ChecksumAlgorithm>, Error> {
     let Some(name) = headers.concept(concept)? else { return Ok(None) };

@@ -2,7 +2,7 @@
 //! (cos-api 2.8, 3.4; S3's "POST Object").
 
 use bytes::Bytes;
-use cosette_model::op::{PostAnswer, PostObject};
+use cosette_model::op::{Facts, PostAnswer, PostObject};
 use cosette_model::{Body, Error, ErrorCode, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -13,7 +13,7 @@ use crate::form::{self, Form};
 use crate::header::{self, Headers};
 use crate::query::Query;
 use crate::setting::object_tags;
-use crate::{Accounts, DialectName, payload, target};
+use crate::{Accounts, DialectName, facts, payload, target};
 
 /// Fields that are stored as the headers of the same names.
 const CONTENT: &[&str] = &[
@@ -43,6 +43,7 @@ impl Incoming<'_> {
         now: Timestamp,
         accounts: &dyn Accounts,
         dialect: &mut DialectName,
+        facts: &mut Facts,
     ) -> Result<(PostObject, Option<Signed>, Option<u64>), Error> {
         self.refuse_unknown()?;
         let bucket = self.bucket()?;
@@ -83,7 +84,9 @@ impl Incoming<'_> {
         as_put.refuse_unknown()?;
         let attributes = attributes::read(&as_put.headers)?;
         as_put.check_class(attributes.storage_class)?;
+        let acl = as_put.asked_acl()?;
         let headers = as_put.headers;
+        facts::of_headers(&headers, facts);
         let mut properties = setting::properties(&headers)?;
         if let Some(document) = form.filled("tagging") {
             properties.tags = object_tags(document.as_bytes())?.into_map();
@@ -93,6 +96,7 @@ impl Incoming<'_> {
             key,
             attributes,
             properties,
+            acl,
             conditions: condition::write(&headers)?,
             size,
             answer,

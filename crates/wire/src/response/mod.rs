@@ -1,6 +1,7 @@
 //! From replies and errors to bytes, in the dialect of the request. Cannot fail: a stored value
 //! that no header can hold is left out.
 
+mod access;
 mod attributes;
 mod error;
 mod list;
@@ -16,7 +17,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use cosette_model::op::{ChecksumType, Owner, Reply};
-use cosette_model::{Checksum, ETag, Error, Timestamp, VersionId};
+use cosette_model::{Checksum, ETag, Error, Timestamp, VersionId, canonical_id};
 use http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, SERVER,
 };
@@ -169,6 +170,26 @@ impl<'a> Answer<'a> {
                 };
                 self.document(Writer::new(self.dialect, "LocationConstraint").root_text(name));
             }
+            Reply::GetBucketAcl(r) => self.acl(&r.owner, &r.grants),
+            Reply::GetObjectAcl(r) => {
+                // Node shows this in place of what it would read from the grants (cos-api 2.13).
+                if self.is_cos() && r.inherits {
+                    self.concept(header::ACL, "default");
+                }
+                self.acl(&r.owner, &r.grants);
+            }
+            Reply::PutBucketAcl(_)
+            | Reply::PutObjectAcl(_)
+            | Reply::PutPublicAccessBlock(_)
+            | Reply::PutBucketOwnershipControls(_) => {}
+            Reply::PutBucketPolicy(_)
+            | Reply::DeleteBucketPolicy(_)
+            | Reply::DeletePublicAccessBlock(_)
+            | Reply::DeleteBucketOwnershipControls(_) => self.status(StatusCode::NO_CONTENT),
+            Reply::GetBucketPolicy(r) => self.json(r.policy),
+            Reply::GetBucketPolicyStatus(r) => self.policy_status(r.public),
+            Reply::GetPublicAccessBlock(r) => self.public_access_block(r.block),
+            Reply::GetBucketOwnershipControls(r) => self.ownership(r.ownership),
             Reply::ListObjects(r) => self.list_objects(&r),
             Reply::ListObjectsV2(r) => self.list_objects_v2(&r),
             Reply::PutBucketVersioning(_) => {}
@@ -252,11 +273,6 @@ fn pair(xml: &mut Writer, name: &'static str, id: &str, display: &str) {
         xml.text("ID", id);
         xml.text("DisplayName", display);
     });
-}
-
-/// S3's 64 hexadecimal digits for an account.
-fn canonical_id(uin: &str) -> String {
-    hex::encode(Sha256::digest(uin))
 }
 
 fn checksum_type(kind: ChecksumType) -> &'static str {

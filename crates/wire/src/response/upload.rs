@@ -156,8 +156,8 @@ impl Answer<'_> {
                 if self.is_cos() {
                     xml.text("StorageClass", self.dialect.class(upload.storage_class));
                 }
-                self.account_owner(xml, "Initiator", &r.owner);
-                self.account_owner(xml, "Owner", &r.owner);
+                self.account_owner(xml, "Initiator", &upload.owner);
+                self.account_owner(xml, "Owner", &upload.owner);
                 if !self.is_cos() {
                     xml.text("StorageClass", self.dialect.class(upload.storage_class));
                 }

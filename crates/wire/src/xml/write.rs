@@ -48,9 +48,24 @@ impl Writer {
 
     /// One element with the children that `inside` writes.
     pub(crate) fn element(&mut self, name: &'static str, inside: impl FnOnce(&mut Self)) {
+        self.element_with(name, &[], inside);
+    }
+
+    /// An element with attributes, whose values need no escaping.
+    pub(crate) fn element_with(
+        &mut self,
+        name: &'static str,
+        attributes: &[(&str, &str)],
+        inside: impl FnOnce(&mut Self),
+    ) {
         self.line();
         self.out.push('<');
         self.out.push_str(name);
+        for (name, value) in attributes {
+            for text in [" ", name, "=\"", value, "\""] {
+                self.out.push_str(text);
+            }
+        }
         let start = self.out.len();
         self.out.push('>');
         self.open.push(name);

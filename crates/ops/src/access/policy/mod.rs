@@ -1,0 +1,197 @@
+//! Bucket policies: a list of statements that allow or deny, in the form of either service's
+//! JSON. Parsed strictly when they are put; evaluated for every request.
+
+mod condition;
+mod parse;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+mod wildcard;
+
+use cosette_model::op::{Facts, Op};
+use cosette_model::{BucketName, ObjectKey};
+
+use super::action;
+use condition::Condition;
+use wildcard::Pattern;
+
+/// Largest policy, in bytes (both services: 20 KiB).
+pub(crate) const BYTES_MAX: usize = 20 << 10;
+
+/// A policy that has been parsed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Policy {
+    statements: Vec<Statement>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Statement {
+    allow: bool,
+    principal: Match<Principal>,
+    action: Match<Action>,
+    resource: Match<Pattern>,
+    /// All must hold.
+    conditions: Vec<Condition>,
+}
+
+/// Any of these, or anything but these.
+#[derive(Clone, Debug, PartialEq)]
+enum Match<T> {
+    Any(Vec<T>),
+    Not(Vec<T>),
+}
+
+impl<T> Match<T> {
+    fn holds(&self, is: impl Fn(&T) -> bool) -> bool {
+        match self {
+            Self::Any(list) => list.iter().any(is),
+            Self::Not(list) => !list.iter().any(is),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Principal {
+    Everybody,
+    /// A whole account, by UIN.
+    Account(String),
+    /// A whole account, by S3's canonical id.
+    Canonical(String),
+    /// A user or role: the account, and the resource part of the ARN.
+    Within(String, Pattern),
+}
+
+/// A pattern for one service's names of operations.
+#[derive(Clone, Debug, PartialEq)]
+enum Action {
+    S3(Pattern),
+    Cos(Pattern),
+}
+
+/// What a policy decides on.
+pub(crate) struct Request<'a> {
+    /// UIN of who asks; `None` is nobody known.
+    pub(crate) account: Option<&'a str>,
+    /// S3's id of the same account.
+    pub(crate) canonical: Option<String>,
+    /// The user or role in the account, `assumed-role/name/session`; the account itself has none.
+    pub(crate) user: Option<&'a str>,
+    pub(crate) op: Op,
+    pub(crate) bucket: &'a BucketName,
+    pub(crate) region: &'a str,
+    pub(crate) appid: &'a str,
+    pub(crate) key: Option<&'a ObjectKey>,
+    pub(crate) version: bool,
+    pub(crate) facts: &'a Facts,
+}
+
+/// What a policy says of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Deny,
+    Allow,
+    /// Nothing: others decide.
+    Silent,
+}
+
+impl Policy {
+    /// # Errors
+    /// In words, what is wrong with it.
+    pub(crate) fn parse(text: &[u8], bucket: Option<&BucketName>) -> Result<Self, String> {
+        parse::policy(text, bucket)
+    }
+
+    /// A deny outdoes every allow.
+    pub(crate) fn verdict(&self, request: &Request<'_>) -> Verdict {
+        let mut verdict = Verdict::Silent;
+        for statement in &self.statements {
+            if statement.applies(request) {
+                match statement.allow {
+                    true => verdict = Verdict::Allow,
+                    false => return Verdict::Deny,
+                }
+            }
+        }
+        verdict
+    }
+
+    /// Whether everybody is allowed something, whatever else must hold: a condition that only some
+    /// places or people can meet takes that away (S3, "The meaning of public").
+    pub(crate) fn is_public(&self) -> bool {
+        self.statements.iter().any(|statement| {
+            let everybody = match &statement.principal {
+                Match::Any(list) => list.contains(&Principal::Everybody),
+                Match::Not(_) => true,
+            };
+            statement.allow && everybody && !statement.conditions.iter().any(Condition::narrows)
+        })
+    }
+
+    /// Whether some condition asks for a key that begins so.
+    pub(crate) fn asks_for(&self, prefix: &str) -> bool {
+        self.statements.iter().flat_map(|s| &s.conditions).any(|c| c.key.starts_with(prefix))
+    }
+}
+
+impl Statement {
+    fn applies(&self, request: &Request<'_>) -> bool {
+        self.principal.holds(|principal| principal.is(request))
+            && self.action.holds(|action| action.is(request))
+            && self.resource.holds(|pattern| is_resource(pattern, request))
+            && self.conditions.iter().all(|condition| condition.holds(request.facts))
+    }
+}
+
+impl Principal {
+    fn is(&self, request: &Request<'_>) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Account(uin) => request.account == Some(uin),
+            Self::Canonical(id) => request.canonical.as_ref() == Some(id),
+            Self::Within(uin, user) => {
+                request.account == Some(uin) && request.user.is_some_and(|name| user.matches(name))
+            }
+        }
+    }
+}
+
+impl Action {
+    fn is(&self, request: &Request<'_>) -> bool {
+        match self {
+            Self::S3(pattern) => pattern.matches_ignoring_case(action::s3(request.op, request.version)),
+            Self::Cos(pattern) => pattern.matches_ignoring_case(action::cos(request.op)),
+        }
+    }
+}
+
+/// `arn:aws:s3:::bucket/key`, or `qcs::cos:region:uid/appid:bucket/key`, where a bucket itself is
+/// `bucket/` and may be written without the stroke.
+fn is_resource(pattern: &Pattern, request: &Request<'_>) -> bool {
+    let key = request.key.map(ObjectKey::as_str);
+    if pattern.is_qcs() {
+        let (region, appid, bucket) = (request.region, request.appid, request.bucket);
+        // A bucket made without APPID has it in its COS name all the same.
+        let name = match bucket.split_appid().1 {
+            Some(_) => bucket.to_string(),
+            None => format!("{bucket}-{appid}"),
+        };
+        let whole = |uid: &str, region: &str, tail: &str| format!("qcs::cos:{region}:{uid}:{tail}");
+        let mut tails = vec![format!("{name}/{}", key.unwrap_or_default())];
+        if key.is_none() {
+            tails.push(name);
+        }
+        // Region and account may be left out.
+        let uid = format!("uid/{appid}");
+        tails.iter().any(|tail| {
+            [uid.as_str(), ""]
+                .iter()
+                .any(|uid| [region, ""].iter().any(|region| pattern.matches(&whole(uid, region, tail))))
+        })
+    } else {
+        let bucket = request.bucket;
+        match key {
+            Some(key) => pattern.matches(&format!("arn:aws:s3:::{bucket}/{key}")),
+            None => pattern.matches(&format!("arn:aws:s3:::{bucket}")),
+        }
+    }
+}

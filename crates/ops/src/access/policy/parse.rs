@@ -1,0 +1,313 @@
+//! From JSON to a policy. Unknown members, wrong types and names that cannot be are refused.
+
+use cosette_model::BucketName;
+use serde_json::{Map, Value};
+
+use super::condition::Condition;
+use super::wildcard::Pattern;
+use super::{Action, Match, Policy, Principal, Statement};
+
+type Object = Map<String, Value>;
+
+/// The two services' forms.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Iam,
+    Cam,
+}
+
+/// `bucket` is the one it is for; a policy of a temporary key has none, and no principals.
+pub(super) fn policy(text: &[u8], bucket: Option<&BucketName>) -> Result<Policy, String> {
+    let value: Value = serde_json::from_slice(text)
+        .map_err(|_| "Policies must be valid JSON and the first byte must be '{'".to_owned())?;
+    let Value::Object(root) = value else {
+        return Err("Policies must be valid JSON and the first byte must be '{'".to_owned());
+    };
+    let form = match member(&root, "version")? {
+        None => match member(&root, "statement")? {
+            Some(Value::Array(list)) if list.iter().any(is_cam) => Form::Cam,
+            Some(other) if is_cam(other) => Form::Cam,
+            _ => Form::Iam,
+        },
+        Some(Value::String(version)) if version == "2.0" => Form::Cam,
+        Some(Value::String(version)) if version == "2012-10-17" || version == "2008-10-17" => Form::Iam,
+        Some(other) => return Err(format!("The policy must contain a valid version string, not {other}")),
+    };
+    only(&root, &["version", "id", "statement"])?;
+    if !matches!(member(&root, "id")?, None | Some(Value::String(_))) {
+        return Err("The Id of a policy is a text".to_owned());
+    }
+    let statements = match member(&root, "statement")? {
+        None => return Err("Missing required field Statement".to_owned()),
+        Some(Value::Array(list)) if !list.is_empty() => list.iter().collect(),
+        Some(single @ Value::Object(_)) => vec![single],
+        Some(_) => return Err("Statement must be an object or a list of them".to_owned()),
+    };
+    let statements =
+        statements.into_iter().map(|one| statement(one, form, bucket)).collect::<Result<_, _>>()?;
+    Ok(Policy { statements })
+}
+
+/// A member by its name in any case of its first letters; two spellings of one are refused.
+fn member<'a>(object: &'a Object, name: &str) -> Result<Option<&'a Value>, String> {
+    let mut found = object.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    match (found.next(), found.next()) {
+        (first, None) => Ok(first),
+        _ => Err(format!("{name} is given twice")),
+    }
+}
+
+fn only(object: &Object, names: &[&str]) -> Result<(), String> {
+    match object.keys().find(|key| !names.iter().any(|name| key.eq_ignore_ascii_case(name))) {
+        Some(other) => Err(format!("Unknown field {other}")),
+        None => Ok(()),
+    }
+}
+
+fn is_cam(statement: &Value) -> bool {
+    let Value::Object(statement) = statement else { return false };
+    matches!(member(statement, "principal"), Ok(Some(Value::Object(p))) if p.contains_key("qcs"))
+}
+
+fn statement(value: &Value, form: Form, bucket: Option<&BucketName>) -> Result<Statement, String> {
+    let Value::Object(value) = value else { return Err("A statement must be an object".to_owned()) };
+    only(
+        value,
+        &[
+            "sid",
+            "effect",
+            "principal",
+            "notprincipal",
+            "action",
+            "notaction",
+            "resource",
+            "notresource",
+            "condition",
+        ],
+    )?;
+    if !matches!(member(value, "sid")?, None | Some(Value::String(_))) {
+        return Err("The Sid of a statement is a text".to_owned());
+    }
+    let allow = match member(value, "effect")? {
+        Some(Value::String(effect)) => match (form, effect.as_str()) {
+            (Form::Iam, "Allow") => true,
+            (Form::Iam, "Deny") => false,
+            (Form::Cam, effect) if effect.eq_ignore_ascii_case("allow") => true,
+            (Form::Cam, effect) if effect.eq_ignore_ascii_case("deny") => false,
+            _ => return Err(format!("Invalid effect: {effect}")),
+        },
+        Some(_) => return Err("Invalid effect".to_owned()),
+        None => return Err("Missing required field Effect".to_owned()),
+    };
+    let one_of = |name: &str| {
+        let not = format!("not{name}");
+        match (member(value, name)?, member(value, &not)?) {
+            (Some(value), None) => Ok(Some((value, false))),
+            (None, Some(value)) => Ok(Some((value, true))),
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(format!("{name} and {not} exclude each other")),
+        }
+    };
+    let principal = match (one_of("principal")?, bucket) {
+        (Some((value, not)), Some(_)) => matching(principals(value, form)?, not),
+        (None, None) => Match::Any(vec![Principal::Everybody]),
+        (None, Some(_)) => return Err("Missing required field Principal".to_owned()),
+        (Some(_), None) => return Err("A policy of a temporary key has no principal".to_owned()),
+    };
+    let (value_of, not) = one_of("action")?.ok_or("Missing required field Action")?;
+    let actions = texts(value_of, "Action")?.into_iter().map(|text| action(text, form));
+    let action = matching(actions.collect::<Result<_, _>>()?, not);
+    let (value_of, not) = one_of("resource")?.ok_or("Missing required field Resource")?;
+    let resources = texts(value_of, "Resource")?.into_iter().map(|text| resource(text, form, bucket));
+    let resource = matching(resources.collect::<Result<_, _>>()?, not);
+    let conditions = match member(value, "condition")? {
+        None => Vec::new(),
+        Some(Value::Object(object)) => conditions(object)?,
+        Some(_) => return Err("Condition must be an object".to_owned()),
+    };
+    Ok(Statement { allow, principal, action, resource, conditions })
+}
+
+fn matching<T>(list: Vec<T>, not: bool) -> Match<T> {
+    if not { Match::Not(list) } else { Match::Any(list) }
+}
+
+/// A text, or a list of at least one.
+fn texts<'a>(value: &'a Value, what: &str) -> Result<Vec<&'a str>, String> {
+    let wrong = || format!("{what} must be a text or a list of texts");
+    match value {
+        Value::String(text) => Ok(vec![text]),
+        Value::Array(list) if !list.is_empty() => {
+            list.iter().map(|one| one.as_str().ok_or_else(wrong)).collect()
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn principals(value: &Value, form: Form) -> Result<Vec<Principal>, String> {
+    let invalid = || "Invalid principal in policy".to_owned();
+    let object = match value {
+        Value::String(text) if text == "*" => return Ok(vec![Principal::Everybody]),
+        Value::Object(object) if !object.is_empty() => object,
+        _ => return Err(invalid()),
+    };
+    let mut principals = Vec::new();
+    for (kind, value) in object {
+        for text in texts(value, "Principal")? {
+            let principal = match (form, kind.as_str()) {
+                (Form::Iam, "AWS") => iam_principal(text),
+                (Form::Iam, "CanonicalUser") => canonical(text),
+                // No service signs requests here, so nothing is allowed to any.
+                (Form::Iam, "Service") if text.ends_with(".amazonaws.com") => continue,
+                (Form::Cam, kind) if kind.eq_ignore_ascii_case("qcs") => cam_principal(text),
+                _ => None,
+            };
+            principals.push(principal.ok_or_else(invalid)?);
+        }
+    }
+    Ok(principals)
+}
+
+fn digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn canonical(text: &str) -> Option<Principal> {
+    let hex = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    hex.then(|| Principal::Canonical(text.to_ascii_lowercase()))
+}
+
+/// `*`, an account, its root, a user or a role in it; an account's number is its UIN.
+fn iam_principal(text: &str) -> Option<Principal> {
+    if text == "*" {
+        return Some(Principal::Everybody);
+    }
+    if digits(text) {
+        return Some(Principal::Account(text.to_owned()));
+    }
+    if let Some(found) = canonical(text) {
+        return Some(found);
+    }
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", "aws", service @ ("iam" | "sts"), "", account, name] = parts[..] else { return None };
+    if !digits(account) {
+        return None;
+    }
+    match (service, name.split_once('/')) {
+        ("iam", None) if name == "root" => Some(Principal::Account(account.to_owned())),
+        ("iam", Some(("user" | "role", rest))) | ("sts", Some(("assumed-role" | "federated-user", rest)))
+            if !rest.is_empty() && !rest.contains('*') =>
+        {
+            Some(Principal::Within(account.to_owned(), Pattern::new(name)))
+        }
+        _ => None,
+    }
+}
+
+/// `*`, `qcs::cam::anyone:anyone`, `qcs::cam::uin/U:uin/S`; the account itself, when S is U.
+fn cam_principal(text: &str) -> Option<Principal> {
+    if matches!(text, "*" | "qcs::cam::anyone:anyone") {
+        return Some(Principal::Everybody);
+    }
+    let rest = text.strip_prefix("qcs::cam::uin/")?;
+    let (owner, name) = rest.split_once(':')?;
+    if !digits(owner) {
+        return None;
+    }
+    match name.split_once('/')? {
+        ("uin", "*") => Some(Principal::Account(owner.to_owned())),
+        ("uin", user) if user == owner => Some(Principal::Account(owner.to_owned())),
+        ("uin", user) if digits(user) => Some(Principal::Within(owner.to_owned(), Pattern::new(name))),
+        ("roleName" | "roleId", role) if !role.is_empty() => {
+            Some(Principal::Within(owner.to_owned(), Pattern::new(name)))
+        }
+        _ => None,
+    }
+}
+
+fn action(text: &str, form: Form) -> Result<Action, String> {
+    let invalid = || format!("Policy has invalid action - {text}");
+    let name = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"*?".contains(&b));
+    match form {
+        Form::Iam => match text.split_once(':') {
+            None if text == "*" => Ok(Action::S3(Pattern::new("*"))),
+            Some((service, rest)) if service.eq_ignore_ascii_case("s3") && !rest.is_empty() && name(rest) => {
+                Ok(Action::S3(Pattern::new(rest)))
+            }
+            _ => Err(invalid()),
+        },
+        Form::Cam => {
+            let rest = text.strip_prefix("name/").unwrap_or(text);
+            match rest.split_once(':') {
+                None if rest == "*" => Ok(Action::Cos(Pattern::new("*"))),
+                Some(("cos", rest)) if !rest.is_empty() && name(rest) => Ok(Action::Cos(Pattern::new(rest))),
+                _ => Err(invalid()),
+            }
+        }
+    }
+}
+
+/// Of a bucket's policy a resource must be able to lie in that bucket.
+fn resource(text: &str, form: Form, bucket: Option<&BucketName>) -> Result<Pattern, String> {
+    let invalid = || format!("Policy has invalid resource - {text}");
+    if text.contains("${") {
+        return Err(format!("Policy variables are not implemented - {text}"));
+    }
+    let tail = match form {
+        Form::Iam if text == "*" => return Ok(Pattern::new("*")),
+        Form::Iam => text.strip_prefix("arn:aws:s3:::").ok_or_else(invalid)?,
+        // Written as the whole, so that it is known for one of this form.
+        Form::Cam if text == "*" => return Ok(Pattern::new("qcs:*")),
+        Form::Cam => {
+            let parts: Vec<&str> = text.splitn(6, ':').collect();
+            let ["qcs", "", "cos", _, _, tail] = parts[..] else { return Err(invalid()) };
+            tail
+        }
+    };
+    if tail.is_empty() {
+        return Err(invalid());
+    }
+    if let Some(bucket) = bucket {
+        let name = Pattern::new(tail.split('/').next().unwrap_or_default());
+        let inside = match form {
+            Form::Iam => name.matches(bucket.as_str()),
+            Form::Cam => {
+                let short = tail.split('/').next().unwrap_or_default();
+                name.matches(bucket.as_str()) || short.starts_with(&format!("{bucket}-"))
+            }
+        };
+        if !inside {
+            return Err(invalid());
+        }
+    }
+    Ok(Pattern::new(text))
+}
+
+fn conditions(object: &Object) -> Result<Vec<Condition>, String> {
+    let mut conditions = Vec::new();
+    for (operator, keys) in object {
+        let Value::Object(keys) = keys else {
+            return Err(format!("The condition {operator} must be an object"));
+        };
+        for (key, value) in keys {
+            let values = match value {
+                Value::Array(list) => list.iter().map(text).collect::<Result<Vec<_>, _>>()?,
+                single => vec![text(single)?],
+            };
+            conditions.push(Condition::new(operator, key, values)?);
+        }
+    }
+    Ok(conditions)
+}
+
+fn text(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) if text.contains("${") => {
+            Err(format!("Policy variables are not implemented - {text}"))
+        }
+        Value::String(text) => Ok(text.clone()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err("A condition's values must be texts, numbers or booleans".to_owned()),
+    }
+}

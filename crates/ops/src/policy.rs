@@ -1,0 +1,142 @@
+//! Bucket policies, public access block and object ownership: reading and changing them.
+
+use cosette_model::op::{self, Context, ObjectOwnership, Op, reply};
+use cosette_model::{Error, ErrorCode};
+
+use crate::Ops;
+use crate::access::policy::{BYTES_MAX, Policy};
+use crate::access::{acl, rules};
+use crate::error::Result;
+
+impl Ops {
+    pub(crate) async fn put_bucket_policy(
+        &self,
+        context: &Context,
+        ask: op::PutBucketPolicy,
+    ) -> Result<reply::PutBucketPolicy> {
+        let bucket = self.admit(context, Op::PutBucketPolicy, &ask.bucket)?;
+        if ask.policy.len() > BYTES_MAX {
+            return Err(ErrorCode::PolicyFull.into());
+        }
+        let policy = Policy::parse(&ask.policy, Some(&bucket.name))
+            .map_err(|why| Error::with(ErrorCode::MalformedPolicy, why))?;
+        if self.access_rules(&bucket.name)?.block.block_public_policy && policy.is_public() {
+            return Err(ErrorCode::AccessDenied.into());
+        }
+        self.store.set_setting(bucket.name, rules::POLICY, Some(ask.policy), context.cause.clone()).await?;
+        Ok(reply::PutBucketPolicy {})
+    }
+
+    pub(crate) fn bucket_policy(
+        &self,
+        context: &Context,
+        ask: op::GetBucketPolicy,
+    ) -> Result<reply::GetBucketPolicy> {
+        let bucket = self.admit(context, Op::GetBucketPolicy, &ask.bucket)?;
+        let policy = self.store.setting(&bucket.name, rules::POLICY)?;
+        let none = || Error::new(ErrorCode::NoSuchBucketPolicy).detail("BucketName", bucket.name.as_str());
+        Ok(reply::GetBucketPolicy { policy: policy.ok_or_else(none)? })
+    }
+
+    pub(crate) async fn delete_bucket_policy(
+        &self,
+        context: &Context,
+        ask: op::DeleteBucketPolicy,
+    ) -> Result<reply::DeleteBucketPolicy> {
+        let bucket = self.admit(context, Op::DeleteBucketPolicy, &ask.bucket)?;
+        self.store.set_setting(bucket.name, rules::POLICY, None, context.cause.clone()).await?;
+        Ok(reply::DeleteBucketPolicy {})
+    }
+
+    pub(crate) fn policy_status(
+        &self,
+        context: &Context,
+        ask: op::GetBucketPolicyStatus,
+    ) -> Result<reply::GetBucketPolicyStatus> {
+        let bucket = self.admit(context, Op::GetBucketPolicyStatus, &ask.bucket)?;
+        let rules = self.access_rules(&bucket.name)?;
+        let policy = rules.policy.ok_or_else(|| {
+            Error::new(ErrorCode::NoSuchBucketPolicy).detail("BucketName", bucket.name.as_str())
+        })?;
+        Ok(reply::GetBucketPolicyStatus { public: policy.is_public() })
+    }
+
+    pub(crate) async fn put_public_access_block(
+        &self,
+        context: &Context,
+        ask: op::PutPublicAccessBlock,
+    ) -> Result<reply::PutPublicAccessBlock> {
+        let bucket = self.admit(context, Op::PutPublicAccessBlock, &ask.bucket)?;
+        self.lay_down(bucket.name, rules::BLOCK, Some(&ask.block), context.cause.clone()).await?;
+        Ok(reply::PutPublicAccessBlock {})
+    }
+
+    pub(crate) fn public_access_block(
+        &self,
+        context: &Context,
+        ask: op::GetPublicAccessBlock,
+    ) -> Result<reply::GetPublicAccessBlock> {
+        let bucket = self.admit(context, Op::GetPublicAccessBlock, &ask.bucket)?;
+        let block = self.laid_down(&bucket.name, rules::BLOCK)?;
+        Ok(reply::GetPublicAccessBlock {
+            block: block.ok_or_else(|| {
+                Error::new(ErrorCode::NoSuchPublicAccessBlockConfiguration)
+                    .detail("BucketName", bucket.name.as_str())
+            })?,
+        })
+    }
+
+    pub(crate) async fn delete_public_access_block(
+        &self,
+        context: &Context,
+        ask: op::DeletePublicAccessBlock,
+    ) -> Result<reply::DeletePublicAccessBlock> {
+        let bucket = self.admit(context, Op::DeletePublicAccessBlock, &ask.bucket)?;
+        self.lay_down::<()>(bucket.name, rules::BLOCK, None, context.cause.clone()).await?;
+        Ok(reply::DeletePublicAccessBlock {})
+    }
+
+    pub(crate) async fn put_ownership(
+        &self,
+        context: &Context,
+        ask: op::PutBucketOwnershipControls,
+    ) -> Result<reply::PutBucketOwnershipControls> {
+        let bucket = self.admit(context, Op::PutBucketOwnershipControls, &ask.bucket)?;
+        if ask.ownership == ObjectOwnership::BucketOwnerEnforced {
+            let list = self.access_rules(&bucket.name)?.acl.unwrap_or_default();
+            let shared = list
+                .grants
+                .iter()
+                .any(|grant| grant.grantee != cosette_model::Grantee::Account(bucket.owner_uin.clone()));
+            if shared || acl::is_public(&list) {
+                return Err(ErrorCode::InvalidBucketAclWithObjectOwnership.into());
+            }
+        }
+        self.lay_down(bucket.name, rules::OWNERSHIP, Some(&ask.ownership), context.cause.clone()).await?;
+        Ok(reply::PutBucketOwnershipControls {})
+    }
+
+    pub(crate) fn ownership(
+        &self,
+        context: &Context,
+        ask: op::GetBucketOwnershipControls,
+    ) -> Result<reply::GetBucketOwnershipControls> {
+        let bucket = self.admit(context, Op::GetBucketOwnershipControls, &ask.bucket)?;
+        let ownership = self.laid_down(&bucket.name, rules::OWNERSHIP)?;
+        Ok(reply::GetBucketOwnershipControls {
+            ownership: ownership.ok_or_else(|| {
+                Error::new(ErrorCode::OwnershipControlsNotFound).detail("BucketName", bucket.name.as_str())
+            })?,
+        })
+    }
+
+    pub(crate) async fn delete_ownership(
+        &self,
+        context: &Context,
+        ask: op::DeleteBucketOwnershipControls,
+    ) -> Result<reply::DeleteBucketOwnershipControls> {
+        let bucket = self.admit(context, Op::DeleteBucketOwnershipControls, &ask.bucket)?;
+        self.lay_down::<()>(bucket.name, rules::OWNERSHIP, None, context.cause.clone()).await?;
+        Ok(reply::DeleteBucketOwnershipControls {})
+    }
+}
