@@ -15,7 +15,7 @@ fn page() -> String {
          (`crates/wire/src/route.rs`) by a test; to change it, change those and run\n\
          `COSETTE_UPDATE_DOCS=1 cargo test -p cosette-wire`.\n\n\
          An operation that is not supported answers `501 NotImplemented` and names itself. So does a\n\
-         request header or parameter that asks for something that is not here (a public ACL, grants,\n\
+         request header or parameter that asks for something that is not here (\
          server-side encryption): nothing is\n\
          accepted and ignored.\n",
     );
