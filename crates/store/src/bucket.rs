@@ -13,7 +13,7 @@ use crate::store::Store;
 
 impl Store {
     pub fn bucket(&self, name: &BucketName) -> Result<Option<Bucket>> {
-        self.engine()?.get(&schema::bucket(name))?.map(|row| decode("bucket", &row)).transpose()
+        Ok(self.view(name)?.map(|view| view.bucket.clone()))
     }
 
     pub(crate) fn need_bucket(&self, name: &BucketName) -> Result<Bucket> {
@@ -113,8 +113,8 @@ impl Store {
 
     /// A setting of the bucket, in the form its owner gave it.
     pub fn setting(&self, bucket: &BucketName, setting: &str) -> Result<Option<Vec<u8>>> {
-        let bucket = self.need_bucket(bucket)?;
-        Ok(self.engine()?.get(&schema::setting(bucket.id, setting))?)
+        let view = self.view(bucket)?.ok_or_else(|| Error::NoSuchBucket(bucket.clone()))?;
+        Ok(view.settings.get(setting.as_bytes()).cloned())
     }
 
     /// Sets what `decide` makes of the setting's value, or removes it, in one commit.

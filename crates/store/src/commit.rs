@@ -25,6 +25,7 @@ use crate::settings::Settings;
 use crate::space::{Space, Use};
 use crate::tx::{Freed, Overlay, Tx, Writes};
 use crate::upkeep::{Chores, Committed};
+use crate::views::Views;
 
 /// What the queue carries.
 pub(crate) enum Message {
@@ -94,6 +95,7 @@ pub(crate) struct Committer {
     pub(crate) log: Arc<ChangeLog>,
     pub(crate) journal: Option<Journal>,
     pub(crate) head: Arc<watch::Sender<Seq>>,
+    pub(crate) views: Arc<Views>,
     pub(crate) poison: Arc<Poison>,
     pub(crate) chores: Arc<Chores>,
     pub(crate) clock: Clock,
@@ -261,6 +263,7 @@ impl Committer {
         let position = appended.map_err(NotAppended::into_error).map_err(Error::from)?;
         let mut batch = Batch::default();
         let mut changes = Vec::new();
+        let outdated = run.overlay.keys().any(|key| schema::is_of_bucket(key));
         for (key, value) in run.overlay {
             match (schema::change_of(&key), value) {
                 (Some(number), Some(change)) => changes.push((number, change)),
@@ -278,6 +281,9 @@ impl Committer {
             self.log.push(number, change.into());
         }
         self.engine.apply(batch)?;
+        if outdated {
+            self.views.outdate();
+        }
         self.head.send_replace(run.last);
         self.chores.committed(Committed { seq: run.last, written, freed: run.freed });
         Ok(())

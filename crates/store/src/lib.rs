@@ -31,6 +31,7 @@ mod tx;
 mod upkeep;
 mod upload;
 mod version;
+mod views;
 
 pub use check::{Finding, Progress, Report, verify};
 pub use cosette_blob::{Digester, Disk, Faults, Step, Verdict, combine, combine_crc64};

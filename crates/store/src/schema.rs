@@ -142,6 +142,11 @@ pub(crate) fn null(bucket: u64, name: &ObjectKey) -> Vec<u8> {
     of_key(Kind::Null, bucket, name.as_str())
 }
 
+/// Whether a row says something of a bucket itself.
+pub(crate) fn is_of_bucket(row: &[u8]) -> bool {
+    row.first().is_some_and(|kind| *kind == Kind::Bucket as u8 || *kind == Kind::Setting as u8)
+}
+
 pub(crate) fn setting(bucket: u64, name: &str) -> Vec<u8> {
     key(Kind::Setting, &[&bucket.to_be_bytes(), name.as_bytes()])
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cosette_blob::{Bodies, Disk};
 use cosette_clock::Clock;
 use cosette_kv::{Engine, Range};
-use cosette_model::{Change, Digests, Seq, Wanted};
+use cosette_model::{BucketName, Change, Digests, Seq, Wanted};
 use tokio::sync::watch;
 
 use crate::changelog::ChangeLog;
@@ -26,6 +26,7 @@ use crate::settings::Settings;
 use crate::space::{Space, Use};
 use crate::tx::Tx;
 use crate::upkeep::{Chores, OnDisk, Upkeep};
+use crate::views::{View, Views};
 use crate::{Kept, Table};
 
 /// What an acknowledgement promises.
@@ -90,6 +91,7 @@ struct Inner {
     head: Arc<watch::Sender<Seq>>,
     chores: Arc<Chores>,
     settings: Settings,
+    views: Arc<Views>,
     poison: Arc<Poison>,
     space: Arc<Space>,
     closing: AtomicBool,
@@ -160,6 +162,7 @@ impl Store {
         let (queue, waiting) = mpsc::channel();
         let head = Arc::new(watch::Sender::new(head));
         let chores = Arc::new(Chores::new(&settings));
+        let views = Arc::new(Views::default());
         let poison = Arc::new(Poison::new());
         let on_disk = directory.as_ref().map(|at| (disk.clone(), at.journal()));
         let space = Arc::new(Space::new(on_disk, settings.reserve));
@@ -175,6 +178,7 @@ impl Store {
             log: Arc::clone(&log),
             journal,
             head: Arc::clone(&head),
+            views: Arc::clone(&views),
             poison: Arc::clone(&poison),
             chores: Arc::clone(&chores),
             clock: clock.clone(),
@@ -208,6 +212,7 @@ impl Store {
             head,
             chores,
             settings,
+            views,
             poison,
             space,
             closing: AtomicBool::new(false),
@@ -225,6 +230,10 @@ impl Store {
 
     pub(crate) fn engine(&self) -> Result<Arc<dyn Engine>> {
         self.0.engine.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Closed)
+    }
+
+    pub(crate) fn view(&self, name: &BucketName) -> Result<Option<Arc<View>>> {
+        self.0.views.get(&*self.engine()?, name)
     }
 
     pub(crate) fn bodies(&self) -> &Bodies {

@@ -1,0 +1,65 @@
+//! Buckets with their settings, as every request asks for them, kept in memory.
+//!
+//! A view is as good as the count that was read before it was made: a commit that changes a bucket
+//! or a setting raises the count once the index has it, and before anybody hears of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use cosette_kv::{Engine, Range};
+use cosette_model::BucketName;
+
+use crate::error::Result;
+use crate::record::{Bucket, decode};
+use crate::schema::{self, Kind};
+
+/// With more buckets than this all are forgotten, and read again as they are asked for.
+const VIEWS_MAX: usize = 1_000;
+
+/// A bucket and its settings at one moment.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) bucket: Bucket,
+    /// By name, in the form their owners gave them.
+    pub(crate) settings: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Views {
+    /// Commits so far that changed a bucket or a setting.
+    count: AtomicU64,
+    views: RwLock<HashMap<BucketName, (u64, Arc<View>)>>,
+}
+
+impl Views {
+    /// The index has a commit that changed a bucket or a setting.
+    pub(crate) fn outdate(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn get(&self, engine: &dyn Engine, name: &BucketName) -> Result<Option<Arc<View>>> {
+        let count = self.count.load(Ordering::Acquire);
+        if let Some((of, view)) = self.views.read().unwrap_or_else(PoisonError::into_inner).get(name)
+            && *of == count
+        {
+            return Ok(Some(Arc::clone(view)));
+        }
+        let Some(row) = engine.get(&schema::bucket(name))? else { return Ok(None) };
+        let bucket: Bucket = decode("bucket", &row)?;
+        let mut settings = BTreeMap::new();
+        let prefix = schema::of_bucket(Kind::Setting, bucket.id);
+        engine.scan(&Range::prefix(&prefix), &mut |key, value| {
+            settings.insert(key[prefix.len()..].to_vec(), value.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        let view = Arc::new(View { bucket, settings });
+        let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
+        if views.len() >= VIEWS_MAX {
+            views.clear();
+        }
+        views.insert(name.clone(), (count, Arc::clone(&view)));
+        Ok(Some(view))
+    }
+}
