@@ -10,6 +10,7 @@ use crate::Call;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::scf::{function, invocation, log, namespace, retry, trigger};
+use crate::sts;
 
 /// The reply's fields, without `RequestId`.
 pub(crate) type Reply = Map<String, Value>;
@@ -49,11 +50,11 @@ pub(crate) fn find(action: &str, version: &str) -> Result<&'static Action, ApiEr
 }
 
 macro_rules! actions {
-    ($service:literal $version:literal
+    ($($service:literal $version:literal
      supported { $($name:ident $summary:literal => $handler:path;)* }
-     unsupported { $($other:ident $what:literal;)* }) => {
+     unsupported { $($other:ident $what:literal;)* })*) => {
         /// Every action known, each under its service and version.
-        pub const ACTIONS: &[Action] = &[
+        pub const ACTIONS: &[Action] = &[$(
             $(Action {
                 name: stringify!($name),
                 service: $service,
@@ -68,7 +69,7 @@ macro_rules! actions {
                 summary: $what,
                 handler: None,
             },)*
-        ];
+        )*];
     };
 }
 
@@ -137,6 +138,18 @@ actions! {
         UpdateNamespace "Change a namespace";
         UpdateTrigger "Change a timer, ckafka or http trigger";
     }
+    "sts" "2018-08-13"
+    supported {
+        AssumeRole "A temporary key of a role" => sts::assume_role;
+        GetCallerIdentity "Whose key has signed" => sts::caller;
+        GetFederationToken "A temporary key that may do what a policy says" => sts::federation_token;
+    }
+    unsupported {
+        AssumeRoleWithSAML "A temporary key for whom a SAML provider vouches";
+        AssumeRoleWithWebIdentity "A temporary key for whom an OIDC provider vouches";
+        GetSessionToken "A temporary key for whom a device vouches";
+        QueryApiKey "The keys of a user";
+    }
 }
 
 #[cfg(test)]
@@ -151,7 +164,8 @@ mod tests {
         let names: HashSet<&str> = ACTIONS.iter().map(|row| row.name).collect();
         assert_eq!(names.len(), ACTIONS.len(), "an action is listed twice");
         // 52 public ones and 7 of the console (scf.md 3.5).
-        assert_eq!(ACTIONS.len(), 59);
+        assert_eq!(ACTIONS.iter().filter(|row| row.service == "scf").count(), 59);
+        assert_eq!(ACTIONS.iter().filter(|row| row.service == "sts").count(), 7);
     }
 
     #[test]
@@ -161,29 +175,32 @@ mod tests {
         assert_eq!(code("ListFunctions", "2017-01-01"), "NoSuchVersion");
         assert_eq!(code("listfunctions", "2018-04-16"), "InvalidAction");
         assert_eq!(code("PurgeUrlsCache", "2018-06-06"), "InvalidAction");
-        assert_eq!(code("AssumeRole", "2018-08-13"), "InvalidAction");
+        assert_eq!(find("AssumeRole", "2018-08-13").unwrap().service, "sts");
+        assert_eq!(code("AssumeRole", "2018-04-16"), "NoSuchVersion");
     }
 
-    /// The table between the marks of `docs/scf-api.md`. To renew it: `COSETTE_RENEW_DOCS=1 cargo test
+    /// The tables between the marks of the pages. To renew it: `COSETTE_RENEW_DOCS=1 cargo test
     /// -p cosette-control`.
     #[test]
     fn the_documented_table_is_this_one() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/scf-api.md");
-        let text = std::fs::read_to_string(file).unwrap();
-        let (begin, end) = ("<!-- actions: made from the code -->\n", "<!-- /actions -->");
-        let (head, rest) = text.split_once(begin).unwrap();
-        let (found, tail) = rest.split_once(end).unwrap();
-        let want = table();
-        if found != want && std::env::var_os("COSETTE_RENEW_DOCS").is_some() {
-            std::fs::write(file, format!("{head}{begin}{want}{end}{tail}")).unwrap();
-            return;
+        for (service, page) in [("scf", "scf-api.md"), ("sts", "access.md")] {
+            let file = format!("{}/../../docs/{page}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(&file).unwrap();
+            let (begin, end) = ("<!-- actions: made from the code -->\n", "<!-- /actions -->");
+            let (head, rest) = text.split_once(begin).unwrap();
+            let (found, tail) = rest.split_once(end).unwrap();
+            let want = table(service);
+            if found != want && std::env::var_os("COSETTE_RENEW_DOCS").is_some() {
+                std::fs::write(file, format!("{head}{begin}{want}{end}{tail}")).unwrap();
+                continue;
+            }
+            assert_eq!(found, want, "docs/{page} is not what the table of actions says");
         }
-        assert_eq!(found, want, "docs/scf-api.md is not what the table of actions says");
     }
 
-    fn table() -> String {
+    fn table(service: &str) -> String {
         let mut text = String::from("\n| Action | | What it does |\n| --- | --- | --- |\n");
-        for row in ACTIONS {
+        for row in ACTIONS.iter().filter(|row| row.service == service) {
             let mark = if row.supported() { "works" } else { "`UnsupportedOperation`" };
             text.push_str(&format!("| {} | {mark} | {} |\n", row.name, row.summary));
         }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_function::Functions;
 use cosette_model::op::{Owner, WriteConditions};
-use cosette_model::{Attributes, BucketName, Cause, ObjectKey, Region, Wanted};
+use cosette_model::{Accounts, Attributes, BucketName, Cause, ObjectKey, Region, Wanted};
 use cosette_runtime::Runtime;
 use cosette_store::{Durability, Options, PutObject, Store};
 use cosette_trigger::Triggers;
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::signature::tc3::Signing;
 use crate::testing::{EXAMPLE_ID, OTHER_ID, ROLE_ID, ROLE_TOKEN, accounts};
-use crate::{Accounts, Answer, Control};
+use crate::{Answer, Control};
 
 const HOME: &str = "ap-guangzhou";
 const BUCKET: &str = "examplebucket-1250000000";
@@ -79,7 +79,7 @@ impl World {
         token: Option<&str>,
     ) -> Answer {
         let body = Bytes::from(params.to_string());
-        let account = accounts().by_secret_id(id).unwrap();
+        let account = accounts().by_secret_id(id).unwrap().account;
         let host = "127.0.0.1:9000";
         let timestamp = self.clock.now().as_secs();
         let signing =

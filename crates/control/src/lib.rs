@@ -1,4 +1,4 @@
-//! Cloud API 3.0: actions in JSON (SCF here), their signatures, and the client that calls them.
+//! Cloud API 3.0: actions in JSON (of SCF and STS), their signatures, and the client that calls them.
 //!
 //! Requests come as a head and a whole body and leave as JSON text: no socket here, save in
 //! [`client`], which is for the command line. The actions work on the function registry, the
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_function::Functions;
-use cosette_model::{Account, Region};
+use cosette_model::{Account, Issuer, Key, Region, Timestamp};
 use cosette_store::Store;
 use cosette_trigger::Triggers;
 use http::request::Parts;
@@ -25,7 +25,9 @@ mod params;
 mod request;
 mod scf;
 mod signature;
+mod sts;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod testing;
 
 use action::Reply;
@@ -33,18 +35,6 @@ pub use action::{ACTIONS, Action};
 use error::ApiError;
 use params::Params;
 use request::ApiRequest;
-
-/// Looks up who owns a secret id.
-pub trait Accounts: Send + Sync {
-    fn by_secret_id(&self, secret_id: &str) -> Option<Account>;
-
-    /// The token a temporary key must be sent with; `None` for permanent keys, with which one that is
-    /// sent is ignored.
-    fn token_of(&self, secret_id: &str) -> Option<String> {
-        let _ = secret_id;
-        None
-    }
-}
 
 /// What the actions work on.
 #[derive(Clone)]
@@ -68,7 +58,11 @@ pub(crate) struct Call<'a> {
     store: &'a Store,
     functions: &'a Functions,
     triggers: &'a Triggers,
+    issuer: &'a dyn Issuer,
     account: Account,
+    /// What has signed.
+    key: &'a Key,
+    now: Timestamp,
     region: Region,
     strict: bool,
 }
@@ -95,7 +89,7 @@ impl Control {
 
     /// Always HTTP 200 with `Content-Type: application/json`; the JSON text (scf.md 3.1).
     /// Also what was asked, for the request log.
-    pub async fn answer(&self, parts: &Parts, body: Bytes, accounts: &dyn Accounts) -> Answer {
+    pub async fn answer(&self, parts: &Parts, body: Bytes, issuer: &dyn Issuer) -> Answer {
         let (asked, outcome) = match ApiRequest::read(parts, &body) {
             Ok(request) => {
                 let name = request.action.clone();
@@ -106,7 +100,7 @@ impl Control {
                     Err(_) => format!("?.{}", name.chars().take(64).collect::<String>()),
                 };
                 let outcome = match row {
-                    Ok(row) => self.act(row, request, parts, &body, accounts).await,
+                    Ok(row) => self.act(row, request, parts, &body, issuer).await,
                     Err(error) => Err(error),
                 };
                 (asked, outcome)
@@ -122,14 +116,18 @@ impl Control {
         request: ApiRequest,
         parts: &Parts,
         body: &Bytes,
-        accounts: &dyn Accounts,
+        issuer: &dyn Issuer,
     ) -> Result<Reply, ApiError> {
         let workings = &*self.parts;
-        let account = request.authenticate(parts, body, accounts, workings.clock.now())?;
+        let now = workings.clock.now();
+        let key = request.authenticate(parts, body, issuer, now)?;
         let region = match &request.region {
             Some(name) => Region::new(name.as_str())
                 .map_err(|_| ApiError::new("UnsupportedRegion", format!("{name} is not a region")))?,
-            None if workings.strict => return Err(ApiError::missing("Region")),
+            // The token service is the same everywhere.
+            None if workings.strict && row.service != sts::SERVICE => {
+                return Err(ApiError::missing("Region"));
+            }
             None => workings.region.clone(),
         };
         let Some(handler) = row.handler else {
@@ -140,12 +138,35 @@ impl Control {
             store: &workings.store,
             functions: &workings.functions,
             triggers: &workings.triggers,
-            account,
+            issuer,
+            account: key.account.clone(),
+            key: &key,
+            now,
             region,
             strict: workings.strict,
         };
-        handler(&call, Params::new(&fields)).await
+        let params = Params::new(&fields);
+        permit(row, &call, &params)?;
+        handler(&call, params).await
     }
+}
+
+/// Refuses what the policy of a temporary key does not allow. Who one is may always be asked.
+fn permit(row: &Action, call: &Call<'_>, params: &Params<'_>) -> Result<(), ApiError> {
+    let Some(session) = &call.key.session else { return Ok(()) };
+    if row.name == "GetCallerIdentity" {
+        return Ok(());
+    }
+    let action = format!("{}:{}", row.service, row.name);
+    let resource = match row.service {
+        sts::SERVICE => params.text("RoleArn")?.unwrap_or("*").to_owned(),
+        _ => scf::resource(call, params)?,
+    };
+    if call.issuer.permits(session, &action, &resource) {
+        return Ok(());
+    }
+    let message = format!("the temporary key's policy does not allow {action} on {resource}");
+    Err(ApiError::new("UnauthorizedOperation", message))
 }
 
 pub struct Answer {

@@ -2,12 +2,11 @@
 //! encodings, no action.
 
 use bytes::Bytes;
-use cosette_model::{Account, Timestamp};
+use cosette_model::{Accounts, Key, KeyRefused, Timestamp};
 use http::Method;
 use http::request::Parts;
 use serde_json::{Map, Value};
 
-use crate::Accounts;
 use crate::error::ApiError;
 use crate::params::unflatten;
 use crate::signature::{tc3, v1};
@@ -133,20 +132,19 @@ impl ApiRequest {
         body: &[u8],
         accounts: &dyn Accounts,
         now: Timestamp,
-    ) -> Result<Account, ApiError> {
-        let (account, token) = match &self.form {
+    ) -> Result<Key, ApiError> {
+        let (key, token) = match &self.form {
             Form::Tc3 => (tc3::verify(parts, body, accounts, now)?, header(parts, "x-tc-token")),
             Form::V1(pairs) => {
                 let token = pairs.iter().find(|(name, _)| name == "Token");
                 (v1::verify(parts, pairs, accounts, now)?, token.map(|(_, value)| value.as_str()))
             }
         };
-        match accounts.token_of(&account.secret_id) {
-            Some(expected) if token != Some(expected.as_str()) => {
-                let message = "a temporary key needs the token it was given with";
-                Err(ApiError::new("AuthFailure.TokenFailure", message))
-            }
-            _ => Ok(account),
+        let refused = |why| Err(ApiError::new("AuthFailure.TokenFailure", why));
+        match key.check(token, now) {
+            Ok(()) => Ok(key),
+            Err(KeyRefused::Token) => refused("a temporary key needs the token it was given with"),
+            Err(KeyRefused::Expired) => refused("the temporary key has expired"),
         }
     }
 

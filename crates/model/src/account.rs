@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::{Key, Session};
+
 /// One cloud account with its one key pair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -37,14 +39,23 @@ pub fn canonical_id(uin: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     Anonymous,
-    Account(Account),
+    Known(Key),
 }
 
 impl Identity {
     pub fn account(&self) -> Option<&Account> {
+        self.key().map(|key| &key.account)
+    }
+
+    /// What binds a temporary key; permanent ones are bound by nothing.
+    pub fn session(&self) -> Option<&Session> {
+        self.key().and_then(|key| key.session.as_deref())
+    }
+
+    fn key(&self) -> Option<&Key> {
         match self {
             Self::Anonymous => None,
-            Self::Account(account) => Some(account),
+            Self::Known(key) => Some(key),
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod name;
 pub mod op;
 pub mod property;
 pub mod range;
+pub mod session;
 pub mod setting;
 pub mod time;
 
@@ -33,5 +34,6 @@ pub use property::{
     Versioning,
 };
 pub use range::ByteRange;
+pub use session::{Accounts, Issuer, Key, KeyRefused, NewSession, Persona, PolicyRefused, Session};
 pub use setting::{Setting, SettingName, Tags};
 pub use time::Timestamp;

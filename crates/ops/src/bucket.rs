@@ -13,6 +13,8 @@ impl Ops {
     pub(crate) fn list_buckets(&self, context: &Context, ask: op::ListBuckets) -> Result<reply::ListBuckets> {
         let account = account(context)?;
         let region = ask.region.as_ref().or(context.region.as_ref());
+        let place = region.unwrap_or(&self.default_region).as_str();
+        self.within_session_anywhere(context, Op::ListBuckets, None, place)?;
         let mut buckets: Vec<_> = self
             .store
             .buckets()?
@@ -51,6 +53,7 @@ impl Ops {
         let account = account(context)?;
         let region =
             ask.region.or_else(|| context.region.clone()).unwrap_or_else(|| self.default_region.clone());
+        self.within_session_anywhere(context, Op::CreateBucket, Some(&ask.bucket), region.as_str())?;
         let owner =
             Owner { uin: account.uin.clone(), appid: account.appid.clone(), name: account.name.clone() };
         let list = acl::asked(&ask.acl, &account.uin, &account.uin, context.policy.acl_adds_up)?;

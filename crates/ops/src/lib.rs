@@ -30,6 +30,7 @@ mod website;
 
 use std::sync::Arc;
 
+pub use access::session::SessionPolicy;
 use cosette_model::op::{Call, Context, Owner, Reply};
 use cosette_model::{Error, Region};
 use cosette_store::Store;

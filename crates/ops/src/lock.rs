@@ -10,6 +10,7 @@ use cosette_model::{
 use cosette_store::{Bucket, ReviseObject, Revision};
 
 use crate::Ops;
+use crate::access::session::is_unbound;
 use crate::error::{Failure, Result};
 
 /// The longest default retention, in days: a hundred years in both services.
@@ -106,9 +107,12 @@ impl Ops {
         self.setting::<ObjectLock>(&bucket.name)?.map(drop).ok_or_else(not_lockable)
     }
 
-    /// Whether a request may go past governance retention: for now, who owns the bucket.
+    /// Whether a request may go past governance retention: for now, who owns the bucket, but with no
+    /// temporary key that a policy binds.
     pub(crate) fn bypasses(context: &Context, bucket: &Bucket, asked: bool) -> bool {
-        asked && context.identity.account().is_some_and(|account| account.uin == bucket.owner_uin)
+        asked
+            && is_unbound(context)
+            && context.identity.account().is_some_and(|account| account.uin == bucket.owner_uin)
     }
 
     pub(crate) async fn put_retention(

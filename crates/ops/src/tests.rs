@@ -13,8 +13,8 @@ use cosette_model::op::{
 };
 use cosette_model::{
     Account, Attributes, Body, BodyError, BucketName, ByteRange, Cause, ChangeKind, Checksum,
-    ChecksumAlgorithm, ErrorCode, EventType, Expected, Identity, ObjectKey, PartNumber, Region, RequestId,
-    Seq, StorageClass, Trailer,
+    ChecksumAlgorithm, ErrorCode, EventType, Expected, Identity, Key, ObjectKey, PartNumber, Region,
+    RequestId, Seq, StorageClass, Trailer,
 };
 use cosette_store::{Durability, Options, Store};
 
@@ -48,7 +48,7 @@ fn by(uin: &str) -> Context {
     };
     Context {
         request_id: RequestId::new("id"),
-        identity: Identity::Account(account),
+        identity: Identity::Known(Key { account, session: None }),
         cause: Cause::default(),
         region: None,
         referer: None,

@@ -48,6 +48,8 @@ impl Door {
             plain(StatusCode::NOT_FOUND, "there is no console in this version\n")
         } else if Control::is_for_us(&parts) {
             self.cloud_api(parts, body).await
+        } else if Wire::is_sts(&parts) {
+            self.token_service(parts, body, now).await
         } else if !self.is_ours(&parts) && !is_object_host(&parts) {
             refuse_proxy(&parts, "only COS, S3 and Tencent Cloud API hosts are answered here")
         } else {
@@ -128,6 +130,30 @@ impl Door {
         }
         // Exactly this content type: with a charset the SDKs do not see errors (scf.md 3.1).
         typed(StatusCode::OK, "application/json", answer.json)
+    }
+
+    async fn token_service(&self, parts: Parts, body: Incoming, now: Timestamp) -> Response<Outgoing> {
+        let body = match Limited::new(body, Wire::STS_BYTES_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                return plain(StatusCode::PAYLOAD_TOO_LARGE, "the request's body is too large\n");
+            }
+            Err(_) => return plain(StatusCode::BAD_REQUEST, "the request's body did not come whole\n"),
+        };
+        let id = uuid::Uuid::new_v4().to_string();
+        let answer = self.wire.answer_sts(&parts, &body, &id, now, self.accounts.as_ref());
+        match &answer.error {
+            Some(code) => tracing::info!(%id, action = %answer.action, code = %code, "token service refused"),
+            None => tracing::debug!(%id, action = %answer.action, "token service"),
+        }
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = Response::new(Outgoing::from(ReplyBody::Full(answer.xml)));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-amzn-requestid", id);
+        }
+        response
     }
 
     /// A request that does not name a foreign host: origin-form, or absolute-form with our own address.

@@ -118,7 +118,7 @@ impl House {
             Some(dir) => dir.join("functions"),
             None => std::env::temp_dir().join(format!("cosette-{}", std::process::id())),
         };
-        let accounts = Arc::new(Accounts::new(config.accounts.clone()));
+        let accounts = Arc::new(Accounts::new(config.accounts.clone(), clock.clone()));
         let runtime = Runtime::start(scratch.join("run"))?;
         let functions =
             Functions::start(store.clone(), runtime.clone(), clock.clone(), scratch.join("code"))?;

@@ -20,6 +20,7 @@ mod request;
 mod response;
 mod route;
 mod setting;
+mod sts;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod support;
@@ -32,10 +33,11 @@ mod xml;
 use std::net::IpAddr;
 
 use bytes::Bytes;
+pub use cosette_model::Accounts;
 use cosette_model::op::{Call, Context, Op, Policy, Reply};
 use cosette_model::setting::{Allowed, Crossing};
 use cosette_model::{
-    Account, BucketName, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Timestamp,
+    BucketName, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Timestamp,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
@@ -47,6 +49,7 @@ use host::Host;
 use payload::Payload;
 use query::Query;
 use request::Incoming;
+pub use sts::StsAnswer;
 use target::Target;
 
 /// How names and headers are spelled: one of two constants, chosen once per request.
@@ -65,21 +68,6 @@ pub struct Config {
     pub strict: bool,
     /// XML request bodies, in bytes.
     pub xml_bytes_max: usize,
-}
-
-/// Looks up who owns a secret id.
-pub trait Accounts: Send + Sync {
-    fn by_secret_id(&self, secret_id: &str) -> Option<Account>;
-    /// The token a temporary key must be sent with; `None` for permanent keys (which take none).
-    fn token_of(&self, secret_id: &str) -> Option<String> {
-        let _ = secret_id;
-        None
-    }
-    /// UIN of the account that S3 knows by this id (see [`cosette_model::canonical_id`]).
-    fn uin_of_canonical_id(&self, id: &str) -> Option<String> {
-        let _ = id;
-        None
-    }
 }
 
 /// A reply's body: nothing, a document, or an object's bytes of known length.
@@ -225,6 +213,8 @@ impl Wire {
             dialect,
             now: asked.now,
             accounts,
+            service: "s3",
+            body_hash: None,
         };
         // A browser asks about a presigned URL with another method than the one that is signed.
         // S3's website hosts know no signatures.
@@ -279,10 +269,11 @@ impl Wire {
             context.traffic_limit = limit;
             context.policy = policy(asked.dialect);
             if let Some(signed) = signed {
-                asked.notes.push(format!("by={}", signed.account.secret_id));
-                context.cause.access_key.clone_from(&signed.account.secret_id);
+                let id = &signed.key.account.secret_id;
+                asked.notes.push(format!("by={id}"));
+                context.cause.access_key.clone_from(id);
                 context.cause.authorization = signed.authorization;
-                context.identity = cosette_model::Identity::Account(signed.account);
+                context.identity = cosette_model::Identity::Known(signed.key);
             }
             return Ok((context, Call::PostObject(post)));
         }

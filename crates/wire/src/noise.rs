@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use cosette_model::op::Call;
-use cosette_model::{Account, Region, RequestId, SettingName, Timestamp};
+use cosette_model::{Account, Key, Region, RequestId, SettingName, Timestamp};
 use http::{HeaderValue, Request};
 
 use crate::host::{self, Host};
@@ -98,14 +98,15 @@ fn settings_survive_noise() {
 struct Everybody;
 
 impl Accounts for Everybody {
-    fn by_secret_id(&self, secret_id: &str) -> Option<Account> {
-        Some(Account {
+    fn by_secret_id(&self, secret_id: &str) -> Option<Key> {
+        let account = Account {
             secret_id: secret_id.into(),
             secret_key: "k".into(),
             appid: "1250000000".into(),
             uin: "1".into(),
             name: "n".into(),
-        })
+        };
+        Some(Key { account, session: None })
     }
 }
 

@@ -22,9 +22,9 @@ use cosette_model::op::reply::{
 use cosette_model::op::{ChecksumType, Listing, ObjectInfo, Op, Owner, Reply, ResponseOverrides};
 use cosette_model::setting::{Allowed, Onward, Target};
 use cosette_model::{
-    Account, Attributes, BodyError, BucketName, ByteStream, Checksum, ChecksumAlgorithm, ETag, Error,
-    ErrorCode, Lock, ObjectKey, PartNumber, Region, RequestId, Restore, StorageClass, Tags, Timestamp,
-    UploadId, VersionId, canonical_id,
+    Attributes, BodyError, BucketName, ByteStream, Checksum, ChecksumAlgorithm, ETag, Error, ErrorCode, Key,
+    Lock, ObjectKey, PartNumber, Region, RequestId, Restore, StorageClass, Tags, Timestamp, UploadId,
+    VersionId, canonical_id,
 };
 use cosette_wire::{Accounts, Asked, Config, Decoded, DialectName, ReplyBody, Wire};
 use futures_core::Stream;
@@ -43,7 +43,7 @@ mod settings;
 struct Nobody;
 
 impl Accounts for Nobody {
-    fn by_secret_id(&self, _: &str) -> Option<Account> {
+    fn by_secret_id(&self, _: &str) -> Option<Key> {
         None
     }
 

@@ -30,6 +30,17 @@ fn namespace_of<'a>(params: &Params<'a>) -> Result<&'a str, ApiError> {
     Ok(params.text("Namespace")?.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_NAMESPACE))
 }
 
+/// What an action is about, as policies call it.
+pub(crate) fn resource(call: &Call<'_>, params: &Params<'_>) -> Result<String, ApiError> {
+    let (region, uin) = (&call.region, &call.account.uin);
+    Ok(match params.text("FunctionName")? {
+        Some(name) => {
+            format!("qcs::scf:{region}:uin/{uin}:namespace/{}/function/{name}", namespace_of(params)?)
+        }
+        None => format!("qcs::scf:{region}:uin/{uin}:*"),
+    })
+}
+
 /// The function a request names, if it is the caller's and in the request's region. A function of
 /// another region does not exist here, as in the cloud; the message says where it is.
 fn function_of(call: &Call<'_>, params: &Params<'_>) -> Result<Function, ApiError> {

@@ -1,12 +1,11 @@
 //! TC3-HMAC-SHA256 (scf.md 3.3, 4.1).
 
-use cosette_model::{Account, Timestamp};
+use cosette_model::{Accounts, Key, Timestamp};
 use hmac::{Hmac, Mac};
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 
 use super::{check_time, hosts, mismatch, paths, unknown_key};
-use crate::Accounts;
 use crate::error::ApiError;
 
 pub(crate) const SCHEME: &str = "TC3-HMAC-SHA256";
@@ -53,7 +52,7 @@ pub(crate) fn verify(
     body: &[u8],
     accounts: &dyn Accounts,
     now: Timestamp,
-) -> Result<Account, ApiError> {
+) -> Result<Key, ApiError> {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let malformed = |why: &str| ApiError::new("AuthFailure.InvalidAuthorization", why);
     let text = header("authorization").ok_or_else(|| malformed("the Authorization header is missing"))?;
@@ -62,7 +61,7 @@ pub(crate) fn verify(
     let timestamp = header("x-tc-timestamp").ok_or_else(|| ApiError::missing("X-TC-Timestamp"))?;
     let secs: u64 =
         timestamp.trim().parse().map_err(|_| malformed("X-TC-Timestamp is not a number of seconds"))?;
-    let account =
+    let signer =
         accounts.by_secret_id(authorization.secret_id).ok_or_else(|| unknown_key(authorization.secret_id))?;
     check_time(secs, now)?;
     if date(secs) != authorization.date {
@@ -75,7 +74,7 @@ pub(crate) fn verify(
         _ => sha256(body),
     };
     let given = hex::decode(authorization.signature).map_err(|_| mismatch())?;
-    let key = signing_key(&account.secret_key, authorization.date, authorization.service);
+    let key = signing_key(&signer.account.secret_key, authorization.date, authorization.service);
     let query = parts.uri.query().unwrap_or_default();
     let method = parts.method.as_str();
     for lower in [false, true] {
@@ -89,7 +88,7 @@ pub(crate) fn verify(
                 let text =
                     string_to_sign(timestamp.trim(), authorization.date, authorization.service, &canonical);
                 if mac(&key, text.as_bytes()).verify_slice(&given).is_ok() {
-                    return Ok(account);
+                    return Ok(signer);
                 }
             }
         }
@@ -240,7 +239,7 @@ mod tests {
     #[test]
     fn post_of_the_worked_example_is_accepted() {
         let parts = post("127.0.0.1:18080", &authorization(POST_SIGNATURE));
-        assert_eq!(verify(&parts, BODY, &accounts(), now()).unwrap().secret_id, EXAMPLE_ID);
+        assert_eq!(verify(&parts, BODY, &accounts(), now()).unwrap().account.secret_id, EXAMPLE_ID);
     }
 
     #[test]

@@ -2,14 +2,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cosette_model::{Account, Timestamp};
+use cosette_model::{Accounts, Key, Timestamp};
 use hmac::{Hmac, Mac};
 use http::request::Parts;
 use sha1::Sha1;
 use sha2::Sha256;
 
 use super::{check_time, hosts, mismatch, paths, unknown_key};
-use crate::Accounts;
 use crate::error::ApiError;
 
 #[derive(Clone, Copy)]
@@ -36,7 +35,7 @@ pub(crate) fn verify(
     params: &[(String, String)],
     accounts: &dyn Accounts,
     now: Timestamp,
-) -> Result<Account, ApiError> {
+) -> Result<Key, ApiError> {
     let get = |name: &str| params.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
     let needed = |name: &str| get(name).ok_or_else(|| ApiError::missing(name));
     let secret_id = needed("SecretId")?;
@@ -54,7 +53,7 @@ pub(crate) fn verify(
             return Err(ApiError::new("AuthFailure.SignatureFailure", message));
         }
     };
-    let account = accounts.by_secret_id(secret_id).ok_or_else(|| unknown_key(secret_id))?;
+    let signer = accounts.by_secret_id(secret_id).ok_or_else(|| unknown_key(secret_id))?;
     check_time(secs, now)?;
     // Some clients leave the `+` of base64 unescaped in their form, where it means a space.
     let signature = STANDARD.decode(signature.replace(' ', "+")).map_err(|_| mismatch())?;
@@ -62,8 +61,8 @@ pub(crate) fn verify(
     for host in hosts(parts) {
         for path in paths(parts) {
             let text = format!("{}{host}{path}?{query}", parts.method);
-            if method.verify(&account.secret_key, &text, &signature) {
-                return Ok(account);
+            if method.verify(&signer.account.secret_key, &text, &signature) {
+                return Ok(signer);
             }
         }
     }
@@ -124,8 +123,8 @@ mod tests {
             ("HmacSHA1", "KMDAibynpRU/EOTFHT4fu7IJBnI="),
         ] {
             for host in ["127.0.0.1:18080", "http://127.0.0.1:18080"] {
-                let account = verify(&parts(host), &params(method, signature), &accounts(), now()).unwrap();
-                assert_eq!(account.secret_id, EXAMPLE_ID);
+                let signer = verify(&parts(host), &params(method, signature), &accounts(), now()).unwrap();
+                assert_eq!(signer.account.secret_id, EXAMPLE_ID);
             }
         }
     }

@@ -8,15 +8,16 @@ pub(crate) mod acl;
 mod action;
 pub(crate) mod policy;
 pub(crate) mod rules;
+pub(crate) mod session;
 
 use cosette_model::op::{AskedAcl, CannedAcl, Context, ObjectOwnership, Op, Owner};
-use cosette_model::{Account, Acl, BucketName, Error, ErrorCode, ObjectKey, Permission, VersionId};
+use cosette_model::{Account, Acl, BucketName, Error, ErrorCode, ObjectKey, Permission, Session, VersionId};
 use cosette_store::{Bucket, Error as StoreError, Object};
 
 use crate::Ops;
 use crate::error::{Failure, Result};
 use action::Need;
-use policy::{Request, Verdict};
+use policy::{Policy, Request, Verdict};
 pub(crate) use rules::Rules;
 
 /// What a request is about: `&bucket`, `(&bucket, &key)` or `(&bucket, &key, version)`.
@@ -83,6 +84,7 @@ impl Ops {
     }
 
     fn decide(&self, context: &Context, op: Op, bucket: &Bucket, resource: Resource<'_>) -> Result<()> {
+        self.within_session(context, op, bucket, resource)?;
         let rules = self.access_rules(&bucket.name)?;
         let account = uin(context);
         let owns_bucket = account == Some(bucket.owner_uin.as_str());
@@ -116,7 +118,7 @@ impl Ops {
         }
     }
 
-    /// What the policy of the bucket, and that of a temporary key, say.
+    /// What the policy of the bucket says.
     fn verdict(
         &self,
         context: &Context,
@@ -125,7 +127,21 @@ impl Ops {
         resource: Resource<'_>,
         rules: &Rules,
     ) -> Result<Verdict> {
-        let Some(policy) = &rules.policy else { return Ok(Verdict::Silent) };
+        match &rules.policy {
+            Some(policy) => self.asked_of(policy, context, op, bucket, resource),
+            None => Ok(Verdict::Silent),
+        }
+    }
+
+    /// What a policy says of a request, be it of the bucket or of a temporary key.
+    fn asked_of(
+        &self,
+        policy: &Policy,
+        context: &Context,
+        op: Op,
+        bucket: &Bucket,
+        resource: Resource<'_>,
+    ) -> Result<Verdict> {
         let mut facts = std::borrow::Cow::Borrowed(&context.facts);
         if policy.asks_for("existingobjecttag/")
             && let Some(object) = self.object_of(bucket, resource)?
@@ -137,9 +153,9 @@ impl Ops {
         Ok(policy.verdict(&Request {
             account: uin(context),
             canonical: context.identity.account().map(Account::canonical_id),
-            user: None,
+            users: &context.identity.session().map(Session::names).unwrap_or_default(),
             op,
-            bucket: &bucket.name,
+            bucket: Some(&bucket.name),
             region: bucket.region.as_str(),
             appid: &bucket.owner_appid,
             key: resource.key,
@@ -165,9 +181,10 @@ impl Ops {
             listing.facts.insert("prefix".to_owned(), vec![key.as_str().to_owned()]);
         }
         let listed = || self.verdict(&listing, Op::ListObjects, bucket, (&bucket.name).into(), rules);
-        let may_list = account == Some(bucket.owner_uin.as_str())
-            || rules.bucket_grants(account, Permission::Read)
-            || listed()? == Verdict::Allow;
+        let may_list = self.within_session(&listing, Op::ListObjects, bucket, (&bucket.name).into()).is_ok()
+            && (account == Some(bucket.owner_uin.as_str())
+                || rules.bucket_grants(account, Permission::Read)
+                || listed()? == Verdict::Allow);
         let absent = || Ok::<_, Failure>(self.object_of(bucket, resource)?.is_none());
         match action::need(op) {
             Need::Object(_) if !may_list && absent()? => Err(ErrorCode::AccessDenied.into()),
@@ -233,6 +250,7 @@ impl Ops {
         let acl = self.checked_acl(context, bucket, &rules, asked, owner)?;
         if !asked.is_empty() {
             let resource = (&bucket.name, key).into();
+            self.within_session(context, Op::PutObjectAcl, bucket, resource)?;
             if self.verdict(context, Op::PutObjectAcl, bucket, resource, &rules)? == Verdict::Deny {
                 return Err(ErrorCode::AccessDenied.into());
             }

@@ -95,7 +95,7 @@ pub(crate) fn verify(scheme: Scheme, presented: &Presented<'_>) -> Result<Verifi
         return Ok(Verified::anonymous());
     };
     // The key comes before the times, as 2.5 orders it.
-    let account = presented.account(secret_id)?;
+    let signer = presented.key(secret_id)?;
     let (start, end) = (signed.0.max(keyed.0), signed.1.min(keyed.1));
     let now = presented.now.as_secs();
     if now.saturating_add(SKEW_MAX) < start {
@@ -105,7 +105,7 @@ pub(crate) fn verify(scheme: Scheme, presented: &Presented<'_>) -> Result<Verifi
         return Err(presented.expired(Timestamp::from_secs(end)));
     }
 
-    let sign_key = hex::encode(hmac(account.secret_key.as_bytes(), key_time));
+    let sign_key = hex::encode(hmac(signer.account.secret_key.as_bytes(), key_time));
     let canon = Canon::new(presented, &fields);
     let matches = |name: &Name| {
         let hash = hex::encode(Sha1::digest(canon.http_string(name)));
@@ -117,7 +117,7 @@ pub(crate) fn verify(scheme: Scheme, presented: &Presented<'_>) -> Result<Verifi
         })
     };
     let verified = |alias| Verified {
-        identity: Identity::Account(account.clone()),
+        identity: Identity::Known(signer.clone()),
         authorization: fields.joined(),
         chunks: None,
         alias,
@@ -251,7 +251,7 @@ mod tests {
     struct Nobody;
 
     impl crate::Accounts for Nobody {
-        fn by_secret_id(&self, _: &str) -> Option<cosette_model::Account> {
+        fn by_secret_id(&self, _: &str) -> Option<cosette_model::Key> {
             None
         }
     }
@@ -282,6 +282,8 @@ mod tests {
             dialect: DialectName::Cos,
             now: Timestamp::default(),
             accounts: &Nobody,
+            service: "s3",
+            body_hash: None,
         };
         let list = headers.iter().map(|(n, _)| *n).collect::<Vec<_>>().join(";");
         let text = format!("q-header-list=host;{list}&q-url-param-list={params}");

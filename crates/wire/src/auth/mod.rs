@@ -6,7 +6,8 @@ pub(crate) mod cos;
 pub(crate) mod names;
 pub(crate) mod sigv4;
 
-use cosette_model::{Account, Error, ErrorCode, Identity, Timestamp};
+pub(crate) use cosette_model::session::equal;
+use cosette_model::{Error, ErrorCode, Identity, Key, KeyRefused, Timestamp};
 use http::{HeaderMap, Method};
 
 use crate::query::Query;
@@ -84,6 +85,10 @@ pub(crate) struct Presented<'a> {
     pub(crate) dialect: DialectName,
     pub(crate) now: Timestamp,
     pub(crate) accounts: &'a dyn Accounts,
+    /// Whose signature an AWS one must be: `s3`, `sts`.
+    pub(crate) service: &'static str,
+    /// Hash of the whole body, in hexadecimal, where that and nothing else can have been signed.
+    pub(crate) body_hash: Option<&'a str>,
 }
 
 /// A request whose sender is known.
@@ -127,25 +132,33 @@ pub(crate) fn verify(scheme: Scheme, presented: &Presented<'_>) -> Result<Verifi
     }
 }
 
+/// A key by its id, if it signs with this token now.
+pub(crate) fn key(
+    accounts: &dyn Accounts,
+    secret_id: &str,
+    token: Option<&str>,
+    now: Timestamp,
+) -> Result<Key, Error> {
+    let unknown = || Error::new(ErrorCode::InvalidAccessKeyId).detail("AWSAccessKeyId", secret_id);
+    let key = accounts.by_secret_id(secret_id).ok_or_else(unknown)?;
+    match key.check(token, now) {
+        Ok(()) => Ok(key),
+        Err(KeyRefused::Token) => Err(unknown()),
+        Err(KeyRefused::Expired) => Err(ErrorCode::ExpiredToken.into()),
+    }
+}
+
 impl Presented<'_> {
     fn header(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.headers.get(name)?.as_bytes()).ok().map(str::trim).filter(|v| !v.is_empty())
     }
 
-    /// The owner of a key, its session token checked if it needs one.
-    fn account(&self, secret_id: &str) -> Result<Account, Error> {
-        let unknown = || Error::new(ErrorCode::InvalidAccessKeyId).detail("AWSAccessKeyId", secret_id);
-        let account = self.accounts.by_secret_id(secret_id).ok_or_else(unknown)?;
-        if let Some(token) = self.accounts.token_of(secret_id) {
-            let sent = ["x-cos-security-token", "x-amz-security-token"]
-                .into_iter()
-                .find_map(|name| self.header(name).or_else(|| self.query.get_any_case(name)))
-                .unwrap_or_default();
-            if !equal(sent.as_bytes(), token.as_bytes()) {
-                return Err(unknown());
-            }
-        }
-        Ok(account)
+    /// A key, once the session token that it may need has been checked.
+    fn key(&self, secret_id: &str) -> Result<Key, Error> {
+        let token = ["x-cos-security-token", "x-amz-security-token"]
+            .into_iter()
+            .find_map(|name| self.header(name).or_else(|| self.query.get_any_case(name)));
+        key(self.accounts, secret_id, token, self.now)
     }
 
     fn skewed(&self, sent: String) -> Error {
@@ -160,11 +173,6 @@ impl Presented<'_> {
             .detail("Expires", expires.iso_seconds())
             .detail("ServerTime", self.now.iso_seconds())
     }
-}
-
-/// Compares without telling, by the time it takes, where the first difference is.
-pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && std::hint::black_box(a.iter().zip(b).fold(0, |d, (x, y)| d | (x ^ y))) == 0
 }
 
 #[cfg(test)]

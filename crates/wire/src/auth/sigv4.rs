@@ -26,7 +26,7 @@ pub(crate) struct Credential<'a> {
 
 impl<'a> Credential<'a> {
     /// The error's text on failure.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &'a str, wanted: &str) -> Result<Self, &'static str> {
         let mut parts = text.rsplitn(5, '/');
         let mut next = || {
             parts.next().filter(|part| !part.is_empty()).ok_or(
@@ -37,8 +37,11 @@ impl<'a> Credential<'a> {
         if terminal != "aws4_request" {
             return Err("incorrect terminal in the Credential. This endpoint uses \"aws4_request\".");
         }
-        if service != "s3" {
-            return Err("incorrect service in the Credential. This endpoint belongs to \"s3\".");
+        if service != wanted {
+            return Err(match wanted {
+                "s3" => "incorrect service in the Credential. This endpoint belongs to \"s3\".",
+                _ => "incorrect service in the Credential. This endpoint belongs to \"sts\".",
+            });
         }
         if date.len() != 8 || !date.bytes().all(|b| b.is_ascii_digit()) {
             return Err(
@@ -89,7 +92,7 @@ pub(crate) fn verify_header(presented: &Presented<'_>) -> Result<Verified, Error
             .filter(|value| !value.is_empty())
             .ok_or_else(|| malformed(&format!("{name} is missing.")))
     };
-    let credential = Credential::parse(field("Credential")?).map_err(malformed)?;
+    let credential = Credential::parse(field("Credential")?, presented.service).map_err(malformed)?;
     let (signed_headers, signature) = (field("SignedHeaders")?, field("Signature")?);
     let when = match presented.header("x-amz-date") {
         Some(date) => Timestamp::parse_basic(date),
@@ -103,12 +106,13 @@ pub(crate) fn verify_header(presented: &Presented<'_>) -> Result<Verified, Error
     if !when.basic().starts_with(credential.date) {
         return Err(malformed("the date of the Credential is not that of the request."));
     }
-    let payload = presented.header("x-amz-content-sha256").ok_or_else(|| {
-        Error::with(
-            ErrorCode::InvalidRequest,
-            "Missing required header for this request: x-amz-content-sha256",
-        )
-    })?;
+    let payload =
+        presented.body_hash.or_else(|| presented.header("x-amz-content-sha256")).ok_or_else(|| {
+            Error::with(
+                ErrorCode::InvalidRequest,
+                "Missing required header for this request: x-amz-content-sha256",
+            )
+        })?;
     let signature = Signature {
         credential,
         signed_headers: split_headers(signed_headers),
@@ -136,7 +140,7 @@ pub(crate) fn verify_query(presented: &Presented<'_>) -> Result<Verified, Error>
     if field("X-Amz-Algorithm")? != ALGORITHM {
         return Err(wrong("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
     }
-    let credential = Credential::parse(field("X-Amz-Credential")?)
+    let credential = Credential::parse(field("X-Amz-Credential")?, presented.service)
         .map_err(|what| wrong(&format!("Error parsing the X-Amz-Credential parameter; {what}")))?;
     let (date, signed_headers) = (field("X-Amz-Date")?, field("X-Amz-SignedHeaders")?);
     let (signature, expires) = (field("X-Amz-Signature")?, field("X-Amz-Expires")?);
@@ -156,8 +160,8 @@ pub(crate) fn verify_query(presented: &Presented<'_>) -> Result<Verified, Error>
         ));
     }
     let payload = presented
-        .query
-        .get_any_case("X-Amz-Content-Sha256")
+        .body_hash
+        .or_else(|| presented.query.get_any_case("X-Amz-Content-Sha256"))
         .or_else(|| presented.header("x-amz-content-sha256"))
         .unwrap_or("UNSIGNED-PAYLOAD");
     let authorization = presented
@@ -197,7 +201,7 @@ fn check(
     sent: Signature<'_>,
     timely: impl FnOnce(Timestamp) -> Result<(), Error>,
 ) -> Result<Verified, Error> {
-    let account = presented.account(sent.credential.secret_id)?;
+    let signer = presented.key(sent.credential.secret_id)?;
     timely(sent.when)?;
     let unsigned: Vec<_> = presented
         .headers
@@ -214,7 +218,7 @@ fn check(
         .detail("HeadersNotSigned", unsigned.join(", ")));
     }
 
-    let key = sent.credential.key(&account.secret_key);
+    let key = sent.credential.key(&signer.account.secret_key);
     let (scope, timestamp) = (sent.credential.scope(), sent.when.basic());
     let canon = Canon::new(presented, &sent);
     let string_to_sign = |host: &str, uri: &str| {
@@ -227,7 +231,7 @@ fn check(
     };
     let matches_name = |name: &Name| matches(&name.host, &path::encode_path(&name.path));
     let verified = |alias| Verified {
-        identity: Identity::Account(account.clone()),
+        identity: Identity::Known(signer.clone()),
         authorization: sent.authorization.clone(),
         chunks: Some(ChunkSigner {
             key,

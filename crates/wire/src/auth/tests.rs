@@ -1,9 +1,12 @@
 //! Published and computed signature vectors, through the whole of `decode`.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use cosette_model::op::Call;
-use cosette_model::{Account, BodyError, ByteStream, ErrorCode, Region, RequestId, Timestamp};
+use cosette_model::{
+    Account, BodyError, ByteStream, ErrorCode, Key, Persona, Region, RequestId, Session, Timestamp,
+};
 use http::Request;
 
 use super::Scheme;
@@ -21,23 +24,23 @@ struct Keys {
 }
 
 impl Accounts for Keys {
-    fn by_secret_id(&self, secret_id: &str) -> Option<Account> {
+    fn by_secret_id(&self, secret_id: &str) -> Option<Key> {
         let secret_key = match secret_id {
             COS_ID => COS_KEY,
             AWS_ID => AWS_KEY,
             _ => return None,
         };
-        Some(Account {
+        let account = Account {
             secret_id: secret_id.into(),
             secret_key: secret_key.into(),
             appid: "1250000000".into(),
             uin: "100000000001".into(),
             name: "me".into(),
-        })
-    }
-
-    fn token_of(&self, _secret_id: &str) -> Option<String> {
-        self.token.map(str::to_owned)
+        };
+        let session = self.token.map(|token| {
+            Arc::new(Session { token: token.into(), expires: None, persona: Persona::Account, policy: None })
+        });
+        Some(Key { account, session })
     }
 }
 
@@ -139,6 +142,25 @@ fn cos_put() -> Ask {
 }
 
 /// cos-api 2.6 A.
+/// A key that has ended says so, once its token is right, wherever it signs.
+#[test]
+fn temporary_keys_end() {
+    struct Ended;
+    impl Accounts for Ended {
+        fn by_secret_id(&self, secret_id: &str) -> Option<Key> {
+            let mut key = Keys { token: Some("tok") }.by_secret_id(secret_id)?;
+            let session = key.session.as_mut().map(Arc::make_mut)?;
+            session.expires = Some(Timestamp::from_secs(100));
+            Some(key)
+        }
+    }
+    let code = |token, at| super::key(&Ended, COS_ID, token, Timestamp::from_secs(at)).map_err(|e| e.code);
+    assert!(code(Some("tok"), 99).is_ok());
+    assert_eq!(code(Some("tok"), 100).unwrap_err(), ErrorCode::ExpiredToken);
+    assert_eq!(code(Some("bad"), 100).unwrap_err(), ErrorCode::InvalidAccessKeyId);
+    assert_eq!(code(None, 99).unwrap_err(), ErrorCode::InvalidAccessKeyId);
+}
+
 #[test]
 fn cos_put_object() {
     cos_put().is_from(COS_ID);

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cosette_model::{Account, Error, ErrorCode, Timestamp};
+use cosette_model::{Error, ErrorCode, Key, Timestamp};
 use sha1::{Digest, Sha1};
 
 use super::Form;
@@ -23,7 +23,7 @@ pub(crate) fn dialect(form: &Form) -> Option<DialectName> {
 
 /// A form whose sender is known.
 pub(crate) struct Signed {
-    pub(crate) account: Account,
+    pub(crate) key: Key,
     /// The signature as sent, for the change record.
     pub(crate) authorization: String,
 }
@@ -58,7 +58,7 @@ pub(crate) fn verify(
     if dialect == DialectName::Cos {
         return verify_cos(form, policy, accounts, now, need).map(Some);
     }
-    let (account, expected, sent) = if form.get("x-amz-algorithm").is_some() {
+    let (signer, expected, sent) = if form.get("x-amz-algorithm").is_some() {
         let (algorithm, credential) = (need("x-amz-algorithm")?, need("x-amz-credential")?);
         let (date, sent) = (need("x-amz-date")?, need("x-amz-signature")?);
         if algorithm != sigv4::ALGORITHM {
@@ -71,26 +71,27 @@ pub(crate) fn verify(
             let why = format!("Error parsing the X-Amz-Credential parameter; {what}");
             Error::with(ErrorCode::AuthorizationQueryParametersError, why)
         };
-        let credential = sigv4::Credential::parse(credential).map_err(wrong)?;
+        let credential = sigv4::Credential::parse(credential, "s3").map_err(wrong)?;
         if !date.starts_with(credential.date) {
             return Err(wrong("its date is not that of x-amz-date."));
         }
-        let account = account(form, accounts, credential.secret_id)?;
-        let expected = hex::encode(sigv4::hmac(&credential.key(&account.secret_key), base64.as_bytes()));
-        (account, expected, sent)
+        let signer = key(form, accounts, credential.secret_id, now)?;
+        let expected =
+            hex::encode(sigv4::hmac(&credential.key(&signer.account.secret_key), base64.as_bytes()));
+        (signer, expected, sent)
     } else {
         let (id, sent) = (need("awsaccesskeyid")?, need("signature")?);
-        let account = account(form, accounts, id)?;
-        let expected = BASE64_STANDARD.encode(cos::hmac(account.secret_key.as_bytes(), base64));
-        (account, expected, sent)
+        let signer = key(form, accounts, id, now)?;
+        let expected = BASE64_STANDARD.encode(cos::hmac(signer.account.secret_key.as_bytes(), base64));
+        (signer, expected, sent)
     };
     if !equal(expected.as_bytes(), sent.as_bytes()) {
         return Err(Error::new(ErrorCode::SignatureDoesNotMatch)
-            .detail("AWSAccessKeyId", account.secret_id)
+            .detail("AWSAccessKeyId", signer.account.secret_id)
             .detail("StringToSign", base64)
             .detail("SignatureProvided", sent));
     }
-    Ok(Some(Signed { account, authorization: String::new() }))
+    Ok(Some(Signed { key: signer, authorization: String::new() }))
 }
 
 fn verify_cos<'a>(
@@ -105,14 +106,14 @@ fn verify_cos<'a>(
     if algorithm != "sha1" {
         return Err(ErrorCode::VerifyAlgorithmNotSupported.into());
     }
-    let account = account(form, accounts, id)?;
+    let signer = key(form, accounts, id, now)?;
     let (_, end) = cos::window(key_time).ok_or_else(|| {
         Error::with(ErrorCode::InvalidArgument, "q-key-time must be two times in seconds, as start;end.")
     })?;
     if now.as_secs() > end {
         return Err(ErrorCode::RequestExpired.into());
     }
-    let sign_key = hex::encode(cos::hmac(account.secret_key.as_bytes(), key_time));
+    let sign_key = hex::encode(cos::hmac(signer.account.secret_key.as_bytes(), key_time));
     let string_to_sign = hex::encode(Sha1::digest(policy));
     let expected = hex::encode(cos::hmac(sign_key.as_bytes(), &string_to_sign));
     if !equal(expected.as_bytes(), sent.as_bytes()) {
@@ -121,21 +122,14 @@ fn verify_cos<'a>(
     }
     let authorization =
         format!("q-sign-algorithm={algorithm}&q-ak={id}&q-key-time={key_time}&q-signature={sent}");
-    Ok(Signed { account, authorization })
+    Ok(Signed { key: signer, authorization })
 }
 
-/// The owner of a key, its session token checked if it needs one.
-fn account(form: &Form, accounts: &dyn Accounts, secret_id: &str) -> Result<Account, Error> {
-    let unknown = || Error::new(ErrorCode::InvalidAccessKeyId).detail("AWSAccessKeyId", secret_id);
-    let account = accounts.by_secret_id(secret_id).ok_or_else(unknown)?;
-    if let Some(token) = accounts.token_of(secret_id) {
-        let sent =
-            ["x-cos-security-token", "x-amz-security-token"].into_iter().find_map(|name| form.filled(name));
-        if !equal(sent.unwrap_or_default().as_bytes(), token.as_bytes()) {
-            return Err(unknown());
-        }
-    }
-    Ok(account)
+/// A key, once the session token that it may need has been checked.
+fn key(form: &Form, accounts: &dyn Accounts, secret_id: &str, now: Timestamp) -> Result<Key, Error> {
+    let token =
+        ["x-cos-security-token", "x-amz-security-token"].into_iter().find_map(|name| form.filled(name));
+    crate::auth::key(accounts, secret_id, token, now)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod tests;
 mod wildcard;
 
 use cosette_model::op::{Facts, Op};
-use cosette_model::{BucketName, ObjectKey};
+use cosette_model::{Account, BucketName, ObjectKey};
 
 use super::action;
 use condition::Condition;
@@ -64,8 +64,12 @@ enum Principal {
 /// A pattern for one service's names of operations.
 #[derive(Clone, Debug, PartialEq)]
 enum Action {
+    /// Whatever the service.
+    Any,
     S3(Pattern),
     Cos(Pattern),
+    /// Of another service, with its name: `scf:List*`. Temporary keys are for those as well.
+    Other(Pattern),
 }
 
 /// What a policy decides on.
@@ -75,9 +79,10 @@ pub(crate) struct Request<'a> {
     /// S3's id of the same account.
     pub(crate) canonical: Option<String>,
     /// The user or role in the account, `assumed-role/name/session`; the account itself has none.
-    pub(crate) user: Option<&'a str>,
+    pub(crate) users: &'a [String],
     pub(crate) op: Op,
-    pub(crate) bucket: &'a BucketName,
+    /// `None`: all buckets there are.
+    pub(crate) bucket: Option<&'a BucketName>,
     pub(crate) region: &'a str,
     pub(crate) appid: &'a str,
     pub(crate) key: Option<&'a ObjectKey>,
@@ -127,6 +132,37 @@ impl Policy {
         })
     }
 
+    /// Whether an action of another service, `scf:ListFunctions`, is allowed on a resource. Nothing
+    /// is known of the request that a condition could ask for.
+    pub(crate) fn permits(&self, name: &str, resource: &str) -> bool {
+        let facts = Facts::new();
+        let mut allowed = false;
+        for statement in &self.statements {
+            let applies = statement.action.holds(|action| action.is_named(name))
+                && statement.resource.holds(|pattern| pattern.is_all() || pattern.matches(resource))
+                && statement.conditions.iter().all(|condition| condition.holds(&facts));
+            match statement.allow {
+                false if applies => return false,
+                allow => allowed |= allow && applies,
+            }
+        }
+        allowed
+    }
+
+    /// A resource of another account than this one, as CAM writes them.
+    pub(crate) fn foreign(&self, account: &Account) -> Option<String> {
+        let own = ["", "*"].map(str::to_owned).into_iter();
+        let own: Vec<_> =
+            own.chain([format!("uid/{}", account.appid), format!("uin/{}", account.uin)]).collect();
+        let patterns = self.statements.iter().flat_map(|statement| match &statement.resource {
+            Match::Any(list) | Match::Not(list) => list,
+        });
+        patterns
+            .filter(|pattern| pattern.is_qcs())
+            .map(Pattern::text)
+            .find(|text| text.split(':').nth(4).is_some_and(|owner| !own.iter().any(|known| known == owner)))
+    }
+
     /// Whether some condition asks for a key that begins so.
     pub(crate) fn asks_for(&self, prefix: &str) -> bool {
         self.statements.iter().flat_map(|s| &s.conditions).any(|c| c.key.starts_with(prefix))
@@ -149,15 +185,25 @@ impl Principal {
             Self::Account(uin) => request.account == Some(uin),
             Self::Canonical(id) => request.canonical.as_ref() == Some(id),
             Self::Within(uin, user) => {
-                request.account == Some(uin) && request.user.is_some_and(|name| user.matches(name))
+                request.account == Some(uin) && request.users.iter().any(|name| user.matches(name))
             }
         }
     }
 }
 
 impl Action {
+    fn is_named(&self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Other(pattern) => pattern.matches_ignoring_case(name),
+            Self::S3(_) | Self::Cos(_) => false,
+        }
+    }
+
     fn is(&self, request: &Request<'_>) -> bool {
         match self {
+            Self::Any => true,
+            Self::Other(_) => false,
             Self::S3(pattern) => pattern.matches_ignoring_case(action::s3(request.op, request.version)),
             Self::Cos(pattern) => pattern.matches_ignoring_case(action::cos(request.op)),
         }
@@ -169,14 +215,17 @@ impl Action {
 fn is_resource(pattern: &Pattern, request: &Request<'_>) -> bool {
     let key = request.key.map(ObjectKey::as_str);
     if pattern.is_qcs() {
-        let (region, appid, bucket) = (request.region, request.appid, request.bucket);
+        let (region, appid) = (request.region, request.appid);
         // A bucket made without APPID has it in its COS name all the same.
-        let name = match bucket.split_appid().1 {
-            Some(_) => bucket.to_string(),
-            None => format!("{bucket}-{appid}"),
+        let (short, name) = match request.bucket.map(|bucket| (bucket, bucket.split_appid())) {
+            Some((bucket, (short, Some(_)))) => (short, bucket.to_string()),
+            Some((bucket, _)) => (bucket.as_str(), format!("{bucket}-{appid}")),
+            None => ("*", "*".to_owned()),
         };
         let whole = |uid: &str, region: &str, tail: &str| format!("qcs::cos:{region}:{uid}:{tail}");
-        let mut tails = vec![format!("{name}/{}", key.unwrap_or_default())];
+        let rest = key.unwrap_or_default();
+        // The second is an older form, which the token service's page still shows.
+        let mut tails = vec![format!("{name}/{rest}"), format!("prefix//{appid}/{short}/{rest}")];
         if key.is_none() {
             tails.push(name);
         }
@@ -188,7 +237,7 @@ fn is_resource(pattern: &Pattern, request: &Request<'_>) -> bool {
                 .any(|uid| [region, ""].iter().any(|region| pattern.matches(&whole(uid, region, tail))))
         })
     } else {
-        let bucket = request.bucket;
+        let bucket = request.bucket.map_or("*", BucketName::as_str);
         match key {
             Some(key) => pattern.matches(&format!("arn:aws:s3:::{bucket}/{key}")),
             None => pattern.matches(&format!("arn:aws:s3:::{bucket}")),

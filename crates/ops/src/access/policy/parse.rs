@@ -115,7 +115,7 @@ fn statement(value: &Value, form: Form, bucket: Option<&BucketName>) -> Result<S
         (Some(_), None) => return Err("A policy of a temporary key has no principal".to_owned()),
     };
     let (value_of, not) = one_of("action")?.ok_or("Missing required field Action")?;
-    let actions = texts(value_of, "Action")?.into_iter().map(|text| action(text, form));
+    let actions = texts(value_of, "Action")?.into_iter().map(|text| action(text, form, bucket.is_none()));
     let action = matching(actions.collect::<Result<_, _>>()?, not);
     let (value_of, not) = one_of("resource")?.ok_or("Missing required field Resource")?;
     let resources = texts(value_of, "Resource")?.into_iter().map(|text| resource(text, form, bucket));
@@ -225,25 +225,29 @@ fn cam_principal(text: &str) -> Option<Principal> {
     }
 }
 
-fn action(text: &str, form: Form) -> Result<Action, String> {
+/// A temporary key's policy (`of_key`) may name other services' actions as well.
+fn action(text: &str, form: Form, of_key: bool) -> Result<Action, String> {
     let invalid = || format!("Policy has invalid action - {text}");
-    let name = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"*?".contains(&b));
-    match form {
-        Form::Iam => match text.split_once(':') {
-            None if text == "*" => Ok(Action::S3(Pattern::new("*"))),
-            Some((service, rest)) if service.eq_ignore_ascii_case("s3") && !rest.is_empty() && name(rest) => {
-                Ok(Action::S3(Pattern::new(rest)))
-            }
-            _ => Err(invalid()),
-        },
-        Form::Cam => {
-            let rest = text.strip_prefix("name/").unwrap_or(text);
-            match rest.split_once(':') {
-                None if rest == "*" => Ok(Action::Cos(Pattern::new("*"))),
-                Some(("cos", rest)) if !rest.is_empty() && name(rest) => Ok(Action::Cos(Pattern::new(rest))),
-                _ => Err(invalid()),
-            }
+    let is_name = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"*?".contains(&b))
+    };
+    let rest = match form {
+        Form::Iam => text,
+        Form::Cam => text.strip_prefix("name/").unwrap_or(text),
+    };
+    if rest == "*" {
+        return Ok(Action::Any);
+    }
+    match (form, rest.split_once(':')) {
+        (_, Some((_, name))) if !is_name(name) => Err(invalid()),
+        (Form::Iam, Some((service, name))) if service.eq_ignore_ascii_case("s3") => {
+            Ok(Action::S3(Pattern::new(name)))
         }
+        (Form::Cam, Some(("cos", name))) => Ok(Action::Cos(Pattern::new(name))),
+        (_, Some((service, _))) if of_key && is_name(&service.replace('-', "")) => {
+            Ok(Action::Other(Pattern::new(rest)))
+        }
+        _ => Err(invalid()),
     }
 }
 
@@ -255,12 +259,16 @@ fn resource(text: &str, form: Form, bucket: Option<&BucketName>) -> Result<Patte
     }
     let tail = match form {
         Form::Iam if text == "*" => return Ok(Pattern::new("*")),
+        Form::Iam if bucket.is_none() => text.strip_prefix("arn:").ok_or_else(invalid)?,
         Form::Iam => text.strip_prefix("arn:aws:s3:::").ok_or_else(invalid)?,
         // Written as the whole, so that it is known for one of this form.
         Form::Cam if text == "*" => return Ok(Pattern::new("qcs:*")),
         Form::Cam => {
             let parts: Vec<&str> = text.splitn(6, ':').collect();
-            let ["qcs", "", "cos", _, _, tail] = parts[..] else { return Err(invalid()) };
+            let ["qcs", "", service, _, _, tail] = parts[..] else { return Err(invalid()) };
+            if service != "cos" && bucket.is_some() {
+                return Err(invalid());
+            }
             tail
         }
     };

@@ -34,9 +34,9 @@ fn verdict(
     policy.verdict(&Request {
         account,
         canonical: account.map(canonical_id),
-        user: None,
+        users: &[],
         op,
-        bucket: &name(),
+        bucket: Some(&name()),
         region: "ap-guangzhou",
         appid: "1250000000",
         key: key.as_ref(),

@@ -9,6 +9,15 @@ impl Pattern {
         Self(text.chars().collect())
     }
 
+    pub(crate) fn text(&self) -> String {
+        self.0.iter().collect()
+    }
+
+    /// `*`, in the way either form has it here.
+    pub(crate) fn is_all(&self) -> bool {
+        matches!(self.0[..], ['*'] | ['q', 'c', 's', ':', '*'])
+    }
+
     /// One of Tencent's six-part names.
     pub(crate) fn is_qcs(&self) -> bool {
         self.0.starts_with(&['q', 'c', 's', ':'])
