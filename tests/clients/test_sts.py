@@ -1,10 +1,13 @@
 """Temporary keys of both token services: who gets them, what they open, and what their policies close."""
 
+import datetime
 import json
 import time
+from urllib.parse import quote
 
 import boto3
 import pytest
+import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from qcloud_cos import CosServiceError
@@ -14,7 +17,6 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.sts.v20180813 import models
 from tencentcloud.sts.v20180813.sts_client import StsClient
-from urllib.parse import quote
 
 from support import functions
 from support.clients import cos_client, s3_client
@@ -116,13 +118,45 @@ def test_awss_keys_open_both_dialects_with_their_token(server, bucket):
 
 
 def test_a_presigned_url_of_a_temporary_key_carries_its_token(server, bucket, s3):
-    import urllib.request
-
     s3.put_object(Bucket=bucket, Key="k", Body=b"body")
-    client = s3_client(server, **aws_keys(aws_sts(server).get_session_token()))
+    keys = aws_keys(aws_sts(server).get_session_token())
+    client = s3_client(server, **keys)
     url = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
     assert "X-Amz-Security-Token=" in url
-    assert urllib.request.urlopen(url, timeout=30).read() == b"body"
+    assert requests.get(url, timeout=30).content == b"body"
+    for method in ("GET", "POST"):
+        url = aws_sts(server, keys).generate_presigned_url("get_caller_identity", HttpMethod=method)
+        assert f"<Account>{UIN}</Account>" in requests.request(method, url, timeout=30).text
+
+
+def test_a_form_of_a_temporary_key(server, bucket):
+    policy = iam({"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/in/*"})
+    keys = aws_keys(aws_sts(server).get_federation_token(Name="browser", Policy=policy))
+
+    def post(key, drop=None):
+        form = s3_client(server, **keys).generate_presigned_post(bucket, key)
+        fields = {name: value for name, value in form["fields"].items() if name != drop}
+        return requests.post(form["url"], data=fields, files={"file": b"x"}, timeout=30)
+
+    assert post("in/a").status_code == 204
+    assert "<Code>AccessDenied</Code>" in post("out/a").text
+    assert "<Code>InvalidAccessKeyId</Code>" in post("in/a", drop="x-amz-security-token").text
+
+
+def test_a_bound_key_does_not_go_past_governance(server, s3, unique):
+    name = unique("lock")
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)
+    lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until}
+    version = s3.put_object(Bucket=name, Key="k", Body=b"x", **lock)["VersionId"]
+    everything = iam({"Effect": "Allow", "Action": "*", "Resource": "*"})
+    role = {"RoleArn": ROLE, "RoleSessionName": "job"}
+    bound = s3_client(server, **aws_keys(aws_sts(server).assume_role(**role, Policy=everything)))
+    free = s3_client(server, **aws_keys(aws_sts(server).assume_role(**role)))
+    delete = {"Bucket": name, "Key": "k", "VersionId": version, "BypassGovernanceRetention": True}
+    assert refused(bound.delete_object, **delete) == "AccessDenied"
+    free.delete_object(**delete)
+    s3.delete_bucket(Bucket=name)
 
 
 def test_the_policy_of_a_role_is_enforced(server, bucket, s3):
@@ -284,8 +318,12 @@ def test_the_policy_of_a_federated_user_is_enforced(server, bucket, cos, s3):
     other = s3_client(server, **keys)
     assert other.get_object(Bucket=bucket, Key="in/a")["ContentLength"] == 1
     assert refused(other.get_object, Bucket=bucket, Key="out/a") == "AccessDenied"
-    url = client.get_presigned_url(Bucket=bucket, Key="in/a", Method="GET", Params={"x-cos-security-token": keys["token"]})
-    assert "x-cos-security-token" in url
+    token = {"x-cos-security-token": keys["token"]}
+    proxies = {"http": server.url}
+    url = client.get_presigned_url(Bucket=bucket, Key="in/a", Method="GET", Params=token)
+    assert requests.get(url, proxies=proxies, timeout=30).content == b"x"
+    bare = client.get_presigned_url(Bucket=bucket, Key="in/a", Method="GET")
+    assert "<Code>InvalidAccessKeyId</Code>" in requests.get(bare, proxies=proxies, timeout=30).text
     assert refused(functions.call, functions.client(server, **keys), "ListFunctions") == "UnauthorizedOperation"
 
 

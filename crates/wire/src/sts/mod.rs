@@ -170,7 +170,8 @@ impl Wire {
         action: &mut String,
     ) -> Result<Done, Refused> {
         let query = Query::parse(parts.uri.query().unwrap_or_default()).map_err(malformed)?;
-        let form = if parts.method == Method::POST {
+        // A presigned POST has everything in its query.
+        let form = if parts.method == Method::POST && !body.is_empty() {
             let text = std::str::from_utf8(body).map_err(malformed)?;
             Query::parse(text).map_err(malformed)?
         } else {
