@@ -130,9 +130,22 @@ def test_what_cannot_be_appended_to(cos, server, bucket):
     assert cos.copy_object(Bucket=bucket, Key="c", CopySource=source)["ETag"] == f'"{raw.md5(b"hello")}"'
     ask["Key"] = "c"
     assert refused(cos.append_object, **ask, Position=5) == ("ObjectNotAppendable", 409)
+
+
+def test_appends_have_no_part_in_versioning(cos, bucket):
+    """The SDK's own tests append where versioning is on."""
     cos.put_bucket_versioning(Bucket=bucket, Status="Enabled")
-    ask["Key"] = "new"
-    assert refused(cos.append_object, **ask, Position=0) == ("ObjectNotAppendable", 409)
+    ask = {"Bucket": bucket, "Key": "log"}
+    assert "x-cos-version-id" not in cos.append_object(**ask, Position=0, Data=b"hello")
+    assert cos.append_object(**ask, Position=5, Data=b"!")["x-cos-next-append-position"] == "6"
+    rows = cos.list_objects_versions(Bucket=bucket)["Version"]
+    assert [(row["VersionId"], row["Size"]) for row in rows] == [("null", "6")]
+    cos.delete_object(**ask)
+    assert refused(cos.append_object, **ask, Position=6, Data=b"x") == ("AppendPositionErr", 409)
+    cos.append_object(**ask, Position=0, Data=b"anew")
+    cos.put_object(**ask, Body=b"put")
+    assert refused(cos.append_object, **ask, Position=3, Data=b"x") == ("ObjectNotAppendable", 409)
+    assert cos.get_object(**ask, VersionId="null")["Body"].get_raw_stream().read() == b"anew"
 
 
 # x-cos-forbid-overwrite

@@ -145,6 +145,7 @@ impl World {
             properties: Default::default(),
             checksum_type: None,
             conditions: WriteConditions::default(),
+            symlink: None,
             body: staged.seal().await.unwrap(),
             event: cosette_model::EventType::CreatedPut,
             cause: Cause::default(),

@@ -22,6 +22,7 @@ mod post;
 mod referer;
 mod restore;
 mod setting;
+mod symlink;
 mod tagging;
 #[cfg(test)]
 mod tests;
@@ -116,6 +117,8 @@ impl Ops {
             Call::CopyObject(ask) => Reply::CopyObject(self.copy_object(context, ask).await?),
             Call::UploadPartCopy(ask) => Reply::UploadPartCopy(self.upload_part_copy(context, ask).await?),
             Call::AppendObject(ask) => Reply::AppendObject(self.append_object(context, ask).await?),
+            Call::PutSymlink(ask) => Reply::PutSymlink(self.put_symlink(context, ask).await?),
+            Call::GetSymlink(ask) => Reply::GetSymlink(self.get_symlink(context, ask)?),
             Call::GetObjectAttributes(ask) => {
                 Reply::GetObjectAttributes(self.object_attributes(context, ask)?)
             }

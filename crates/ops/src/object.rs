@@ -25,6 +25,7 @@ impl Ops {
                 properties,
                 checksum_type: None,
                 conditions: ask.conditions,
+                symlink: None,
                 body: taken.sealed,
                 event: EventType::CreatedPut,
                 cause: context.cause.clone(),
@@ -41,21 +42,21 @@ impl Ops {
     pub(crate) fn get_object(&self, context: &Context, ask: op::GetObject) -> Result<reply::GetObject> {
         let bucket = self.admit(context, Op::GetObject, (&ask.bucket, &ask.key, &ask.version))?;
         self.check_referer(context, &bucket)?;
-        let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
+        let (key, object) = self.followed(context, Op::GetObject, &bucket, ask.key, ask.version.as_ref())?;
         let mut info = info(context, &bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
         self.of_part(&object, ask.part, &mut info)?;
         restore::readable(&object, info.clone())?;
         let wanted = ask.range.filter(|_| ask.if_range.as_ref().is_none_or(|tag| *tag == info.etag));
         let range = self.range(&object, wanted, ask.part)?;
-        let body = self.store.read(&bucket.name, &ask.key, &object, range)?;
+        let body = self.store.read(&bucket.name, &key, &object, range)?;
         Ok(reply::GetObject { info, range, by_part: ask.part.is_some(), overrides: ask.overrides, body })
     }
 
     pub(crate) fn head_object(&self, context: &Context, ask: op::HeadObject) -> Result<reply::HeadObject> {
         let bucket = self.admit(context, Op::HeadObject, (&ask.bucket, &ask.key, &ask.version))?;
         self.check_referer(context, &bucket)?;
-        let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
+        let (_, object) = self.followed(context, Op::HeadObject, &bucket, ask.key, ask.version.as_ref())?;
         let mut info = info(context, &bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
         self.of_part(&object, ask.part, &mut info)?;

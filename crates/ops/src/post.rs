@@ -36,6 +36,7 @@ impl Ops {
                 properties,
                 checksum_type: None,
                 conditions: ask.conditions,
+                symlink: None,
                 body: taken.sealed,
                 event: EventType::CreatedPost,
                 cause: context.cause.clone(),

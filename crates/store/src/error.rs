@@ -23,7 +23,7 @@ pub enum Error {
     /// Under retention or legal hold.
     #[error("a version of {0} is locked")]
     Locked(ObjectKey),
-    /// Not made by appends, or in a bucket with versions.
+    /// Not made by appends.
     #[error("{0} cannot be appended to")]
     NotAppendable(ObjectKey),
     /// The object has another length, in bytes, than the append said.

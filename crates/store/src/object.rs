@@ -24,6 +24,8 @@ pub struct PutObject {
     pub properties: Properties,
     pub checksum_type: Option<ChecksumType>,
     pub conditions: WriteConditions,
+    /// Makes a symlink to this key, which is the body as well.
+    pub symlink: Option<ObjectKey>,
     pub body: Sealed,
     /// How the bytes came: a put or a form.
     pub event: EventType,
@@ -159,7 +161,7 @@ impl Tx<'_> {
         event: EventType,
         cause: Cause,
     ) -> Result<()> {
-        self.make_room(bucket, key, before)?;
+        self.make_room(bucket, key, before, object.version)?;
         self.put_row(schema::object(bucket.id, key), object.encode()?);
         self.change(ChangeKind::Object(event), bucket, Some(subject(bucket, key, object)), cause)
     }
@@ -245,9 +247,7 @@ impl Store {
     pub async fn put_object(&self, put: PutObject) -> Result<Object> {
         let (_, object) = self
             .commit(move |tx| {
-                let PutObject {
-                    bucket, key, attributes, properties, checksum_type, conditions, body, ..
-                } = put;
+                let PutObject { bucket, key, attributes, properties, conditions, body, .. } = put;
                 let (event, cause) = (put.event, put.cause);
                 let bucket = tx.need_bucket(&bucket)?;
                 let before = tx.replaceable(&bucket, &key, &conditions)?;
@@ -261,9 +261,10 @@ impl Store {
                     properties,
                     crc64: body.digests.crc64,
                     checksums: body.digests.checksums.clone(),
-                    checksum_type,
+                    checksum_type: put.checksum_type,
                     parts: None,
                     appendable: false,
+                    symlink: put.symlink,
                     content: tx.adopt(body)?,
                     part_list: None,
                 };
@@ -274,20 +275,17 @@ impl Store {
         Ok(object)
     }
 
-    /// Adds to the end of an appendable object, where it lies; the first append makes one. The
+    /// Adds to the end of an appendable object, where it lies; the first append makes one. Such an
+    /// object has no part in versioning (cos-api 3.4): it is the null version in any bucket. The
     /// event is that of a put, as the services document none of its own.
     ///
     /// # Errors
-    /// `AppendPosition` with the length there is, `NotAppendable` for another kind of object and
-    /// in a bucket with versions, `Locked`.
+    /// `AppendPosition` with the length there is, `NotAppendable` for another kind of object, `Locked`.
     pub async fn append_object(&self, append: AppendObject) -> Result<Object> {
         let (_, object) = self
             .commit(move |tx| {
                 let AppendObject { bucket, key, position, attributes, properties, body, cause } = append;
                 let bucket = tx.need_bucket(&bucket)?;
-                if bucket.versioning != Versioning::Off {
-                    return Err(Error::NotAppendable(key));
-                }
                 let current = tx.current(&bucket, &key)?;
                 let mut object = match &current.object {
                     Some(object) if !object.appendable => return Err(Error::NotAppendable(key)),
@@ -295,10 +293,16 @@ impl Store {
                         return Err(Error::Locked(key));
                     }
                     Some(object) => object.clone(),
-                    None => Object::appendable(tx.next_version(&bucket, &current), attributes, properties),
+                    None => {
+                        let version = Version { null: true, ..tx.next_version(&bucket, &current) };
+                        Object::appendable(version, attributes, properties)
+                    }
                 };
                 if object.size != position {
                     return Err(Error::AppendPosition { length: object.size });
+                }
+                if current.object.is_none() {
+                    tx.make_room(&bucket, &key, current, object.version)?;
                 }
                 let holder = Holder::version(bucket.id, &key, object.version.stamp);
                 object.crc64 = match object.size {
@@ -433,7 +437,7 @@ impl Tx<'_> {
             (None, Versioning::Enabled | Versioning::Suspended) => {
                 let existed = current.object.is_some();
                 let version = self.next_version(&bucket, &current);
-                self.make_room(&bucket, &key, current)?;
+                self.make_room(&bucket, &key, current, version)?;
                 self.put_marker(&bucket, &key, version)?;
                 let id = Some(version.id());
                 let what = Subject { key: &key, version: id.clone(), object: None };
@@ -470,6 +474,7 @@ impl Object {
             checksum_type: None,
             parts: None,
             appendable: true,
+            symlink: None,
             content: crate::Content::empty(),
             part_list: None,
         }

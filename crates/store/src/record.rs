@@ -78,6 +78,8 @@ pub struct Object {
     pub parts: Option<u32>,
     /// Made by appends, and open to more.
     pub appendable: bool,
+    /// It is a symlink: where it leads, in its bucket. Its bytes are that key.
+    pub symlink: Option<ObjectKey>,
     /// Where the bytes are; opaque to everybody outside the engine.
     pub content: Content,
     /// The list of its parts, if it has one.
@@ -95,6 +97,8 @@ struct Details {
     appendable: bool,
     content: Content,
     part_list: Option<u64>,
+    #[serde(default)]
+    symlink: Option<ObjectKey>,
 }
 
 impl Object {
@@ -123,6 +127,7 @@ impl Object {
             self.appendable,
             &self.content,
             self.part_list,
+            &self.symlink,
         );
         write(&mut bytes, &details)?;
         Ok(bytes)
@@ -147,6 +152,7 @@ impl Object {
             checksum_type: summary.checksum_type,
             parts: details.parts,
             appendable: details.appendable,
+            symlink: details.symlink,
             content: details.content,
             part_list: details.part_list,
         }))

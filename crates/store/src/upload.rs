@@ -262,6 +262,7 @@ impl Store {
                     checksum_type: complete.checksum_type,
                     parts: count,
                     appendable: false,
+                    symlink: None,
                     content: tx.join(contents, &Holder::version(bucket.id, &key, version.stamp))?,
                     part_list,
                 };

@@ -66,13 +66,19 @@ impl Tx<'_> {
         }
     }
 
-    /// Makes room for a new newest version: what was current becomes an older version, or is gone,
-    /// and the null version goes if the new one is to be it.
+    /// Makes room for `new` as the newest version: what was current becomes an older version, or is
+    /// gone, and the null version goes if the new one is to be it.
     ///
     /// # Errors
     /// `Locked` when what would go is locked.
-    pub(crate) fn make_room(&mut self, bucket: &Bucket, key: &ObjectKey, current: Current) -> Result<()> {
-        let null = bucket.versioning != Versioning::Enabled;
+    pub(crate) fn make_room(
+        &mut self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        current: Current,
+        new: Version,
+    ) -> Result<()> {
+        let null = new.null;
         match current.object {
             Some(object) if object.version.null && null => {
                 self.destroy(bucket, key, &object, Bypass::default())?;
@@ -88,7 +94,7 @@ impl Tx<'_> {
             }
             None => {}
         }
-        if null && bucket.versioning == Versioning::Suspended {
+        if null && bucket.versioning != Versioning::Off {
             self.remove_older(bucket, key, &VersionId::Null, Bypass::default())?;
         }
         Ok(())

@@ -60,6 +60,7 @@ concepts! {
     RESTORE "restore";
     SDK_CHECKSUM_ALGORITHM "sdk-checksum-algorithm";
     STORAGE_CLASS "storage-class";
+    SYMLINK_TARGET "symlink-target";
     TAGGING "tagging";
     TAGGING_COUNT "tagging-count";
     TAGGING_DIRECTIVE "tagging-directive";

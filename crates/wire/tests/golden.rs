@@ -168,12 +168,12 @@ fn requests(names: &[&str], dialect: DialectName) {
 
 #[test]
 fn requests_of_cos() {
-    requests(&["requests-cos.txt", "requests-access-cos.txt"], DialectName::Cos);
+    requests(&["requests-cos.txt", "requests-access-cos.txt", "requests-symlinks-cos.txt"], DialectName::Cos);
 }
 
 #[test]
 fn requests_of_s3() {
-    requests(&["requests-s3.txt", "requests-access-s3.txt"], DialectName::S3);
+    requests(&["requests-s3.txt", "requests-access-s3.txt", "requests-symlinks-s3.txt"], DialectName::S3);
 }
 
 fn show(response: Response<ReplyBody>) -> String {

@@ -13,6 +13,7 @@ pub mod multipart;
 pub mod object;
 pub mod restore;
 pub mod setting;
+pub mod symlink;
 pub mod tagging;
 pub mod version;
 pub mod website;
@@ -29,6 +30,7 @@ pub use multipart::*;
 pub use object::*;
 pub use restore::*;
 pub use setting::*;
+pub use symlink::*;
 pub use tagging::*;
 pub use version::*;
 pub use website::*;
@@ -192,6 +194,8 @@ operations! {
         OptionsObject Object Both "CORS preflight";
         UploadPartCopy Object Both "Upload Part - Copy";
         AppendObject Object CosOnly "Append";
+        PutSymlink Object CosOnly "Make a symlink";
+        GetSymlink Object CosOnly "Read where a symlink leads";
         GetObjectAttributes Object S3Only "Attributes of an object";
         ServeWebsite Object Both "What a bucket's website host answers";
     }
@@ -224,8 +228,6 @@ operations! {
     }
     unsupported {
         SelectObjectContent Object Both "Query an object";
-        PutSymlink Object CosOnly "Make a symlink";
-        GetSymlink Object CosOnly "Read a symlink";
         RenameObject Object Both "Rename";
         PutBucketNotification Bucket Both "Set event notification";
         GetBucketNotification Bucket Both "Read event notification";
@@ -327,6 +329,7 @@ pub mod reply {
     pub use super::object::reply::*;
     pub use super::restore::reply::*;
     pub use super::setting::reply::*;
+    pub use super::symlink::reply::*;
     pub use super::tagging::reply::*;
     pub use super::version::reply::*;
     pub use super::website::reply::*;

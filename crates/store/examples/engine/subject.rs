@@ -75,6 +75,7 @@ pub(crate) async fn put(store: &Store, bucket: &BucketName, key: ObjectKey, body
         properties: Default::default(),
         checksum_type: None,
         conditions: WriteConditions::default(),
+        symlink: None,
         body: staged.seal().await.unwrap(),
         event: cosette_model::EventType::CreatedPut,
         cause: cause(),

@@ -170,6 +170,7 @@ async fn put_if(
         properties: Properties::default(),
         checksum_type: None,
         conditions,
+        symlink: None,
         body: try_seal(store, body).await?,
         event: cosette_model::EventType::CreatedPut,
         cause: cause(),

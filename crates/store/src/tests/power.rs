@@ -450,6 +450,7 @@ impl Subject {
             properties: Properties::default(),
             checksum_type: None,
             conditions: WriteConditions::default(),
+            symlink: None,
             body: staged.seal().await?,
             event: EventType::CreatedPut,
             cause: cause(),

@@ -319,9 +319,10 @@ impl Filled {
         }
     }
 
-    /// Puts a version on top, as the bucket's versioning says.
+    /// Puts a version on top, as the bucket's versioning says; what is appended is the null version.
     fn place(&mut self, key: &'static str, object: Option<Thing>, now: u64) -> Answer<VersionId> {
-        let null = self.versioning != Versioning::Enabled;
+        let appended = object.as_ref().is_some_and(|object| object.appendable);
+        let null = appended || self.versioning != Versioning::Enabled;
         let versions = self.keys.entry(key).or_default();
         let stamp = now.max(versions.first().map_or(0, |newest| newest.stamp) + 1);
         let goes = versions.iter().position(|held| null && held.null);
@@ -403,9 +404,6 @@ impl Model {
 
     fn append(&mut self, at: At, more: &[u8], off: u8, now: u64) -> Answer<u64> {
         let filled = self.bucket(at.bucket())?;
-        if filled.versioning != Versioning::Off {
-            return refuse("NotAppendable");
-        }
         let mut thing = match filled.current(at.key()) {
             Some(object) if !object.appendable => return refuse("NotAppendable"),
             Some(object) if object.hold => return refuse("Locked"),
@@ -418,8 +416,8 @@ impl Model {
         Arc::make_mut(&mut thing.body).extend_from_slice(more);
         let size = thing.body.len() as u64;
         match filled.find(at.key(), None) {
-            Some(held) => held.object = Some(thing),
-            None => drop(filled.place(at.key(), Some(thing), now)?),
+            Some(held) if held.object.is_some() => held.object = Some(thing),
+            _ => drop(filled.place(at.key(), Some(thing), now)?),
         }
         Ok(size)
     }
@@ -827,8 +825,9 @@ impl Subject {
             thing.etag = object.etag.clone();
             agrees(object, thing);
             let thing = thing.clone();
+            let version = filled.named(VersionId::Null);
             let kind = ChangeKind::Object(EventType::CreatedPut);
-            self.model.say(kind, at.bucket(), Some(at.key()), None, Some(&thing));
+            self.model.say(kind, at.bucket(), Some(at.key()), version, Some(&thing));
         }
         self.same(answer(appended.map(|object| object.size)), expected);
     }

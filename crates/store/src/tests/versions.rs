@@ -544,18 +544,38 @@ async fn an_append_goes_to_the_end_and_nowhere_else() {
     }
     append(&store, "key", 7, b"").await.unwrap();
     assert_eq!(read(&store, "key", None).await.unwrap(), "one-two");
-    // Not to what a put or a copy has made, and not where there are versions.
+    // Not to what a put or a copy has made.
     add(&store, "put", "x").await;
     store.copy_object(copy_of(("bucket", "key"), ("bucket", "copy"))).await.unwrap();
     assert!(matches!(append(&store, "put", 1, b"x").await, Err(Error::NotAppendable(_))));
     assert!(matches!(append(&store, "copy", 7, b"x").await, Err(Error::NotAppendable(_))));
     revise(&store, "key", None, Properties { legal_hold: true, ..Properties::default() }).await.unwrap();
     assert!(matches!(append(&store, "key", 7, b"x").await, Err(Error::Locked(_))));
+    consistent::check(&store, None).await;
+}
+
+#[tokio::test]
+async fn what_is_appended_is_the_null_version_everywhere() {
+    let store = enabled().await;
+    append(&store, "key", 0, b"one").await.unwrap();
+    let two = append(&store, "key", 3, b"-two").await.unwrap();
+    assert_eq!((two.version.id(), two.size), (VersionId::Null, 7));
+    // A marker hides it; the next append begins anew, and the old one is gone.
+    mark(&store, "key").await;
+    assert!(matches!(append(&store, "key", 7, b"x").await, Err(Error::AppendPosition { length: 0 })));
+    append(&store, "key", 0, b"three").await.unwrap();
+    assert_eq!(read(&store, "key", None).await.unwrap(), "three");
+    assert_eq!(read(&store, "key", Some(&VersionId::Null)).await.unwrap(), "three");
+    // A put keeps it as an older version, and is not appended to.
+    let put = add(&store, "key", "put").await;
+    assert_eq!(read(&store, "key", Some(&VersionId::Null)).await.unwrap(), "three");
     for state in [ENABLED, SUSPENDED] {
         versioning(&store, state).await;
-        assert!(matches!(append(&store, "key", 7, b"x").await, Err(Error::NotAppendable(_))));
-        assert!(matches!(append(&store, "new", 0, b"x").await, Err(Error::NotAppendable(_))));
+        assert!(matches!(append(&store, "key", 3, b"x").await, Err(Error::NotAppendable(_))));
     }
+    drop_version(&store, "key", &put).await;
+    append(&store, "key", 5, b"!").await.unwrap();
+    assert_eq!(read(&store, "key", None).await.unwrap(), "three!");
     consistent::check(&store, None).await;
 }
 

@@ -69,6 +69,7 @@ pub(crate) async fn put(store: &Store, key: &str, request_id: &str) {
         properties: Default::default(),
         checksum_type: None,
         conditions: WriteConditions::default(),
+        symlink: None,
         body,
         event: cosette_model::EventType::CreatedPut,
         cause: Cause { request_id: request_id.into(), ..Cause::default() },

@@ -16,6 +16,7 @@ mod parts;
 mod post;
 mod restore;
 mod setting;
+mod symlink;
 mod version;
 
 #[cfg(test)]
@@ -30,8 +31,8 @@ use cosette_model::op::{
     AbortMultipartUpload, Call, ChecksumType, CompleteMultipartUpload, CreateBucket, CreateMultipartUpload,
     DeleteBucket, DeleteBucketOwnershipControls, DeleteBucketPolicy, DeleteObject, DeletePublicAccessBlock,
     GetBucketAcl, GetBucketLocation, GetBucketOwnershipControls, GetBucketPolicy, GetBucketPolicyStatus,
-    GetBucketVersioning, GetObject, GetObjectAcl, GetPublicAccessBlock, HeadBucket, HeadObject, Op,
-    PutObject, ResponseOverrides, UploadPart,
+    GetBucketVersioning, GetObject, GetObjectAcl, GetPublicAccessBlock, GetSymlink, HeadBucket, HeadObject,
+    Op, PutObject, ResponseOverrides, UploadPart,
 };
 use cosette_model::{
     BucketName, ByteRange, ChecksumAlgorithm, Error, ErrorCode, Identity, ObjectKey, Region, StorageClass,
@@ -136,6 +137,12 @@ impl Incoming<'_> {
             Op::UploadPart => Call::UploadPart(self.upload_part()?),
             Op::UploadPartCopy => Call::UploadPartCopy(self.upload_part_copy()?),
             Op::AppendObject => Call::AppendObject(self.append_object()?),
+            Op::PutSymlink => Call::PutSymlink(self.put_symlink()?),
+            Op::GetSymlink => Call::GetSymlink(GetSymlink {
+                bucket: self.bucket()?,
+                key: self.key()?,
+                version: self.version()?,
+            }),
             Op::GetObjectAttributes => Call::GetObjectAttributes(self.object_attributes()?),
             Op::ListParts => Call::ListParts(self.list_parts()?),
             Op::CompleteMultipartUpload => Call::CompleteMultipartUpload(self.complete_upload().await?),

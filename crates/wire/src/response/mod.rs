@@ -211,6 +211,17 @@ impl<'a> Answer<'a> {
             Reply::UploadPart(r) => self.upload_part(&r),
             Reply::UploadPartCopy(r) => self.upload_part_copy(&r),
             Reply::AppendObject(r) => self.append_object(&r),
+            Reply::PutSymlink(r) => {
+                self.etag(&r.etag);
+                self.crc64(r.crc64);
+                self.written(r.version.as_ref());
+            }
+            Reply::GetSymlink(r) => {
+                self.concept(header::SYMLINK_TARGET, r.target.as_str());
+                self.etag(&r.etag);
+                self.last_modified(r.modified);
+                self.version(r.version.as_ref());
+            }
             Reply::GetObjectAttributes(r) => self.object_attributes(&r),
             Reply::ListParts(r) => self.list_parts(&r),
             Reply::CompleteMultipartUpload(r) => self.complete_upload(&r),

@@ -1,7 +1,7 @@
 //! Replies of operations on whole objects.
 
 use cosette_model::op::{ObjectInfo, ResponseOverrides, reply};
-use cosette_model::{Attributes, Restore, StorageClass};
+use cosette_model::{Attributes, Restore, StorageClass, VersionId};
 use http::StatusCode;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
@@ -17,10 +17,13 @@ impl Answer<'_> {
     pub(super) fn put_object(&mut self, r: &reply::PutObject) {
         self.etag(&r.etag);
         self.crc64(r.crc64);
-        // A suspended bucket's null version is shown by S3 alone (cos-api 4.1).
-        let shown = r.version.as_ref().filter(|v| !self.is_cos() || v.as_str() != "null");
-        self.version(shown);
+        self.written(r.version.as_ref());
         self.checksums(&r.checksums, None, None);
+    }
+
+    /// The version a put made; a suspended bucket's null version is shown by S3 alone (cos-api 4.1).
+    pub(super) fn written(&mut self, version: Option<&VersionId>) {
+        self.version(version.filter(|v| !self.is_cos() || v.as_str() != "null"));
     }
 
     pub(super) fn get_object(&mut self, r: reply::GetObject) {

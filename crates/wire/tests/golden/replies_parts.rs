@@ -1,10 +1,10 @@
-//! Replies about copied parts, appends, parts by number and attributes.
+//! Replies about copied parts, appends, symlinks, parts by number and attributes.
 
 use cosette_model::op::reply::{self, AttributePart, AttributeParts};
 use cosette_model::op::{ChecksumType, ObjectInfo, Reply, ResponseOverrides, Shown};
 use cosette_model::{Error, ErrorCode, PartNumber};
 
-use super::{CRC64, etag, info, now, stream, sums, version};
+use super::{CRC64, etag, info, key, now, stream, sums, version};
 
 pub(super) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     let of_parts =
@@ -28,6 +28,19 @@ pub(super) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
                 crc64: CRC64,
                 md5: [0x5d; 16],
                 length: 11,
+            })),
+        ),
+        (
+            "PutSymlink",
+            Ok(Reply::PutSymlink(reply::PutSymlink { etag: etag(), crc64: CRC64, version: version() })),
+        ),
+        (
+            "GetSymlink",
+            Ok(Reply::GetSymlink(reply::GetSymlink {
+                target: key("dir/照片 1.jpg"),
+                etag: etag(),
+                modified: now(),
+                version: version(),
             })),
         ),
         (
