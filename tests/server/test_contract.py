@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from support import raw
 from support.clients import cos_client, s3_client
-from support.instance import BINARY, DidNotStart, Instance, clean_environment
+from support.instance import BINARY, ROOT, DidNotStart, Instance, clean_environment
 
 MIB = 1 << 20
 LARGE = int(os.environ.get("COSETTE_TEST_LARGE_BYTES", 1 << 30))
@@ -261,18 +262,24 @@ def test_impossible_ranges(own):
         assert (answer.status, answer.code) == (416, "InvalidRange"), (asked, answer)
 
 
-@pytest.mark.parametrize(
-    "sub",
-    "acl policy lifecycle website logging notification replication accelerate encryption "
-    "inventory".split(),
-)
-def test_sub_resources_that_are_not_there_yet(own, sub):
-    """Named in the answer, and never mistaken for the bucket itself."""
-    for method in ("GET", "PUT", "DELETE"):
-        answer = raw.s3(own, method, raw.path_of(B), {sub: ""}, body=b"<X/>" if method == "PUT" else None)
-        assert answer.status in (405, 501) and answer.code in ("NotImplemented", "MethodNotAllowed"), (method, answer)
-    assert raw.s3(own, "GET", raw.path_of(B), {sub: ""}).code == "NotImplemented"
-    assert raw.s3(own, "HEAD", raw.path_of(B)).status == 200
+def not_there():
+    """Operation, level, method and sub-resource of every row of docs/api-support.md that says no."""
+    for section in (ROOT / "docs/api-support.md").read_text().split("\n## ")[1:]:
+        level = section.partition("\n")[0]
+        for op, forms in re.findall(r"^\| (\w+) \| [^|]+ \| no \| ([^|]+) \|", section, re.M):
+            for method, sub in re.findall(r"`(\w+) \?([\w-]+)`", forms):
+                yield pytest.param(op, level, method, sub, id=f"{method}-{level}-{sub}")
+
+
+@pytest.mark.parametrize("op, level, method, sub", not_there())
+def test_sub_resources_that_are_not_there_yet(own, op, level, method, sub):
+    """Named in the answer, and never mistaken for the bucket or the object itself."""
+    whole = raw.path_of(B, "whole")
+    raw.s3(own, "PUT", whole, body=b"untouched")
+    path = whole if level == "Object" else raw.path_of(B)
+    answer = raw.s3(own, method, path, {sub: ""}, body=None if method == "GET" else b"<X/>")
+    assert (answer.status, answer.code, answer.xml().findtext("Operation")) == (501, "NotImplemented", op), answer
+    assert raw.s3(own, "GET", whole).body == b"untouched"
 
 
 @pytest.mark.parametrize("sub", ["acl", "tagging", "retention", "legal-hold", "torrent", "restore", "select"])

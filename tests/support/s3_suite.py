@@ -2,19 +2,17 @@
 a name of its own for each test's buckets, and the three counts at the end.
 """
 
-import fnmatch
 import hashlib
 import os
 import pathlib
 import sys
 import tempfile
-import tomllib
 
 import pytest
 
+from support.counts import Counts
 from support.instance import Instance
 
-CLASSES = {"not-aws", "out-of-scope", "gap"}
 CLASSIFIED = pathlib.Path(__file__).resolve().parents[1] / "s3-tests.toml"
 
 # Section of the suite's configuration, secret id, secret key, APPID, UIN, name.
@@ -50,22 +48,6 @@ def configuration(port):
     return "\n".join(lines) + "\n"
 
 
-def classes():
-    """Which tests do not pass, as (name or pattern, class)."""
-    entries = []
-    for group in tomllib.loads(CLASSIFIED.read_text())["group"]:
-        assert group["class"] in CLASSES, group
-        assert group.get("reason"), f"no reason: {group}"
-        entries += [(test, group["class"]) for test in group["tests"]]
-    return entries
-
-
-def short(nodeid):
-    """`test_s3::test_name[parameter]`."""
-    file, _, name = nodeid.partition("::")
-    return f"{pathlib.PurePath(file).stem}::{name}"
-
-
 class Suite:
     """Runs where the tests run."""
 
@@ -93,53 +75,9 @@ class Suite:
             functional.prefix = functional.choose_bucket_prefix("cosette-{random}-")
 
 
-class Counts:
-    """Runs in the one process that hears of every test."""
-
-    def __init__(self):
-        self.failed = {}
-        self.seen = set()
-
-    def pytest_runtest_logreport(self, report):
-        # What the suite cannot clear away afterwards is no failure of the test.
-        if report.when == "teardown":
-            return
-        name = short(report.nodeid)
-        self.seen.add(name)
-        if not report.passed:
-            self.failed[name] = report.outcome
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session):
-        entries = classes()
-        exact = dict(entry for entry in entries if "*" not in entry[0])
-        patterns = [entry for entry in entries if "*" in entry[0]]
-
-        def classify(name):
-            found = exact.get(name)
-            return found or next((c for p, c in patterns if fnmatch.fnmatchcase(name, p)), None)
-
-        classified = {name: classify(name) for name in self.failed}
-        self.unclassified = sorted(name for name, found in classified.items() if not found)
-        self.stale = sorted(name for name in exact if name in self.seen and name not in self.failed)
-        self.by_class = {c: sum(1 for found in classified.values() if found == c) for c in sorted(CLASSES)}
-        session.exitstatus = 1 if self.unclassified or not self.seen else 0
-
-    def pytest_terminal_summary(self, terminalreporter):
-        say = terminalreporter.write_line
-        for name in self.stale:
-            say(f"listed in {CLASSIFIED.name}, but passes: {name}")
-        for name in self.unclassified:
-            say(f"unclassified: {name}")
-        of = ", ".join(f"{count} {name}" for name, count in self.by_class.items())
-        passed = len(self.seen) - len(self.failed)
-        classified = len(self.failed) - len(self.unclassified)
-        say(f"{passed} passed, {classified} classified failures ({of}), {len(self.unclassified)} unclassified")
-
-
 def pytest_configure(config):
     worker = hasattr(config, "workerinput")
     if worker or not config.getoption("numprocesses", None):
         config.pluginmanager.register(Suite())
     if not worker:
-        config.pluginmanager.register(Counts())
+        config.pluginmanager.register(Counts(CLASSIFIED, {"not-aws", "out-of-scope", "gap"}))
