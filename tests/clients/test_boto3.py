@@ -8,6 +8,7 @@ import urllib.request
 import zlib
 
 import pytest
+import requests
 from awscrt import checksums as crt
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
@@ -620,12 +621,23 @@ def test_virtual_hosted_style(server, bucket, localhost_names):
     assert [row["Key"] for row in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["a b"]
 
 
-def test_signature_version_two_is_not_needed(server, bucket):
-    """COS also takes AWS's old signature; this server says that it does not."""
-    answer = raw.send(
-        server, "GET", raw.path_of(bucket), {"Host": server.host, "Authorization": "AWS AKID:c2lnbmF0dXJl"}
-    )
-    assert answer.status in (400, 403, 501) and answer.code
+@pytest.mark.parametrize("style", ["path", "virtual"])
+def test_signature_version_two(server, bucket, localhost_names, style):
+    """S3's first, which COS still takes: in the header and in a URL."""
+    old = s3_client(server, style, endpoint=f"http://localhost:{server.port}", signature_version="s3")
+    old.put_object(Bucket=bucket, Key="a b/照", Body=b"x", ContentType="a/b", Metadata={"m": "1"})
+    got = old.get_object(Bucket=bucket, Key="a b/照", ResponseContentType="c/d")
+    assert (got["Body"].read(), got["ContentType"], got["Metadata"]) == (b"x", "c/d", {"m": "1"})
+    assert [row["Key"] for row in old.list_objects_v2(Bucket=bucket)["Contents"]] == ["a b/照"]
+    assert old.get_bucket_acl(Bucket=bucket)["Grants"]
+    asked = {"Params": {"Bucket": bucket, "Key": "a b/照"}}
+    assert requests.get(old.generate_presigned_url("get_object", **asked), timeout=60).content == b"x"
+    late = requests.get(old.generate_presigned_url("get_object", **asked, ExpiresIn=-60), timeout=60)
+    assert late.status_code == 403 and "Request has expired" in late.text
+    forged = s3_client(server, style, endpoint=f"http://localhost:{server.port}", signature_version="s3", secret_key="x")
+    with pytest.raises(ClientError) as caught:
+        forged.get_object(Bucket=bucket, Key="a b/照")
+    assert caught.value.response["Error"]["Code"] == "SignatureDoesNotMatch"
 
 
 def test_errors_are_shaped_as_s3_shapes_them(server, bucket):

@@ -56,6 +56,7 @@ codes! {
     BadRequest 400 "BadRequest" "The request is not valid.";
     BucketAlreadyExists 409 "BucketAlreadyExists" "The requested bucket name is not available.";
     BucketAlreadyOwnedByYou 409 "BucketAlreadyOwnedByYou" "The bucket you tried to create already exists, and you own it.";
+    BucketNameTooLong 400 "BucketNameTooLong" s3 "InvalidBucketName" "The bucket name is too long for its host name of at most 60 characters.";
     BucketNotEmpty 409 "BucketNotEmpty" "The bucket you tried to delete is not empty.";
     EntityTooLarge 400 "EntityTooLarge" "Your proposed upload exceeds the maximum allowed object size.";
     EntityTooSmall 400 "EntityTooSmall" "Your proposed upload is smaller than the minimum allowed object size.";
@@ -69,6 +70,7 @@ codes! {
     InvalidAccessKeyId 403 "InvalidAccessKeyId" "The Access Key Id you provided does not exist in our records.";
     InvalidArgument 400 "InvalidArgument" "Invalid Argument.";
     InvalidBucketAclWithObjectOwnership 400 "InvalidBucketAclWithObjectOwnership" "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
+    InvalidBucketOwner 400 "InvalidArgument" s3 "InvalidBucketOwnerAWSAccountID" "The expected bucket owner is not an account's number.";
     InvalidBucketName 400 "InvalidBucketName" "The specified bucket is not valid.";
     InvalidBucketState 409 "InvalidBucketState" "The request is not valid with the current state of the bucket.";
     InvalidChecksum 400 "InvalidRequest" "The checksum value you specified is invalid.";

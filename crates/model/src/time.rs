@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ::time::OffsetDateTime;
 use ::time::format_description::BorrowedFormatItem;
-use ::time::format_description::well_known::Rfc3339;
+use ::time::format_description::well_known::{Rfc2822, Rfc3339};
 use ::time::macros::format_description;
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +93,11 @@ impl Timestamp {
         Self::of(OffsetDateTime::parse(text, &Rfc3339).ok()?)
     }
 
+    /// Reads `Tue, 27 Mar 2007 19:36:42 +0000`, also with `GMT` for its zone.
+    pub fn parse_rfc2822(text: &str) -> Option<Self> {
+        Self::of(OffsetDateTime::parse(text, &Rfc2822).ok()?)
+    }
+
     /// Reads `20130524T000000Z`.
     pub fn parse_basic(text: &str) -> Option<Self> {
         Self::of(::time::PrimitiveDateTime::parse(text, BASIC).ok()?.assume_utc())
@@ -120,6 +125,9 @@ mod tests {
         assert_eq!(t.basic(), "20231114T221320Z");
         assert_eq!(t.plain(), "2023-11-14 22:13:20");
         assert_eq!(Timestamp::parse_rfc3339("2023-11-14T22:13:20.123456Z"), Some(t));
+        for text in ["Tue, 14 Nov 2023 22:13:20 GMT", "Tue, 14 Nov 2023 23:13:20 +0100"] {
+            assert_eq!(Timestamp::parse_rfc2822(text), Some(Timestamp::from_secs(1_700_000_000)));
+        }
         assert_eq!(Timestamp::parse_basic("20231114T221320Z"), Some(Timestamp::from_secs(1_700_000_000)));
         assert_eq!(Timestamp::parse_plain("2023-11-14 22:13:20"), Some(Timestamp::from_secs(1_700_000_000)));
     }

@@ -51,6 +51,12 @@ impl Ops {
         ask: op::CreateBucket,
     ) -> Result<reply::CreateBucket> {
         let account = account(context)?;
+        if let Some(max) = context.policy.buckets_max {
+            let owned = self.store.buckets()?.iter().filter(|b| b.owner_uin == account.uin).count();
+            if owned >= max && self.store.bucket(&ask.bucket)?.is_none() {
+                return Err(ErrorCode::TooManyBuckets.into());
+            }
+        }
         let region =
             ask.region.or_else(|| context.region.clone()).unwrap_or_else(|| self.default_region.clone());
         self.within_session_anywhere(context, Op::CreateBucket, Some(&ask.bucket), region.as_str())?;

@@ -1,7 +1,7 @@
 //! Operations on whole objects.
 
 use cosette_model::op::{self, Context, ObjectInfo, Op, reply};
-use cosette_model::{Attributes, ByteRange, Error, ErrorCode, EventType, ObjectKey, PartNumber};
+use cosette_model::{Attributes, ByteRange, Error, ErrorCode, EventType, InvalidName, ObjectKey, PartNumber};
 use cosette_store::{Bucket, DeleteObject, Object, PutObject};
 use futures_util::future::join_all;
 
@@ -118,6 +118,7 @@ impl Ops {
                         let one = op::DeleteObject { bucket, key, version, if_match, bypass_governance };
                         self.delete_object(context, one).await
                     }
+                    Err(InvalidName::KeyTooLong { .. }) => Err(ErrorCode::KeyTooLong.into()),
                     Err(invalid) => {
                         Err(Error::with(ErrorCode::InvalidObjectName, invalid.to_string()).into())
                     }

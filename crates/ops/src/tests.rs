@@ -66,6 +66,7 @@ fn by(uin: &str) -> Context {
             lock_by_version: true,
             guess_content_type: true,
             acl_adds_up: true,
+            buckets_max: None,
         },
     }
 }

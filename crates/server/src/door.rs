@@ -73,7 +73,7 @@ impl Door {
         let waits = parts.headers.contains_key(header::EXPECT);
         let (stream, leftover) = incoming(body);
         let request = Request::from_parts(parts, stream);
-        let Decoded { mut asked, outcome } =
+        let Decoded { mut asked, outcome, faulty } =
             self.wire.decode(request, peer, request_id, now, self.accounts.as_ref()).await;
         let mut limit = None;
         let outcome = match outcome {
@@ -85,7 +85,10 @@ impl Door {
                 }
                 self.ops.handle(&context, call).await
             }
-            Err(error) => Err(error),
+            Err(error) => match faulty.map(|ask| self.ops.may(&ask.context, ask.op, &ask.subject)) {
+                Some(Err(first)) => Err(first),
+                _ => Err(error),
+            },
         };
         // Then the connection ends with the answer, which must say so.
         let closes = waits && leftover.is_unread();

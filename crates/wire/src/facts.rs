@@ -43,7 +43,9 @@ pub(crate) fn facts(
         Scheme::CosQuery | Scheme::CosMerged => ("", "REST-QUERY-STRING"),
         Scheme::AwsHeader => ("AWS4-HMAC-SHA256", "REST-HEADER"),
         Scheme::AwsQuery => ("AWS4-HMAC-SHA256", "REST-QUERY-STRING"),
-        Scheme::Anonymous | Scheme::AwsV2 | Scheme::Unknown => ("", ""),
+        Scheme::AwsV2 if headers.has("authorization") => ("AWS", "REST-HEADER"),
+        Scheme::AwsV2 => ("AWS", "REST-QUERY-STRING"),
+        Scheme::Anonymous | Scheme::Unknown => ("", ""),
     };
     for (key, value) in [("signatureversion", version), ("authtype", place)] {
         if !value.is_empty() {

@@ -93,6 +93,9 @@ pub(crate) struct Headers {
 
 impl Headers {
     pub(crate) fn new(mut map: HeaderMap, query: &Query, dialect: DialectName) -> Self {
+        if map.len() != map.keys_len() {
+            map = combined(&map);
+        }
         for (name, value) in query.pairs() {
             let prefixed = name
                 .get(..6)
@@ -149,7 +152,7 @@ impl Headers {
         Self { map, dialect: self.dialect }
     }
 
-    /// Every header in order, values that are not UTF-8 refused.
+    /// Every header, values that are not UTF-8 refused.
     pub(crate) fn all(&self) -> impl Iterator<Item = Result<(&str, &str), Error>> {
         self.map.iter().map(|(name, value)| Ok((name.as_str(), utf8(name.as_str(), value)?.trim())))
     }
@@ -160,8 +163,39 @@ impl Headers {
     }
 }
 
+/// The lines of one name as one, in order (RFC 9110 5.3): a list goes on, a single value becomes none.
+fn combined(map: &HeaderMap) -> HeaderMap {
+    let line = |name: &HeaderName| {
+        let lines: Vec<&[u8]> = map.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        // Made of what are values, it is one.
+        Some((name.clone(), HeaderValue::from_bytes(&lines.join(&b","[..])).ok()?))
+    };
+    map.keys().filter_map(line).collect()
+}
+
 fn utf8<'a>(name: &str, value: &'a HeaderValue) -> Result<&'a str, Error> {
     std::str::from_utf8(value.as_bytes()).map_err(|_| {
         Error::with(ErrorCode::InvalidArgument, format!("The value of the header {name} is not UTF-8."))
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_one_name_are_one() {
+        let mut map = HeaderMap::new();
+        for (name, value) in [("if-match", "\"a\""), ("x-cos-acl", "private"), ("if-match", "\"b\", \"c\"")] {
+            map.append(name, HeaderValue::from_static(value));
+        }
+        map.append("x-cos-meta-n", HeaderValue::from_bytes(b"\xff").unwrap());
+        map.append("x-cos-meta-n", HeaderValue::from_static(""));
+        let headers = Headers::new(map, &Query::parse("x-cos-acl=public-read").unwrap(), DialectName::Cos);
+        assert_eq!(headers.get("if-match").unwrap(), Some("\"a\",\"b\", \"c\""));
+        assert_eq!(headers.get("x-cos-acl").unwrap(), Some("private"), "the header before the parameter");
+        assert!(headers.get("x-cos-meta-n").is_err());
+        assert_eq!(headers.names().count(), 3);
+    }
 }

@@ -34,10 +34,10 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 pub use cosette_model::Accounts;
-use cosette_model::op::{Call, Context, Op, Policy, Reply};
+use cosette_model::op::{Call, Context, Op, Policy, Reply, Subject};
 use cosette_model::setting::{Allowed, Crossing};
 use cosette_model::{
-    BucketName, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Timestamp,
+    BucketName, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Timestamp, VersionId,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
@@ -114,6 +114,16 @@ pub struct Cross {
 pub struct Decoded {
     pub asked: Asked,
     pub outcome: Result<(Context, Call), Error>,
+    /// Beside an error of headers or document.
+    pub faulty: Option<Box<Faulty>>,
+}
+
+/// A request of a known sender whose headers or document are wrong. That the bucket is not there, or
+/// is not for the sender, is told before that (cos-api 7.4): whoever answers looks first.
+pub struct Faulty {
+    pub context: Context,
+    pub op: Op,
+    pub subject: Subject,
 }
 
 pub struct Wire {
@@ -162,12 +172,14 @@ impl Wire {
             notes: Vec::new(),
         };
         let hosts = Hosts { host, named: named.unwrap_or_default(), authority };
+        let mut faulty = None;
         let understood = async {
             let query = query?;
-            self.understand(&parts, hosts, query, scheme, stream, peer, &mut asked, accounts).await
+            self.understand(&parts, hosts, query, scheme, stream, peer, &mut asked, accounts, &mut faulty)
+                .await
         };
         let outcome = understood.await;
-        Decoded { asked, outcome }
+        Decoded { asked, outcome, faulty }
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -181,8 +193,12 @@ impl Wire {
         peer: IpAddr,
         asked: &mut Asked,
         accounts: &dyn Accounts,
+        faulty: &mut Option<Box<Faulty>>,
     ) -> Result<(Context, Call), Error> {
         let dialect = asked.dialect;
+        if parts.headers.get_all(http::header::HOST).iter().count() > 1 {
+            return Err(Error::with(ErrorCode::BadRequest, "A request must have one Host header."));
+        }
         let target = Target::parse(hosts.host, parts.uri.path(), dialect)?;
         self.note_target(&target, asked)?;
         let headers = Headers::new(parts.headers.clone(), &query, dialect);
@@ -239,8 +255,8 @@ impl Wire {
             },
             region: target.host.region.clone(),
             referer: headers.get("referer")?.map(str::to_owned),
-            traffic_limit: request::traffic_limit(&headers)?,
-            expected_owner: headers.concept(header::EXPECTED_OWNER)?.map(str::to_owned),
+            traffic_limit: None,
+            expected_owner: None,
             facts: facts::facts(
                 &headers,
                 &query,
@@ -250,24 +266,36 @@ impl Wire {
                 asked.now,
             ),
             now: asked.now,
-            policy: policy(dialect),
+            policy: self.policy(dialect),
         };
-        let incoming = Incoming {
-            config: &self.config,
-            dialect,
-            target,
-            query,
-            headers,
-            identity: &verified.identity,
-            accounts,
-            payload: Payload { stream, chunks: verified.chunks },
-            notes: &mut asked.notes,
+        let subject = Subject {
+            bucket: target.bucket.clone(),
+            key: target.key.clone(),
+            version: query.get_any_case("versionId").map(VersionId::parse),
         };
-        if op == Op::PostObject {
+        let (owner, limit) = (request::expected_owner(&headers), request::traffic_limit(&headers));
+        let read = async {
+            let mut incoming = Incoming {
+                config: &self.config,
+                dialect,
+                target,
+                query,
+                headers,
+                identity: &verified.identity,
+                accounts,
+                payload: Payload { stream, chunks: verified.chunks },
+                notes: &mut asked.notes,
+            };
+            context.expected_owner = owner?;
+            context.traffic_limit = limit?;
+            incoming.check_length(&parts.method)?;
+            if op != Op::PostObject {
+                return incoming.decode(op).await;
+            }
             let (post, signed, limit) =
                 incoming.post_object(asked.now, accounts, &mut asked.dialect, &mut context.facts).await?;
             context.traffic_limit = limit;
-            context.policy = policy(asked.dialect);
+            context.policy = self.policy(asked.dialect);
             if let Some(signed) = signed {
                 let id = &signed.key.account.secret_id;
                 asked.notes.push(format!("by={id}"));
@@ -275,10 +303,15 @@ impl Wire {
                 context.cause.authorization = signed.authorization;
                 context.identity = cosette_model::Identity::Known(signed.key);
             }
-            return Ok((context, Call::PostObject(post)));
+            Ok(Call::PostObject(post))
+        };
+        match read.await {
+            Ok(call) => Ok((context, call)),
+            Err(error) => {
+                *faulty = Some(Box::new(Faulty { context, op, subject }));
+                Err(error)
+            }
         }
-        let call = incoming.decode(op).await?;
-        Ok((context, call))
     }
 
     /// Notes what the request is for, and whether COS itself would take it so.
@@ -295,7 +328,20 @@ impl Wire {
             }
             asked.notes.push("lenient: path style".to_owned());
         }
+        // COS documents such keys as not allowed (cos-api 1.2), and its SDKs take the slash off.
+        let rooted = target.key.as_ref().is_some_and(|key| key.as_str().starts_with(['/', '\\']));
+        if rooted && asked.dialect == DialectName::Cos {
+            if self.config.strict {
+                return Err(ErrorCode::InvalidObjectName.into());
+            }
+            asked.notes.push("lenient: key that begins with a slash".to_owned());
+        }
         Ok(())
+    }
+
+    fn policy(&self, dialect: DialectName) -> Policy {
+        let buckets_max = (self.config.strict && dialect == DialectName::Cos).then_some(COS_BUCKETS_MAX);
+        Policy { buckets_max, ..policy(dialect) }
     }
 
     /// Headers are given in the spelling table's case by the server (see [`HEADER_SPELLINGS`]).
@@ -338,6 +384,9 @@ fn dialect_of_headers(headers: &HeaderMap) -> Option<DialectName> {
     }
 }
 
+/// Most buckets of one account on COS (cos-api 3.7).
+const COS_BUCKETS_MAX: usize = 200;
+
 fn policy(dialect: DialectName) -> Policy {
     const MIB: u64 = 1 << 20;
     match dialect {
@@ -353,6 +402,7 @@ fn policy(dialect: DialectName) -> Policy {
             lock_by_version: false,
             guess_content_type: true,
             acl_adds_up: true,
+            buckets_max: None,
         },
         DialectName::S3 => Policy {
             part_size_min: 5 * MIB,
@@ -364,6 +414,7 @@ fn policy(dialect: DialectName) -> Policy {
             lock_by_version: true,
             guess_content_type: false,
             acl_adds_up: false,
+            buckets_max: None,
         },
     }
 }

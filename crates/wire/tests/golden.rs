@@ -638,7 +638,15 @@ fn strict_answers_as_cos_does() {
             ErrorCode::PathStyleDomainForbidden,
         ),
         ("GET /b-1250000000/k HTTP/1.1\nHost: 127.0.0.1:9000", ErrorCode::PathStyleDomainForbidden),
-        ("PUT / HTTP/1.1\nHost: bucket.localhost\nx-cos-acl: private", ErrorCode::InvalidRequest),
+        (
+            "PUT / HTTP/1.1\nHost: bucket.localhost\nContent-Length: 0\nx-cos-acl: private",
+            ErrorCode::InvalidRequest,
+        ),
+        ("PUT / HTTP/1.1\nHost: bucket.localhost\nx-cos-acl: private", ErrorCode::MissingContentLength),
+        (
+            "GET //k HTTP/1.1\nHost: examplebucket-1250000000.cos.ap-beijing.myqcloud.com",
+            ErrorCode::InvalidObjectName,
+        ),
         (trailer, ErrorCode::NotImplemented),
     ] {
         assert_eq!(code(false, text), Ok(()), "{text}");

@@ -314,6 +314,16 @@ pub struct Policy {
     /// A canned ACL and grants in headers add up, and to the owner's own grant (COS 2.13); S3 takes
     /// one of the two as it is.
     pub acl_adds_up: bool,
+    /// Most buckets of one account: 200 on COS (cos-api 3.7), where that is kept to.
+    pub buckets_max: Option<usize>,
+}
+
+/// What a request is about, known before its headers and its document are read.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    pub bucket: Option<crate::BucketName>,
+    pub key: Option<crate::ObjectKey>,
+    pub version: Option<crate::VersionId>,
 }
 
 /// Replies, by the names of their operations.

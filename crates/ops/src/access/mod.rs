@@ -10,7 +10,7 @@ pub(crate) mod policy;
 pub(crate) mod rules;
 pub(crate) mod session;
 
-use cosette_model::op::{AskedAcl, CannedAcl, Context, ObjectOwnership, Op, Owner};
+use cosette_model::op::{AskedAcl, CannedAcl, Context, ObjectOwnership, Op, Owner, Subject};
 use cosette_model::{Account, Acl, BucketName, Error, ErrorCode, ObjectKey, Permission, Session, VersionId};
 use cosette_store::{Bucket, Error as StoreError, Object};
 
@@ -69,6 +69,27 @@ impl Ops {
         let bucket = self.exists(context, resource.bucket)?;
         self.decide(context, op, &bucket, resource)?;
         Ok(bucket)
+    }
+
+    /// Whether the bucket is there and `op` is for who asks: what is told before anything that is
+    /// wrong with the rest of a request (cos-api 7.4).
+    ///
+    /// # Errors
+    /// As each handler tells them.
+    pub fn may(&self, context: &Context, op: Op, subject: &Subject) -> std::result::Result<(), Error> {
+        let done = match (op, &subject.bucket, &subject.key) {
+            // Browsers ask these without a signature, and hear what the bucket's rules say.
+            (Op::OptionsObject | Op::ServeWebsite, ..) => Ok(()),
+            (Op::ListBuckets | Op::CreateBucket, ..) => account(context).map(drop),
+            // A form says within itself who sends it, and each key is decided for itself.
+            (Op::PostObject | Op::DeleteObjects, Some(bucket), _) => self.exists(context, bucket).map(drop),
+            (_, Some(bucket), Some(key)) => {
+                self.admit(context, op, (bucket, key, &subject.version)).map(drop)
+            }
+            (_, Some(bucket), None) => self.admit(context, op, bucket).map(drop),
+            (_, None, _) => Ok(()),
+        };
+        done.map_err(|failure| failure.0)
     }
 
     /// The bucket, whoever asks: for what is decided key by key.

@@ -4,6 +4,7 @@
 
 pub(crate) mod cos;
 pub(crate) mod names;
+mod sigv2;
 pub(crate) mod sigv4;
 
 pub(crate) use cosette_model::session::equal;
@@ -120,10 +121,7 @@ pub(crate) fn verify(scheme: Scheme, presented: &Presented<'_>) -> Result<Verifi
             sigv4::verify_header(presented)
         }
         Scheme::AwsQuery => sigv4::verify_query(presented),
-        Scheme::AwsV2 => Err(Error::with(
-            ErrorCode::InvalidRequest,
-            "AWS signature version 2 is not supported. Please use AWS4-HMAC-SHA256 (SigV4).",
-        )),
+        Scheme::AwsV2 => sigv2::verify(presented),
         // A COS request whose sender cannot be told is anonymous (cos-api 2.5.6).
         Scheme::Unknown => match presented.dialect {
             DialectName::Cos => Ok(Verified::anonymous()),

@@ -14,7 +14,7 @@ impl Incoming<'_> {
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| invalid("position", text, "The position must be a number of bytes."))?;
         let attributes = attributes::read(&self.headers)?;
-        self.check_class(attributes.storage_class)?;
+        self.check_attributes(&attributes)?;
         let acl = self.asked_acl()?;
         let body = self.payload.into_body(&self.headers)?;
         if body.length.is_none() {

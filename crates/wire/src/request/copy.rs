@@ -4,7 +4,7 @@ use cosette_model::op::{CopyObject, CopySource, UploadPartCopy};
 use cosette_model::{BucketName, Error, ErrorCode, VersionId};
 
 use super::version::known_form;
-use super::{Incoming, algorithm, attributes, condition, invalid, lock, not_implemented, setting};
+use super::{Incoming, algorithm, attributes, condition, invalid, lock, not_implemented, owner, setting};
 use crate::header::{self, COPY_SOURCE, COPY_SOURCE_RANGE, Headers, SOURCE_EXPECTED_OWNER};
 use crate::host::{self, Host, HostKind};
 use crate::{DialectName, path, target};
@@ -29,7 +29,7 @@ impl Incoming<'_> {
             }
         };
         let attributes = attributes::read(&self.headers)?;
-        self.check_class(attributes.storage_class)?;
+        self.check_attributes(&attributes)?;
         Ok(CopyObject {
             bucket: self.bucket()?,
             key: self.key()?,
@@ -85,7 +85,7 @@ pub(super) fn source(headers: &Headers) -> Result<CopySource, Error> {
     let bucket = BucketName::new(bucket).map_err(|_| Error::from(ErrorCode::InvalidBucketName))?;
     let key = target::key(&key, headers.dialect())?;
     let version = version.map(|id| known_form(headers.dialect(), "x-amz-copy-source", id)).transpose()?;
-    let expected_owner = headers.concept(SOURCE_EXPECTED_OWNER)?.map(str::to_owned);
+    let expected_owner = owner(headers, SOURCE_EXPECTED_OWNER)?;
     Ok(CopySource { bucket, key, version, conditions: condition::source(headers)?, expected_owner })
 }
 

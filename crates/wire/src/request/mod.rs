@@ -10,6 +10,7 @@ mod attributes;
 pub(crate) mod condition;
 mod copy;
 mod document;
+mod lenient;
 mod list;
 mod lock;
 mod parts;
@@ -35,8 +36,7 @@ use cosette_model::op::{
     Op, PutObject, ResponseOverrides, UploadPart,
 };
 use cosette_model::{
-    BucketName, ByteRange, ChecksumAlgorithm, Error, ErrorCode, Identity, ObjectKey, Region, StorageClass,
-    UploadId,
+    BucketName, ByteRange, ChecksumAlgorithm, Error, ErrorCode, Identity, ObjectKey, Region, UploadId,
 };
 
 use crate::header::{self, Headers};
@@ -155,35 +155,6 @@ impl Incoming<'_> {
         })
     }
 
-    /// A trailer is more than COS takes (cos-api 2.12): noted, in strict mode refused.
-    fn check_trailer(&mut self) -> Result<(), Error> {
-        if !(self.dialect == DialectName::Cos || self.target.host.cos)
-            || !payload::has_trailer(&self.headers)?
-        {
-            return Ok(());
-        }
-        if self.config.strict {
-            return Err(Error::with(
-                ErrorCode::NotImplemented,
-                "A body with trailing checksums (x-amz-content-sha256: STREAMING-...-TRAILER) is not implemented.",
-            ));
-        }
-        self.notes.push("lenient: body with trailing checksums".to_owned());
-        Ok(())
-    }
-
-    /// No bucket here is of several zones: such a class is noted, in strict mode refused (cos-api 5).
-    pub(super) fn check_class(&mut self, class: StorageClass) -> Result<(), Error> {
-        if !class.is_maz() {
-            return Ok(());
-        }
-        if self.config.strict {
-            return Err(ErrorCode::MazOperationNotSupportOnOazBucket.into());
-        }
-        self.notes.push(format!("lenient: {} in a bucket of one zone", class.name()));
-        Ok(())
-    }
-
     fn bucket(&self) -> Result<BucketName, Error> {
         self.target.bucket.clone().ok_or_else(|| ErrorCode::InvalidBucketName.into())
     }
@@ -209,7 +180,7 @@ impl Incoming<'_> {
         Ok(())
     }
 
-    async fn create_bucket(self) -> Result<CreateBucket, Error> {
+    async fn create_bucket(mut self) -> Result<CreateBucket, Error> {
         let bucket = self.bucket()?;
         let host_region = self.target.host.region.clone();
         let tags = setting::bucket_tags(&self.headers)?;
@@ -219,35 +190,26 @@ impl Incoming<'_> {
             // COS sets it on a bucket that exists, and without versions.
             return Err(not_implemented(header::BUCKET_LOCK.of(self.dialect)));
         }
-        if self.dialect == DialectName::Cos && bucket.split_appid().1.is_none() {
-            if self.config.strict {
-                return Err(Error::with(
-                    ErrorCode::InvalidRequest,
-                    "The bucket name must have the form <bucketname>-<appid>; the required Appid is missing.",
-                ));
-            }
-            self.notes.push("lenient: bucket name without appid".to_owned());
-        }
+        self.check_new_bucket(&bucket)?;
         let (acl, ownership) = (self.asked_acl()?, self.asked_ownership()?);
         let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
         let asked = if document.trim_ascii().is_empty() { None } else { document::create_bucket(&document)? };
         Ok(CreateBucket { bucket, region: asked.or(host_region), tags, object_lock, acl, ownership })
     }
 
-    async fn delete_objects(self) -> Result<cosette_model::op::DeleteObjects, Error> {
+    async fn delete_objects(mut self) -> Result<cosette_model::op::DeleteObjects, Error> {
         let bucket = self.bucket()?;
         let md5 = self.headers.get("content-md5")?.is_some();
         let checksum = !payload::checksums(&self.headers)?.is_empty() || payload::has_trailer(&self.headers)?;
+        let missing = || {
+            Error::with(ErrorCode::InvalidRequest, "Missing required header for this request: Content-MD5")
+        };
         // COS wants Content-MD5 of everybody (cos-api 2.12); S3 takes a checksum as well.
-        let needs_md5 = self.dialect == DialectName::Cos || (self.config.strict && self.target.host.cos);
-        if !md5 && (needs_md5 || !checksum) {
-            return Err(Error::with(
-                ErrorCode::InvalidRequest,
-                "Missing required header for this request: Content-MD5",
-            ));
+        if !md5 && (self.dialect == DialectName::Cos || !checksum) {
+            return Err(missing());
         }
         if !md5 && self.target.host.cos {
-            self.notes.push("lenient: multi-delete without Content-MD5".to_owned());
+            self.lenient("multi-delete without Content-MD5", missing)?;
         }
         let bypass_governance = lock::bypass(&self.headers)?;
         let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
@@ -260,7 +222,7 @@ impl Incoming<'_> {
     fn put_object(mut self) -> Result<PutObject, Error> {
         self.check_trailer()?;
         let attributes = attributes::read(&self.headers)?;
-        self.check_class(attributes.storage_class)?;
+        self.check_attributes(&attributes)?;
         Ok(PutObject {
             bucket: self.bucket()?,
             key: self.key()?,
@@ -336,7 +298,7 @@ impl Incoming<'_> {
 
     fn create_upload(mut self) -> Result<CreateMultipartUpload, Error> {
         let attributes = attributes::read(&self.headers)?;
-        self.check_class(attributes.storage_class)?;
+        self.check_attributes(&attributes)?;
         Ok(CreateMultipartUpload {
             bucket: self.bucket()?,
             key: self.key()?,
@@ -412,6 +374,24 @@ impl Incoming<'_> {
             expires: get("response-expires"),
         })
     }
+}
+
+/// Whose the bucket must be, by UIN.
+pub(crate) fn expected_owner(headers: &Headers) -> Result<Option<String>, Error> {
+    owner(headers, header::EXPECTED_OWNER)
+}
+
+/// An account that a header names, which is a number in both services.
+fn owner(headers: &Headers, concept: header::Concept) -> Result<Option<String>, Error> {
+    let Some(text) = headers.concept(concept)? else { return Ok(None) };
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(Some(text.to_owned()));
+    }
+    Err(Error::with(
+        ErrorCode::InvalidBucketOwner,
+        "The value of the expected bucket owner parameter must be an AWS Account ID...",
+    )
+    .detail("ArgumentValue", text))
 }
 
 /// The slowest and the fastest a client may ask for, in bits a second (cos-api 3.6).

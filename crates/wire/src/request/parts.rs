@@ -13,7 +13,8 @@ impl Incoming<'_> {
     /// The number a request about one part must have.
     pub(super) fn part_number(&self) -> Result<PartNumber, Error> {
         let text = self.query.get("partNumber").unwrap_or_default();
-        text.parse().ok().and_then(|n| PartNumber::new(n).ok()).ok_or_else(|| {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|_| digits).and_then(|n| PartNumber::new(n).ok()).ok_or_else(|| {
             invalid("partNumber", text, "Part number must be an integer between 1 and 10000, inclusive")
         })
     }

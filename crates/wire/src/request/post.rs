@@ -83,7 +83,7 @@ impl Incoming<'_> {
         let mut as_put = Incoming { headers, dialect, payload: empty(), ..self };
         as_put.refuse_unknown()?;
         let attributes = attributes::read(&as_put.headers)?;
-        as_put.check_class(attributes.storage_class)?;
+        as_put.check_attributes(&attributes)?;
         let acl = as_put.asked_acl()?;
         let headers = as_put.headers;
         facts::of_headers(&headers, facts);

@@ -1,12 +1,14 @@
 //! Error documents (cos-api 7.1) and the headers that go with some codes.
 
+use std::borrow::Cow;
+
 use cosette_model::{Error, ErrorCode};
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_RANGE};
 
 use super::Answer;
-use crate::header;
 use crate::xml::Writer;
+use crate::{header, path};
 
 impl Answer<'_> {
     pub(super) fn error(&mut self, error: Error) {
@@ -50,26 +52,50 @@ impl Answer<'_> {
         // Errors have no namespace in either service.
         let mut xml = Writer::with_namespace(self.dialect, "Error", None);
         xml.text("Code", if self.is_cos() { error.code.cos() } else { error.code.s3() });
-        xml.text("Message", error.message());
+        xml.text("Message", &readable(error.message()));
         let fixed = |name: &str| matches!(name, "Code" | "Message" | "Resource" | "RequestId");
         if self.is_cos() {
-            xml.text("Resource", &self.asked.resource);
+            xml.text("Resource", &readable(&self.asked.resource));
             xml.text("RequestId", self.asked.request_id.as_str());
             xml.text("TraceId", &trace_id);
         }
         for (name, value) in error.details.iter().filter(|(name, _)| !fixed(name)) {
-            xml.text(name, value);
+            xml.text(name, &readable(value));
         }
         if let Some(class) = archived.filter(|_| !self.is_cos()) {
             xml.text("StorageClass", self.dialect.class(class));
         }
         if !self.is_cos() {
-            let (_, path) = self.asked.resource.split_once('/').unwrap_or_default();
-            xml.text("Resource", &format!("/{path}"));
+            let (_, rest) = self.asked.resource.split_once('/').unwrap_or_default();
+            xml.text("Resource", &readable(&format!("/{rest}")));
             xml.text("RequestId", self.asked.request_id.as_str());
             xml.text("HostId", &trace_id);
         }
         let document = xml.finish();
         self.document(document);
+    }
+}
+
+/// What a client must be able to read has no character that XML 1.0 cannot hold: it is shown as in
+/// a URL. (A listing writes such keys as references, as S3 does, or encoded as a whole.)
+fn readable(text: &str) -> Cow<'_, str> {
+    let foreign =
+        |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}');
+    if !text.contains(foreign) {
+        return text.into();
+    }
+    let show =
+        |c: char| if foreign(c) { path::encode(c.encode_utf8(&mut [0; 4])).into_owned() } else { c.into() };
+    text.chars().map(show).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_can_be_read() {
+        assert_eq!(readable("a/照 b\n"), "a/照 b\n");
+        assert_eq!(readable("a\u{1a}b\u{ffff}"), "a%1Ab%EF%BF%BF");
     }
 }
