@@ -49,6 +49,23 @@ def test_a_bucket_lives_and_dies(cos, new_bucket):
     assert refused(cos.list_objects, Bucket=name) == ("NoSuchBucket", 404)
 
 
+def test_buckets_are_listed_by_tag_and_time(server, new_bucket):
+    cos = cos_client(server)
+    made = [new_bucket() for _ in range(2)]
+    for name, value in zip(made, ("1", "2")):
+        cos.create_bucket(Bucket=name)
+        cos.put_bucket_tagging(Bucket=name, Tagging={"TagSet": {"Tag": [{"Key": "by", "Value": value}]}})
+
+    def names(**asked):
+        rows = (cos.list_buckets(**asked)["Buckets"] or {}).get("Bucket", [])
+        return [row["Name"] for row in rows if row["Name"] in made]
+
+    assert names(TagKey="by", TagValue="1") == made[:1] and names(TagKey="by", TagValue="3") == []
+    assert names(CreateTime=1514736000, Range="gt") == sorted(made)
+    assert names(CreateTime=1514736000, Range="lte") == []
+    assert refused(cos.list_buckets, CreateTime=1514736000, Range="near") == ("InvalidArgument", 400)
+
+
 def test_an_open_upload_keeps_its_bucket(cos, bucket):
     upload = cos.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
     assert refused(cos.delete_bucket, Bucket=bucket) == ("BucketNotEmpty", 409)

@@ -78,6 +78,8 @@ def prepared(request):
     # They wait for settings to spread, which here is done when it is answered.
     module.time = types.SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
     module.setUp()
+    # The account they were written for has a bucket there.
+    module._create_test_bucket(f"beijing-{module.APPID}", "ap-beijing")
 
 
 def pytest_configure(config):

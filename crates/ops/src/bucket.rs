@@ -1,8 +1,10 @@
 //! Service and bucket operations.
 
+use std::ops::RangeBounds;
+
 use cosette_model::op::{self, Context, Listing, ObjectOwnership, Op, Owner, reply};
 use cosette_model::setting::ObjectLock;
-use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Timestamp, Versioning};
+use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Tags, Timestamp, Versioning};
 use cosette_store::{Error as StoreError, Page};
 
 use crate::access::{account, acl, rules};
@@ -23,6 +25,20 @@ impl Ops {
             .filter(|bucket| region.is_none_or(|region| *region == bucket.region))
             .filter(|bucket| ask.prefix.as_ref().is_none_or(|p| bucket.name.as_str().starts_with(p.as_str())))
             .filter(|bucket| ask.after.as_ref().is_none_or(|after| bucket.name.as_str() > after.as_str()))
+            .filter(|bucket| ask.created.is_none_or(|span| span.contains(&bucket.created.as_secs())))
+            .collect();
+        if let Some((key, value)) = &ask.tag {
+            let mut tagged = Vec::new();
+            for bucket in buckets {
+                let tags: Option<Tags> = self.setting(&bucket.name)?;
+                if tags.is_some_and(|tags| tags.into_map().get(key) == Some(value)) {
+                    tagged.push(bucket);
+                }
+            }
+            buckets = tagged;
+        }
+        let mut buckets: Vec<_> = buckets
+            .into_iter()
             .map(|bucket| reply::BucketEntry {
                 name: bucket.name,
                 region: bucket.region,

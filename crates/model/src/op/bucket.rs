@@ -1,6 +1,11 @@
 //! Service and bucket operations.
 
+use std::ops::Bound;
+
 use crate::{BucketName, ETag, ObjectKey, Region, StorageClass, Tags, Timestamp};
+
+/// From when to when, in seconds since 1970.
+pub type Span = (Bound<u64>, Bound<u64>);
 
 /// GET Service.
 #[derive(Debug, Default)]
@@ -12,6 +17,10 @@ pub struct ListBuckets {
     pub after: Option<String>,
     /// At most this many; `None` for all.
     pub max: Option<u32>,
+    /// Only buckets with this tag, key and value (COS).
+    pub tag: Option<(String, String)>,
+    /// Only buckets whose creation lies here (COS).
+    pub created: Option<Span>,
 }
 
 #[derive(Debug)]

@@ -2,7 +2,11 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use cosette_model::op::{ListBuckets, ListMultipartUploads, ListObjects, ListObjectsV2, ListParts, Listing};
+use std::ops::Bound;
+
+use cosette_model::op::{
+    ListBuckets, ListMultipartUploads, ListObjects, ListObjectsV2, ListParts, Listing, Span,
+};
 use cosette_model::{Error, ErrorCode, Region};
 
 use super::{Incoming, invalid};
@@ -45,12 +49,14 @@ impl Incoming<'_> {
             }
             None => self.target.host.region.clone(),
         };
-        for name in ["tagkey", "tagvalue", "create-time", "range"] {
-            if given(name).is_some() {
-                let why = format!("The query parameter {name} is not implemented here.");
-                return Err(Error::with(ErrorCode::NotImplemented, why));
+        let tag = match (given("tagkey"), given("tagvalue")) {
+            (None, None) => None,
+            (Some(key), Some(value)) => Some((key.to_owned(), value.to_owned())),
+            (key, _) => {
+                return Err(invalid("tagkey", key.unwrap_or_default(), "A tag has a key and a value."));
             }
-        }
+        };
+        let created = created(given("create-time"), given("range"))?;
         let (after, max) = match self.dialect {
             DialectName::Cos => {
                 (given("marker").map(str::to_owned), self.number("max-keys", BUCKETS_MAX, BUCKETS_MAX)?)
@@ -60,7 +66,8 @@ impl Incoming<'_> {
                 (after, self.number("max-buckets", 10_000, 10_000)?)
             }
         };
-        Ok(ListBuckets { region, prefix: given("prefix").map(str::to_owned), after, max: Some(max) })
+        let prefix = given("prefix").map(str::to_owned);
+        Ok(ListBuckets { region, prefix, after, max: Some(max), tag, created })
     }
 
     pub(super) fn list_objects(self) -> Result<ListObjects, Error> {
@@ -150,6 +157,26 @@ impl Incoming<'_> {
             }
         }
     }
+}
+
+/// `create-time` in seconds, and on which side of it (cos-api 3.1).
+fn created(time: Option<&str>, range: Option<&str>) -> Result<Option<Span>, Error> {
+    use Bound::{Excluded, Included, Unbounded};
+    let (Some(time), Some(range)) = (time, range) else {
+        return match time.or(range) {
+            None => Ok(None),
+            Some(text) => Err(invalid("create-time", text, "create-time and range go together.")),
+        };
+    };
+    let seconds: u64 =
+        time.parse().map_err(|_| invalid("create-time", time, "The time must be a number of seconds."))?;
+    Ok(Some(match range {
+        "gt" => (Excluded(seconds), Unbounded),
+        "gte" => (Included(seconds), Unbounded),
+        "lt" => (Unbounded, Excluded(seconds)),
+        "lte" => (Unbounded, Included(seconds)),
+        other => return Err(invalid("range", other, "The range must be gt, gte, lt or lte.")),
+    }))
 }
 
 #[cfg(test)]
