@@ -62,6 +62,7 @@ impl Faults for Fault {
 /// record, copies that share, uploads, overwriting enough to move bodies and take snapshots.
 pub(super) fn work() -> Vec<Op> {
     let put = |at, body| Op::Put(at, body, When::Always);
+    let delete = |at, version| Op::Delete(at, version, When::Always);
     let copy = |from, to| Op::Copy { from, version: None, to, when: When::Always };
     let mut ops = vec![Op::Create(0), Op::Create(1)];
     for n in 0..4 {
@@ -87,19 +88,19 @@ pub(super) fn work() -> Vec<Op> {
         ops.extend([put(At(1, 0), Body(4, n)), put(At(0, 1), Body(4, n)), put(At(0, 2), Body(3, n))]);
     }
     ops.extend([
-        Op::Delete(At(1, 0), None),
+        delete(At(1, 0), None),
         Op::Tag(At(1, 0), Some(4), 7),
-        Op::Delete(At(1, 1), None),
-        Op::Delete(At(1, 0), Some(3)),
-        Op::Delete(At(1, 1), Some(0)),
+        delete(At(1, 1), None),
+        delete(At(1, 0), Some(3)),
+        delete(At(1, 1), Some(0)),
         Op::Versioning(1, false),
         put(At(1, 2), Body(5, 60)),
-        Op::Delete(At(1, 3), None),
+        delete(At(1, 3), None),
         Op::Abort(0),
         Op::Set(0, 0, Some(1)),
         Op::Keep(Body(3, 1)),
-        Op::Delete(At(0, 4), None),
-        Op::Delete(At(0, 5), None),
+        delete(At(0, 4), None),
+        delete(At(0, 5), None),
     ]);
     for n in 70..78 {
         ops.extend([put(At(0, 1), Body(4, n)), put(At(0, 3), Body(3, n))]);
