@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::record::{Bucket, Object, Summary, Upload, UploadRecord, decode};
 use crate::schema::{self, Kind};
 use crate::store::Store;
+use crate::version::newest;
 
 /// One page of a listing.
 #[derive(Clone, Debug, Default)]
@@ -389,7 +390,7 @@ impl Store {
         };
         let newest = match current {
             Some(version) => Some(version.stamp),
-            None => self.newest_version(bucket, &key)?.map(|(stamp, _)| stamp),
+            None => newest(&*engine, bucket, &key)?.map(|(row, _)| schema::stamp_of(&row)).transpose()?,
         };
         let shown = newest.is_some_and(|newest| newest >= stamp);
         let objects = if shown { After::Row(row) } else { After::From(row) };

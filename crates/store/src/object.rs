@@ -1,6 +1,5 @@
 //! Objects: writing, appending, copying, changing, deleting and looking them up.
 
-use bytes::Bytes;
 use cosette_blob::combine_crc64;
 use cosette_model::op::{ChecksumType, CopySource, WriteConditions};
 use cosette_model::{
@@ -10,11 +9,11 @@ use cosette_model::{
 
 use crate::error::{Error, Result};
 use crate::holder::Holder;
-use crate::record::{Bucket, Object, ObjectPart, Summary, Version, decode};
+use crate::record::{Bucket, Object, ObjectPart, Version, decode};
 use crate::schema;
 use crate::store::{Sealed, Store};
 use crate::tx::{Subject, Tx};
-use crate::version::{Bypass, Current, Removed, older};
+use crate::version::{Bypass, Current, Found, find};
 
 /// What a write of an object needs besides its bytes.
 pub struct PutObject {
@@ -166,22 +165,22 @@ impl Tx<'_> {
         self.change(ChangeKind::Object(event), bucket, Some(subject(bucket, key, object)), cause)
     }
 
-    /// A version of a key, or the error that says why there is none.
+    /// An object with the row it lies in, or the error that says why there is none.
     fn need_object(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
         version: Option<&VersionId>,
     ) -> Result<(Vec<u8>, Object)> {
-        self.version(bucket, key, version)?.ok_or_else(|| missing(key, version))
+        match find(self, bucket, key, version)? {
+            Some((row, Found::Object(object))) => Ok((row, *object)),
+            Some((_, Found::Marker(_))) | None => Err(missing(key, version)),
+        }
     }
 }
 
 fn missing(key: &ObjectKey, version: Option<&VersionId>) -> Error {
-    match version {
-        Some(VersionId::Id(_)) => Error::NoSuchVersion,
-        Some(VersionId::Null) | None => Error::NoSuchObject(key.clone()),
-    }
+    if version.is_some() { Error::NoSuchVersion } else { Error::NoSuchObject(key.clone()) }
 }
 
 impl Store {
@@ -197,37 +196,14 @@ impl Store {
         version: Option<&VersionId>,
     ) -> Result<Object> {
         let bucket = self.need_bucket(bucket)?;
-        let engine = self.engine()?;
-        let current = match engine.get(&schema::object(bucket.id, key))? {
-            Some(row) => Object::decode(&row)?,
-            None => None,
-        };
-        let marker = |record: &[u8]| {
-            let marker = Summary::decode(record)?;
-            Err(Error::DeleteMarker {
+        match find(&*self.engine()?, &bucket, key, version)? {
+            Some((_, Found::Object(object))) => Ok(*object),
+            Some((_, Found::Marker(marker))) => Err(Error::DeleteMarker {
                 key: key.clone(),
                 version: marker.version.id(),
                 named: version.is_some(),
-            })
-        };
-        match (current, version) {
-            (Some(object), version) if version.is_none_or(|id| object.version.id() == *id) => Ok(object),
-            (_, None) if bucket.versioning == Versioning::Off => Err(missing(key, None)),
-            (_, None) => match self.newest_version(&bucket, key)? {
-                Some((_, record)) => match Object::decode(&record)? {
-                    // It was current a moment ago, and is an older version now.
-                    Some(object) => Ok(object),
-                    None => marker(&record),
-                },
-                None => Err(missing(key, None)),
-            },
-            (_, Some(id)) => match older(&bucket, key, id, |row| Ok(engine.get(row)?))? {
-                Some((_, record)) => match Object::decode(&record)? {
-                    Some(object) => Ok(object),
-                    None => marker(&record),
-                },
-                None => Err(missing(key, version)),
-            },
+            }),
+            None => Err(missing(key, version)),
         }
     }
 
@@ -412,17 +388,6 @@ impl Store {
         let (_, deleted) = self.commit(move |tx| tx.delete_object(delete)).await?;
         Ok(deleted)
     }
-
-    /// Stamp and record of the key's first row in `Version`.
-    pub(crate) fn newest_version(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<(u64, Bytes)>> {
-        let mut found = None;
-        let prefix = schema::of_key(schema::Kind::Version, bucket.id, key.as_str());
-        self.engine()?.scan(&cosette_kv::Range::prefix(&prefix), &mut |row, record| {
-            found = Some(schema::stamp_of(row).map(|stamp| (stamp, Bytes::copy_from_slice(record))));
-            std::ops::ControlFlow::Break(())
-        })?;
-        found.transpose()
-    }
 }
 
 impl Tx<'_> {
@@ -450,8 +415,8 @@ impl Tx<'_> {
         let shown = (named_version || bucket.versioning != Versioning::Off).then(|| version.clone());
         let (object, delete_marker) = match &removed {
             None => return Ok(Deleted { version: shown, delete_marker: false, existed: false }),
-            Some(Removed::Object(object)) => (Some(&**object), false),
-            Some(Removed::Marker) => (None, true),
+            Some(Found::Object(object)) => (Some(&**object), false),
+            Some(Found::Marker(_)) => (None, true),
         };
         let version = shown.clone().filter(|_| bucket.versioning != Versioning::Off);
         let what = Subject { key: &key, version, object };

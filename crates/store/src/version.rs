@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use cosette_kv::Range;
+use cosette_kv::{Engine, Range, Visit};
 use cosette_model::{ObjectKey, VersionId, Versioning};
 
 use crate::error::{Error, Result};
@@ -23,10 +23,46 @@ pub(crate) struct Current {
     newest: u64,
 }
 
-/// A version that was taken away.
-pub(crate) enum Removed {
+/// What a version is.
+pub(crate) enum Found {
     Object(Box<Object>),
-    Marker,
+    Marker(Summary),
+}
+
+impl Found {
+    fn decode(record: &[u8]) -> Result<Self> {
+        Ok(match Object::decode(record)? {
+            Some(object) => Self::Object(Box::new(object)),
+            None => Self::Marker(Summary::decode(record)?),
+        })
+    }
+}
+
+/// Where versions are looked up: what is committed, or what a commit in progress sees.
+pub(crate) trait Rows {
+    fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
+    /// Those of the range, in order.
+    fn rows(&self, range: &Range, visit: &mut Visit<'_>) -> Result<()>;
+}
+
+impl Rows for dyn Engine + '_ {
+    fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.get(key)?)
+    }
+
+    fn rows(&self, range: &Range, visit: &mut Visit<'_>) -> Result<()> {
+        Ok(self.scan(range, visit)?)
+    }
+}
+
+impl Rows for Tx<'_> {
+    fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.row(key)
+    }
+
+    fn rows(&self, range: &Range, visit: &mut Visit<'_>) -> Result<()> {
+        self.rows(range, visit)
+    }
 }
 
 /// Who may remove a version that is locked.
@@ -41,21 +77,10 @@ impl Tx<'_> {
             (Some(object), _) => object.version.stamp,
             (None, Versioning::Off) => 0,
             (None, Versioning::Enabled | Versioning::Suspended) => {
-                self.newest(bucket, key)?.map_or(0, |(stamp, _)| stamp)
+                newest(self, bucket, key)?.map_or(Ok(0), |(row, _)| schema::stamp_of(&row))?
             }
         };
         Ok(Current { object, newest })
-    }
-
-    /// Stamp and record of the key's first row in `Version`.
-    fn newest(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<(u64, Vec<u8>)>> {
-        let mut found = None;
-        let range = Range::prefix(&schema::of_key(Kind::Version, bucket.id, key.as_str()));
-        self.rows(&range, &mut |row, value| {
-            found = Some(schema::stamp_of(row).map(|stamp| (stamp, value.to_vec())));
-            ControlFlow::Break(())
-        })?;
-        found.transpose()
     }
 
     /// The place of the version that a write makes now.
@@ -95,7 +120,7 @@ impl Tx<'_> {
             None => {}
         }
         if null && bucket.versioning != Versioning::Off {
-            self.remove_older(bucket, key, &VersionId::Null, Bypass::default())?;
+            self.take(bucket, key, &VersionId::Null, Bypass::default())?;
         }
         Ok(())
     }
@@ -117,85 +142,47 @@ impl Tx<'_> {
         key: &ObjectKey,
         id: &VersionId,
         bypass: Bypass,
-    ) -> Result<Option<Removed>> {
-        let current = self.current(bucket, key)?;
-        let removed = match current.object {
-            Some(object) if object.version.id() == *id => {
-                self.destroy(bucket, key, &object, bypass)?;
-                self.remove(schema::object(bucket.id, key));
-                Removed::Object(Box::new(object))
-            }
-            Some(_) => return self.remove_older(bucket, key, id, bypass),
-            None => match self.remove_older(bucket, key, id, bypass)? {
-                Some(removed) => removed,
-                None => return Ok(None),
-            },
-        };
-        self.promote(bucket, key)?;
-        Ok(Some(removed))
+    ) -> Result<Option<Found>> {
+        let removed = self.take(bucket, key, id, bypass)?;
+        if removed.is_some() && bucket.versioning != Versioning::Off {
+            self.promote(bucket, key)?;
+        }
+        Ok(removed)
     }
 
-    /// Makes the newest version current if it is an object and nothing is.
-    fn promote(&mut self, bucket: &Bucket, key: &ObjectKey) -> Result<()> {
-        if bucket.versioning == Versioning::Off {
-            return Ok(());
-        }
-        if let Some((stamp, record)) = self.newest(bucket, key)?
-            && let Some(object) = Object::decode(&record)?
-        {
-            self.remove(schema::version(bucket.id, key, stamp));
-            if object.version.null {
-                self.remove(schema::null(bucket.id, key));
-            }
-            self.put_row(schema::object(bucket.id, key), record);
-        }
-        Ok(())
-    }
-
-    /// Takes away a version that lies in `Version`.
-    fn remove_older(
+    /// Takes one version away, whatever is left.
+    fn take(
         &mut self,
         bucket: &Bucket,
         key: &ObjectKey,
         id: &VersionId,
         bypass: Bypass,
-    ) -> Result<Option<Removed>> {
-        let Some((row, record)) = self.older(bucket, key, id)? else { return Ok(None) };
-        let removed = match Object::decode(&record)? {
-            Some(object) => {
-                self.destroy(bucket, key, &object, bypass)?;
-                Removed::Object(Box::new(object))
-            }
-            None => Removed::Marker,
-        };
-        if *id == VersionId::Null {
+    ) -> Result<Option<Found>> {
+        let Some((row, found)) = find(self, bucket, key, Some(id))? else { return Ok(None) };
+        if let Found::Object(object) = &found {
+            self.destroy(bucket, key, object, bypass)?;
+        }
+        if *id == VersionId::Null && row != schema::object(bucket.id, key) {
             self.remove(schema::null(bucket.id, key));
         }
         self.remove(row);
-        Ok(Some(removed))
+        Ok(Some(found))
     }
 
-    fn older(&self, bucket: &Bucket, key: &ObjectKey, id: &VersionId) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
-        older(bucket, key, id, |row| self.row(row))
-    }
-
-    /// A version of the key with the row it lies in; `None` if there is none or it is a marker.
-    pub(crate) fn version(
-        &self,
-        bucket: &Bucket,
-        key: &ObjectKey,
-        id: Option<&VersionId>,
-    ) -> Result<Option<(Vec<u8>, Object)>> {
-        let row = schema::object(bucket.id, key);
-        let current = self.row(&row)?.map_or(Ok(None), |record| Object::decode(&record))?;
-        match (current, id) {
-            (Some(object), id) if id.is_none_or(|id| object.version.id() == *id) => Ok(Some((row, object))),
-            (_, None) => Ok(None),
-            (_, Some(id)) => match self.older(bucket, key, id)? {
-                Some((row, record)) => Ok(Object::decode(&record)?.map(|object| (row, object))),
-                None => Ok(None),
-            },
+    /// Makes the newest version current if it is an object and nothing is.
+    fn promote(&mut self, bucket: &Bucket, key: &ObjectKey) -> Result<()> {
+        let current = schema::object(bucket.id, key);
+        if self.row(&current)?.is_none()
+            && let Some((row, record)) = newest(self, bucket, key)?
+            && let Some(object) = Object::decode(&record)?
+        {
+            self.remove(row);
+            if object.version.null {
+                self.remove(schema::null(bucket.id, key));
+            }
+            self.put_row(current, record);
         }
+        Ok(())
     }
 
     /// A version is going for good: its bytes are let go of.
@@ -210,22 +197,76 @@ impl Tx<'_> {
     }
 }
 
-/// Key and record of a version's row in `Version`, marker or object, read through `get`.
-pub(crate) fn older(
+/// A version of the key, the current object if none is named, with the row it lies in. The newest
+/// version tells of itself if it is a marker.
+pub(crate) fn find(
+    rows: &(impl Rows + ?Sized),
+    bucket: &Bucket,
+    key: &ObjectKey,
+    id: Option<&VersionId>,
+) -> Result<Option<(Vec<u8>, Found)>> {
+    let row = schema::object(bucket.id, key);
+    loop {
+        let record = rows.row(&row)?;
+        let current = record.as_deref().map_or(Ok(None), Object::decode)?;
+        if let Some(object) = current
+            && id.is_none_or(|id| object.version.id() == *id)
+        {
+            return Ok(Some((row, Found::Object(Box::new(object)))));
+        }
+        let older = match id {
+            Some(id) => older(rows, bucket, key, id)?,
+            None if bucket.versioning == Versioning::Off => return Ok(None),
+            None => newest(rows, bucket, key)?,
+        };
+        let found = match older {
+            Some((row, record)) => Some((row, Found::decode(&record)?)),
+            None => None,
+        };
+        // A commit between the two reads may have made an older version current, which then was
+        // in neither place.
+        let is_sure = match &found {
+            Some((_, Found::Object(_))) => id.is_some(),
+            Some((_, Found::Marker(_))) => true,
+            None => false,
+        };
+        if is_sure || rows.row(&row)? == record {
+            return Ok(found);
+        }
+    }
+}
+
+/// The key's first row in `Version`, and its record.
+pub(crate) fn newest(
+    rows: &(impl Rows + ?Sized),
+    bucket: &Bucket,
+    key: &ObjectKey,
+) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let mut found = None;
+    let range = Range::prefix(&schema::of_key(Kind::Version, bucket.id, key.as_str()));
+    rows.rows(&range, &mut |row, record| {
+        found = Some((row.to_vec(), record.to_vec()));
+        ControlFlow::Break(())
+    })?;
+    Ok(found)
+}
+
+/// A version's row in `Version`, and its record.
+fn older(
+    rows: &(impl Rows + ?Sized),
     bucket: &Bucket,
     key: &ObjectKey,
     id: &VersionId,
-    get: impl Fn(&[u8]) -> Result<Option<Vec<u8>>>,
 ) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
     let null = *id == VersionId::Null;
     let stamp = if null {
-        get(&schema::null(bucket.id, key))?.and_then(|value| schema::number8(&value, 0))
+        rows.row(&schema::null(bucket.id, key))?.and_then(|value| schema::number8(&value, 0))
     } else {
         id.stamp()
     };
     let Some(stamp) = stamp else { return Ok(None) };
     let row = schema::version(bucket.id, key, stamp);
-    let Some(record) = get(&row)? else { return Ok(None) };
+    let Some(record) = rows.row(&row)? else { return Ok(None) };
     // The null version has a stamp as well, by which it cannot be asked for.
     Ok((Summary::decode(&record)?.version.null == null).then_some((row, record)))
 }

@@ -17,9 +17,9 @@ use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::journal::{Segments, recover};
 use crate::open::{applied, earlier, fill, rows_of};
-use crate::record::{Bucket, Object, Summary, decode, encode};
+use crate::record::{Bucket, decode, encode};
 use crate::schema::{self, Kind};
-use crate::version::older;
+use crate::version::{Found, find};
 
 /// Rows compared, or brought into the scratch index, at once.
 const ROWS_PER_BATCH: usize = 10_000;
@@ -253,11 +253,11 @@ fn changes(log: &Changes, truth: &dyn Engine, report: &mut Report) -> Result<()>
             report.find(format!("change {seq}"), format!("of the bucket {bucket_name}, which is not there"));
             continue;
         };
-        let found = find(truth, &bucket, &key, &version)?;
+        let found = find(truth, &bucket, &key, Some(&version))?.map(|(_, found)| found);
         let agrees = match (&says, &found) {
-            (Last::Written(Some(etag)), Some(found)) => !found.delete_marker && found.etag == *etag,
+            (Last::Written(Some(etag)), Some(Found::Object(object))) => object.etag == *etag,
             (Last::Written(None), Some(_)) | (Last::Gone, None) => true,
-            (Last::Marker, Some(found)) => found.delete_marker,
+            (Last::Marker, Some(Found::Marker(_))) => true,
             _ => false,
         };
         if !agrees {
@@ -274,17 +274,4 @@ fn changes(log: &Changes, truth: &dyn Engine, report: &mut Report) -> Result<()>
         }
     }
     Ok(())
-}
-
-fn find(truth: &dyn Engine, bucket: &Bucket, key: &ObjectKey, id: &VersionId) -> Result<Option<Summary>> {
-    let current = truth.get(&schema::object(bucket.id, key))?;
-    if let Some(object) = current.map_or(Ok(None), |row| Object::decode(&row))?
-        && object.version.id() == *id
-    {
-        return Ok(Some(object.summary()));
-    }
-    match older(bucket, key, id, |row| Ok(truth.get(row)?))? {
-        Some((_, record)) => Ok(Some(Summary::decode(&record)?)),
-        None => Ok(None),
-    }
 }

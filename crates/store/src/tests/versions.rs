@@ -1,14 +1,17 @@
 //! Versions by example: what each request does in a bucket that never had them, that has them, and
 //! that has them no more.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use cosette_kv::{Range, Visit};
 use cosette_model::op::TagMatch;
 use cosette_model::{Change, ChangeKind, ETag, EventType, Retention, RetentionMode, Seq, Versioning};
 
 use super::*;
 use crate::record::Layout;
 use crate::schema::Kind;
+use crate::version::{Found, Rows, find};
 use crate::{AppendObject, ReviseObject, Tx, VersionPage};
 
 const ENABLED: bool = true;
@@ -243,7 +246,7 @@ async fn a_suspended_bucket_replaces_its_null_version_wherever_that_is() {
     // Deleted by its name, it shows what is below.
     assert!(drop_version(&store, "key", &VersionId::Null).await.existed);
     assert_eq!(read(&store, "key", None).await.unwrap(), "2");
-    assert!(matches!(read(&store, "key", null).await, Err(Error::NoSuchObject(_))));
+    assert!(matches!(read(&store, "key", null).await, Err(Error::NoSuchVersion)));
     consistent::check(&store, None).await;
 }
 
@@ -704,4 +707,61 @@ async fn kept_bodies_live_until_they_are_released() {
     recovery::until_no_body_is_left(&store, scratch.path()).await;
     assert_eq!(consistent::count(&store, &[Kind::Kept, Kind::Small, Kind::Body]).await, 0);
     store.close().await.unwrap();
+}
+
+/// A reader whose first reads see what was there before a commit, and whose later ones what came after.
+struct Overtaken {
+    rows: [BTreeMap<Vec<u8>, Vec<u8>>; 2],
+    early: usize,
+    reads: Cell<usize>,
+}
+
+impl Overtaken {
+    fn now(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
+        &self.rows[usize::from(self.reads.replace(self.reads.get() + 1) >= self.early)]
+    }
+}
+
+impl Rows for Overtaken {
+    fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.now().get(key).cloned())
+    }
+
+    fn rows(&self, range: &Range, visit: &mut Visit<'_>) -> Result<()> {
+        if let Some((key, record)) = self.now().range((range.from.clone(), range.to.clone())).next() {
+            let _ = visit(key, record);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_becomes_current_is_never_missed() {
+    let store = enabled().await;
+    for removes_marker in [true, false] {
+        let one = add(&store, "key", "1").await;
+        let two = add(&store, "key", "2").await;
+        let newest = match removes_marker {
+            true => mark(&store, "key").await,
+            false => add(&store, "key", "3").await,
+        };
+        let rows = async || consistent::rows(&store).await.into_iter().collect();
+        let before = rows().await;
+        drop_version(&store, "key", &newest).await;
+        let rows = [before, rows().await];
+        let bucket = store.bucket(&name("bucket")).unwrap().unwrap();
+        for early in 0..5 {
+            let look = |id: Option<&VersionId>| {
+                let reader = Overtaken { rows: rows.clone(), early, reads: Cell::new(0) };
+                let found = find(&reader, &bucket, &key("key"), id).unwrap();
+                found.map(|(_, found)| match found {
+                    Found::Object(object) => object.version.id(),
+                    Found::Marker(marker) => marker.version.id(),
+                })
+            };
+            assert_eq!(look(Some(&one)), Some(one.clone()));
+            assert_eq!(look(Some(&two)), Some(two.clone()), "{early}");
+            assert!([Some(&newest), Some(&two)].contains(&look(None).as_ref()), "{early}");
+        }
+    }
 }

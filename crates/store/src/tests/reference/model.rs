@@ -243,8 +243,8 @@ impl Model {
         match (self.bucket(place.0)?.find(place.1, version), version) {
             (Some(held), _) if held.object.is_some() => Ok(held),
             (Some(_), _) if reading => refuse("DeleteMarker"),
-            (_, Some(VersionId::Id(_))) => refuse("NoSuchVersion"),
-            _ => refuse("NoSuchObject"),
+            (_, Some(_)) => refuse("NoSuchVersion"),
+            (_, None) => refuse("NoSuchObject"),
         }
     }
 
