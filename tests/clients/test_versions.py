@@ -168,6 +168,7 @@ def test_a_bucket_without_versions_lists_them_as_null(s3, bucket):
         ("a", "null", True, 1),
         ("b", "null", True, 1),
     ]
+    assert s3.list_object_versions(Bucket=bucket, MaxKeys=1)["NextVersionIdMarker"] == "null"
     assert pages(s3, bucket, MaxKeys=1) == [("a", "null"), ("b", "null")]
     assert read(s3, bucket, "a", VersionId="null") == b"x"
     s3.delete_object(Bucket=bucket, Key="a", VersionId="null")

@@ -9,7 +9,7 @@ use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, ValueEnum};
 use cosette_model::{Account, Region};
-use cosette_server::{Config, RunError};
+use cosette_server::{Config, DialectName, RunError};
 use tracing::Level;
 
 use crate::duration;
@@ -39,6 +39,10 @@ pub(crate) struct Serve {
     /// Refuse what COS refuses, even where taking it would help a local run
     #[arg(long, env = "COSETTE_STRICT", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     strict: bool,
+
+    /// Service whose rules hold for requests that neither signature, host nor headers mark
+    #[arg(long, env = "COSETTE_DIALECT", value_name = "SERVICE", value_enum, default_value = "cos")]
+    dialect: Dialect,
 
     /// A further account; may be given more than once
     #[arg(
@@ -95,6 +99,12 @@ pub(crate) struct Serve {
 enum Durability {
     Strict,
     Relaxed,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Dialect {
+    Cos,
+    S3,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -180,6 +190,10 @@ impl Serve {
             data_dir,
             relaxed: self.durability == Durability::Relaxed,
             strict: self.strict,
+            dialect: match self.dialect {
+                Dialect::Cos => DialectName::Cos,
+                Dialect::S3 => DialectName::S3,
+            },
             accounts,
             region: self.region,
             insecure_default_keys: self.insecure_default_keys,

@@ -94,8 +94,9 @@ impl Ops {
             settings.push((rules::OWNERSHIP, serde_json::to_vec(ownership).map_err(Error::internal)?));
         }
         let versioning = if ask.object_lock { Versioning::Enabled } else { Versioning::Off };
+        let again = context.policy.create_again_region == Some(region.as_str());
         let (name, cause) = (ask.bucket.clone(), context.cause.clone());
-        match self.store.create_bucket_with(name, region, owner, versioning, settings, cause).await {
+        match self.store.create_bucket_with(name, region.clone(), owner, versioning, settings, cause).await {
             Ok(bucket) => {
                 if let Some(tags) = ask.tags {
                     let name = SettingName::Tagging;
@@ -105,10 +106,16 @@ impl Ops {
                 }
                 Ok(reply::CreateBucket { bucket: bucket.name })
             }
-            Err(StoreError::BucketExists(name)) => Err(match self.store.bucket(&name)? {
-                Some(bucket) if bucket.owner_uin == account.uin => ErrorCode::BucketAlreadyOwnedByYou.into(),
-                _ => ErrorCode::BucketAlreadyExists.into(),
-            }),
+            Err(StoreError::BucketExists(name)) => match self.store.bucket(&name)? {
+                Some(bucket) if bucket.owner_uin != account.uin => Err(ErrorCode::BucketAlreadyExists.into()),
+                Some(bucket) if again && bucket.region == region => {
+                    let acl = op::NewAcl::Asked(ask.acl);
+                    self.put_bucket_acl(context, op::PutBucketAcl { bucket: name, acl }).await?;
+                    Ok(reply::CreateBucket { bucket: bucket.name })
+                }
+                Some(_) => Err(ErrorCode::BucketAlreadyOwnedByYou.into()),
+                None => Err(ErrorCode::BucketAlreadyExists.into()),
+            },
             Err(other) => Err(other.into()),
         }
     }

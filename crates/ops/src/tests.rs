@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_model::RestoreTier;
-use cosette_model::op::{Call, CompleteMultipartUpload, RestoreObject};
+use cosette_model::op::{self, Call, CompleteMultipartUpload, RestoreObject};
 use cosette_model::op::{
     ChecksumType, CompletedPart, Conditions, Context, CopyObject, CopySource, CreateBucket,
     CreateMultipartUpload, DeleteEntry, DeleteObjects, GetObject, HeadBucket, Policy, PostAnswer, PostObject,
@@ -67,6 +67,7 @@ fn by(uin: &str) -> Context {
             guess_content_type: true,
             acl_adds_up: true,
             buckets_max: None,
+            create_again_region: Some("us-east-1"),
         },
     }
 }
@@ -148,6 +149,39 @@ async fn only_the_owner_gets_in_and_only_by_the_right_region() {
     };
     assert_eq!(code(&ops, &by("1"), again()).await, Some(ErrorCode::BucketAlreadyOwnedByYou));
     assert_eq!(code(&ops, &by("2"), again()).await, Some(ErrorCode::BucketAlreadyExists));
+}
+
+#[tokio::test]
+async fn in_one_region_a_bucket_may_be_created_again_which_resets_its_acl() {
+    let ops = ops();
+    let create = |region_name: &str, canned| {
+        let acl = op::AskedAcl { canned, ..Default::default() };
+        Call::CreateBucket(CreateBucket {
+            bucket: bucket("photos-1250000000"),
+            region: Some(region(region_name)),
+            tags: None,
+            object_lock: false,
+            acl,
+            ownership: None,
+        })
+    };
+    let anonymous = Context { identity: Identity::Anonymous, ..by("1") };
+    let list = || {
+        Call::ListObjects(op::ListObjects {
+            bucket: bucket("photos-1250000000"),
+            listing: Default::default(),
+            url_encode: false,
+        })
+    };
+    let public = Some(op::CannedAcl::PublicRead);
+    assert_eq!(code(&ops, &by("1"), create("us-east-1", public)).await, None);
+    assert_eq!(code(&ops, &anonymous, list()).await, None);
+    let elsewhere = create("eu-west-1", None);
+    assert_eq!(code(&ops, &by("1"), elsewhere).await, Some(ErrorCode::BucketAlreadyOwnedByYou));
+    let others = create("us-east-1", public);
+    assert_eq!(code(&ops, &by("2"), others).await, Some(ErrorCode::BucketAlreadyExists));
+    assert_eq!(code(&ops, &by("1"), create("us-east-1", None)).await, None);
+    assert_eq!(code(&ops, &anonymous, list()).await, Some(ErrorCode::AccessDenied));
 }
 
 #[tokio::test]

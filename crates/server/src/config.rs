@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cosette_model::{Account, Region};
+use cosette_wire::DialectName;
 
 /// The secret key everybody knows; not to be served to other machines.
 pub const DEFAULT_SECRET_KEY: &str = "CosetteLocalSecretKey00000000000";
@@ -34,6 +35,8 @@ pub struct Config {
     /// Acknowledge before the sync.
     pub relaxed: bool,
     pub strict: bool,
+    /// Of requests that neither signature, host nor headers mark.
+    pub dialect: DialectName,
     /// The first is the default account.
     pub accounts: Vec<Account>,
     pub region: Region,
@@ -78,6 +81,7 @@ mod tests {
             data_dir: None,
             relaxed: false,
             strict: false,
+            dialect: DialectName::Cos,
             accounts: vec![account],
             region: Region::new(default_region()).unwrap_or_else(|e| panic!("{e}")),
             insecure_default_keys: false,

@@ -22,13 +22,15 @@ use cosette_ops::Ops;
 use cosette_runtime::Runtime;
 use cosette_store::{Durability, Options, Store};
 use cosette_trigger::Triggers;
-use cosette_wire::{DialectName, Wire};
+use cosette_wire::Wire;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::accounts::Accounts;
 use crate::check::Scrubs;
 pub use crate::check::{VerifyError, verify};
+pub use cosette_wire::DialectName;
+
 pub use crate::config::{Config, DEFAULT_SECRET_KEY, default_account, default_region};
 use crate::connection::Connections;
 use crate::door::Door;
@@ -143,7 +145,7 @@ impl House {
         );
         let wire = Arc::new(Wire::new(cosette_wire::Config {
             default_region: config.region.clone(),
-            default_dialect: DialectName::Cos,
+            default_dialect: config.dialect,
             strict: config.strict,
             xml_bytes_max: XML_BYTES_MAX,
         }));

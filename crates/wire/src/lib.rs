@@ -403,6 +403,7 @@ fn policy(dialect: DialectName) -> Policy {
             guess_content_type: true,
             acl_adds_up: true,
             buckets_max: None,
+            create_again_region: None,
         },
         DialectName::S3 => Policy {
             part_size_min: 5 * MIB,
@@ -415,6 +416,7 @@ fn policy(dialect: DialectName) -> Policy {
             guess_content_type: false,
             acl_adds_up: false,
             buckets_max: None,
+            create_again_region: Some("us-east-1"),
         },
     }
 }

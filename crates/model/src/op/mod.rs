@@ -316,6 +316,9 @@ pub struct Policy {
     pub acl_adds_up: bool,
     /// Most buckets of one account: 200 on COS (cos-api 3.7), where that is kept to.
     pub buckets_max: Option<usize>,
+    /// The region where its owner may create a bucket again, which resets its ACL and nothing else (S3's
+    /// first; everywhere else `BucketAlreadyOwnedByYou`).
+    pub create_again_region: Option<&'static str>,
 }
 
 /// What a request is about, known before its headers and its document are read.

@@ -121,6 +121,10 @@ pub(crate) fn verify(scheme: Scheme, presented: &Presented<'_>) -> Result<Verifi
             sigv4::verify_header(presented)
         }
         Scheme::AwsQuery => sigv4::verify_query(presented),
+        // It signs no body, so it can ask for nothing that a body says.
+        Scheme::AwsV2 if presented.service != "s3" => {
+            Err(Error::with(ErrorCode::InvalidRequest, "AWS signature version 2 is for S3 alone."))
+        }
         Scheme::AwsV2 => sigv2::verify(presented),
         // A COS request whose sender cannot be told is anonymous (cos-api 2.5.6).
         Scheme::Unknown => match presented.dialect {

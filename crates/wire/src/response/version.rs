@@ -37,8 +37,12 @@ impl Answer<'_> {
             xml.text("NextKeyMarker", &show(key));
             match version {
                 Some(version) => xml.text("NextVersionIdMarker", version.as_str()),
-                // COS says that there is none; S3 says nothing.
+                // COS says that there is none.
                 None if self.is_cos() => xml.text("NextVersionIdMarker", ""),
+                // Behind a version of a bucket that never had versioning; behind a prefix S3 says nothing.
+                None if r.versions.last().is_some_and(|last| last.key.as_str() == key) => {
+                    xml.text("NextVersionIdMarker", VersionId::Null.as_str());
+                }
                 None => {}
             }
         }

@@ -47,6 +47,10 @@ pub(super) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         ),
         ("ListObjectVersions: ends on a prefix", Ok(page(Vec::new(), Some(("照片/a +b/".into(), None))))),
         ("ListObjectVersions: never versioned", Ok(page(vec![entry(None, true, false)], None))),
+        (
+            "ListObjectVersions: never versioned, and more",
+            Ok(page(vec![entry(None, true, false)], Some(("a +\u{1}.txt".into(), None)))),
+        ),
         ("error: a delete marker", Err(marker(ErrorCode::NoSuchKey))),
         (
             "error: a delete marker by its version",
