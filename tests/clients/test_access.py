@@ -126,6 +126,17 @@ def test_s3_lists_of_buckets(s3, s3_other, s3_nobody, bucket):
     assert refused(s3_nobody.list_objects, Bucket=bucket) == "AccessDenied"
 
 
+def test_a_grant_to_write_removes_no_version(s3, s3_other, bucket):
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    version = s3.put_object(Bucket=bucket, Key="k", Body=b"x")["VersionId"]
+    marker = s3_other.delete_object(Bucket=bucket, Key="k")
+    assert marker["DeleteMarker"]
+    assert refused(s3_other.delete_object, Bucket=bucket, Key="k", VersionId=version) == "AccessDenied"
+    for one in (version, marker["VersionId"]):
+        s3.delete_object(Bucket=bucket, Key="k", VersionId=one)
+
+
 def test_s3_grants(s3, s3_other, bucket):
     other = s3_other.list_buckets()["Owner"]["ID"]
     s3.put_bucket_acl(Bucket=bucket, GrantWrite=f"id={other}", GrantReadACP=f"id={other}")

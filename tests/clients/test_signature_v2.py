@@ -64,4 +64,4 @@ def test_the_token_service_does_not_take_it(server):
     headers = {"Host": "sts.amazonaws.com", "Date": date, "Content-Type": kind}
     headers["Authorization"] = f"AWS {server.secret_id}:{signature}"
     answer = raw.send(server, "POST", "/", headers, b"Action=GetCallerIdentity&Version=2011-06-15")
-    assert answer.status == 400 and b"signature version 2" in answer.body
+    assert answer.status == 400 and b"signature version 4 is for" in answer.body

@@ -156,6 +156,14 @@ def test_a_bound_key_does_not_go_past_governance(server, s3, unique):
     delete = {"Bucket": name, "Key": "k", "VersionId": version, "BypassGovernanceRetention": True}
     assert refused(bound.delete_object, **delete) == "AccessDenied"
     free.delete_object(**delete)
+    # Nor does one lock that may only put.
+    only_put = iam({"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"})
+    putter = s3_client(server, **aws_keys(aws_sts(server).assume_role(**role, Policy=only_put)))
+    assert refused(putter.put_object, Bucket=name, Key="k", Body=b"x", **lock) == "AccessDenied"
+    held = {"ObjectLockLegalHoldStatus": "ON"}
+    assert refused(putter.put_object, Bucket=name, Key="k", Body=b"x", **held) == "AccessDenied"
+    version = putter.put_object(Bucket=name, Key="k", Body=b"x")["VersionId"]
+    s3.delete_object(Bucket=name, Key="k", VersionId=version)
     s3.delete_bucket(Bucket=name)
 
 

@@ -22,7 +22,7 @@ impl Ops {
                 .detail("StorageClassRequested", class.name())
                 .into());
         }
-        let lock = self.lock(context, &bucket, ask.properties.lock())?;
+        let lock = self.lock(context, &bucket, &ask.key, ask.properties.lock())?;
         let properties =
             self.new_properties(context, &bucket, &ask.key, &ask.acl, ask.properties.locked(lock))?;
         let taken = body::take(&self.store, ask.body, None).await?;

@@ -22,7 +22,7 @@ impl Ops {
         let bucket = self.admit(context, Op::CopyObject, (&ask.bucket, &ask.key))?;
         let (from, source) = self.source(context, ask.source)?;
         let replace = ask.replace.map(|attributes| with_content_type(context, &ask.key, attributes));
-        let lock = self.lock(context, &bucket, ask.lock)?;
+        let lock = self.lock(context, &bucket, &ask.key, ask.lock)?;
         let given =
             self.new_properties(context, &bucket, &ask.key, &ask.acl, Properties::default())?.locked(lock);
         let tags = ask.tags.map(Tags::into_map);
@@ -99,6 +99,10 @@ impl Ops {
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
         let (from, source) = self.source(context, ask.source)?;
         let found = self.found(context, &from, &source)?;
+        if found.symlink.is_some() {
+            let why = "The source of a part may not be a symlink.";
+            return Err(Error::with(ErrorCode::InvalidRequest, why).into());
+        }
         let (start, end) = match ask.range {
             None => (0, found.size),
             Some((first, last)) if last < found.size => (first, last + 1),

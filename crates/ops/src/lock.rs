@@ -90,8 +90,21 @@ impl Ops {
         Ok(reply::PutSetting { name })
     }
 
-    /// What a write is locked by: what it asks for, else what the bucket gives.
-    pub(crate) fn lock(&self, context: &Context, bucket: &Bucket, asked: Lock) -> Result<Lock> {
+    /// What a write is locked by: what it asks for, if who asks may lock the object, else what the
+    /// bucket gives.
+    pub(crate) fn lock(
+        &self,
+        context: &Context,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        asked: Lock,
+    ) -> Result<Lock> {
+        if asked.retention.is_some() {
+            self.decide(context, Op::PutObjectRetention, bucket, (&bucket.name, key).into())?;
+        }
+        if asked.legal_hold {
+            self.decide(context, Op::PutObjectLegalHold, bucket, (&bucket.name, key).into())?;
+        }
         let Some(set) = self.setting::<ObjectLock>(&bucket.name)? else {
             return if asked == Lock::default() { Ok(asked) } else { Err(not_lockable()) };
         };

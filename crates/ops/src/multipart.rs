@@ -19,7 +19,7 @@ impl Ops {
         let bucket = self.admit(context, Op::CreateMultipartUpload, (&ask.bucket, &ask.key))?;
         let attributes = with_content_type(context, &ask.key, ask.attributes);
         // S3 counts a default retention from here on, as it does the object's age.
-        let lock = self.lock(context, &bucket, ask.properties.lock())?;
+        let lock = self.lock(context, &bucket, &ask.key, ask.properties.lock())?;
         let properties = ask.properties.locked(lock);
         let properties = self.new_properties(context, &bucket, &ask.key, &ask.acl, properties)?;
         let upload = self

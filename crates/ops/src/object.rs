@@ -12,7 +12,7 @@ use crate::{Ops, body, restore};
 impl Ops {
     pub(crate) async fn put_object(&self, context: &Context, ask: op::PutObject) -> Result<reply::PutObject> {
         let bucket = self.admit(context, Op::PutObject, (&ask.bucket, &ask.key))?;
-        let lock = self.lock(context, &bucket, ask.properties.lock())?;
+        let lock = self.lock(context, &bucket, &ask.key, ask.properties.lock())?;
         let properties =
             self.new_properties(context, &bucket, &ask.key, &ask.acl, ask.properties.locked(lock))?;
         let taken = body::take(&self.store, ask.body, ask.checksum).await?;

@@ -16,7 +16,7 @@ impl Ops {
         ask: op::PostObject,
     ) -> Result<reply::PostObject> {
         let bucket = self.admit(context, Op::PostObject, (&ask.bucket, &ask.key))?;
-        let lock = self.lock(context, &bucket, ask.properties.lock())?;
+        let lock = self.lock(context, &bucket, &ask.key, ask.properties.lock())?;
         let properties =
             self.new_properties(context, &bucket, &ask.key, &ask.acl, ask.properties.locked(lock))?;
         let (min, max) = ask.size.unwrap_or((0, body::BODY_BYTES_MAX));

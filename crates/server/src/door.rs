@@ -233,7 +233,7 @@ fn log(asked: &Asked, method: &Method, status: StatusCode, failed: Option<&Faile
             tracing::error!(%id, op, %method, %resource, status, micros, error = %failed.words, "request failed");
         }
         Some(failed) if status >= 400 => {
-            tracing::info!(%id, op, %method, %resource, status, micros, code = failed.code, error = %failed.words, "request refused");
+            tracing::info!(%id, op, %method, %resource, status, micros, code = failed.code, error = %failed.words, notes = ?asked.notes, "request refused");
         }
         _ => tracing::debug!(%id, op, %method, %resource, status, micros, notes = ?asked.notes, "request"),
     }

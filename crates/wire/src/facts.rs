@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use cosette_model::Timestamp;
 use cosette_model::op::Facts;
 
+use crate::DialectName;
 use crate::auth::Scheme;
 use crate::header::Headers;
 use crate::query::Query;
@@ -53,7 +54,7 @@ pub(crate) fn facts(
         }
     }
     for name in PARAMETERS {
-        if let Some(value) = query.get(name) {
+        if let Some(value) = query.get_any_case(name) {
             put(name.to_ascii_lowercase(), value);
         }
     }
@@ -61,8 +62,18 @@ pub(crate) fn facts(
     facts
 }
 
-/// What the headers say, or the fields of a form that stand for headers.
-pub(crate) fn of_headers(headers: &Headers, facts: &mut Facts) {
+/// What the fields of a form say in place of headers, of which the form's request may have had its own.
+pub(crate) fn of_form(fields: &Headers, facts: &mut Facts) {
+    facts.retain(|key, _| {
+        !key.starts_with("x-")
+            && !key.starts_with("requestobjecttag")
+            && !key.starts_with("object-lock-")
+            && key != "content-type"
+    });
+    of_headers(fields, facts);
+}
+
+fn of_headers(headers: &Headers, facts: &mut Facts) {
     let mut put = |key: String, value: &str| facts.entry(key).or_default().push(value.to_owned());
     for (name, key) in HEADERS {
         if let Ok(Some(value)) = headers.get(name) {
@@ -70,8 +81,17 @@ pub(crate) fn of_headers(headers: &Headers, facts: &mut Facts) {
         }
     }
     for (name, value) in headers.all().flatten() {
-        let Some(rest) = name.strip_prefix("x-amz-").or_else(|| name.strip_prefix("x-cos-")) else {
-            continue;
+        let (own, other) = match headers.dialect() {
+            DialectName::Cos => ("x-cos-", "x-amz-"),
+            DialectName::S3 => ("x-amz-", "x-cos-"),
+        };
+        let rest = match name.strip_prefix(own) {
+            Some(rest) => rest,
+            // Of two spellings the dialect's own counts, as it does for what is done.
+            None => match name.strip_prefix(other) {
+                Some(rest) if !headers.has(&format!("{own}{rest}")) => rest,
+                _ => continue,
+            },
         };
         put(format!("x-{rest}"), value);
         if rest == "tagging" {

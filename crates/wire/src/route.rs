@@ -192,7 +192,8 @@ const FURTHER_RESERVED: &[&str] = &[
     "abac",
 ];
 
-fn reserved(key: &str) -> bool {
+/// Whether a query key names a sub-resource.
+pub(crate) fn reserved(key: &str) -> bool {
     FURTHER_RESERVED.contains(&key)
         || ROWS.iter().flat_map(|row| row.conditions).any(|c| matches!(c, Condition::Key(k) if *k == key))
 }

@@ -135,8 +135,10 @@ pub(crate) enum Need {
 }
 
 /// The permissions of lists and the operations they cover (both services' pages on ACLs).
-pub(crate) const fn need(op: Op) -> Need {
+pub(crate) const fn need(op: Op, version: bool) -> Need {
     match op {
+        // A grant to write lets nobody but the owner remove a version for good.
+        Op::DeleteObject if version => Need::Owner,
         Op::HeadBucket
         | Op::ListObjects
         | Op::ListObjectsV2

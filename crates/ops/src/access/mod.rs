@@ -104,7 +104,14 @@ impl Ops {
         Ok(bucket)
     }
 
-    fn decide(&self, context: &Context, op: Op, bucket: &Bucket, resource: Resource<'_>) -> Result<()> {
+    /// The same for a bucket that has been found.
+    pub(crate) fn decide(
+        &self,
+        context: &Context,
+        op: Op,
+        bucket: &Bucket,
+        resource: Resource<'_>,
+    ) -> Result<()> {
         self.within_session(context, op, bucket, resource)?;
         let rules = self.access_rules(&bucket.name)?;
         let account = uin(context);
@@ -120,7 +127,7 @@ impl Ops {
             }
             Verdict::Allow | Verdict::Silent => {}
         }
-        match action::need(op) {
+        match action::need(op, resource.version.is_some()) {
             Need::Owner if owns_bucket => Ok(()),
             Need::Bucket(permission) if owns_bucket || rules.bucket_grants(account, permission) => Ok(()),
             Need::Object(permission) => {
@@ -207,7 +214,7 @@ impl Ops {
                 || rules.bucket_grants(account, Permission::Read)
                 || listed()? == Verdict::Allow);
         let absent = || Ok::<_, Failure>(self.object_of(bucket, resource)?.is_none());
-        match action::need(op) {
+        match action::need(op, resource.version.is_some()) {
             Need::Object(_) if !may_list && absent()? => Err(ErrorCode::AccessDenied.into()),
             _ if allowed || may_list => Ok(()),
             _ => Err(ErrorCode::AccessDenied.into()),

@@ -113,6 +113,13 @@ impl Verified {
 pub(crate) fn verify(scheme: Scheme, presented: &Presented<'_>) -> Result<Verified, Error> {
     match scheme {
         Scheme::Anonymous => Ok(Verified::anonymous()),
+        // They sign no body, and of the parameters what their sender chooses: whoever holds a URL
+        // for one object must not ask for keys with it.
+        Scheme::CosHeader | Scheme::CosQuery | Scheme::CosMerged | Scheme::AwsV2
+            if presented.service != "s3" =>
+        {
+            Err(Error::with(ErrorCode::InvalidRequest, "Only AWS signature version 4 is for other services."))
+        }
         Scheme::CosHeader | Scheme::CosQuery | Scheme::CosMerged => cos::verify(scheme, presented),
         Scheme::AwsHeader => {
             if presented.query.get_any_case("X-Amz-Signature").is_some() {
@@ -121,10 +128,6 @@ pub(crate) fn verify(scheme: Scheme, presented: &Presented<'_>) -> Result<Verifi
             sigv4::verify_header(presented)
         }
         Scheme::AwsQuery => sigv4::verify_query(presented),
-        // It signs no body, so it can ask for nothing that a body says.
-        Scheme::AwsV2 if presented.service != "s3" => {
-            Err(Error::with(ErrorCode::InvalidRequest, "AWS signature version 2 is for S3 alone."))
-        }
         Scheme::AwsV2 => sigv2::verify(presented),
         // A COS request whose sender cannot be told is anonymous (cos-api 2.5.6).
         Scheme::Unknown => match presented.dialect {

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use cosette_model::{Error, ErrorCode, Identity, Timestamp};
 
 use super::{Presented, SKEW_MAX, Verified, cos, equal};
-use crate::path;
+use crate::{path, route};
 
 /// The parameters that are part of the signed resource ("Signing and authenticating REST
 /// requests" of S3's guide, and what its SDKs added).
@@ -71,6 +71,7 @@ pub(crate) fn verify(presented: &Presented<'_>) -> Result<Verified, Error> {
         })?,
     };
     let key = presented.key(secret_id)?;
+    refuse_unsigned(presented)?;
     // The second date wins; the line of the first is empty then.
     let dates = [presented.header("x-amz-date"), presented.header("date")];
     let (until, line) = match header {
@@ -120,6 +121,24 @@ pub(crate) fn verify(presented: &Presented<'_>) -> Result<Verified, Error> {
         None => format!("AWSAccessKeyId={secret_id}&Expires={line}&Signature={sent}"),
     };
     Ok(Verified { identity: Identity::Known(key), authorization, chunks: None, alias: None })
+}
+
+/// What could have been added by whoever holds the request: it signs neither COS's headers nor the
+/// sub-resources that came after it.
+fn refuse_unsigned(presented: &Presented<'_>) -> Result<(), Error> {
+    let cos = |name: &&str| name.starts_with("x-cos-") && *name != "x-cos-security-token";
+    let header = presented.headers.keys().map(http::HeaderName::as_str).find(cos);
+    let parameter = presented.query.pairs().map(|(name, _)| name).find(|name| {
+        cos(&name.to_ascii_lowercase().as_str()) || route::reserved(name) && !SIGNED.contains(name)
+    });
+    match header.or(parameter) {
+        None => Ok(()),
+        Some(name) => Err(Error::with(
+            ErrorCode::AccessDenied,
+            "AWS signature version 2 does not sign a header or parameter of the request",
+        )
+        .detail("HeadersNotSigned", name)),
+    }
 }
 
 /// The path with its bucket, in each way that clients write it.

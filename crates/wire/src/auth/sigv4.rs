@@ -262,10 +262,11 @@ fn check(
     Err(error)
 }
 
-/// S3 refuses `x-amz-*` headers nobody signed, for they could have been added on the way. The
-/// two left out change nothing that is stored.
+/// S3 refuses `x-amz-*` headers nobody signed, for they could have been added on the way; COS's say
+/// as much here. The two left out change nothing that is stored.
 fn must_be_signed(name: &str) -> bool {
-    name.starts_with("x-amz-") && !matches!(name, "x-amz-content-sha256" | "x-amz-user-agent")
+    (name.starts_with("x-amz-") || name.starts_with("x-cos-"))
+        && !matches!(name, "x-amz-content-sha256" | "x-amz-user-agent")
 }
 
 /// The parts of the canonical request that are the same under every name.

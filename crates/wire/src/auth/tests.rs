@@ -402,6 +402,7 @@ fn aws_refusals() {
     use ErrorCode::*;
     assert_eq!(aws_get().set("range", "bytes=0-8").code(), Some(SignatureDoesNotMatch));
     assert_eq!(aws_get().set("x-amz-acl", "private").code(), Some(AccessDenied));
+    assert_eq!(aws_get().set("x-cos-acl", "private").code(), Some(AccessDenied), "the other spelling");
     assert_eq!(aws_get().set("x-amz-content-sha256", "x").code(), Some(SignatureDoesNotMatch));
     let at = |ask: Ask, now| Ask { now: Timestamp::from_secs(now), ..ask }.code();
     assert_eq!(at(aws_get(), MAY_24 + 901), Some(RequestTimeTooSkewed));
@@ -633,6 +634,11 @@ fn aws_version_two() {
     let at = |now| Ask { now: Timestamp::from_secs(now), ..url(&uri) }.code();
     assert_eq!((at(1_175_139_620), at(1_175_139_621)), (None, Some(RequestExpired)));
     assert_eq!(url(&uri.replace("puppy", "kitty")).code(), Some(SignatureDoesNotMatch));
+    // What it does not sign cannot be added to it.
+    for added in ["&retention", "&symlink", "&x-cos-acl=public-read", "&X-Cos-Copy-Source=b/k"] {
+        assert_eq!(url(&format!("{uri}{added}")).code(), Some(AccessDenied), "{added}");
+    }
+    assert_eq!(url(&uri).set("x-cos-acl", "public-read").code(), Some(AccessDenied));
     assert_eq!(url(&uri.replace("Expires=1", "Expires=x")).code(), Some(AccessDenied));
 }
 

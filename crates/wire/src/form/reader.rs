@@ -124,13 +124,19 @@ impl Form {
                 let filename = path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
                 return Ok(Self { fields, filename, file: Box::pin(reader) });
             }
+            // What a policy says of a field it says of its one value.
+            if fields.iter().any(|(name, _): &(String, _)| name.eq_ignore_ascii_case(&head.name)) {
+                return Err(Error::with(ErrorCode::InvalidArgument, "A form has each field once.")
+                    .detail("ArgumentName", head.name));
+            }
             bytes += head.name.len();
             let mut value = Vec::new();
-            while let Some(piece) = reader.piece().await? {
-                bytes += piece.len();
+            loop {
                 if bytes > FIELDS_BYTES_MAX || fields.len() == FIELDS_MAX {
                     return Err(ErrorCode::MaxPostPreDataLengthExceeded.into());
                 }
+                let Some(piece) = reader.piece().await? else { break };
+                bytes += piece.len();
                 value.extend_from_slice(&piece);
             }
             let value = String::from_utf8(value).map_err(|_| {
@@ -372,6 +378,10 @@ mod tests {
         assert_eq!(read("--bb\r\nX: y\r\n\r\n".into()).unwrap_err(), MalformedPostRequest);
         let many = (0..300).map(|n| part(&n.to_string())).collect::<String>();
         assert_eq!(read(many).unwrap_err(), MaxPostPreDataLengthExceeded);
+        let empty = |n| format!("--b\r\nContent-Disposition: form-data; name=n{n}\r\n\r\n\r\n");
+        let empties: String = (0..300).map(empty).collect();
+        assert_eq!(read(empties + "--b--").unwrap_err(), MaxPostPreDataLengthExceeded);
+        assert_eq!(read([empty(1), empty(1)].concat()).unwrap_err(), InvalidArgument, "twice the same");
         let long = format!("--b\r\nContent-Disposition: form-data; name=a\r\n\r\n{}", "v".repeat(30_000));
         assert_eq!(read(long).unwrap_err(), MaxPostPreDataLengthExceeded);
         let file = |text: String| read(text).unwrap().2.unwrap_err();

@@ -6,7 +6,7 @@ use cosette_model::{Error, ErrorCode, Key, Timestamp};
 use sha1::{Digest, Sha1};
 
 use super::Form;
-use crate::auth::{cos, equal, sigv4};
+use crate::auth::{SKEW_MAX, cos, equal, sigv4};
 use crate::{Accounts, DialectName};
 
 /// The dialect of a form, when its fields say it.
@@ -107,9 +107,12 @@ fn verify_cos<'a>(
         return Err(ErrorCode::VerifyAlgorithmNotSupported.into());
     }
     let signer = key(form, accounts, id, now)?;
-    let (_, end) = cos::window(key_time).ok_or_else(|| {
+    let (start, end) = cos::window(key_time).ok_or_else(|| {
         Error::with(ErrorCode::InvalidArgument, "q-key-time must be two times in seconds, as start;end.")
     })?;
+    if now.as_secs().saturating_add(SKEW_MAX) < start {
+        return Err(ErrorCode::RequestTimeTooSkewed.into());
+    }
     if now.as_secs() > end {
         return Err(ErrorCode::RequestExpired.into());
     }

@@ -86,7 +86,7 @@ impl Incoming<'_> {
         as_put.check_attributes(&attributes)?;
         let acl = as_put.asked_acl()?;
         let headers = as_put.headers;
-        facts::of_headers(&headers, facts);
+        facts::of_form(&headers, facts);
         let mut properties = setting::properties(&headers)?;
         if let Some(document) = form.filled("tagging") {
             properties.tags = object_tags(document.as_bytes())?.into_map();

@@ -7,17 +7,20 @@ use super::{Incoming, attributes, condition, invalid, setting};
 use crate::{header, path};
 
 impl Incoming<'_> {
-    pub(super) fn put_symlink(self) -> Result<PutSymlink, Error> {
+    pub(super) fn put_symlink(mut self) -> Result<PutSymlink, Error> {
         let name = header::SYMLINK_TARGET.of(self.dialect);
         let text = self.headers.concept(header::SYMLINK_TARGET)?.ok_or_else(|| {
             Error::with(ErrorCode::InvalidArgument, "A symlink needs a target.").detail("ArgumentName", name)
         })?;
+        let target =
+            target(text).ok_or_else(|| invalid(name, text, "The target must be the key of an object."))?;
+        let attributes = attributes::read(&self.headers)?;
+        self.check_attributes(&attributes)?;
         Ok(PutSymlink {
             bucket: self.bucket()?,
             key: self.key()?,
-            target: target(text)
-                .ok_or_else(|| invalid(name, text, "The target must be the key of an object."))?,
-            attributes: attributes::read(&self.headers)?,
+            target,
+            attributes,
             properties: setting::properties(&self.headers)?,
             acl: self.asked_acl()?,
             conditions: condition::write(&self.headers)?,

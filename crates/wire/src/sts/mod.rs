@@ -121,13 +121,13 @@ impl Wire {
         let host = host::name(authority.unwrap_or_default());
         let aws = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"));
         let header = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let query = parts.uri.query().unwrap_or_default();
+        let query = Query::parse(parts.uri.query().unwrap_or_default()).ok();
+        let credential = query.as_ref().and_then(|query| query.get_any_case("X-Amz-Credential"));
         // Buckets called `sts` have hosts of S3's.
         let region = |name: &str| name.contains('-') && !name.contains('.') && !name.starts_with("s3");
         aws.is_some_and(|name| name == "sts" || name.strip_prefix("sts.").is_some_and(region))
             || header.is_some_and(|text| text.trim_start().starts_with("AWS4-") && text.contains(SCOPE))
-            || query.contains(SCOPE)
-            || query.contains("%2Fsts%2Faws4_request")
+            || credential.is_some_and(|credential| credential.ends_with(SCOPE))
     }
 
     /// Carries out one request that [`is_sts`](Self::is_sts); `id` is its own.

@@ -139,8 +139,28 @@ fn whose_request_it_is() {
         ("/", vec![("host", "sts.s3.us-east-1.amazonaws.com")], false),
         ("/", vec![("host", "sts.localhost")], false),
         ("/sts/aws4_request", vec![("host", "127.0.0.1")], false),
+        ("/?Action=AssumeRole&ExternalId=/sts/aws4_request", vec![("host", "127.0.0.1")], false),
     ] {
         assert_eq!(Wire::is_sts(&parts(uri, &headers)), want, "{uri} {headers:?}");
+    }
+}
+
+/// Those sign neither a body nor what else the query says.
+#[test]
+fn signatures_of_other_kinds_are_none_here() {
+    let known = Known::new();
+    for authorization in [
+        "q-sign-algorithm=sha1&q-ak=A&q-sign-time=0;9999999999&q-key-time=0;9999999999&q-header-list=&q-url-param-list=&q-signature=x",
+        "AWS A:x",
+    ] {
+        let request = Request::post("/?Action=GetCallerIdentity&Version=2011-06-15")
+            .header("host", "sts.amazonaws.com")
+            .header("authorization", authorization);
+        let parts = request.body(()).unwrap().into_parts().0;
+        assert!(Wire::is_sts(&parts));
+        let answer = wire().answer_sts(&parts, b"", "id", Timestamp::from_secs(NOW), &known);
+        let text = String::from_utf8(answer.xml.to_vec()).unwrap();
+        assert!(text.contains("Only AWS signature version 4"), "{text}");
     }
 }
 

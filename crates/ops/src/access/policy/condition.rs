@@ -21,6 +21,8 @@ pub(super) struct Condition {
 /// What of a key with several values must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
+    /// Nothing is said: one of them, or for a negation each.
+    Plain,
     Any,
     All,
 }
@@ -120,7 +122,7 @@ impl Condition {
         let invalid = || format!("Invalid Condition type : {operator}");
         let plain: String = operator.chars().filter(|c| *c != '_').collect::<String>().to_ascii_lowercase();
         let (set, plain) = match plain.split_once(':') {
-            None => (Set::Any, plain.as_str()),
+            None => (Set::Plain, plain.as_str()),
             Some(("foranyvalue", rest)) => (Set::Any, rest),
             Some(("forallvalues" | "forallvalue", rest)) => (Set::All, rest),
             Some(_) => return Err(invalid()),
@@ -177,7 +179,8 @@ impl Condition {
 
     /// Whether only some can meet it, of those that a policy for everybody names.
     pub(super) fn narrows(&self) -> bool {
-        if self.negated || self.if_exists || !NARROW.contains(&self.key.as_str()) {
+        // `ForAllValues` is met by whoever has no value.
+        if self.negated || self.if_exists || self.set == Set::All || !NARROW.contains(&self.key.as_str()) {
             return false;
         }
         match &self.test {
@@ -195,13 +198,18 @@ impl Condition {
             return values.is_empty() == absent;
         }
         if values.is_empty() {
-            return self.negated || self.if_exists || self.set == Set::All;
+            return self.if_exists
+                || match self.set {
+                    Set::Plain => self.negated,
+                    Set::Any => false,
+                    Set::All => true,
+                };
         }
         let meets = |value: &String| self.test.holds(value) != self.negated;
         match self.set {
             // Of a plain negation with several values all must differ.
-            Set::Any if self.negated => values.iter().all(meets),
-            Set::Any => values.iter().any(meets),
+            Set::Plain if self.negated => values.iter().all(meets),
+            Set::Plain | Set::Any => values.iter().any(meets),
             Set::All => values.iter().all(meets),
         }
     }

@@ -302,6 +302,9 @@ fn conditions(object: &Object) -> Result<Vec<Condition>, String> {
                 Value::Array(list) => list.iter().map(text).collect::<Result<Vec<_>, _>>()?,
                 single => vec![text(single)?],
             };
+            if values.is_empty() {
+                return Err(format!("The condition {operator} has no value for {key}"));
+            }
             conditions.push(Condition::new(operator, key, values)?);
         }
     }

@@ -138,6 +138,22 @@ fn conditions() {
     ] {
         assert!(!held(bad), "{bad}");
     }
+    // Two tags are asked for, one of them the one that is named.
+    let tags = &[("requestobjecttagkeys", "a"), ("requestobjecttagkeys", "b")][..];
+    let of_tags = |operator: &str, facts| {
+        get(&with(&format!(r#"{{"{operator}":{{"s3:RequestObjectTagKeys":"a"}}}}"#)), None, "k", facts)
+            == Verdict::Allow
+    };
+    for (operator, some, none) in [
+        ("StringEquals", true, false),
+        ("StringNotEquals", false, true),
+        ("ForAnyValue:StringEquals", true, false),
+        ("ForAnyValue:StringNotEquals", true, false),
+        ("ForAllValues:StringEquals", false, true),
+        ("ForAllValues:StringNotEquals", false, true),
+    ] {
+        assert_eq!((of_tags(operator, tags), of_tags(operator, &[])), (some, none), "{operator}");
+    }
     let date = with(r#"{"DateGreaterThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}}"#);
     assert_eq!(get(&date, None, "a", &[("currenttime", "2024-01-01T00:00:00Z")]), Verdict::Allow);
 }
@@ -154,6 +170,7 @@ fn public_is_what_no_condition_narrows() {
     assert!(with(r#"{"IpAddress":{"aws:SourceIp":"0.0.0.0/0"}}"#));
     assert!(with(r#"{"StringEquals":{"s3:x-amz-acl":"private"}}"#));
     assert!(!with(r#"{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#));
+    assert!(with(r#"{"ForAllValues:StringEquals":{"aws:SourceVpc":"vpc-1"}}"#), "met by who has none");
     let deny = r#"{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}"#;
     assert!(!iam(deny).is_public());
 }
