@@ -123,6 +123,7 @@ impl From<cosette_store::Error> for ApiError {
             | E::InvalidPartOrder
             | E::PartTooSmall { .. }
             | E::PreconditionFailed
+            | E::Changed
             | E::OverwriteForbidden
             | E::Locked(_)
             | E::NotAppendable(_)

@@ -2,11 +2,11 @@
 
 use cosette_model::op::{self, Context, NewAcl, ObjectOwnership, Op, reply};
 use cosette_model::{Acl, ErrorCode, Grant, Grantee, Properties};
-use cosette_store::{Bucket, ReviseObject};
+use cosette_store::Bucket;
 
 use crate::Ops;
-use crate::access::{Rules, acl, inherits, object_owner, rules};
-use crate::error::{Failure, Result};
+use crate::access::{Admitted, Scene, acl, inherits, object_owner, rules};
+use crate::error::Result;
 
 impl Ops {
     pub(crate) async fn put_bucket_acl(
@@ -15,15 +15,18 @@ impl Ops {
         ask: op::PutBucketAcl,
     ) -> Result<reply::PutBucketAcl> {
         let bucket = self.admit(context, Op::PutBucketAcl, &ask.bucket)?;
-        let rules = self.access_rules(&bucket.name)?;
-        let list = self.new_list(context, &bucket, &rules, ask.acl, &bucket.owner_uin)?;
-        self.lay_down(bucket.name, rules::ACL, list.as_ref(), context.cause.clone()).await?;
+        let asked = context.clone();
+        self.lay_down(bucket.name, rules::ACL, context.cause.clone(), move |view, rules| {
+            let bucket = &view.bucket;
+            let scene = Scene { context: &asked, bucket, rules, object: None };
+            new_list(&scene, ask.acl, &bucket.owner_uin)
+        })
+        .await?;
         Ok(reply::PutBucketAcl {})
     }
 
     pub(crate) fn bucket_acl(&self, context: &Context, ask: op::GetBucketAcl) -> Result<reply::GetBucketAcl> {
-        let bucket = self.admit(context, Op::GetBucketAcl, &ask.bucket)?;
-        let rules = self.access_rules(&bucket.name)?;
+        let Admitted { bucket, rules, .. } = self.admit_to(context, Op::GetBucketAcl, &ask.bucket)?;
         let list = rules.acl.filter(|_| rules.ownership != ObjectOwnership::BucketOwnerEnforced);
         let owner = self.owner(&bucket);
         Ok(reply::GetBucketAcl { grants: self.named(list, &owner.uin), owner })
@@ -34,31 +37,25 @@ impl Ops {
         context: &Context,
         ask: op::PutObjectAcl,
     ) -> Result<reply::PutObjectAcl> {
-        let bucket = self.admit(context, Op::PutObjectAcl, (&ask.bucket, &ask.key, &ask.version))?;
-        let rules = self.access_rules(&bucket.name)?;
-        let object = self.store.object(&bucket.name, &ask.key, ask.version.as_ref())?;
-        let owner = object_owner(&rules, &bucket, &object);
-        let list = self.new_list(context, &bucket, &rules, ask.acl, owner)?;
-        let what = ReviseObject {
-            bucket: bucket.name,
-            key: ask.key,
-            version: ask.version,
-            event: None,
-            cause: context.cause.clone(),
-        };
-        self.store
-            .revise_object(what, move |revision| {
-                revision.properties.acl = list;
-                Ok::<_, Failure>(())
-            })
-            .await?;
+        let op = Op::PutObjectAcl;
+        let admitted = self.admit_to(context, op, (&ask.bucket, &ask.key, &ask.version))?;
+        admitted.found?;
+        let asked = context.clone();
+        self.revise(context, op, admitted.bucket.name, ask.key, ask.version, move |revision, rules| {
+            let bucket = &revision.view.bucket;
+            let scene = Scene { context: &asked, bucket, rules, object: Some(revision.object) };
+            let owner = object_owner(rules, bucket, revision.object);
+            revision.properties.acl = new_list(&scene, ask.acl, owner)?;
+            Ok(())
+        })
+        .await?;
         Ok(reply::PutObjectAcl {})
     }
 
     pub(crate) fn object_acl(&self, context: &Context, ask: op::GetObjectAcl) -> Result<reply::GetObjectAcl> {
-        let bucket = self.admit(context, Op::GetObjectAcl, (&ask.bucket, &ask.key, &ask.version))?;
-        let rules = self.access_rules(&bucket.name)?;
-        let object = self.store.object(&bucket.name, &ask.key, ask.version.as_ref())?;
+        let Admitted { bucket, rules, found } =
+            self.admit_to(context, Op::GetObjectAcl, (&ask.bucket, &ask.key, &ask.version))?;
+        let object = found?;
         let owner = self.owner_of(object_owner(&rules, &bucket, &object));
         let list = object.properties.acl.filter(|_| rules.ownership != ObjectOwnership::BucketOwnerEnforced);
         Ok(reply::GetObjectAcl {
@@ -77,32 +74,9 @@ impl Ops {
         asked: &op::AskedAcl,
         given: Properties,
     ) -> Result<Properties> {
-        let (owner, acl) = self.new_acl(context, bucket, key, asked)?;
+        let rules = self.access_rules(&bucket.name)?;
+        let (owner, acl) = Scene { context, bucket, rules: &rules, object: None }.new_acl(key, asked)?;
         Ok(Properties { owner, acl, ..given })
-    }
-
-    fn new_list(
-        &self,
-        context: &Context,
-        bucket: &Bucket,
-        rules: &Rules,
-        new: NewAcl,
-        owner: &str,
-    ) -> Result<Option<Acl>> {
-        let (named, grants) = match new {
-            NewAcl::Asked(asked) => return self.checked_acl(context, bucket, rules, &asked, owner),
-            NewAcl::Document { owner, grants } => (owner, grants),
-        };
-        if rules.ownership == ObjectOwnership::BucketOwnerEnforced {
-            return Err(ErrorCode::AccessControlListNotSupported.into());
-        }
-        // An owner cannot be changed.
-        if named.is_some_and(|named| named != owner) {
-            return Err(ErrorCode::AccessDenied.into());
-        }
-        let list = acl::limited(Acl { grants })?;
-        rules.take_acl(Some(&list))?;
-        Ok(Some(list))
     }
 
     /// The grants with names; without a list the owner alone may do everything.
@@ -119,4 +93,22 @@ impl Ops {
             })
             .collect()
     }
+}
+
+/// A list for what `owner` owns, if the bucket takes it.
+fn new_list(scene: &Scene<'_>, new: NewAcl, owner: &str) -> Result<Option<Acl>> {
+    let (named, grants) = match new {
+        NewAcl::Asked(asked) => return scene.checked_acl(&asked, owner),
+        NewAcl::Document { owner, grants } => (owner, grants),
+    };
+    if scene.rules.ownership == ObjectOwnership::BucketOwnerEnforced {
+        return Err(ErrorCode::AccessControlListNotSupported.into());
+    }
+    // An owner cannot be changed.
+    if named.is_some_and(|named| named != owner) {
+        return Err(ErrorCode::AccessDenied.into());
+    }
+    let list = acl::limited(Acl { grants })?;
+    scene.rules.take_acl(Some(&list))?;
+    Ok(Some(list))
 }

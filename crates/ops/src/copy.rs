@@ -2,12 +2,13 @@
 
 use std::future::poll_fn;
 
-use cosette_model::op::{self, Context, CopySource, Op, TagMatch, reply};
+use cosette_model::op::{self, Context, CopySource, Op, reply};
 use cosette_model::{
     Body, ChecksumAlgorithm, Digests, ETag, Error, ErrorCode, Expected, Properties, Tags, Wanted,
 };
-use cosette_store::{Bucket, CopyObject, Digester, Error as StoreError, Object, PutPart};
+use cosette_store::{Bucket, CopyObject, Digester, Error as StoreError, Object, PutPart, Seen};
 
+use crate::access::Admitted;
 use crate::error::{Failure, Result};
 use crate::object::{info, with_content_type};
 use crate::version::shown_version;
@@ -20,18 +21,19 @@ impl Ops {
         ask: op::CopyObject,
     ) -> Result<reply::CopyObject> {
         let bucket = self.admit(context, Op::CopyObject, (&ask.bucket, &ask.key))?;
-        let (from, source) = self.source(context, ask.source)?;
+        let source = ask.source;
         let replace = ask.replace.map(|attributes| with_content_type(context, &ask.key, attributes));
         let lock = self.lock(context, &bucket, &ask.key, ask.lock)?;
         let given =
             self.new_properties(context, &bucket, &ask.key, &ask.acl, Properties::default())?.locked(lock);
         let tags = ask.tags.map(Tags::into_map);
         // A version may be named to make it the current one again.
-        let same = from.name == bucket.name && source.key == ask.key && source.version.is_none();
+        let same =
+            |from: &Bucket| from.name == bucket.name && source.key == ask.key && source.version.is_none();
         loop {
-            let found = self.found(context, &from, &source)?;
+            let (from, source, found) = self.source(context, source.clone())?;
             let class = found.attributes.storage_class;
-            if same
+            if same(&from)
                 && ask.website_redirect.is_none()
                 && replace.is_none()
                 && tags.is_none()
@@ -49,16 +51,12 @@ impl Ops {
             }
             let kept = tags.clone().unwrap_or_else(|| found.properties.tags.clone());
             let digests = self.digests(&from, &source, &found, ask.checksum).await?;
-            let digested = digests.is_some();
-            let mut pinned = source.clone();
-            if digested {
-                // What was digested must be what is copied.
-                pinned.conditions.if_match = Some(TagMatch::Tags(vec![found.etag.clone()]));
-            }
             let copied = self
                 .store
                 .copy_object(CopyObject {
-                    source: pinned,
+                    source,
+                    // What may be read, and was digested, must be what is copied.
+                    seen: Some(Seen::of(&found)),
                     bucket: bucket.name.clone(),
                     key: ask.key.clone(),
                     replace: replace.clone(),
@@ -72,11 +70,7 @@ impl Ops {
                 })
                 .await;
             let (object, source_version) = match copied {
-                Err(StoreError::PreconditionFailed)
-                    if digested && self.found(context, &from, &source)?.etag != found.etag =>
-                {
-                    continue;
-                }
+                Err(StoreError::Changed) => continue,
                 copied => copied.map_err(|failed| source_failure(context, failed.into()))?,
             };
             return Ok(reply::CopyObject {
@@ -97,8 +91,7 @@ impl Ops {
     ) -> Result<reply::UploadPartCopy> {
         let bucket = self.admit(context, Op::UploadPartCopy, (&ask.bucket, &ask.key))?;
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
-        let (from, source) = self.source(context, ask.source)?;
-        let found = self.found(context, &from, &source)?;
+        let (from, source, found) = self.source(context, ask.source)?;
         if found.symlink.is_some() {
             let why = "The source of a part may not be a symlink.";
             return Err(Error::with(ErrorCode::InvalidRequest, why).into());
@@ -138,30 +131,27 @@ impl Ops {
         })
     }
 
-    /// The source's bucket, which may lie in another region than the request was sent to.
-    fn source(&self, context: &Context, mut source: CopySource) -> Result<(Bucket, CopySource)> {
+    /// What is to be copied, if its conditions hold. Its bucket may lie in another region than the
+    /// request was sent to.
+    fn source(&self, context: &Context, mut source: CopySource) -> Result<(Bucket, CopySource, Object)> {
         let anywhere =
             Context { region: None, expected_owner: source.expected_owner.clone(), ..context.clone() };
-        let from = self.admit(&anywhere, Op::GetObject, (&source.bucket, &source.key, &source.version))?;
+        let Admitted { bucket: from, found, .. } =
+            self.admit_to(&anywhere, Op::GetObject, (&source.bucket, &source.key, &source.version))?;
         source.bucket = from.name.clone();
-        Ok((from, source))
-    }
-
-    /// What is to be copied, if its conditions hold.
-    fn found(&self, context: &Context, from: &Bucket, source: &CopySource) -> Result<Object> {
-        let found = match self.store.object(&from.name, &source.key, source.version.as_ref()) {
-            Err(StoreError::DeleteMarker { named: true, .. }) => {
+        let found = match found {
+            Err(failure) if failure.0.delete_marker.is_some() && source.version.is_some() => {
                 return Err(Error::with(
                     ErrorCode::InvalidRequest,
                     "The source of a copy request may not specifically refer to a delete marker by version id.",
                 )
                 .into());
             }
-            found => found.map_err(|missing| source_failure(context, missing.into()))?,
+            found => found.map_err(|missing| source_failure(context, missing))?,
         };
         source.conditions.check_source(&found.etag, found.modified)?;
-        restore::readable(&found, info(context, from, &found, false))?;
-        Ok(found)
+        restore::readable(&found, info(context, &from, &found, false))?;
+        Ok((from, source, found))
     }
 
     /// Digests of what a copy holds as one body, where the source's do not say them: it was made
@@ -202,7 +192,9 @@ fn too_large() -> Failure {
 /// A missing source is told by the code the service has for it.
 fn source_failure(context: &Context, failure: Failure) -> Failure {
     match failure.0.code {
-        ErrorCode::NoSuchKey => Error { code: context.policy.copy_source_code, ..failure.0 }.into(),
+        ErrorCode::NoSuchKey => {
+            Error { code: context.policy.copy_source_code, delete_marker: None, ..failure.0 }.into()
+        }
         _ => failure,
     }
 }

@@ -57,7 +57,8 @@ fn of_store(error: StoreError) -> Error {
             .detail("ProposedSize", size.to_string())
             .detail("MinSizeAllowed", min.to_string())
             .detail("PartNumber", number.to_string()),
-        StoreError::PreconditionFailed => ErrorCode::PreconditionFailed.into(),
+        // Whoever pins what it has seen looks again.
+        StoreError::Changed | StoreError::PreconditionFailed => ErrorCode::PreconditionFailed.into(),
         StoreError::OverwriteForbidden => ErrorCode::FileAlreadyExists.into(),
         StoreError::Poisoned(why) => Error {
             message: Some(format!("The store refuses writes until it is restarted: {why}")),

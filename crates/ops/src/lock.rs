@@ -4,12 +4,12 @@
 use cosette_model::op::{self, Context, Op, reply};
 use cosette_model::setting::{DefaultRetention, ObjectLock, Period};
 use cosette_model::{
-    BucketName, Error, ErrorCode, Lock, ObjectKey, Retention, RetentionMode, Setting, SettingName, Timestamp,
-    VersionId, Versioning,
+    Error, ErrorCode, Lock, ObjectKey, Retention, RetentionMode, Setting, SettingName, Timestamp, Versioning,
 };
-use cosette_store::{Bucket, ReviseObject, Revision};
+use cosette_store::Bucket;
 
 use crate::Ops;
+use crate::access::Admitted;
 use crate::access::session::is_unbound;
 use crate::error::{Failure, Result};
 
@@ -77,13 +77,13 @@ impl Ops {
         let by_version = context.policy.lock_by_version;
         let value = Setting::ObjectLock(after).encode().map_err(Error::internal)?;
         self.store
-            .revise_setting(bucket.name, name.row(), context.cause.clone(), move |bucket, before| {
-                let before = match before.map(|bytes| name.decode(&bytes)).transpose() {
+            .revise_setting(bucket.name, name.row(), context.cause.clone(), move |view| {
+                let before = match view.setting(name.row()).map(|bytes| name.decode(bytes)).transpose() {
                     Ok(Some(Setting::ObjectLock(before))) => Some(before),
                     Ok(_) => None,
                     Err(damaged) => return Err(Error::internal(damaged).into()),
                 };
-                check(by_version, bucket, before, after)?;
+                check(by_version, &view.bucket, before, after)?;
                 Ok::<_, Failure>(Some(value))
             })
             .await?;
@@ -100,10 +100,10 @@ impl Ops {
         asked: Lock,
     ) -> Result<Lock> {
         if asked.retention.is_some() {
-            self.decide(context, Op::PutObjectRetention, bucket, (&bucket.name, key).into())?;
+            self.decide(context, Op::PutObjectRetention, bucket, key)?;
         }
         if asked.legal_hold {
-            self.decide(context, Op::PutObjectLegalHold, bucket, (&bucket.name, key).into())?;
+            self.decide(context, Op::PutObjectLegalHold, bucket, key)?;
         }
         let Some(set) = self.setting::<ObjectLock>(&bucket.name)? else {
             return if asked == Lock::default() { Ok(asked) } else { Err(not_lockable()) };
@@ -133,11 +133,14 @@ impl Ops {
         context: &Context,
         ask: op::PutObjectRetention,
     ) -> Result<reply::PutObjectRetention> {
-        let bucket = self.admit(context, Op::PutObjectRetention, (&ask.bucket, &ask.key, &ask.version))?;
+        let op = Op::PutObjectRetention;
+        let Admitted { bucket, found, .. } =
+            self.admit_to(context, op, (&ask.bucket, &ask.key, &ask.version))?;
         self.lockable(&bucket)?;
+        found?;
         let bypass = Self::bypasses(context, &bucket, ask.bypass_governance);
         let after = ask.retention;
-        self.relock(context, bucket.name, ask.key, ask.version, move |revision| {
+        self.revise(context, op, bucket.name, ask.key, ask.version, move |revision, _| {
             if after.is_some_and(|after| after.until <= revision.now) {
                 return Err(past());
             }
@@ -156,10 +159,10 @@ impl Ops {
         context: &Context,
         ask: op::GetObjectRetention,
     ) -> Result<reply::GetObjectRetention> {
-        let bucket = self.admit(context, Op::GetObjectRetention, (&ask.bucket, &ask.key, &ask.version))?;
+        let Admitted { bucket, found, .. } =
+            self.admit_to(context, Op::GetObjectRetention, (&ask.bucket, &ask.key, &ask.version))?;
         self.lockable(&bucket)?;
-        let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
-        let retention = object.properties.retention.ok_or(ErrorCode::NoRetention)?;
+        let retention = found?.properties.retention.ok_or(ErrorCode::NoRetention)?;
         Ok(reply::GetObjectRetention { retention })
     }
 
@@ -168,10 +171,13 @@ impl Ops {
         context: &Context,
         ask: op::PutObjectLegalHold,
     ) -> Result<reply::PutObjectLegalHold> {
-        let bucket = self.admit(context, Op::PutObjectLegalHold, (&ask.bucket, &ask.key, &ask.version))?;
+        let op = Op::PutObjectLegalHold;
+        let Admitted { bucket, found, .. } =
+            self.admit_to(context, op, (&ask.bucket, &ask.key, &ask.version))?;
         self.lockable(&bucket)?;
+        found?;
         let held = ask.held;
-        self.relock(context, bucket.name, ask.key, ask.version, move |revision| {
+        self.revise(context, op, bucket.name, ask.key, ask.version, move |revision, _| {
             revision.properties.legal_hold = held;
             Ok(())
         })
@@ -184,24 +190,10 @@ impl Ops {
         context: &Context,
         ask: op::GetObjectLegalHold,
     ) -> Result<reply::GetObjectLegalHold> {
-        let bucket = self.admit(context, Op::GetObjectLegalHold, (&ask.bucket, &ask.key, &ask.version))?;
+        let Admitted { bucket, found, .. } =
+            self.admit_to(context, Op::GetObjectLegalHold, (&ask.bucket, &ask.key, &ask.version))?;
         self.lockable(&bucket)?;
-        let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
-        Ok(reply::GetObjectLegalHold { held: object.properties.legal_hold })
-    }
-
-    /// Neither service has an event for it that functions can be bound to (scf.md 1.3).
-    async fn relock(
-        &self,
-        context: &Context,
-        bucket: BucketName,
-        key: ObjectKey,
-        version: Option<VersionId>,
-        change: impl FnOnce(&mut Revision<'_>) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
-        let what = ReviseObject { bucket, key, version, event: None, cause: context.cause.clone() };
-        self.store.revise_object(what, change).await?;
-        Ok(())
+        Ok(reply::GetObjectLegalHold { held: found?.properties.legal_hold })
     }
 }
 

@@ -5,6 +5,7 @@ use cosette_model::{Attributes, ByteRange, Error, ErrorCode, EventType, InvalidN
 use cosette_store::{Bucket, DeleteObject, Object, PutObject};
 use futures_util::future::join_all;
 
+use crate::access::Admitted;
 use crate::error::Result;
 use crate::version::shown_version;
 use crate::{Ops, body, restore};
@@ -40,9 +41,10 @@ impl Ops {
     }
 
     pub(crate) fn get_object(&self, context: &Context, ask: op::GetObject) -> Result<reply::GetObject> {
-        let bucket = self.admit(context, Op::GetObject, (&ask.bucket, &ask.key, &ask.version))?;
+        let Admitted { bucket, found, .. } =
+            self.admit_to(context, Op::GetObject, (&ask.bucket, &ask.key, &ask.version))?;
         self.check_referer(context, &bucket)?;
-        let (key, object) = self.followed(context, Op::GetObject, &bucket, ask.key, ask.version.as_ref())?;
+        let (key, object) = self.followed(context, Op::GetObject, &bucket, ask.key, found?)?;
         let mut info = info(context, &bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
         self.of_part(&object, ask.part, &mut info)?;
@@ -54,9 +56,10 @@ impl Ops {
     }
 
     pub(crate) fn head_object(&self, context: &Context, ask: op::HeadObject) -> Result<reply::HeadObject> {
-        let bucket = self.admit(context, Op::HeadObject, (&ask.bucket, &ask.key, &ask.version))?;
+        let Admitted { bucket, found, .. } =
+            self.admit_to(context, Op::HeadObject, (&ask.bucket, &ask.key, &ask.version))?;
         self.check_referer(context, &bucket)?;
-        let (_, object) = self.followed(context, Op::HeadObject, &bucket, ask.key, ask.version.as_ref())?;
+        let (_, object) = self.followed(context, Op::HeadObject, &bucket, ask.key, found?)?;
         let mut info = info(context, &bucket, &object, ask.checksums);
         check(&ask.conditions, &info)?;
         self.of_part(&object, ask.part, &mut info)?;

@@ -5,6 +5,7 @@ use cosette_model::{ErrorCode, PartNumber};
 use cosette_store::Object;
 
 use crate::Ops;
+use crate::access::Admitted;
 use crate::error::Result;
 use crate::object::info;
 
@@ -41,8 +42,9 @@ impl Ops {
         context: &Context,
         ask: op::GetObjectAttributes,
     ) -> Result<reply::GetObjectAttributes> {
-        let bucket = self.admit(context, Op::GetObjectAttributes, (&ask.bucket, &ask.key, &ask.version))?;
-        let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
+        let Admitted { bucket, found, .. } =
+            self.admit_to(context, Op::GetObjectAttributes, (&ask.bucket, &ask.key, &ask.version))?;
+        let object = found?;
         let parts = match object.parts.filter(|_| ask.shown.parts) {
             None => None,
             Some(count) => {

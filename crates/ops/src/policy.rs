@@ -1,12 +1,13 @@
 //! Bucket policies, public access block and object ownership: reading and changing them.
 
 use cosette_model::op::{self, Context, ObjectOwnership, Op, reply};
-use cosette_model::{Error, ErrorCode};
+use cosette_model::{Error, ErrorCode, Grantee};
+use cosette_store::View;
 
 use crate::Ops;
 use crate::access::policy::{BYTES_MAX, Policy};
-use crate::access::{acl, rules};
-use crate::error::Result;
+use crate::access::{Admitted, Rules, rules};
+use crate::error::{Failure, Result};
 
 impl Ops {
     pub(crate) async fn put_bucket_policy(
@@ -20,10 +21,15 @@ impl Ops {
         }
         let policy = Policy::parse(&ask.policy, Some(&bucket.name))
             .map_err(|why| Error::with(ErrorCode::MalformedPolicy, why))?;
-        if self.access_rules(&bucket.name)?.block.block_public_policy && policy.is_public() {
-            return Err(ErrorCode::AccessDenied.into());
-        }
-        self.store.set_setting(bucket.name, rules::POLICY, Some(ask.policy), context.cause.clone()).await?;
+        let (public, text) = (policy.is_public(), ask.policy);
+        self.store
+            .revise_setting(bucket.name, rules::POLICY, context.cause.clone(), move |view| {
+                if Rules::of(view)?.block.block_public_policy && public {
+                    return Err(Failure::from(ErrorCode::AccessDenied));
+                }
+                Ok(Some(text))
+            })
+            .await?;
         Ok(reply::PutBucketPolicy {})
     }
 
@@ -53,8 +59,8 @@ impl Ops {
         context: &Context,
         ask: op::GetBucketPolicyStatus,
     ) -> Result<reply::GetBucketPolicyStatus> {
-        let bucket = self.admit(context, Op::GetBucketPolicyStatus, &ask.bucket)?;
-        let rules = self.access_rules(&bucket.name)?;
+        let Admitted { bucket, rules, .. } =
+            self.admit_to(context, Op::GetBucketPolicyStatus, &ask.bucket)?;
         let policy = rules.policy.ok_or_else(|| {
             Error::new(ErrorCode::NoSuchBucketPolicy).detail("BucketName", bucket.name.as_str())
         })?;
@@ -67,7 +73,8 @@ impl Ops {
         ask: op::PutPublicAccessBlock,
     ) -> Result<reply::PutPublicAccessBlock> {
         let bucket = self.admit(context, Op::PutPublicAccessBlock, &ask.bucket)?;
-        self.lay_down(bucket.name, rules::BLOCK, Some(&ask.block), context.cause.clone()).await?;
+        let decide = move |_: &View, _: &Rules| Ok(Some(ask.block));
+        self.lay_down(bucket.name, rules::BLOCK, context.cause.clone(), decide).await?;
         Ok(reply::PutPublicAccessBlock {})
     }
 
@@ -92,7 +99,7 @@ impl Ops {
         ask: op::DeletePublicAccessBlock,
     ) -> Result<reply::DeletePublicAccessBlock> {
         let bucket = self.admit(context, Op::DeletePublicAccessBlock, &ask.bucket)?;
-        self.lay_down::<()>(bucket.name, rules::BLOCK, None, context.cause.clone()).await?;
+        self.store.set_setting(bucket.name, rules::BLOCK, None, context.cause.clone()).await?;
         Ok(reply::DeletePublicAccessBlock {})
     }
 
@@ -102,17 +109,17 @@ impl Ops {
         ask: op::PutBucketOwnershipControls,
     ) -> Result<reply::PutBucketOwnershipControls> {
         let bucket = self.admit(context, Op::PutBucketOwnershipControls, &ask.bucket)?;
-        if ask.ownership == ObjectOwnership::BucketOwnerEnforced {
-            let list = self.access_rules(&bucket.name)?.acl.unwrap_or_default();
-            let shared = list
-                .grants
-                .iter()
-                .any(|grant| grant.grantee != cosette_model::Grantee::Account(bucket.owner_uin.clone()));
-            if shared || acl::is_public(&list) {
+        self.lay_down(bucket.name, rules::OWNERSHIP, context.cause.clone(), move |view, rules| {
+            let owner = Grantee::Account(view.bucket.owner_uin.clone());
+            let mut grants = rules.acl.iter().flat_map(|list| &list.grants);
+            if ask.ownership == ObjectOwnership::BucketOwnerEnforced
+                && grants.any(|grant| grant.grantee != owner)
+            {
                 return Err(ErrorCode::InvalidBucketAclWithObjectOwnership.into());
             }
-        }
-        self.lay_down(bucket.name, rules::OWNERSHIP, Some(&ask.ownership), context.cause.clone()).await?;
+            Ok(Some(ask.ownership))
+        })
+        .await?;
         Ok(reply::PutBucketOwnershipControls {})
     }
 
@@ -136,7 +143,7 @@ impl Ops {
         ask: op::DeleteBucketOwnershipControls,
     ) -> Result<reply::DeleteBucketOwnershipControls> {
         let bucket = self.admit(context, Op::DeleteBucketOwnershipControls, &ask.bucket)?;
-        self.lay_down::<()>(bucket.name, rules::OWNERSHIP, None, context.cause.clone()).await?;
+        self.store.set_setting(bucket.name, rules::OWNERSHIP, None, context.cause.clone()).await?;
         Ok(reply::DeleteBucketOwnershipControls {})
     }
 }

@@ -2,10 +2,11 @@
 
 use cosette_model::op::{self, Context, Op, reply};
 use cosette_model::{Error, ErrorCode, EventType, Restore, RestoreTier, StorageClass, Timestamp, property};
-use cosette_store::{Object, ReviseObject, Summary};
+use cosette_store::{Object, Summary};
 
 use crate::Ops;
-use crate::error::{Failure, Result};
+use crate::access::Admitted;
+use crate::error::Result;
 
 /// Where the restore of an object stands; `None` when there is none.
 pub(crate) fn state(object: &Object, now: Timestamp) -> Option<Restore> {
@@ -53,35 +54,26 @@ impl Ops {
         context: &Context,
         ask: op::RestoreObject,
     ) -> Result<reply::RestoreObject> {
-        let resource = (&ask.bucket, &ask.key, &ask.version);
-        let bucket = self.admit(context, Op::RestoreObject, resource)?;
-        // Prolonging a finished restore is no new job and has no event.
-        let found = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
-        let begins = !matches!(state(&found, context.now), Some(Restore::Done { .. }));
-        let what = ReviseObject {
-            bucket: bucket.name,
-            key: ask.key,
-            version: ask.version,
-            event: begins.then_some(EventType::RestorePost),
-            cause: context.cause.clone(),
-        };
+        let op = Op::RestoreObject;
+        let Admitted { bucket, found, .. } =
+            self.admit_to(context, op, (&ask.bucket, &ask.key, &ask.version))?;
+        found?;
         let (tier, days) = (ask.tier, ask.days);
-        self.store
-            .revise_object(what, move |revision| {
+        let object = self
+            .revise(context, op, bucket.name, ask.key, ask.version, move |revision, _| {
                 if !revision.storage_class.is_archive() {
-                    return Err(Failure::from(ErrorCode::RestoreNonArchiveObject));
+                    return Err(ErrorCode::RestoreNonArchiveObject.into());
                 }
                 let before = revision.properties.restore;
                 let (after, begun) = begin(revision.storage_class, before, tier, days, revision.now)?;
-                // Somebody finished, or the copy expired, between the look and the commit.
-                if begun != begins {
-                    return Err(ErrorCode::RestoreAlreadyInProgress.into());
-                }
+                // Prolonging a finished restore is no new job and has no event.
+                revision.event = begun.then_some(EventType::RestorePost);
                 revision.properties.restore = Some(after);
                 Ok(())
             })
             .await?;
-        Ok(reply::RestoreObject { begun: begins })
+        let begun = matches!(object.properties.restore, Some(Restore::Ongoing { .. }));
+        Ok(reply::RestoreObject { begun })
     }
 }
 

@@ -2,10 +2,11 @@
 //! another one of their bucket, and that reads of the key are led to (cos-api 3.4; COS's page on symlinks).
 
 use cosette_model::op::{self, Context, Op, reply};
-use cosette_model::{Error, ErrorCode, EventType, ObjectKey, StorageClass, VersionId, Wanted};
+use cosette_model::{Error, ErrorCode, EventType, ObjectKey, StorageClass, Wanted};
 use cosette_store::{Bucket, Object, PutObject};
 
 use crate::Ops;
+use crate::access::Admitted;
 use crate::error::Result;
 use crate::object::with_content_type;
 use crate::version::shown_version;
@@ -54,8 +55,9 @@ impl Ops {
     }
 
     pub(crate) fn get_symlink(&self, context: &Context, ask: op::GetSymlink) -> Result<reply::GetSymlink> {
-        let bucket = self.admit(context, Op::GetSymlink, (&ask.bucket, &ask.key, &ask.version))?;
-        let object = self.object(context, &bucket, &ask.key, ask.version.as_ref())?;
+        let Admitted { bucket, found, .. } =
+            self.admit_to(context, Op::GetSymlink, (&ask.bucket, &ask.key, &ask.version))?;
+        let object = found?;
         let version = shown_version(&bucket, object.version);
         let target = object.symlink.ok_or_else(|| {
             Error::with(ErrorCode::InvalidRequest, "The object is not a symlink.")
@@ -64,20 +66,18 @@ impl Ops {
         Ok(reply::GetSymlink { target, etag: object.etag, modified: object.modified, version })
     }
 
-    /// What a read of the key gives, and the key it lies under: the object, or what a symlink leads to. Who asks
-    /// must be allowed to read both. The version is of the link; it leads to the current object.
+    /// What a read of the key gives, and the key it lies under: the object that was `found` there, or what it
+    /// leads to as a symlink. Who asks must be allowed to read both. A symlink leads to the current object.
     pub(crate) fn followed(
         &self,
         context: &Context,
         op: Op,
         bucket: &Bucket,
         key: ObjectKey,
-        version: Option<&VersionId>,
+        found: Object,
     ) -> Result<(ObjectKey, Object)> {
-        let object = self.object(context, bucket, &key, version)?;
-        let Some(target) = object.symlink else { return Ok((key, object)) };
-        self.admit(context, op, (&bucket.name, &target))?;
-        let object = self.object(context, bucket, &target, None)?;
+        let Some(target) = found.symlink else { return Ok((key, found)) };
+        let object = self.admit_to(context, op, (&bucket.name, &target))?.found?;
         if object.symlink.is_some() {
             return Err(Error::with(ErrorCode::InvalidRequest, "A symlink cannot lead to a symlink.")
                 .detail("Key", target.as_str())

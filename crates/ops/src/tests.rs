@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod races;
+
 use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_model::RestoreTier;

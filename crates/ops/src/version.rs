@@ -1,12 +1,11 @@
 //! Versioning of buckets, and reads of one version.
 
 use cosette_model::op::{self, Context, Op, reply};
-use cosette_model::setting::ObjectLock;
-use cosette_model::{Error, ErrorCode, ObjectKey, VersionId, Versioning};
-use cosette_store::{Bucket, Error as StoreError, ListedVersion, Object, Version, VersionPage};
+use cosette_model::{Error, ErrorCode, SettingName, VersionId, Versioning};
+use cosette_store::{Bucket, ListedVersion, Version, VersionPage};
 
 use crate::Ops;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 
 impl Ops {
     pub(crate) async fn put_versioning(
@@ -15,13 +14,18 @@ impl Ops {
         ask: op::PutBucketVersioning,
     ) -> Result<reply::PutBucketVersioning> {
         let bucket = self.admit(context, Op::PutBucketVersioning, &ask.bucket)?;
-        // The versions that locks are of must stay as they are (S3), or not begin to be (COS).
-        let same = (bucket.versioning == Versioning::Enabled) == ask.enabled;
-        if self.setting::<ObjectLock>(&bucket.name)?.is_some() && !same {
-            let why = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
-            return Err(Error::with(ErrorCode::InvalidBucketState, why).into());
-        }
-        self.store.set_versioning(bucket.name, ask.enabled, context.cause.clone()).await?;
+        let enabled = ask.enabled;
+        self.store
+            .revise_versioning(bucket.name, enabled, context.cause.clone(), move |view| {
+                // The versions that locks are of must stay as they are (S3), or not begin to be (COS).
+                let same = (view.bucket.versioning == Versioning::Enabled) == enabled;
+                if view.setting(SettingName::ObjectLock.row()).is_some() && !same {
+                    let why = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
+                    return Err(Failure::from(Error::with(ErrorCode::InvalidBucketState, why)));
+                }
+                Ok(())
+            })
+            .await?;
         Ok(reply::PutBucketVersioning {})
     }
 
@@ -54,27 +58,6 @@ impl Ops {
             version_marker: ask.version_marker,
             url_encode: ask.url_encode,
         })
-    }
-
-    /// The current object or one version of it; a delete marker is answered as the service does.
-    pub(crate) fn object(
-        &self,
-        context: &Context,
-        bucket: &Bucket,
-        key: &ObjectKey,
-        version: Option<&VersionId>,
-    ) -> Result<Object> {
-        match self.store.object(&bucket.name, key, version) {
-            Err(StoreError::DeleteMarker { key, version, named }) => {
-                let code = if named { context.policy.marker_code } else { ErrorCode::NoSuchKey };
-                let error = match code {
-                    ErrorCode::MethodNotAllowed => Error::new(code).detail("ResourceType", "DeleteMarker"),
-                    code => Error::new(code).detail("Key", key.as_str()),
-                };
-                Err(Error { delete_marker: Some(version), ..error }.into())
-            }
-            found => Ok(found?),
-        }
     }
 }
 

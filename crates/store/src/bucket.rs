@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::record::{Bucket, decode};
 use crate::schema::{self, Kind};
 use crate::store::Store;
+use crate::views::View;
 
 impl Store {
     pub fn bucket(&self, name: &BucketName) -> Result<Option<Bucket>> {
@@ -99,13 +100,30 @@ impl Store {
 
     /// Enables versioning, or suspends it; what was never enabled can be suspended too.
     pub async fn set_versioning(&self, name: BucketName, enabled: bool, cause: Cause) -> Result<Bucket> {
+        self.revise_versioning(name, enabled, cause, |_| Ok::<_, Error>(())).await
+    }
+
+    /// The same if `decide` has nothing against it.
+    pub async fn revise_versioning<E, F>(
+        &self,
+        name: BucketName,
+        enabled: bool,
+        cause: Cause,
+        decide: F,
+    ) -> Result<Bucket, E>
+    where
+        F: FnOnce(&View) -> Result<(), E> + Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
         let (_, bucket) = self
             .commit(move |tx| {
-                let mut bucket = tx.need_bucket(&name)?;
+                let view = tx.need_view(&name)?;
+                decide(&view)?;
+                let mut bucket = view.bucket;
                 bucket.versioning = if enabled { Versioning::Enabled } else { Versioning::Suspended };
                 tx.write(schema::bucket(&bucket.name), &bucket)?;
                 tx.change(ChangeKind::SettingChanged, &bucket, None, cause)?;
-                Ok::<_, Error>(bucket)
+                Ok::<_, E>(bucket)
             })
             .await?;
         Ok(bucket)
@@ -117,7 +135,7 @@ impl Store {
         Ok(view.settings.get(setting.as_bytes()).cloned())
     }
 
-    /// Sets what `decide` makes of the setting's value, or removes it, in one commit.
+    /// Sets what `decide` makes of the bucket and its settings, or removes it, in one commit.
     pub async fn revise_setting<E, F>(
         &self,
         bucket: BucketName,
@@ -126,18 +144,17 @@ impl Store {
         decide: F,
     ) -> Result<(), E>
     where
-        F: FnOnce(&Bucket, Option<Vec<u8>>) -> Result<Option<Vec<u8>>, E> + Send + 'static,
+        F: FnOnce(&View) -> Result<Option<Vec<u8>>, E> + Send + 'static,
         E: From<Error> + Send + 'static,
     {
         self.commit(move |tx| {
-            let bucket = tx.need_bucket(&bucket)?;
-            let row = schema::setting(bucket.id, setting);
-            let before = tx.row(&row)?;
-            match decide(&bucket, before)? {
+            let view = tx.need_view(&bucket)?;
+            let row = schema::setting(view.bucket.id, setting);
+            match decide(&view)? {
                 Some(value) => tx.put_row(row, value),
                 None => tx.remove(row),
             }
-            tx.change(ChangeKind::SettingChanged, &bucket, None, cause)?;
+            tx.change(ChangeKind::SettingChanged, &view.bucket, None, cause)?;
             Ok::<_, E>(())
         })
         .await?;

@@ -39,6 +39,9 @@ pub enum Error {
     PartTooSmall { number: u16, size: u64, min: u64 },
     #[error("a precondition does not hold")]
     PreconditionFailed,
+    /// Another object is there than the one that was looked at.
+    #[error("the object was replaced meanwhile")]
+    Changed,
     #[error("the object exists and may not be overwritten")]
     OverwriteForbidden,
     /// Damage; never served silently. `what` names the record or body.

@@ -37,11 +37,12 @@ pub use check::{Finding, Progress, Report, verify};
 pub use cosette_blob::{Digester, Disk, Faults, Step, Verdict, combine, combine_crc64};
 pub use error::{Error, Result};
 pub use listing::{ListedVersion, Page, UploadPage, VersionPage};
-pub use object::{AppendObject, CopyObject, DeleteObject, Deleted, PutObject, ReviseObject, Revision};
+pub use object::{AppendObject, CopyObject, DeleteObject, Deleted, PutObject, ReviseObject, Revision, Seen};
 pub use record::{Bucket, Content, Object, ObjectPart, Part, Summary, Upload, Version};
 pub use store::{Durability, Options, Sealed, Staged, Store};
 pub use tx::Tx;
 pub use upload::{CompleteUpload, PutPart};
+pub use views::View;
 
 /// The tables of subsystems, in the one keyspace. Numbers are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -14,6 +14,7 @@ use crate::schema;
 use crate::store::{Sealed, Store};
 use crate::tx::{Subject, Tx};
 use crate::version::{Bypass, Current, Found, find};
+use crate::views::View;
 
 /// What a write of an object needs besides its bytes.
 pub struct PutObject {
@@ -46,6 +47,8 @@ pub struct AppendObject {
 
 pub struct CopyObject {
     pub source: CopySource,
+    /// The source as it was when the copy was allowed; another in its place is `Changed`.
+    pub seen: Option<Seen>,
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub replace: Option<Attributes>,
@@ -73,22 +76,36 @@ pub struct DeleteObject {
     pub cause: Cause,
 }
 
-/// Which object to change, and what to say of it in the change log.
+/// Which object to change, and what the change log says of whose doing it is.
 pub struct ReviseObject {
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub version: Option<VersionId>,
-    /// `None` for a change that raises no event.
-    pub event: Option<EventType>,
     pub cause: Cause,
 }
 
 /// What of an object may change without writing it anew.
 pub struct Revision<'a> {
+    pub view: &'a View,
     pub object: &'a Object,
     pub now: Timestamp,
     pub storage_class: StorageClass,
     pub properties: Properties,
+    /// `None`, as it is at first, for a change that raises no event.
+    pub event: Option<EventType>,
+}
+
+/// Which bytes a look-up found: a version, and an appendable one at one length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    version: Version,
+    etag: ETag,
+}
+
+impl Seen {
+    pub fn of(object: &Object) -> Self {
+        Self { version: object.version, etag: object.etag.clone() }
+    }
 }
 
 /// What a committed delete did.
@@ -195,8 +212,12 @@ impl Store {
         key: &ObjectKey,
         version: Option<&VersionId>,
     ) -> Result<Object> {
-        let bucket = self.need_bucket(bucket)?;
-        match find(&*self.engine()?, &bucket, key, version)? {
+        self.object_of(&self.need_bucket(bucket)?, key, version)
+    }
+
+    /// The same in a bucket that has been found, and not in one that has its name since.
+    pub fn object_of(&self, bucket: &Bucket, key: &ObjectKey, version: Option<&VersionId>) -> Result<Object> {
+        match find(&*self.engine()?, bucket, key, version)? {
             Some((_, Found::Object(object))) => Ok(*object),
             Some((_, Found::Marker(marker))) => Err(Error::DeleteMarker {
                 key: key.clone(),
@@ -309,6 +330,9 @@ impl Store {
                 let from = tx.need_bucket(&source.bucket)?;
                 let bucket = tx.need_bucket(&bucket)?;
                 let (_, original) = tx.need_object(&from, &source.key, source.version.as_ref())?;
+                if copy.seen.is_some_and(|seen| seen != Seen::of(&original)) {
+                    return Err(Error::Changed);
+                }
                 source
                     .conditions
                     .check_source(&original.etag, original.modified)
@@ -357,22 +381,25 @@ impl Store {
     {
         let (_, object) = self
             .commit(move |tx| {
-                let ReviseObject { bucket, key, version, event, cause } = what;
-                let bucket = tx.need_bucket(&bucket)?;
-                let (row, mut object) = tx.need_object(&bucket, &key, version.as_ref())?;
+                let ReviseObject { bucket, key, version, cause } = what;
+                let view = tx.need_view(&bucket)?;
+                let bucket = &view.bucket;
+                let (row, mut object) = tx.need_object(bucket, &key, version.as_ref())?;
                 let mut revision = Revision {
+                    view: &view,
+                    event: None,
                     now: tx.now(),
                     storage_class: object.attributes.storage_class,
                     properties: object.properties.clone(),
                     object: &object,
                 };
                 revise(&mut revision)?;
-                let Revision { storage_class, properties, .. } = revision;
+                let Revision { storage_class, properties, event, .. } = revision;
                 object.attributes.storage_class = storage_class;
                 object.properties = properties;
                 tx.put_row(row, object.encode()?);
                 let kind = event.map_or(ChangeKind::SettingChanged, ChangeKind::Object);
-                tx.change(kind, &bucket, Some(subject(&bucket, &key, &object)), cause)?;
+                tx.change(kind, bucket, Some(subject(bucket, &key, &object)), cause)?;
                 Ok::<_, E>(object)
             })
             .await?;

@@ -232,7 +232,8 @@ impl Store {
         self.0.engine.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Closed)
     }
 
-    pub(crate) fn view(&self, name: &BucketName) -> Result<Option<Arc<View>>> {
+    /// The bucket and all its settings, of one moment.
+    pub fn view(&self, name: &BucketName) -> Result<Option<Arc<View>>> {
         self.0.views.get(&*self.engine()?, name)
     }
 

@@ -8,22 +8,48 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use cosette_kv::{Engine, Range};
+use cosette_kv::{Engine, Range, Visit};
 use cosette_model::BucketName;
 
 use crate::error::Result;
 use crate::record::{Bucket, decode};
 use crate::schema::{self, Kind};
+use crate::tx::Tx;
 
 /// With more buckets than this all are forgotten, and read again as they are asked for.
 const VIEWS_MAX: usize = 1_000;
 
 /// A bucket and its settings at one moment.
-#[derive(Debug)]
-pub(crate) struct View {
-    pub(crate) bucket: Bucket,
+#[derive(Clone, Debug)]
+pub struct View {
+    pub bucket: Bucket,
     /// By name, in the form their owners gave them.
     pub(crate) settings: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl View {
+    /// A setting, in the form the bucket's owner gave it.
+    pub fn setting(&self, name: &str) -> Option<&[u8]> {
+        self.settings.get(name.as_bytes()).map(Vec::as_slice)
+    }
+}
+
+/// The view of a bucket whose rows are scanned so.
+fn view(bucket: Bucket, scan: impl FnOnce(&Range, &mut Visit<'_>) -> Result<()>) -> Result<View> {
+    let mut settings = BTreeMap::new();
+    let prefix = schema::of_bucket(Kind::Setting, bucket.id);
+    scan(&Range::prefix(&prefix), &mut |key, value| {
+        settings.insert(key[prefix.len()..].to_vec(), value.to_vec());
+        ControlFlow::Continue(())
+    })?;
+    Ok(View { bucket, settings })
+}
+
+impl Tx<'_> {
+    /// The bucket as this commit sees it.
+    pub(crate) fn need_view(&self, name: &BucketName) -> Result<View> {
+        view(self.need_bucket(name)?, |range, visit| self.rows(range, visit))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,13 +74,7 @@ impl Views {
         }
         let Some(row) = engine.get(&schema::bucket(name))? else { return Ok(None) };
         let bucket: Bucket = decode("bucket", &row)?;
-        let mut settings = BTreeMap::new();
-        let prefix = schema::of_bucket(Kind::Setting, bucket.id);
-        engine.scan(&Range::prefix(&prefix), &mut |key, value| {
-            settings.insert(key[prefix.len()..].to_vec(), value.to_vec());
-            ControlFlow::Continue(())
-        })?;
-        let view = Arc::new(View { bucket, settings });
+        let view = Arc::new(view(bucket, |range, visit| Ok(engine.scan(range, visit)?))?);
         let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
         if views.len() >= VIEWS_MAX {
             views.clear();

@@ -123,6 +123,22 @@ actions! {
     DeleteBucketMetrics "PutMetricsConfiguration" "DeleteBucketMetrics";
 }
 
+/// Whether it is on an object that is there: who may do it can depend on the object.
+pub(crate) const fn of_object(op: Op) -> bool {
+    matches!(need(op, false), Need::Object(_))
+        || matches!(
+            op,
+            Op::GetObjectTagging
+                | Op::PutObjectTagging
+                | Op::DeleteObjectTagging
+                | Op::GetObjectRetention
+                | Op::PutObjectRetention
+                | Op::GetObjectLegalHold
+                | Op::PutObjectLegalHold
+                | Op::RestoreObject
+        )
+}
+
 /// What lets an operation be done when no policy says anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {

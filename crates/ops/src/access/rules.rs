@@ -2,6 +2,7 @@
 
 use cosette_model::op::{ObjectOwnership, PublicAccessBlock};
 use cosette_model::{Acl, BucketName, Cause, Error, ErrorCode, Permission};
+use cosette_store::View;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -48,19 +49,35 @@ impl Rules {
     }
 }
 
-impl Ops {
-    pub(crate) fn access_rules(&self, bucket: &BucketName) -> Result<Rules> {
-        let policy = self.store.setting(bucket, POLICY)?;
-        Ok(Rules {
-            acl: self.laid_down(bucket, ACL)?,
+impl Rules {
+    pub(crate) fn of(view: &View) -> Result<Self> {
+        let policy = view.setting(POLICY).map(|text| Policy::parse(text, Some(&view.bucket.name)));
+        Ok(Self {
+            acl: laid_down(view, ACL)?,
             // It was parsed when it was put.
             policy: policy
-                .map(|text| Policy::parse(&text, Some(bucket)))
                 .transpose()
-                .map_err(|why| Error::internal(format!("policy of {bucket}: {why}")))?,
-            block: self.laid_down(bucket, BLOCK)?.unwrap_or_default(),
-            ownership: self.laid_down(bucket, OWNERSHIP)?.unwrap_or_default(),
+                .map_err(|why| Error::internal(format!("policy of {}: {why}", view.bucket.name)))?,
+            block: laid_down(view, BLOCK)?.unwrap_or_default(),
+            ownership: laid_down(view, OWNERSHIP)?.unwrap_or_default(),
         })
+    }
+}
+
+fn laid_down<T: DeserializeOwned>(view: &View, setting: &str) -> Result<Option<T>> {
+    Ok(view.setting(setting).map(serde_json::from_slice).transpose().map_err(Error::internal)?)
+}
+
+/// As the store keeps it.
+pub(crate) fn row<T: Serialize>(value: Option<&T>) -> Result<Option<Vec<u8>>> {
+    Ok(value.map(serde_json::to_vec).transpose().map_err(Error::internal)?)
+}
+
+impl Ops {
+    /// What is laid down now.
+    pub(crate) fn access_rules(&self, bucket: &BucketName) -> Result<Rules> {
+        let view = self.store.view(bucket)?;
+        Rules::of(&*view.ok_or_else(|| super::no_such_bucket(bucket))?)
     }
 
     pub(crate) fn laid_down<T: DeserializeOwned>(
@@ -68,18 +85,25 @@ impl Ops {
         bucket: &BucketName,
         setting: &'static str,
     ) -> Result<Option<T>> {
-        let Some(row) = self.store.setting(bucket, setting)? else { return Ok(None) };
-        Ok(Some(serde_json::from_slice(&row).map_err(Error::internal)?))
+        let view = self.store.view(bucket)?;
+        laid_down(&*view.ok_or_else(|| super::no_such_bucket(bucket))?, setting)
     }
 
+    /// Lays down what `decide` makes of all that is, in one commit.
     pub(crate) async fn lay_down<T: Serialize>(
         &self,
         bucket: BucketName,
         setting: &'static str,
-        value: Option<&T>,
         cause: Cause,
+        decide: impl FnOnce(&View, &Rules) -> Result<Option<T>> + Send + 'static,
     ) -> Result<()> {
-        let row = value.map(serde_json::to_vec).transpose().map_err(Error::internal)?;
-        Ok(self.store.set_setting(bucket, setting, row, cause).await?)
+        self.store
+            .revise_setting(
+                bucket,
+                setting,
+                cause,
+                move |view| row(decide(view, &Rules::of(view)?)?.as_ref()),
+            )
+            .await
     }
 }

@@ -3,9 +3,7 @@
 
 use cosette_model::op::{Context, Op};
 use cosette_model::{Account, BucketName, Error, ErrorCode, PolicyRefused};
-use cosette_store::Bucket;
 
-use super::Resource;
 use super::policy::{Policy, Request, Verdict};
 use crate::Ops;
 use crate::error::Result;
@@ -37,7 +35,7 @@ impl SessionPolicy {
 }
 
 /// The policy of the key that has signed, if it has one.
-fn policy(context: &Context) -> Result<Option<Policy>> {
+pub(super) fn policy(context: &Context) -> Result<Option<Policy>> {
     let Some(text) = context.identity.session().and_then(|session| session.policy.as_ref()) else {
         return Ok(None);
     };
@@ -53,22 +51,7 @@ pub(crate) fn is_unbound(context: &Context) -> bool {
 }
 
 impl Ops {
-    /// Refuses what the policy of the key that has signed does not allow.
-    pub(super) fn within_session(
-        &self,
-        context: &Context,
-        op: Op,
-        bucket: &Bucket,
-        resource: Resource<'_>,
-    ) -> Result<()> {
-        let Some(policy) = policy(context)? else { return Ok(()) };
-        match self.asked_of(&policy, context, op, bucket, resource)? {
-            Verdict::Allow => Ok(()),
-            Verdict::Deny | Verdict::Silent => Err(ErrorCode::AccessDenied.into()),
-        }
-    }
-
-    /// The same for what is about no bucket that is there: all of them, or one yet to be made.
+    /// Refuses what the policy of the key that has signed does not allow, of what is about no bucket that is there: all of them, or one yet to be made.
     pub(crate) fn within_session_anywhere(
         &self,
         context: &Context,

@@ -76,8 +76,7 @@ async fn write(dir: &Path) {
     complete(&store, "plain", "parts", &upload, &etags, 1).await.unwrap();
     let upload = begin(&store, "plain", "open").await.unwrap();
     part(&store, "plain", "open", &upload, 1, b"part").await.unwrap();
-    let revise =
-        ReviseObject { bucket: name("plain"), key: key("copy"), version: None, event: None, cause: cause() };
+    let revise = ReviseObject { bucket: name("plain"), key: key("copy"), version: None, cause: cause() };
     let revised = store.revise_object(revise, |revision| {
         revision.storage_class = StorageClass::Archive;
         revision.properties.tags.insert("tag".to_owned(), "value".to_owned());

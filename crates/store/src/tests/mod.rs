@@ -202,6 +202,7 @@ async fn delete_version(
 /// A copy of the current object, with nothing asked of it.
 fn copy_of(from: (&str, &str), to: (&str, &str)) -> CopyObject {
     CopyObject {
+        seen: None,
         source: CopySource {
             bucket: name(from.0),
             key: key(from.1),

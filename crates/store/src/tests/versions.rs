@@ -86,13 +86,8 @@ fn said(store: &Store) -> (Option<EventType>, Option<VersionId>, u64) {
 }
 
 async fn revise(store: &Store, object: &str, id: Option<&VersionId>, to: Properties) -> Result<Object> {
-    let what = ReviseObject {
-        bucket: name("bucket"),
-        key: key(object),
-        version: id.cloned(),
-        event: None,
-        cause: cause(),
-    };
+    let what =
+        ReviseObject { bucket: name("bucket"), key: key(object), version: id.cloned(), cause: cause() };
     let revise = move |revision: &mut crate::Revision<'_>| {
         revision.properties = to;
         Ok::<_, Error>(())
@@ -443,8 +438,7 @@ async fn what_may_change_of_a_version_changes_of_that_one() {
     assert_eq!((tag(&one), tag(&two)), ("one".to_owned(), "two".to_owned()));
     // What is refused changes nothing.
     let head = store.head();
-    let what =
-        ReviseObject { bucket: name("bucket"), key: key("key"), version: None, event: None, cause: cause() };
+    let what = ReviseObject { bucket: name("bucket"), key: key("key"), version: None, cause: cause() };
     let refused = store.revise_object(what, |revision| {
         revision.properties.tags.clear();
         Err::<(), _>(Error::PreconditionFailed)

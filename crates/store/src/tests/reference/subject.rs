@@ -375,7 +375,7 @@ impl Subject {
         let expected = self.model.revise(place, version.as_ref(), change);
         let to = expected.clone().unwrap_or_else(|_| Thing::new(&[]));
         let (bucket, key) = (name(place.0), key(place.1));
-        let what = ReviseObject { bucket, key, version, event: None, cause: cause() };
+        let what = ReviseObject { bucket, key, version, cause: cause() };
         let revise = move |revision: &mut crate::Revision<'_>| {
             revision.properties.legal_hold = to.hold;
             revision.properties.tags = tags(&to);

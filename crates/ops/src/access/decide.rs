@@ -1,0 +1,178 @@
+//! The decision: from one moment of a bucket, of what its owner has laid down, and of an object. It
+//! asks the store nothing, so it can be taken within a commit as well.
+
+use std::borrow::Cow;
+
+use cosette_model::op::{AskedAcl, CannedAcl, Context, ObjectOwnership, Op};
+use cosette_model::{Account, Acl, ErrorCode, ObjectKey, Permission, Session};
+use cosette_store::{Bucket, Object};
+
+use super::action::{self, Need};
+use super::policy::{Policy, Request, Verdict};
+use super::{Resource, Rules, acl, inherits, object_owner, session, uin};
+use crate::error::Result;
+
+/// What is decided on.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) bucket: &'a Bucket,
+    pub(crate) rules: &'a Rules,
+    /// The object that the operation is on; `None` if it is not there, or is not asked for.
+    pub(crate) object: Option<&'a Object>,
+}
+
+impl Scene<'_> {
+    /// Refuses what is not for who asks.
+    pub(crate) fn decide(&self, op: Op, resource: Resource<'_>) -> Result<()> {
+        self.within_session(op, resource)?;
+        let rules = self.rules;
+        let owns_bucket = self.owns_bucket();
+        // An owner that locked itself out can mend it.
+        let mends = matches!(op, Op::GetBucketPolicy | Op::PutBucketPolicy | Op::DeleteBucketPolicy);
+        match self.verdict(op, resource) {
+            Verdict::Deny if owns_bucket && mends => return Ok(()),
+            Verdict::Deny => return Err(ErrorCode::AccessDenied.into()),
+            Verdict::Allow if owns_bucket || !rules.restricts_policy() => {
+                return self.or_absent(op, resource, true);
+            }
+            Verdict::Allow | Verdict::Silent => {}
+        }
+        let account = uin(self.context);
+        match action::need(op, resource.version.is_some()) {
+            Need::Owner if owns_bucket => Ok(()),
+            Need::Bucket(permission) if owns_bucket || rules.bucket_grants(account, permission) => Ok(()),
+            Need::Object(_) if owns_bucket && rules.ownership == ObjectOwnership::BucketOwnerEnforced => {
+                Ok(())
+            }
+            Need::Object(permission) => match self.object {
+                Some(object) if self.object_grants(object, permission) => Ok(()),
+                Some(_) => Err(ErrorCode::AccessDenied.into()),
+                None => self.or_absent(op, resource, owns_bucket),
+            },
+            Need::Owner | Need::Bucket(_) => Err(ErrorCode::AccessDenied.into()),
+        }
+    }
+
+    fn owns_bucket(&self) -> bool {
+        uin(self.context) == Some(self.bucket.owner_uin.as_str())
+    }
+
+    /// What the policy of the bucket says.
+    fn verdict(&self, op: Op, resource: Resource<'_>) -> Verdict {
+        self.rules.policy.as_ref().map_or(Verdict::Silent, |policy| self.asked_of(policy, op, resource))
+    }
+
+    /// What a policy says of a request, be it of the bucket or of a temporary key.
+    fn asked_of(&self, policy: &Policy, op: Op, resource: Resource<'_>) -> Verdict {
+        let context = self.context;
+        let mut facts = Cow::Borrowed(&context.facts);
+        if let Some(object) = self.object
+            && policy.asks_for("existingobjecttag/")
+        {
+            for (name, value) in &object.properties.tags {
+                facts.to_mut().insert(format!("existingobjecttag/{name}"), vec![value.clone()]);
+            }
+        }
+        policy.verdict(&Request {
+            account: uin(context),
+            canonical: context.identity.account().map(Account::canonical_id),
+            users: &context.identity.session().map(Session::names).unwrap_or_default(),
+            op,
+            bucket: Some(&self.bucket.name),
+            region: self.bucket.region.as_str(),
+            appid: &self.bucket.owner_appid,
+            key: resource.key,
+            version: resource.version.is_some(),
+            facts: &facts,
+        })
+    }
+
+    /// Refuses what the policy of the key that has signed does not allow.
+    fn within_session(&self, op: Op, resource: Resource<'_>) -> Result<()> {
+        let Some(policy) = session::policy(self.context)? else { return Ok(()) };
+        match self.asked_of(&policy, op, resource) {
+            Verdict::Allow => Ok(()),
+            Verdict::Deny | Verdict::Silent => Err(ErrorCode::AccessDenied.into()),
+        }
+    }
+
+    /// That an object is not there is told only to those who may list the bucket.
+    fn or_absent(&self, op: Op, resource: Resource<'_>, allowed: bool) -> Result<()> {
+        if self.object.is_some() && allowed {
+            return Ok(());
+        }
+        // As if the key alone were to be listed.
+        let mut listing = self.context.clone();
+        if let Some(key) = resource.key {
+            listing.facts.insert("prefix".to_owned(), vec![key.as_str().to_owned()]);
+        }
+        let all = (&self.bucket.name).into();
+        let listed = Scene { context: &listing, object: None, ..*self };
+        let may_list = listed.within_session(Op::ListObjects, all).is_ok()
+            && (self.owns_bucket()
+                || self.rules.bucket_grants(uin(self.context), Permission::Read)
+                || listed.verdict(Op::ListObjects, all) == Verdict::Allow);
+        match action::need(op, resource.version.is_some()) {
+            Need::Object(_) if !may_list && self.object.is_none() => Err(ErrorCode::AccessDenied.into()),
+            _ if allowed || may_list => Ok(()),
+            _ => Err(ErrorCode::AccessDenied.into()),
+        }
+    }
+
+    fn object_grants(&self, object: &Object, permission: Permission) -> bool {
+        let (rules, account) = (self.rules, uin(self.context));
+        if account == Some(object_owner(rules, self.bucket, object)) {
+            return true;
+        }
+        if rules.ownership == ObjectOwnership::BucketOwnerEnforced {
+            return false;
+        }
+        let heed_public = !rules.block.ignore_public_acls;
+        match &object.properties.acl {
+            Some(list) => acl::grants(list, account, permission, heed_public),
+            // Without a list of its own an object can be read by whoever can read the bucket.
+            None => {
+                inherits(self.bucket)
+                    && permission == Permission::Read
+                    && rules.bucket_grants(account, permission)
+            }
+        }
+    }
+
+    /// The owner and the list of a new object, `None` each for the bucket's own.
+    pub(crate) fn new_acl(&self, key: &ObjectKey, asked: &AskedAcl) -> Result<(Option<String>, Option<Acl>)> {
+        let bucket_owner = &self.bucket.owner_uin;
+        let writer = uin(self.context).unwrap_or(bucket_owner);
+        let gives_away = asked.canned == Some(CannedAcl::BucketOwnerFullControl) && asked.grants.is_empty();
+        let owner = match self.rules.ownership {
+            ObjectOwnership::BucketOwnerEnforced => bucket_owner,
+            ObjectOwnership::BucketOwnerPreferred if gives_away => bucket_owner,
+            _ => writer,
+        };
+        let acl = self.checked_acl(asked, owner)?;
+        if !asked.is_empty() {
+            let resource = (&self.bucket.name, key).into();
+            self.within_session(Op::PutObjectAcl, resource)?;
+            if self.verdict(Op::PutObjectAcl, resource) == Verdict::Deny {
+                return Err(ErrorCode::AccessDenied.into());
+            }
+        }
+        Ok(((owner != bucket_owner).then(|| owner.to_owned()), acl))
+    }
+
+    /// A list asked for by headers, if the bucket takes it.
+    pub(crate) fn checked_acl(&self, asked: &AskedAcl, owner: &str) -> Result<Option<Acl>> {
+        let list = acl::asked(asked, owner, &self.bucket.owner_uin, self.context.policy.acl_adds_up)?;
+        if self.rules.ownership == ObjectOwnership::BucketOwnerEnforced {
+            let harmless = asked.grants.is_empty()
+                && matches!(
+                    asked.canned,
+                    None | Some(CannedAcl::BucketOwnerFullControl | CannedAcl::Default)
+                );
+            return if harmless { Ok(None) } else { Err(ErrorCode::AccessControlListNotSupported.into()) };
+        }
+        self.rules.take_acl(list.as_ref())?;
+        Ok(list)
+    }
+}
