@@ -36,4 +36,4 @@ pub use property::{
 pub use range::ByteRange;
 pub use session::{Accounts, Issuer, Key, KeyRefused, NewSession, Persona, PolicyRefused, Session};
 pub use setting::{Setting, SettingName, Tags};
-pub use time::Timestamp;
+pub use time::{Day, Timestamp};

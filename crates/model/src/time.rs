@@ -113,9 +113,63 @@ impl Timestamp {
     }
 }
 
+/// The day that the service's own work counts in: lifecycle rules, reports. 24 hours from midnight
+/// UTC, or shorter for tests; days then follow one another from 1970 on just as midnights do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day(u64);
+
+impl Default for Day {
+    fn default() -> Self {
+        Self(24 * 3600 * 1_000_000)
+    }
+}
+
+impl Day {
+    /// `None` for no time at all.
+    pub fn of(length: Duration) -> Option<Self> {
+        u64::try_from(length.as_micros()).ok().filter(|micros| *micros > 0).map(Self)
+    }
+
+    pub const fn length(self) -> Duration {
+        Duration::from_micros(self.0)
+    }
+
+    /// When the day that holds `time` began.
+    pub const fn start(self, time: Timestamp) -> Timestamp {
+        Timestamp(time.0 - time.0 % self.0)
+    }
+
+    /// When the day after it begins.
+    pub const fn next(self, time: Timestamp) -> Timestamp {
+        Timestamp(self.start(time).0.saturating_add(self.0))
+    }
+
+    /// `days` after `time`, at a day's beginning, rounded up: how lifecycle rules count.
+    pub const fn after(self, time: Timestamp, days: u32) -> Timestamp {
+        let end = time.0.saturating_add(self.0.saturating_mul(days as u64));
+        Timestamp(end.div_ceil(self.0).saturating_mul(self.0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_begin_at_midnight_and_a_short_one_does_as_they_do() {
+        let at = |text| Timestamp::parse_rfc3339(text).unwrap_or_default();
+        // The example of S3's documentation: created on the 15th at 10:30, three days, the 19th.
+        let day = Day::default();
+        assert_eq!(day.after(at("2014-01-15T10:30:00Z"), 3), at("2014-01-19T00:00:00Z"));
+        assert_eq!(day.after(at("2014-01-15T00:00:00Z"), 3), at("2014-01-18T00:00:00Z"));
+        assert_eq!(day.start(at("2014-01-15T10:30:00Z")), at("2014-01-15T00:00:00Z"));
+        assert_eq!(day.next(at("2014-01-15T00:00:00Z")), at("2014-01-16T00:00:00Z"));
+        let short = Day::of(Duration::from_secs(10)).unwrap_or_default();
+        assert_eq!(short.after(Timestamp::from_secs(101), 1), Timestamp::from_secs(120));
+        assert_eq!(short.length(), Duration::from_secs(10));
+        assert_eq!(Day::of(Duration::ZERO), None);
+        assert_eq!(day.after(Timestamp::from_micros(u64::MAX), u32::MAX).as_secs(), u64::MAX / 1_000_000);
+    }
 
     #[test]
     fn spellings_round_trip() {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cosette_model::{Account, Region};
+use cosette_model::{Account, Day, Region};
 use cosette_wire::DialectName;
 
 /// The secret key everybody knows; not to be served to other machines.
@@ -44,6 +44,8 @@ pub struct Config {
     pub insecure_default_keys: bool,
     /// Between attempts of a failed asynchronous invocation.
     pub retry_interval: Duration,
+    /// The day that lifecycle rules and reports count in.
+    pub day: Day,
 }
 
 impl Config {
@@ -86,6 +88,7 @@ mod tests {
             region: Region::new(default_region()).unwrap_or_else(|e| panic!("{e}")),
             insecure_default_keys: false,
             retry_interval: Duration::from_secs(60),
+            day: Day::default(),
         }
     }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 use cosette_clock::Clock;
 use cosette_control::Control;
 use cosette_function::Functions;
+use cosette_jobs::Jobs;
 use cosette_ops::Ops;
 use cosette_runtime::Runtime;
 use cosette_store::{Durability, Options, Store};
@@ -92,6 +93,7 @@ struct House {
     runtime: Runtime,
     functions: Functions,
     triggers: Triggers,
+    jobs: Jobs,
     control: Control,
     ops: Ops,
     wire: Arc<Wire>,
@@ -135,6 +137,7 @@ impl House {
                 finished_max: FINISHED_DELIVERIES_MAX,
             },
         )?;
+        let jobs = Jobs::start(&store, &clock, cosette_jobs::Options { day: config.day });
         let control = Control::new(
             store.clone(),
             functions.clone(),
@@ -163,6 +166,7 @@ impl House {
             runtime,
             functions,
             triggers,
+            jobs,
             control,
             ops,
             wire,
@@ -191,8 +195,10 @@ impl House {
         }
     }
 
-    /// Deliveries first, as they need everything else; the store last, as everything needs it.
+    /// First what makes changes, then deliveries, as they need everything else; the store last, as
+    /// everything needs it.
     async fn close(self) -> Result<(), RunError> {
+        self.jobs.stop().await;
         self.triggers.stop(STOP_GRACE).await;
         self.functions.stop().await;
         self.runtime.stop().await;

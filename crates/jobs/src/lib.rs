@@ -1,0 +1,37 @@
+//! What the service does by itself, on the clock. Knows no HTTP.
+//!
+//! Each kind of work is a [`Job`] with a task of its own; [`Jobs`] starts and stops them. A job is
+//! run when the clock says so, does all that is due, and says when there will be more. What it does
+//! is one commit an act, which checks in itself that the act is still due: so nothing is half done
+//! by a crash, and no client's write is overtaken. What a job keeps in memory it can find out again.
+
+mod supervisor;
+
+use cosette_clock::Clock;
+use cosette_model::Day;
+use cosette_store::Store;
+
+pub use supervisor::{Job, Jobs, Next, Stop};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] cosette_store::Error),
+    /// The server stops; what is left is done by the next start.
+    #[error("stopping")]
+    Stopping,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub day: Day,
+}
+
+impl Jobs {
+    /// Starts all jobs on the current tokio runtime.
+    pub fn start(store: &Store, clock: &Clock, options: Options) -> Self {
+        let jobs = Self::new(store.clone(), clock.clone());
+        tracing::debug!(day = ?options.day.length(), "jobs started");
+        jobs
+    }
+}

@@ -1,0 +1,207 @@
+//! Runs jobs: when they come due, again after a failure, and until the stop. The one place where
+//! waiting is done.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use cosette_clock::Clock;
+use cosette_model::{Seq, Timestamp};
+use cosette_store::{Error as StoreError, Store};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::Error;
+
+/// Pauses after an error of the store, in real time: the first, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Work that comes due by the clock.
+pub trait Job: Send + 'static {
+    /// For the log.
+    const NAME: &'static str;
+
+    /// Does all that is due at `now`, looking at `stop` between two acts, and says when to run again.
+    /// It is run once when the server starts.
+    fn run_due(&mut self, now: Timestamp, stop: &Stop) -> impl Future<Output = Result<Next, Error>> + Send;
+
+    /// The server stops: what only the memory holds is to be written down.
+    fn finish(&mut self) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// When a job is to be run again: at the earlier of the two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Next {
+    /// By the clock.
+    pub at: Option<Timestamp>,
+    /// Once there are commits after this one.
+    pub after: Option<Seq>,
+}
+
+/// Says whether the server stops.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// # Errors
+    /// `Stopping`.
+    pub fn check(&self) -> Result<(), Error> {
+        if *self.0.borrow() { Err(Error::Stopping) } else { Ok(()) }
+    }
+
+    async fn comes(&mut self) {
+        // A supervisor that is gone has stopped.
+        let _ = self.0.wait_for(|stops| *stops).await;
+    }
+}
+
+/// Starts jobs and stops them.
+pub struct Jobs {
+    store: Store,
+    clock: Clock,
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Jobs {
+    pub(crate) fn new(store: Store, clock: Clock) -> Self {
+        Self { store, clock, stop: watch::Sender::new(false), tasks: Mutex::default() }
+    }
+
+    /// Starts one more, on the current tokio runtime.
+    pub fn add<J: Job>(&self, job: J) {
+        let runner = Runner {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            stop: Stop(self.stop.subscribe()),
+        };
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(tokio::spawn(runner.run(job)));
+    }
+
+    /// Lets each job end the act it is at, and waits for that.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            // A job panics only by a fault of ours; its message has been printed.
+            let _ = task.await;
+        }
+    }
+}
+
+struct Runner {
+    store: Store,
+    clock: Clock,
+    stop: Stop,
+}
+
+impl Runner {
+    async fn run<J: Job>(mut self, mut job: J) {
+        let mut pause = PAUSE.0;
+        while self.stop.check().is_ok() {
+            match job.run_due(self.clock.now(), &self.stop).await {
+                Ok(next) => {
+                    pause = PAUSE.0;
+                    self.wait(next).await;
+                }
+                Err(Error::Stopping) => break,
+                Err(Error::Store(StoreError::Closed)) => return,
+                Err(error @ Error::Store(StoreError::Poisoned(_))) => {
+                    tracing::error!(%error, job = J::NAME, "nothing more is done until a restart");
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, job = J::NAME, "tried again later");
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.stop.comes() => {}
+                    }
+                    pause = (pause * 2).min(PAUSE.1);
+                }
+            }
+        }
+        if let Err(error) = job.finish().await {
+            tracing::error!(%error, job = J::NAME, "not finished");
+        }
+    }
+
+    async fn wait(&mut self, next: Next) {
+        tokio::select! {
+            () = self.stop.comes() => {}
+            () = async {
+                match next.at {
+                    Some(at) => self.clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
+            () = async {
+                match next.after {
+                    Some(after) => self.store.changed(after).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use cosette_store::{Durability, Options, Table, Tx};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Tells when it is run, and wants to be run once more.
+    struct Told {
+        runs: mpsc::UnboundedSender<Option<Timestamp>>,
+        next: Next,
+    }
+
+    impl Job for Told {
+        const NAME: &'static str = "told";
+
+        async fn run_due(&mut self, now: Timestamp, _: &Stop) -> Result<Next, Error> {
+            self.runs.send(Some(now)).unwrap();
+            Ok(std::mem::take(&mut self.next))
+        }
+
+        async fn finish(&mut self) -> Result<(), Error> {
+            self.runs.send(None).unwrap();
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_runs_by_the_clock_and_by_commits_until_the_stop() {
+        let clock = Clock::frozen(Timestamp::from_secs(100));
+        let options = Options { dir: None, durability: Durability::Relaxed, cache_bytes: 1 << 20 };
+        let store = Store::open(options, clock.clone()).unwrap();
+        let jobs = Jobs::new(store.clone(), clock.clone());
+        let (runs, mut told) = mpsc::unbounded_channel();
+        let next = Next { at: Some(Timestamp::from_secs(200)), after: Some(store.head()) };
+        jobs.add(Told { runs: runs.clone(), next: Next { after: None, ..next } });
+        assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(100))));
+        clock.set(Timestamp::from_secs(200));
+        assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(200))));
+        jobs.stop().await;
+        assert_eq!(told.recv().await, Some(None));
+
+        let jobs = Jobs::new(store.clone(), clock.clone());
+        jobs.add(Told { runs, next: Next { at: None, ..next } });
+        assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(200))));
+        store
+            .commit(|tx: &mut Tx<'_>| {
+                tx.put(Table::Cursor, b"x", Vec::new());
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
+        assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(200))));
+        jobs.stop().await;
+        assert_eq!(told.recv().await, Some(None));
+        store.close().await.unwrap();
+    }
+}
