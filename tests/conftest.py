@@ -10,12 +10,13 @@ import sys
 
 import pytest
 
-from support import functions
+from support import coverage, functions
 from support.clients import cos_client, s3_client
 from support.instance import BINARY, ROOT, Instance, clean_environment, remove
 
 NODE_PACKAGES = ROOT / "target/node/node_modules"
 _numbers = itertools.count()
+_answered = pytest.StashKey()
 
 
 def pytest_configure(config):
@@ -28,13 +29,21 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def answered(pytestconfig):
+    """Operations and dialects that clients have had done so far; a server's fixture adds what its log tells."""
+    return pytestconfig.stash.setdefault(_answered, set())
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, answered):
     """One server for the whole run; retries follow at once."""
     where = tmp_path_factory.mktemp("server")
-    with Instance(where / "data", "--retry-interval", "100ms", log=where / "log") as instance:
+    arguments = ["--retry-interval", "100ms", "--log", "debug"]
+    with Instance(where / "data", *arguments, log=where / "log") as instance:
         yield instance
         status = instance.stop()
     assert status == 0
+    answered |= coverage.answered(instance.log_text())
     remove(where / "data")
 
 
@@ -181,3 +190,12 @@ def node():
 def pytest_sessionstart(session):
     if not BINARY.exists():
         pytest.exit(f"{BINARY} is missing: run `cargo build --release` first", returncode=2)
+
+
+def pytest_sessionfinish(session):
+    """Every operation that is said to be supported has been done by a real client, in each of its dialects."""
+    whole_run = not session.config.invocation_params.args
+    if whole_run and (missing := coverage.promised() - session.config.stash.get(_answered, set())):
+        names = sorted(f"{op} ({service})" for op, service in missing)
+        print(f"\nno client has done: {', '.join(names)}")
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED

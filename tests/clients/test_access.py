@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from qcloud_cos import CosConfig, CosS3Client, CosServiceError
 
+from support import coverage
 from support.clients import cos_client, s3_client
 from support.instance import Instance
 
@@ -19,10 +20,12 @@ ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
 
 
 @pytest.fixture(scope="module")
-def server():
+def server(tmp_path_factory, answered):
     """With a second account."""
-    with Instance(None, f"--account={':'.join(OTHER.values())}:other") as instance:
+    log = tmp_path_factory.mktemp("access") / "log"
+    with Instance(None, f"--account={':'.join(OTHER.values())}:other", "--log=debug", log=log) as instance:
         yield instance
+        answered |= coverage.answered(instance.log_text())
 
 
 @pytest.fixture

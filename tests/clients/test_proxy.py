@@ -41,6 +41,7 @@ def test_boto3_with_a_real_host_name(server, bucket):
     )
     client.put_object(Bucket=bucket, Key="a b", Body=b"x")
     assert client.get_object(Bucket=bucket, Key="a b")["Body"].read() == b"x"
+    assert [row["Key"] for row in client.list_objects_v2(Bucket=bucket)["Contents"]] == ["a b"]
 
 
 def test_a_program_that_reads_the_proxy_from_its_environment(server, bucket):

@@ -29,9 +29,9 @@ def pages(s3, bucket):
     return bucket
 
 
-def browse(server, bucket, path="", method="GET", **headers):
-    """A signed request on COS's website host."""
-    host = f"{bucket}.cos-website.{server.region}.myqcloud.com"
+def browse(server, bucket, path="", method="GET", host=None, **headers):
+    """A signed request on a website host, COS's unless another is named."""
+    host = host or f"{bucket}.cos-website.{server.region}.myqcloud.com"
     return raw.cos(server, method, bucket, path, headers={"Host": host, **headers})
 
 
@@ -70,6 +70,15 @@ def test_a_website_host_serves_pages(server, s3, pages):
     missing = browse(server, pages, "none")
     assert (missing.status, missing.body) == (404, b"error.html")
     assert browse(server, pages, "about.html", "PUT").status == 405
+
+
+def test_a_website_host_of_s3_serves_pages(server, s3, pages):
+    s3.put_bucket_website(Bucket=pages, WebsiteConfiguration=SITE)
+    for host in (f"s3-website-{server.region}.amazonaws.com", f"s3-website.{server.region}.amazonaws.com"):
+        page = browse(server, pages, host=f"{pages}.{host}")
+        assert (page.status, page.body, page.header("content-type")) == (200, b"index.html", "text/html")
+        missing = browse(server, pages, "none", host=f"{pages}.{host}")
+        assert (missing.status, missing.body) == (404, b"error.html")
 
 
 def test_a_website_host_sends_elsewhere(server, s3, pages):

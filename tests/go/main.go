@@ -28,13 +28,16 @@ func main() {
 	server, bucket, id, key, directory := os.Args[1], os.Args[2], os.Args[3], os.Args[4], os.Args[5]
 	ctx := context.Background()
 	proxy, _ := url.Parse(server)
+	connect := func(host string) *cos.Client {
+		return cos.NewClient(
+			&cos.BaseURL{BucketURL: &url.URL{Scheme: "http", Host: host}},
+			&http.Client{Transport: &cos.AuthorizationTransport{
+				SecretID: id, SecretKey: key, Transport: &http.Transport{Proxy: http.ProxyURL(proxy)},
+			}},
+		)
+	}
 	host := bucket + ".cos.ap-guangzhou.myqcloud.com"
-	client := cos.NewClient(
-		&cos.BaseURL{BucketURL: &url.URL{Scheme: "http", Host: host}},
-		&http.Client{Transport: &cos.AuthorizationTransport{
-			SecretID: id, SecretKey: key, Transport: &http.Transport{Proxy: http.ProxyURL(proxy)},
-		}},
-	)
+	client := connect(host)
 
 	_, err := client.Bucket.Put(ctx, nil)
 	check(err == nil, "PUT Bucket", err)
@@ -84,5 +87,6 @@ func main() {
 	check(err == nil && len(deleted.DeletedObjects) == 3, "DELETE Multiple", err)
 	_, err = client.Bucket.Delete(ctx)
 	check(err == nil, "DELETE Bucket", err)
+	lock(ctx, connect("worm-"+host))
 	fmt.Println("done")
 }

@@ -68,6 +68,7 @@ impl Door {
     ) -> Response<Outgoing> {
         let request_id = request_id(now);
         let method = parts.method.clone();
+        let agent = parts.headers.get(header::USER_AGENT).cloned();
         let stays = keeps_alive(&parts);
         // With `Expect: 100-continue` the client sends nothing until we read.
         let waits = parts.headers.contains_key(header::EXPECT);
@@ -106,7 +107,8 @@ impl Door {
             let value = HeaderValue::from_static(if closes { "close" } else { "keep-alive" });
             response.headers_mut().insert(header::CONNECTION, value);
         }
-        log(&asked, &method, response.status(), failed.as_ref(), self.clock.now());
+        let agent = agent.as_ref().and_then(|agent| agent.to_str().ok()).unwrap_or("-");
+        log(&asked, &method, agent, response.status(), failed.as_ref(), self.clock.now());
         let told = match response.status() {
             StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT => length(response.headers()),
             _ => None,
@@ -224,17 +226,26 @@ impl Failed {
 }
 
 /// One line a request: ours at error, the client's at info, successes at debug.
-fn log(asked: &Asked, method: &Method, status: StatusCode, failed: Option<&Failed>, now: Timestamp) {
-    let op = asked.op.map_or("-", Op::name);
+fn log(
+    asked: &Asked,
+    method: &Method,
+    agent: &str,
+    status: StatusCode,
+    failed: Option<&Failed>,
+    now: Timestamp,
+) {
+    let (dialect, op) = (asked.dialect, asked.op.map_or("-", Op::name));
     let micros = u64::try_from(now.since(asked.now).as_micros()).unwrap_or(u64::MAX);
     let (id, resource, status) = (&asked.request_id, &asked.resource, status.as_u16());
     match failed {
         Some(failed) if status >= 500 && status != 501 => {
-            tracing::error!(%id, op, %method, %resource, status, micros, error = %failed.words, "request failed");
+            tracing::error!(%id, ?dialect, op, %method, %resource, status, micros, agent, error = %failed.words, "request failed");
         }
         Some(failed) if status >= 400 => {
-            tracing::info!(%id, op, %method, %resource, status, micros, code = failed.code, error = %failed.words, notes = ?asked.notes, "request refused");
+            tracing::info!(%id, ?dialect, op, %method, %resource, status, micros, agent, code = failed.code, error = %failed.words, notes = ?asked.notes, "request refused");
         }
-        _ => tracing::debug!(%id, op, %method, %resource, status, micros, notes = ?asked.notes, "request"),
+        _ => {
+            tracing::debug!(%id, ?dialect, op, %method, %resource, status, micros, agent, notes = ?asked.notes, "request")
+        }
     }
 }

@@ -1,0 +1,28 @@
+"""Which operations real clients have got an answer to, in which dialect, as the server's log tells it."""
+
+import re
+
+from support.instance import ROOT
+
+LINE = re.compile(
+    r'dialect=(?P<dialect>\w+) op="?(?P<op>\w+)"? .*status=(?P<status>\d+) micros=\d+ agent="?(?P<agent>[^" ]+)'
+)
+# Asked for by browsers alone, for which the tests speak plain HTTP.
+BROWSERS = {"OptionsObject", "ServeWebsite"}
+ROW = re.compile(r"^\| (?P<op>\w+) \| (?P<services>[A-Z0-9, ]+) \| (?:yes|kept only) \|", re.M)
+
+
+def answered(log):
+    """Of one server's log at the level debug. Only what succeeded counts, and only clients that name themselves:
+    `raw.py` does not."""
+    return {
+        (line["op"], line["dialect"].upper())
+        for line in LINE.finditer(log)
+        if int(line["status"]) < 400 and (line["agent"] != "-" or line["op"] in BROWSERS)
+    }
+
+
+def promised():
+    """What docs/api-support.md says is supported."""
+    table = (ROOT / "docs/api-support.md").read_text()
+    return {(row["op"], service) for row in ROW.finditer(table) for service in row["services"].split(", ")}
