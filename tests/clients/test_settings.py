@@ -54,6 +54,9 @@ def test_a_bucket_is_made_with_tags(server, s3, new_bucket):
     made = raw.cos(server, "PUT", name, headers={"x-cos-tagging": "team=a%20b&empty"})
     assert made.status == 200, made
     assert s3.get_bucket_tagging(Bucket=name)["TagSet"] == tag_set(empty="", team="a b")
+    other = new_bucket()
+    s3.create_bucket(Bucket=other, CreateBucketConfiguration={"Tags": tag_set(team="red")})
+    assert s3.get_bucket_tagging(Bucket=other)["TagSet"] == tag_set(team="red")
 
 
 # Tags of objects

@@ -117,6 +117,7 @@ impl From<cosette_store::Error> for ApiError {
             }
             // No action of this API does what could end so.
             E::BucketExists(_)
+            | E::TooManyBuckets
             | E::BucketNotEmpty(_)
             | E::NoSuchUpload
             | E::InvalidPart(_)

@@ -5,10 +5,10 @@ use std::ops::RangeBounds;
 use cosette_model::op::{self, Context, Listing, ObjectOwnership, Op, Owner, reply};
 use cosette_model::setting::ObjectLock;
 use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Tags, Timestamp, Versioning};
-use cosette_store::{Error as StoreError, Page};
+use cosette_store::{NewBucket, Page, View};
 
-use crate::access::{account, acl, rules};
-use crate::error::Result;
+use crate::access::{Rules, Scene, account, acl, rules};
+use crate::error::{Failure, Result};
 use crate::{Ops, restore};
 
 impl Ops {
@@ -67,57 +67,56 @@ impl Ops {
         ask: op::CreateBucket,
     ) -> Result<reply::CreateBucket> {
         let account = account(context)?;
-        if let Some(max) = context.policy.buckets_max {
-            let owned = self.store.buckets()?.iter().filter(|b| b.owner_uin == account.uin).count();
-            if owned >= max && self.store.bucket(&ask.bucket)?.is_none() {
-                return Err(ErrorCode::TooManyBuckets.into());
-            }
-        }
         let region =
             ask.region.or_else(|| context.region.clone()).unwrap_or_else(|| self.default_region.clone());
         self.within_session_anywhere(context, Op::CreateBucket, Some(&ask.bucket), region.as_str())?;
-        let owner =
-            Owner { uin: account.uin.clone(), appid: account.appid.clone(), name: account.name.clone() };
         let list = acl::asked(&ask.acl, &account.uin, &account.uin, context.policy.acl_adds_up)?;
         if ask.ownership == Some(ObjectOwnership::BucketOwnerEnforced) && list.is_some() {
             return Err(ErrorCode::InvalidBucketAclWithObjectOwnership.into());
         }
-        let mut settings = Vec::new();
-        if ask.object_lock {
-            let lock = Setting::ObjectLock(ObjectLock::default());
-            settings.push((lock.name().row(), lock.encode().map_err(Error::internal)?));
-        }
-        if let Some(list) = &list {
-            settings.push((rules::ACL, serde_json::to_vec(list).map_err(Error::internal)?));
-        }
-        if let Some(ownership) = &ask.ownership {
-            settings.push((rules::OWNERSHIP, serde_json::to_vec(ownership).map_err(Error::internal)?));
-        }
-        let versioning = if ask.object_lock { Versioning::Enabled } else { Versioning::Off };
-        let again = context.policy.create_again_region == Some(region.as_str());
-        let (name, cause) = (ask.bucket.clone(), context.cause.clone());
-        match self.store.create_bucket_with(name, region.clone(), owner, versioning, settings, cause).await {
-            Ok(bucket) => {
-                if let Some(tags) = ask.tags {
-                    let name = SettingName::Tagging;
-                    let ask =
-                        op::PutSetting { bucket: ask.bucket, name, setting: Some(Setting::Tagging(tags)) };
-                    self.put_setting(context, ask).await?;
-                }
-                Ok(reply::CreateBucket { bucket: bucket.name })
-            }
-            Err(StoreError::BucketExists(name)) => match self.store.bucket(&name)? {
-                Some(bucket) if bucket.owner_uin != account.uin => Err(ErrorCode::BucketAlreadyExists.into()),
-                Some(bucket) if again && bucket.region == region => {
-                    let acl = op::NewAcl::Asked(ask.acl);
-                    self.put_bucket_acl(context, op::PutBucketAcl { bucket: name, acl }).await?;
-                    Ok(reply::CreateBucket { bucket: bucket.name })
-                }
-                Some(_) => Err(ErrorCode::BucketAlreadyOwnedByYou.into()),
-                None => Err(ErrorCode::BucketAlreadyExists.into()),
+        let tags = ask.tags.map(Setting::Tagging);
+        let lock = ask.object_lock.then(|| Setting::ObjectLock(ObjectLock::default()));
+        let encoded = |setting: Option<Setting>| {
+            setting.map(|setting| setting.encode()).transpose().map_err(Error::internal)
+        };
+        let tags = (SettingName::Tagging.row(), encoded(tags)?);
+        let new = NewBucket {
+            name: ask.bucket,
+            region: region.clone(),
+            owner: Owner {
+                uin: account.uin.clone(),
+                appid: account.appid.clone(),
+                name: account.name.clone(),
             },
-            Err(other) => Err(other.into()),
-        }
+            versioning: if ask.object_lock { Versioning::Enabled } else { Versioning::Off },
+            settings: vec![
+                tags.clone(),
+                (SettingName::ObjectLock.row(), encoded(lock)?),
+                (rules::ACL, rules::row(list.as_ref())?),
+                (rules::OWNERSHIP, rules::row(ask.ownership.as_ref())?),
+            ],
+            most: context.policy.buckets_max,
+        };
+        let (asked, acl) = (context.clone(), ask.acl);
+        // Made again it gets the list and the tags that are asked for, and nothing else changes.
+        let again = move |view: &View| {
+            let bucket = &view.bucket;
+            if asked.identity.account().is_none_or(|account| account.uin != bucket.owner_uin) {
+                return Err(Failure::from(ErrorCode::BucketAlreadyExists));
+            }
+            let may = asked.policy.create_again_region == Some(region.as_str());
+            if !may || bucket.region != region {
+                return Err(ErrorCode::BucketAlreadyOwnedByYou.into());
+            }
+            let scene = Scene { context: &asked, bucket, rules: &Rules::of(view)?, object: None };
+            scene.decide(Op::PutBucketAcl, (&bucket.name).into())?;
+            let list = scene.checked_acl(&acl, &bucket.owner_uin)?;
+            let mut settings = vec![(rules::ACL, rules::row(list.as_ref())?)];
+            settings.extend(tags.1.is_some().then_some(tags));
+            Ok(settings)
+        };
+        let bucket = self.store.create_bucket_with(new, context.cause.clone(), again).await?;
+        Ok(reply::CreateBucket { bucket: bucket.name })
     }
 
     pub(crate) fn head_bucket(&self, context: &Context, ask: op::HeadBucket) -> Result<reply::HeadBucket> {

@@ -40,6 +40,7 @@ fn of_store(error: StoreError) -> Error {
             Error::new(ErrorCode::NoSuchBucket).detail("BucketName", name.as_str())
         }
         StoreError::BucketExists(_) => ErrorCode::BucketAlreadyExists.into(),
+        StoreError::TooManyBuckets => ErrorCode::TooManyBuckets.into(),
         StoreError::BucketNotEmpty(_) => ErrorCode::BucketNotEmpty.into(),
         StoreError::NoSuchObject(key) => Error::new(ErrorCode::NoSuchKey).detail("Key", key.as_str()),
         StoreError::NoSuchVersion => ErrorCode::NoSuchVersion.into(),

@@ -16,7 +16,7 @@ use cosette_model::op::{
 use cosette_model::{
     Account, Attributes, Body, BodyError, BucketName, ByteRange, Cause, ChangeKind, Checksum,
     ChecksumAlgorithm, ErrorCode, EventType, Expected, Identity, Key, ObjectKey, PartNumber, Region,
-    RequestId, Seq, StorageClass, Trailer,
+    RequestId, Seq, StorageClass, Tags, Trailer,
 };
 use cosette_store::{Durability, Options, Store};
 
@@ -184,6 +184,39 @@ async fn in_one_region_a_bucket_may_be_created_again_which_resets_its_acl() {
     assert_eq!(code(&ops, &by("2"), others).await, Some(ErrorCode::BucketAlreadyExists));
     assert_eq!(code(&ops, &by("1"), create("us-east-1", None)).await, None);
     assert_eq!(code(&ops, &anonymous, list()).await, Some(ErrorCode::AccessDenied));
+}
+
+#[tokio::test]
+async fn a_bucket_is_made_with_all_it_is_to_have_in_one_commit() {
+    let ops = ops();
+    let create = |tag: Option<&str>| {
+        Call::CreateBucket(CreateBucket {
+            bucket: bucket("photos"),
+            region: Some(region("us-east-1")),
+            tags: tag.map(|value| Tags::new([("k".to_owned(), value.to_owned())]).unwrap()),
+            object_lock: true,
+            acl: op::AskedAcl { canned: Some(op::CannedAcl::PublicRead), ..Default::default() },
+            ownership: Some(op::ObjectOwnership::BucketOwnerPreferred),
+        })
+    };
+    let tags = || ops.setting::<Tags>(&bucket("photos")).unwrap().unwrap().into_map()["k"].clone();
+    for (asked, then) in [(Some("one"), "one"), (Some("two"), "two"), (None, "two")] {
+        let before = ops.store.head().0;
+        ops.handle(&by("1"), create(asked)).await.unwrap();
+        assert_eq!(ops.store.head().0, before + 1);
+        assert_eq!(tags(), then);
+    }
+    let limited = Context { policy: Policy { buckets_max: Some(1), ..by("1").policy }, ..by("1") };
+    assert_eq!(code(&ops, &limited, create(None)).await, None);
+    let more = Call::CreateBucket(CreateBucket {
+        bucket: bucket("more"),
+        region: None,
+        tags: None,
+        object_lock: false,
+        acl: Default::default(),
+        ownership: None,
+    });
+    assert_eq!(code(&ops, &limited, more).await, Some(ErrorCode::TooManyBuckets));
 }
 
 #[tokio::test]

@@ -10,7 +10,34 @@ use crate::error::{Error, Result};
 use crate::record::{Bucket, decode};
 use crate::schema::{self, Kind};
 use crate::store::Store;
+use crate::tx::Tx;
 use crate::views::View;
+
+/// Settings by name, to be set or, with `None`, removed.
+pub type Settings = Vec<(&'static str, Option<Vec<u8>>)>;
+
+/// A bucket to be made.
+pub struct NewBucket {
+    pub name: BucketName,
+    pub region: Region,
+    pub owner: Owner,
+    pub versioning: Versioning,
+    pub settings: Settings,
+    /// How many buckets its owner may have with it.
+    pub most: Option<usize>,
+}
+
+impl Tx<'_> {
+    fn set(&mut self, bucket: &Bucket, settings: Settings) {
+        for (setting, value) in settings {
+            let row = schema::setting(bucket.id, setting);
+            match value {
+                Some(value) => self.put_row(row, value),
+                None => self.remove(row),
+            }
+        }
+    }
+}
 
 impl Store {
     pub fn bucket(&self, name: &BucketName) -> Result<Option<Bucket>> {
@@ -38,23 +65,39 @@ impl Store {
         owner: Owner,
         cause: Cause,
     ) -> Result<Bucket> {
-        self.create_bucket_with(name, region, owner, Versioning::Off, Vec::new(), cause).await
+        let new =
+            NewBucket { name, region, owner, versioning: Versioning::Off, settings: Vec::new(), most: None };
+        self.create_bucket_with(new, cause, |view| Err(Error::BucketExists(view.bucket.name.clone()))).await
     }
 
-    /// The same with versions and settings from the beginning.
-    pub async fn create_bucket_with(
-        &self,
-        name: BucketName,
-        region: Region,
-        owner: Owner,
-        versioning: Versioning,
-        settings: Vec<(&'static str, Vec<u8>)>,
-        cause: Cause,
-    ) -> Result<Bucket> {
+    /// The same with versions and settings from the beginning. A bucket that is there already gets the
+    /// settings that `again` says, if it has nothing against it.
+    ///
+    /// # Errors
+    /// `TooManyBuckets`; those of `again`.
+    pub async fn create_bucket_with<E, F>(&self, new: NewBucket, cause: Cause, again: F) -> Result<Bucket, E>
+    where
+        F: FnOnce(&View) -> Result<Settings, E> + Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
         let (_, bucket) = self
             .commit(move |tx| {
+                let NewBucket { name, region, owner, versioning, settings, most } = new;
                 if tx.bucket(&name)?.is_some() {
-                    return Err(Error::BucketExists(name));
+                    let view = tx.need_view(&name)?;
+                    let settings = again(&view)?;
+                    tx.set(&view.bucket, settings);
+                    tx.change(ChangeKind::SettingChanged, &view.bucket, None, cause)?;
+                    return Ok(view.bucket);
+                }
+                if let Some(most) = most {
+                    let mut owned = 0;
+                    for (_, row) in tx.collect(&schema::key(Kind::Bucket, &[]))? {
+                        owned += usize::from(decode::<Bucket>("bucket", &row)?.owner_uin == owner.uin);
+                    }
+                    if owned >= most {
+                        return Err(Error::TooManyBuckets.into());
+                    }
                 }
                 let bucket = Bucket {
                     // The number of the commit that makes it: never used again.
@@ -67,11 +110,9 @@ impl Store {
                     versioning,
                 };
                 tx.write(schema::bucket(&bucket.name), &bucket)?;
-                for (setting, value) in settings {
-                    tx.put_row(schema::setting(bucket.id, setting), value);
-                }
+                tx.set(&bucket, settings);
                 tx.change(ChangeKind::BucketCreated, &bucket, None, cause)?;
-                Ok(bucket)
+                Ok::<_, E>(bucket)
             })
             .await?;
         Ok(bucket)
@@ -149,11 +190,8 @@ impl Store {
     {
         self.commit(move |tx| {
             let view = tx.need_view(&bucket)?;
-            let row = schema::setting(view.bucket.id, setting);
-            match decide(&view)? {
-                Some(value) => tx.put_row(row, value),
-                None => tx.remove(row),
-            }
+            let value = decide(&view)?;
+            tx.set(&view.bucket, vec![(setting, value)]);
             tx.change(ChangeKind::SettingChanged, &view.bucket, None, cause)?;
             Ok::<_, E>(())
         })
@@ -171,11 +209,7 @@ impl Store {
     ) -> Result<()> {
         self.commit(move |tx| {
             let bucket = tx.need_bucket(&bucket)?;
-            let row = schema::setting(bucket.id, setting);
-            match value {
-                Some(value) => tx.put_row(row, value),
-                None => tx.remove(row),
-            }
+            tx.set(&bucket, vec![(setting, value)]);
             tx.change(ChangeKind::SettingChanged, &bucket, None, cause)
         })
         .await?;

@@ -11,6 +11,8 @@ pub enum Error {
     NoSuchBucket(BucketName),
     #[error("bucket exists: {0}")]
     BucketExists(BucketName),
+    #[error("the account has as many buckets as it may have")]
+    TooManyBuckets,
     #[error("bucket is not empty: {0}")]
     BucketNotEmpty(BucketName),
     #[error("no such object: {0}")]

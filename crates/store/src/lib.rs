@@ -33,6 +33,7 @@ mod upload;
 mod version;
 mod views;
 
+pub use bucket::{NewBucket, Settings};
 pub use check::{Finding, Progress, Report, verify};
 pub use cosette_blob::{Digester, Disk, Faults, Step, Verdict, combine, combine_crc64};
 pub use error::{Error, Result};

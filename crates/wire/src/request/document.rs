@@ -1,11 +1,13 @@
 //! The XML documents requests carry.
 
 use cosette_model::op::{CompletedPart, DeleteEntry, DeleteObjects};
-use cosette_model::{BucketName, ChecksumAlgorithm, ETag, Error, ErrorCode, PartNumber, Region, VersionId};
+use cosette_model::{
+    BucketName, ChecksumAlgorithm, ETag, Error, ErrorCode, PartNumber, Region, Tags, VersionId,
+};
 
 use super::{condition, region};
-use crate::payload;
 use crate::xml::Element;
+use crate::{payload, setting};
 
 /// Most keys of one multi-delete (cos-api 3.7).
 const KEYS_MAX: usize = 1000;
@@ -14,8 +16,8 @@ fn malformed() -> Error {
     ErrorCode::MalformedXml.into()
 }
 
-/// `CreateBucketConfiguration` of either service: the region S3 names, if any.
-pub(super) fn create_bucket(document: &[u8]) -> Result<Option<Region>, Error> {
+/// `CreateBucketConfiguration` of either service: the region S3 names, and the tags, if any.
+pub(super) fn create_bucket(document: &[u8]) -> Result<(Option<Region>, Option<Tags>), Error> {
     let root = Element::parse(document, "CreateBucketConfiguration")?;
     for (name, plain) in
         [("BucketAZConfig", "OAZ"), ("BucketArchConfig", ""), ("BucketStorageClass", "STANDARD")]
@@ -28,13 +30,15 @@ pub(super) fn create_bucket(document: &[u8]) -> Result<Option<Region>, Error> {
             _ => {}
         }
     }
-    for name in ["Location", "Bucket", "Tags"] {
+    for name in ["Location", "Bucket"] {
         if root.child(name)?.is_some_and(|element| !element.children.is_empty()) {
             let why = format!("The element {name} of CreateBucketConfiguration is not implemented.");
             return Err(Error::with(ErrorCode::NotImplemented, why));
         }
     }
-    root.text_of("LocationConstraint")?.map(region).transpose()
+    let tags = root.child("Tags")?.filter(|tags| !tags.children.is_empty());
+    let tags = tags.map(setting::bucket_tags).transpose()?;
+    Ok((root.text_of("LocationConstraint")?.map(region).transpose()?, tags))
 }
 
 /// `Delete`.

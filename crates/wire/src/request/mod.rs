@@ -193,8 +193,12 @@ impl Incoming<'_> {
         self.check_new_bucket(&bucket)?;
         let (acl, ownership) = (self.asked_acl()?, self.asked_ownership()?);
         let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
-        let asked = if document.trim_ascii().is_empty() { None } else { document::create_bucket(&document)? };
-        Ok(CreateBucket { bucket, region: asked.or(host_region), tags, object_lock, acl, ownership })
+        let (asked, listed) = match document.trim_ascii() {
+            [] => (None, None),
+            document => document::create_bucket(document)?,
+        };
+        let (region, tags) = (asked.or(host_region), listed.or(tags));
+        Ok(CreateBucket { bucket, region, tags, object_lock, acl, ownership })
     }
 
     async fn delete_objects(mut self) -> Result<cosette_model::op::DeleteObjects, Error> {

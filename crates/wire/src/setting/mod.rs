@@ -9,7 +9,9 @@ mod tagging;
 mod website;
 
 pub(crate) use lock::{mode as retention_mode, mode_name as retention_mode_name};
-pub(crate) use tagging::{invalid as invalid_tag, object as object_tags, write as write_tags};
+pub(crate) use tagging::{
+    invalid as invalid_tag, new_bucket as bucket_tags, object as object_tags, write as write_tags,
+};
 
 use bytes::Bytes;
 use cosette_model::setting::RequestPayment;

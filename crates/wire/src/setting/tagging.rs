@@ -14,8 +14,16 @@ pub(crate) fn object(document: &[u8]) -> Result<Tags, Error> {
     Tags::of_object(pairs(&root)?).map_err(invalid)
 }
 
+/// The `Tag`s that a bucket is made with.
+pub(crate) fn new_bucket(set: &Element) -> Result<Tags, Error> {
+    Tags::of_bucket(of_set(set)?).map_err(invalid)
+}
+
 fn pairs(root: &Element) -> Result<Vec<(String, String)>, Error> {
-    let set = root.child("TagSet")?.ok_or(ErrorCode::MalformedXml)?;
+    of_set(root.child("TagSet")?.ok_or(ErrorCode::MalformedXml)?)
+}
+
+fn of_set(set: &Element) -> Result<Vec<(String, String)>, Error> {
     set.all("Tag").map(|tag| Ok((tag.need("Key")?.to_owned(), tag.need("Value")?.to_owned()))).collect()
 }
 
