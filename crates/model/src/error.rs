@@ -56,8 +56,10 @@ codes! {
     BadRequest 400 "BadRequest" "The request is not valid.";
     BucketAlreadyExists 409 "BucketAlreadyExists" "The requested bucket name is not available.";
     BucketAlreadyOwnedByYou 409 "BucketAlreadyOwnedByYou" "The bucket you tried to create already exists, and you own it.";
+    BucketLocked 409 "BucketLocked" "The bucket's object lock does not go with this configuration.";
     BucketNameTooLong 400 "BucketNameTooLong" s3 "InvalidBucketName" "The bucket name is too long for its host name of at most 60 characters.";
     BucketNotEmpty 409 "BucketNotEmpty" "The bucket you tried to delete is not empty.";
+    BucketVersionNotOpen 400 "BucketVersionNotOpen" s3 "InvalidRequest" "Versioning must be 'Enabled' on the bucket to apply a replication configuration";
     EntityTooLarge 400 "EntityTooLarge" "Your proposed upload exceeds the maximum allowed object size.";
     EntityTooSmall 400 "EntityTooSmall" "Your proposed upload is smaller than the minimum allowed object size.";
     ExpiredToken 400 "ExpiredToken" "The provided token has expired.";
@@ -108,12 +110,16 @@ codes! {
     MissingSecurityHeader 400 "MissingSecurityHeader" "Your request was missing a required header.";
     NoSuchBucket 404 "NoSuchBucket" "The specified bucket does not exist.";
     NoSuchBucketPolicy 404 "NoSuchPolicyVersion" s3 "NoSuchBucketPolicy" "The bucket policy does not exist";
+    NoSuchConfiguration 404 "NoSuchConfiguration" "The specified configuration does not exist.";
     NoSuchCopySource 404 "NoSuchCopySource" s3 "NoSuchKey" "The copy source does not exist.";
     NoSuchCorsConfiguration 404 "NoSuchCORSConfiguration" "The CORS configuration does not exist.";
     NoSuchDomainConfiguration 404 "DomainConfigNotFoundError" "The domain configuration does not exist.";
+    NoSuchInventoryConfiguration 404 "InventoryConfigurationNotFoundError" s3 "NoSuchConfiguration" "The specified configuration does not exist.";
     NoSuchKey 404 "NoSuchKey" "The specified key does not exist.";
     NoSuchLifecycleConfiguration 404 "NoSuchLifecycleConfiguration" "The lifecycle configuration does not exist.";
+    NoSuchOriginConfiguration 404 "OriginConfigurationNotFoundError" "The origin configuration does not exist.";
     NoSuchPublicAccessBlockConfiguration 404 "NoSuchPublicAccessBlockConfiguration" "The public access block configuration was not found";
+    NoSuchReplicationConfiguration 404 "ReplicationConfigurationnotFoundError" s3 "ReplicationConfigurationNotFoundError" "The replication configuration was not found";
     NoSuchTagSet 404 "NoSuchTagSet" "The TagSet does not exist.";
     NoRetention 404 "NoSuchObjectLockConfiguration" "The specified object does not have a ObjectLock configuration";
     NoSuchObjectLockConfiguration 404 "NoSuchObjectLockConfiguration" s3 "ObjectLockConfigurationNotFoundError" "Object Lock configuration does not exist for this bucket";
@@ -137,9 +143,13 @@ codes! {
     ServiceUnavailable 503 "ServiceUnavailable" "Please reduce your request rate.";
     SignatureDoesNotMatch 403 "SignatureDoesNotMatch" "The request signature we calculated does not match the signature you provided.";
     SlowDown 503 "SlowDown" "Please reduce your request rate.";
+    TargetBucketNameInvalid 400 "TargetBucketNameInvalid" s3 "InvalidRequest" "The destination bucket is not valid.";
     TooManyBuckets 400 "TooManyBuckets" "You have attempted to create more buckets than allowed.";
+    TooManyConfigurations 400 "TooManyConfigurations" "You are attempting to create a new configuration but have already reached the 1,000-configuration limit.";
+    TooManyInventories 400 "InventoryFull" s3 "TooManyConfigurations" "You are attempting to create a new configuration but have already reached the 1,000-configuration limit.";
     TooManyTags 400 "InvalidTag" s3 "BadRequest" "There are too many tags.";
     UnresolvableGrantByEmailAddress 400 "UnresolvableGrantByEmailAddress" "The e-mail address you provided does not match any account on record.";
+    UserNotTargetBucketOwner 403 "UserNotTargetBucketOwner" s3 "AccessDenied" "The destination bucket is another account's.";
     VerifyAlgorithmNotSupported 400 "VerifyAlgorithmNotSupported" s3 "InvalidRequest" "The signature algorithm is not supported.";
     ContentSha256Mismatch 400 "XAmzContentSHA256Mismatch" "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }

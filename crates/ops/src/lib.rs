@@ -13,6 +13,7 @@ mod completed;
 mod copy;
 mod cors;
 mod error;
+mod fitting;
 mod lock;
 mod multipart;
 mod object;
@@ -146,6 +147,7 @@ impl Ops {
             Call::PutSetting(ask) => Reply::PutSetting(self.put_setting(context, ask).await?),
             Call::GetSetting(ask) => Reply::GetSetting(self.get_setting(context, ask)?),
             Call::DeleteSetting(ask) => Reply::DeleteSetting(self.delete_setting(context, ask).await?),
+            Call::ListSettings(ask) => Reply::ListSettings(self.list_settings(context, ask)?),
         })
     }
 }

@@ -3,9 +3,7 @@
 
 use cosette_model::op::{self, Context, Op, reply};
 use cosette_model::setting::{DefaultRetention, ObjectLock, Period};
-use cosette_model::{
-    Error, ErrorCode, Lock, ObjectKey, Retention, RetentionMode, Setting, SettingName, Timestamp, Versioning,
-};
+use cosette_model::{Error, ErrorCode, Lock, ObjectKey, Retention, RetentionMode, Timestamp, Versioning};
 use cosette_store::Bucket;
 
 use crate::Ops;
@@ -28,7 +26,12 @@ fn past() -> Failure {
 ///
 /// S3's object lock needs versions and has modes; COS's excludes versions, has days alone, and
 /// they only grow (cos-api 3.3).
-fn check(by_version: bool, bucket: &Bucket, before: Option<ObjectLock>, after: ObjectLock) -> Result<()> {
+pub(crate) fn check(
+    by_version: bool,
+    bucket: &Bucket,
+    before: Option<ObjectLock>,
+    after: ObjectLock,
+) -> Result<()> {
     let fits = match bucket.versioning {
         Versioning::Enabled => by_version,
         Versioning::Off => !by_version,
@@ -67,29 +70,6 @@ fn may_retain(before: Option<Retention>, after: Option<Retention>, now: Timestam
 }
 
 impl Ops {
-    pub(crate) async fn put_object_lock(
-        &self,
-        context: &Context,
-        bucket: Bucket,
-        after: ObjectLock,
-    ) -> Result<reply::PutSetting> {
-        let name = SettingName::ObjectLock;
-        let by_version = context.policy.lock_by_version;
-        let value = Setting::ObjectLock(after).encode().map_err(Error::internal)?;
-        self.store
-            .revise_setting(bucket.name, name.row(), context.cause.clone(), move |view| {
-                let before = match view.setting(name.row()).map(|bytes| name.decode(bytes)).transpose() {
-                    Ok(Some(Setting::ObjectLock(before))) => Some(before),
-                    Ok(_) => None,
-                    Err(damaged) => return Err(Error::internal(damaged).into()),
-                };
-                check(by_version, &view.bucket, before, after)?;
-                Ok::<_, Failure>(Some(value))
-            })
-            .await?;
-        Ok(reply::PutSetting { name })
-    }
-
     /// What a write is locked by: what it asks for, if who asks may lock the object, else what the
     /// bucket gives.
     pub(crate) fn lock(

@@ -1,21 +1,38 @@
-//! Settings of buckets: read, set, removed.
+//! Settings of buckets: read, set, removed, listed.
 
 use cosette_model::op::{self, Context, reply};
-use cosette_model::setting::{Kept, Logging};
-use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName};
-use cosette_store::Bucket;
+use cosette_model::setting::Kept;
+use cosette_model::{BucketName, Error, Setting, SettingName};
+use cosette_store::View;
 
 use crate::Ops;
-use crate::error::Result;
+use crate::error::{Failure, Result};
+use crate::fitting;
+
+/// Most on one page of a list (both services); COS lists the rules of intelligent tiering on one page.
+const fn page_max(name: SettingName) -> usize {
+    if matches!(name, SettingName::IntelligentTiering) { SettingName::MOST } else { 100 }
+}
+
+/// Where the last of several stands.
+fn last(seen: &View, name: SettingName) -> Result<u64> {
+    let name = if name == SettingName::DefaultTiering { SettingName::IntelligentTiering } else { name };
+    let mut last = 0;
+    for row in seen.settings(&name.row_of(Some(""))) {
+        let setting = name.decode(row).map_err(Error::internal)?;
+        last = setting.made().unwrap_or(0).max(last);
+    }
+    Ok(last)
+}
 
 impl Ops {
     /// A setting of a bucket that exists.
     pub(crate) fn setting<S: Kept>(&self, bucket: &BucketName) -> Result<Option<S>> {
-        Ok(self.kept(bucket, S::NAME)?.and_then(S::of))
+        Ok(self.kept(bucket, S::NAME, None)?.and_then(S::of))
     }
 
-    fn kept(&self, bucket: &BucketName, name: SettingName) -> Result<Option<Setting>> {
-        let Some(bytes) = self.store.setting(bucket, name.row())? else { return Ok(None) };
+    fn kept(&self, bucket: &BucketName, name: SettingName, id: Option<&str>) -> Result<Option<Setting>> {
+        let Some(bytes) = self.store.setting(bucket, &name.row_of(id))? else { return Ok(None) };
         Ok(Some(name.decode(&bytes).map_err(Error::internal)?))
     }
 
@@ -24,46 +41,76 @@ impl Ops {
         context: &Context,
         ask: op::PutSetting,
     ) -> Result<reply::PutSetting> {
-        let bucket = self.admit(context, ask.name.put(), &ask.bucket)?;
-        if let Some(Setting::ObjectLock(lock)) = ask.setting {
-            return self.put_object_lock(context, bucket, lock).await;
-        }
-        if let Some(Setting::Logging(logging)) = &ask.setting {
-            self.check_log_target(&bucket, logging)?;
-        }
-        let value = ask.setting.map(|setting| setting.encode()).transpose().map_err(Error::internal)?;
-        self.store.set_setting(bucket.name, ask.name.row(), value, context.cause.clone()).await?;
-        Ok(reply::PutSetting { name: ask.name })
-    }
-
-    /// Logs go to a bucket of the same account in the same region.
-    fn check_log_target(&self, bucket: &Bucket, logging: &Logging) -> Result<()> {
-        let target = BucketName::new(logging.bucket.as_str()).ok();
-        let target = target.map(|name| self.find(&name)).transpose()?.flatten();
-        match target {
-            Some(target) if target.owner_uin == bucket.owner_uin && target.region == bucket.region => Ok(()),
-            _ => Err(Error::new(ErrorCode::InvalidTargetBucketForLogging)
-                .detail("TargetBucket", logging.bucket.as_str())
-                .into()),
-        }
+        let op::PutSetting { bucket, name, setting } = ask;
+        let bucket = self.admit(context, name.put(), &bucket)?;
+        let cause = context.cause.clone();
+        let Some(setting) = setting else {
+            self.store.set_setting(bucket.name, name.row(), None, cause).await?;
+            return Ok(reply::PutSetting { name });
+        };
+        self.check_others(context, &bucket, &setting)?;
+        let (row, policy) = (name.row_of(setting.id()).into_owned(), context.policy);
+        self.store
+            .revise_setting(bucket.name, row.clone(), cause, move |seen| {
+                let before = seen.setting(&row).map(|kept| name.decode(kept)).transpose();
+                let before = before.map_err(Error::internal)?;
+                fitting::check(seen, &policy, &setting, before.as_ref())?;
+                let mut setting = setting;
+                if setting.made().is_some() {
+                    setting.make(match before.and_then(|before| before.made()) {
+                        Some(place) => place,
+                        None => last(seen, name)? + 1,
+                    });
+                }
+                Ok::<_, Failure>(Some(setting.encode().map_err(Error::internal)?))
+            })
+            .await?;
+        Ok(reply::PutSetting { name })
     }
 
     pub(crate) fn get_setting(&self, context: &Context, ask: op::GetSetting) -> Result<reply::GetSetting> {
         let bucket = self.admit(context, ask.name.get(), &ask.bucket)?;
-        match (self.kept(&bucket.name, ask.name)?, ask.name.missing()) {
+        match (self.kept(&bucket.name, ask.name, ask.id.as_deref())?, ask.name.missing()) {
             (None, Some(code)) => Err(Error::new(code).detail("BucketName", bucket.name.as_str()).into()),
             (setting, _) => Ok(reply::GetSetting { name: ask.name, setting }),
         }
     }
 
-    /// Removing what is not set succeeds.
+    /// Removing what is not set succeeds, but for one of several on S3.
     pub(crate) async fn delete_setting(
         &self,
         context: &Context,
         ask: op::DeleteSetting,
     ) -> Result<reply::DeleteSetting> {
-        let bucket = self.admit(context, ask.name.delete().unwrap_or(ask.name.put()), &ask.bucket)?;
-        self.store.set_setting(bucket.name, ask.name.row(), None, context.cause.clone()).await?;
-        Ok(reply::DeleteSetting { name: ask.name })
+        let name = ask.name;
+        let bucket = self.admit(context, name.delete().unwrap_or(name.put()), &ask.bucket)?;
+        let (row, policy) = (name.row_of(ask.id.as_deref()).into_owned(), context.policy);
+        self.store
+            .revise_setting(bucket.name, row.clone(), context.cause.clone(), move |seen| {
+                let before = seen.setting(&row).map(|kept| name.decode(kept)).transpose();
+                fitting::check_removal(name, &policy, before.map_err(Error::internal)?.as_ref())?;
+                Ok::<_, Failure>(None)
+            })
+            .await?;
+        Ok(reply::DeleteSetting { name })
+    }
+
+    /// A page of those a bucket has several of, in the order in which they were made.
+    pub(crate) fn list_settings(
+        &self,
+        context: &Context,
+        ask: op::ListSettings,
+    ) -> Result<reply::ListSettings> {
+        let name = ask.name;
+        let bucket = self.admit(context, name.list().unwrap_or(name.get()), &ask.bucket)?;
+        let rows = self.store.settings(&bucket.name, &name.row_of(Some("")))?;
+        let decoded = rows.iter().map(|row| name.decode(row)).collect::<std::result::Result<Vec<_>, _>>();
+        let mut settings = decoded.map_err(Error::internal)?;
+        settings.retain(|setting| setting.made() > ask.after);
+        settings.sort_by_key(Setting::made);
+        let more = settings.len() > page_max(name);
+        settings.truncate(page_max(name));
+        let next = if more { settings.last().and_then(Setting::made) } else { None };
+        Ok(reply::ListSettings { name, settings, after: ask.after, next })
     }
 }

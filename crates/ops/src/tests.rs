@@ -69,6 +69,8 @@ fn by(uin: &str) -> Context {
             guess_content_type: true,
             acl_adds_up: true,
             buckets_max: None,
+            replicas_stay: false,
+            removal_finds: true,
             create_again_region: Some("us-east-1"),
         },
     }

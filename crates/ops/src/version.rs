@@ -23,6 +23,10 @@ impl Ops {
                     let why = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
                     return Err(Failure::from(Error::with(ErrorCode::InvalidBucketState, why)));
                 }
+                if !enabled && view.setting(SettingName::Replication.row()).is_some() {
+                    let why = "A replication configuration is present on this bucket, so the versioning state cannot be changed.";
+                    return Err(Failure::from(Error::with(ErrorCode::InvalidBucketState, why)));
+                }
                 Ok(())
             })
             .await?;

@@ -1,5 +1,6 @@
 //! Buckets.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use cosette_kv::Range;
@@ -28,9 +29,9 @@ pub struct NewBucket {
 }
 
 impl Tx<'_> {
-    fn set(&mut self, bucket: &Bucket, settings: Settings) {
+    fn set<S: AsRef<str>>(&mut self, bucket: &Bucket, settings: Vec<(S, Option<Vec<u8>>)>) {
         for (setting, value) in settings {
-            let row = schema::setting(bucket.id, setting);
+            let row = schema::setting(bucket.id, setting.as_ref());
             match value {
                 Some(value) => self.put_row(row, value),
                 None => self.remove(row),
@@ -176,11 +177,17 @@ impl Store {
         Ok(view.settings.get(setting.as_bytes()).cloned())
     }
 
+    /// All settings of the bucket whose names begin so, in the order of their names.
+    pub fn settings(&self, bucket: &BucketName, begin: &str) -> Result<Vec<Vec<u8>>> {
+        let view = self.view(bucket)?.ok_or_else(|| Error::NoSuchBucket(bucket.clone()))?;
+        Ok(view.settings(begin).map(<[u8]>::to_vec).collect())
+    }
+
     /// Sets what `decide` makes of the bucket and its settings, or removes it, in one commit.
     pub async fn revise_setting<E, F>(
         &self,
         bucket: BucketName,
-        setting: &'static str,
+        setting: impl Into<Cow<'static, str>>,
         cause: Cause,
         decide: F,
     ) -> Result<(), E>
@@ -188,6 +195,7 @@ impl Store {
         F: FnOnce(&View) -> Result<Option<Vec<u8>>, E> + Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        let setting = setting.into();
         self.commit(move |tx| {
             let view = tx.need_view(&bucket)?;
             let value = decide(&view)?;

@@ -32,6 +32,12 @@ impl View {
     pub fn setting(&self, name: &str) -> Option<&[u8]> {
         self.settings.get(name.as_bytes()).map(Vec::as_slice)
     }
+
+    /// Those whose names begin so, in the order of their names.
+    pub fn settings(&self, begin: &str) -> impl Iterator<Item = &[u8]> {
+        let rows = self.settings.range(begin.as_bytes().to_vec()..);
+        rows.take_while(move |(name, _)| name.starts_with(begin.as_bytes())).map(|(_, row)| row.as_slice())
+    }
 }
 
 /// The view of a bucket whose rows are scanned so.

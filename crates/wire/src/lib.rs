@@ -403,6 +403,8 @@ fn policy(dialect: DialectName) -> Policy {
             guess_content_type: true,
             acl_adds_up: true,
             buckets_max: None,
+            replicas_stay: true,
+            removal_finds: false,
             create_again_region: None,
         },
         DialectName::S3 => Policy {
@@ -416,6 +418,8 @@ fn policy(dialect: DialectName) -> Policy {
             guess_content_type: false,
             acl_adds_up: false,
             buckets_max: None,
+            replicas_stay: false,
+            removal_finds: true,
             create_again_region: Some("us-east-1"),
         },
     }

@@ -43,7 +43,11 @@ fn settings_survive_noise() {
                          Suffix RoutingRules RoutingRule Condition KeyPrefixEquals Redirect ReplaceKeyWith \
                          RedirectAllRequestsTo Protocol DomainList Domain Status RefererType \
                          Rule Filter Prefix And Expiration Transition Days Date StorageClass Payer DomainRule Name \
-                         Type LoggingEnabled TargetBucket NoncurrentVersionExpiration NoncurrentDays";
+                         Type LoggingEnabled TargetBucket NoncurrentVersionExpiration NoncurrentDays \
+                         Id IsEnabled Destination COSBucketDestination S3BucketDestination Bucket Format Schedule \
+                         Frequency IncludedObjectVersions OptionalFields Field Tiering AccessTier Role Priority \
+                         StorageClassAnalysis QueueConfiguration Queue Event S3Key FilterRule OriginRule OriginType \
+                         OriginInfo HostInfo HostName FileInfo PrefixConfiguration";
     let words: Vec<_> = WORDS.split_whitespace().collect();
     const VALUES: &[&str] = &[
         "",
@@ -60,6 +64,15 @@ fn settings_survive_noise() {
         "404",
         "301",
         "https",
+        "CSV",
+        "Daily",
+        "Current",
+        "Mirror",
+        "30",
+        "arn:aws:s3:::examplebucket",
+        "qcs::cos:ap-beijing::examplebucket-1250000000",
+        "arn:aws:sqs:us-east-1:1:q",
+        "s3:ObjectCreated:*",
     ];
     let mut noise = Noise(0x5e77_1495);
     for name in SettingName::ALL {
@@ -82,17 +95,56 @@ fn settings_survive_noise() {
                 xml.push_str(&format!("</{word}>"));
             }
             xml.push_str(&format!("</{root}>"));
-            if let Ok(Some(setting)) = crate::setting::read(&crate::dialect::COS, *name, xml.as_bytes()) {
+            for dialect in [&crate::dialect::COS, &crate::dialect::S3] {
+                let Ok(Some(setting)) = crate::setting::read(dialect, *name, xml.as_bytes()) else {
+                    continue;
+                };
                 // What is taken comes back the same.
-                let written = crate::setting::write(&crate::dialect::COS, *name, Some(&setting));
-                assert_eq!(
-                    crate::setting::read(&crate::dialect::COS, *name, &written).unwrap(),
-                    Some(setting),
-                    "{xml}"
-                );
+                let written = crate::setting::write(dialect, *name, Some(&setting));
+                assert_eq!(crate::setting::read(dialect, *name, &written).unwrap(), Some(setting), "{xml}");
             }
         }
     }
+}
+
+/// Documents of the golden requests, each with some piece of it doubled, dropped or put elsewhere.
+#[test]
+fn settings_survive_damage() {
+    use crate::dialect::{COS, S3};
+    let files = [
+        (&COS, include_str!("../tests/golden/settings-cos.txt")),
+        (&COS, include_str!("../tests/golden/settings-more-cos.txt")),
+        (&S3, include_str!("../tests/golden/settings-s3.txt")),
+        (&S3, include_str!("../tests/golden/settings-more-s3.txt")),
+    ];
+    let mut noise = Noise(0xda4a_6e15);
+    let mut taken = 0;
+    for (dialect, file) in files {
+        for case in file.split("=== ").skip(1) {
+            let request = case.split("--- call").next().unwrap_or_default();
+            let Some((_, document)) = request.split_once("\n\n") else { continue };
+            let pieces: Vec<_> = document.trim().split_inclusive('>').collect();
+            let names =
+                SettingName::ALL.iter().filter(|name| document.contains(crate::setting::root(**name)));
+            for name in names {
+                for _ in 0..100 {
+                    let mut damaged = pieces.clone();
+                    match noise.below(3) {
+                        0 => drop(damaged.remove(noise.below(pieces.len()))),
+                        1 => damaged.insert(noise.below(pieces.len()), pieces[noise.below(pieces.len())]),
+                        _ => damaged.swap(noise.below(pieces.len()), noise.below(pieces.len())),
+                    }
+                    let xml = damaged.concat();
+                    let read = |xml: &[u8]| crate::setting::read(dialect, *name, xml);
+                    let Ok(Some(setting)) = read(xml.as_bytes()) else { continue };
+                    taken += 1;
+                    let written = crate::setting::write(dialect, *name, Some(&setting));
+                    assert_eq!(read(&written).unwrap(), Some(setting), "{xml}");
+                }
+            }
+        }
+    }
+    assert!(taken > 100, "only {taken} of the damaged documents were still taken");
 }
 
 struct Everybody;

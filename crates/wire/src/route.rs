@@ -19,6 +19,8 @@ enum Condition {
     Value(&'static str, &'static str),
     /// A copy source header is present.
     CopySource,
+    /// The query names one of several by `id`, which is no sub-resource by itself.
+    Id,
 }
 
 impl Condition {
@@ -26,6 +28,7 @@ impl Condition {
         match self {
             Self::Key(key) => query.has(key),
             Self::Value(key, value) => query.get(key) == Some(value),
+            Self::Id => query.filled("id").is_some(),
             Self::CopySource => headers.concept(COPY_SOURCE).is_ok_and(|value| value.is_some()),
         }
     }
@@ -33,7 +36,7 @@ impl Condition {
     fn key(self) -> Option<&'static str> {
         match self {
             Self::Key(key) | Self::Value(key, _) => Some(key),
-            Self::CopySource => None,
+            Self::CopySource | Self::Id => None,
         }
     }
 }
@@ -54,7 +57,7 @@ macro_rules! table {
             level: Level::$level,
             conditions: &{
                 #[allow(unused_imports)]
-                use Condition::{CopySource, Key, Value};
+                use Condition::{CopySource, Id, Key, Value};
                 [$($condition),*]
             },
         },)*];
@@ -146,18 +149,20 @@ table! {
     GET Bucket [Key("encryption")] GetBucketEncryption;
     DELETE Bucket [Key("encryption")] DeleteBucketEncryption;
     PUT Bucket [Key("inventory")] PutBucketInventory;
-    POST Bucket [Key("inventory")] PutBucketInventory;
-    GET Bucket [Key("inventory")] GetBucketInventory;
+    POST Bucket [Key("inventory")] PostBucketInventory;
+    GET Bucket [Key("inventory")] ListBucketInventory;
+    GET Bucket [Key("inventory"), Id] GetBucketInventory;
     DELETE Bucket [Key("inventory")] DeleteBucketInventory;
     PUT Bucket [Key("accelerate")] PutBucketAccelerate;
     GET Bucket [Key("accelerate")] GetBucketAccelerate;
     PUT Bucket [Key("domain")] PutBucketDomain;
     GET Bucket [Key("domain")] GetBucketDomain;
     DELETE Bucket [Key("domain")] DeleteBucketDomain;
-    PUT Bucket [Key("intelligenttiering")] PutBucketIntelligentTiering;
-    GET Bucket [Key("intelligenttiering")] GetBucketIntelligentTiering;
+    PUT Bucket [Key("intelligenttiering")] PutBucketDefaultTiering;
+    GET Bucket [Key("intelligenttiering")] GetBucketDefaultTiering;
     PUT Bucket [Key("intelligent-tiering")] PutBucketIntelligentTiering;
-    GET Bucket [Key("intelligent-tiering")] GetBucketIntelligentTiering;
+    GET Bucket [Key("intelligent-tiering")] ListBucketIntelligentTiering;
+    GET Bucket [Key("intelligent-tiering"), Id] GetBucketIntelligentTiering;
     DELETE Bucket [Key("intelligent-tiering")] DeleteBucketIntelligentTiering;
     PUT Bucket [Key("object-lock")] PutObjectLockConfiguration;
     GET Bucket [Key("object-lock")] GetObjectLockConfiguration;
@@ -170,10 +175,12 @@ table! {
     GET Bucket [Key("ownershipControls")] GetBucketOwnershipControls;
     DELETE Bucket [Key("ownershipControls")] DeleteBucketOwnershipControls;
     PUT Bucket [Key("analytics")] PutBucketAnalytics;
-    GET Bucket [Key("analytics")] GetBucketAnalytics;
+    GET Bucket [Key("analytics")] ListBucketAnalytics;
+    GET Bucket [Key("analytics"), Id] GetBucketAnalytics;
     DELETE Bucket [Key("analytics")] DeleteBucketAnalytics;
     PUT Bucket [Key("metrics")] PutBucketMetrics;
-    GET Bucket [Key("metrics")] GetBucketMetrics;
+    GET Bucket [Key("metrics")] ListBucketMetrics;
+    GET Bucket [Key("metrics"), Id] GetBucketMetrics;
     DELETE Bucket [Key("metrics")] DeleteBucketMetrics;
 }
 
@@ -271,6 +278,7 @@ pub(crate) fn forms(op: Op) -> impl Iterator<Item = String> {
             match condition {
                 Condition::Key(key) => form.push_str(&format!("{joint}{key}")),
                 Condition::Value(key, value) => form.push_str(&format!("{joint}{key}={value}")),
+                Condition::Id => form.push_str("&id"),
                 Condition::CopySource => {
                     form.push_str(" with a copy source");
                     continue;
@@ -311,6 +319,7 @@ mod tests {
         let query = row.conditions.iter().filter_map(|c| match c {
             Condition::Key(key) => Some((*key).to_owned()),
             Condition::Value(key, value) => Some(format!("{key}={value}")),
+            Condition::Id => Some("id=one".to_owned()),
             Condition::CopySource => None,
         });
         (query.collect::<Vec<_>>().join("&"), row.conditions.contains(&Condition::CopySource))

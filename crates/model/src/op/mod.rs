@@ -109,7 +109,7 @@ macro_rules! operations {
 
         /// A decoded request.
         #[derive(Debug)]
-        pub enum Call { $($op($op),)* PutSetting(PutSetting), GetSetting(GetSetting), DeleteSetting(DeleteSetting) }
+        pub enum Call { $($op($op),)* PutSetting(PutSetting), GetSetting(GetSetting), DeleteSetting(DeleteSetting), ListSettings(ListSettings) }
 
         impl Call {
             pub fn op(&self) -> Op {
@@ -118,6 +118,7 @@ macro_rules! operations {
                     Self::PutSetting(ask) => ask.name.put(),
                     Self::GetSetting(ask) => ask.name.get(),
                     Self::DeleteSetting(ask) => ask.name.delete().unwrap_or(ask.name.put()),
+                    Self::ListSettings(ask) => ask.name.list().unwrap_or(ask.name.get()),
                 }
             }
         }
@@ -129,6 +130,7 @@ macro_rules! operations {
             PutSetting(reply::PutSetting),
             GetSetting(reply::GetSetting),
             DeleteSetting(reply::DeleteSetting),
+            ListSettings(reply::ListSettings),
         }
 
         impl Reply {
@@ -138,6 +140,7 @@ macro_rules! operations {
                     Self::PutSetting(done) => done.name.put(),
                     Self::GetSetting(found) => found.name.get(),
                     Self::DeleteSetting(done) => done.name.delete().unwrap_or(done.name.put()),
+                    Self::ListSettings(found) => found.name.list().unwrap_or(found.name.get()),
                 }
             }
         }
@@ -225,33 +228,40 @@ operations! {
         DeleteBucketDomain CosOnly "Remove domains";
         PutBucketRequestPayment S3Only "Set request payment";
         GetBucketRequestPayment S3Only "Read request payment";
+        PutBucketNotification S3Only "Set event notification";
+        GetBucketNotification S3Only "Read event notification";
+        PutBucketReplication Both "Set replication";
+        GetBucketReplication Both "Read replication";
+        DeleteBucketReplication Both "Remove replication";
+        PutBucketOrigin CosOnly "Set origin rules";
+        GetBucketOrigin CosOnly "Read origin rules";
+        DeleteBucketOrigin CosOnly "Remove origin rules";
+        PutBucketInventory Both "Set an inventory";
+        GetBucketInventory Both "Read an inventory";
+        DeleteBucketInventory Both "Remove an inventory";
+        ListBucketInventory Both "List inventories";
+        PutBucketDefaultTiering CosOnly "Set intelligent tiering's default rule, first form";
+        GetBucketDefaultTiering CosOnly "Read intelligent tiering's default rule, first form";
+        PutBucketIntelligentTiering Both "Set a rule of intelligent tiering";
+        GetBucketIntelligentTiering Both "Read a rule of intelligent tiering";
+        DeleteBucketIntelligentTiering Both "Remove a rule of intelligent tiering";
+        ListBucketIntelligentTiering Both "List rules of intelligent tiering";
+        PutBucketAnalytics S3Only "Set an analysis";
+        GetBucketAnalytics S3Only "Read an analysis";
+        DeleteBucketAnalytics S3Only "Remove an analysis";
+        ListBucketAnalytics S3Only "List analyses";
+        PutBucketMetrics S3Only "Set request metrics";
+        GetBucketMetrics S3Only "Read request metrics";
+        DeleteBucketMetrics S3Only "Remove request metrics";
+        ListBucketMetrics S3Only "List request metrics";
     }
     unsupported {
         SelectObjectContent Object Both "Query an object";
         RenameObject Object Both "Rename";
-        PutBucketNotification Bucket Both "Set event notification";
-        GetBucketNotification Bucket Both "Read event notification";
-        PutBucketReplication Bucket Both "Set replication";
-        GetBucketReplication Bucket Both "Read replication";
-        DeleteBucketReplication Bucket Both "Remove replication";
-        PutBucketOrigin Bucket CosOnly "Set origin rules";
-        GetBucketOrigin Bucket CosOnly "Read origin rules";
-        DeleteBucketOrigin Bucket CosOnly "Remove origin rules";
+        PostBucketInventory Bucket CosOnly "Write an inventory once, at once";
         PutBucketEncryption Bucket Both "Set default encryption";
         GetBucketEncryption Bucket Both "Read default encryption";
         DeleteBucketEncryption Bucket Both "Remove default encryption";
-        PutBucketInventory Bucket Both "Set inventory";
-        GetBucketInventory Bucket Both "Read inventory";
-        DeleteBucketInventory Bucket Both "Remove inventory";
-        PutBucketIntelligentTiering Bucket Both "Set intelligent tiering";
-        GetBucketIntelligentTiering Bucket Both "Read intelligent tiering";
-        DeleteBucketIntelligentTiering Bucket Both "Remove intelligent tiering";
-        PutBucketAnalytics Bucket S3Only "Set analytics";
-        GetBucketAnalytics Bucket S3Only "Read analytics";
-        DeleteBucketAnalytics Bucket S3Only "Remove analytics";
-        PutBucketMetrics Bucket S3Only "Set metrics";
-        GetBucketMetrics Bucket S3Only "Read metrics";
-        DeleteBucketMetrics Bucket S3Only "Remove metrics";
     }
 }
 
@@ -316,6 +326,10 @@ pub struct Policy {
     pub acl_adds_up: bool,
     /// Most buckets of one account: 200 on COS (cos-api 3.7), where that is kept to.
     pub buckets_max: Option<usize>,
+    /// Replicas stay within the account (COS, cos-api 6.2); S3's go where the destination lets them.
+    pub replicas_stay: bool,
+    /// One of several settings must be there to be removed (S3).
+    pub removal_finds: bool,
     /// The region where its owner may create a bucket again, which resets its ACL and nothing else (S3's
     /// first; everywhere else `BucketAlreadyOwnedByYou`).
     pub create_again_region: Option<&'static str>,

@@ -14,12 +14,24 @@ pub struct PutSetting {
 pub struct GetSetting {
     pub bucket: BucketName,
     pub name: SettingName,
+    /// Which, of those a bucket has several of.
+    pub id: Option<String>,
 }
 
 #[derive(Debug)]
 pub struct DeleteSetting {
     pub bucket: BucketName,
     pub name: SettingName,
+    pub id: Option<String>,
+}
+
+/// A page of those a bucket has several of, in the order in which they were made.
+#[derive(Debug)]
+pub struct ListSettings {
+    pub bucket: BucketName,
+    pub name: SettingName,
+    /// Where the last of the page before stands.
+    pub after: Option<u64>,
 }
 
 pub mod reply {
@@ -40,5 +52,15 @@ pub mod reply {
     #[derive(Debug)]
     pub struct DeleteSetting {
         pub name: SettingName,
+    }
+
+    #[derive(Debug)]
+    pub struct ListSettings {
+        pub name: SettingName,
+        pub settings: Vec<Setting>,
+        /// As asked.
+        pub after: Option<u64>,
+        /// Where the page's last stands, if more follow.
+        pub next: Option<u64>,
     }
 }

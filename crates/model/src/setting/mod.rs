@@ -1,25 +1,45 @@
 //! What is set on a bucket as a whole, besides versioning: plain data, kept by the store under a
 //! name. A new setting is a type here, a row below, a row in `op`'s table, and a codec in `wire`.
 
+mod by_id;
 mod cors;
+mod filter;
+mod inventory;
 mod lifecycle;
 mod lock;
+mod notification;
+mod origin;
 mod plain;
 mod referer;
+mod replication;
 mod tagging;
 mod website;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
+pub use by_id::{Analytics, AnalyticsExport, DefaultTiering, IntelligentTiering, Metrics, Tier};
 pub use cors::{Allowed, Cors, CorsRule, Crossing};
+pub use filter::ObjectFilter;
+pub use inventory::{
+    BucketRef, Destination, Frequency, Inventory, InventoryEncryption, InventoryField, InventoryFilter,
+    InventoryFormat,
+};
 pub use lifecycle::{
     Expiration, Lifecycle, LifecycleFilter, LifecycleRule, Noncurrent, NoncurrentTransition, Transition, When,
 };
 pub use lock::{DefaultRetention, ObjectLock, Period};
+pub use notification::{KeyFilter, Notification, NotificationKind, NotificationRule, is_event};
+pub use origin::{
+    Origin, OriginCondition, OriginFile, OriginHeaders, OriginHost, OriginKind, OriginParameter,
+    OriginProtocol, OriginRule, Redirection,
+};
 pub use plain::{
     Accelerate, DomainKind, DomainRule, Domains, ForcedBy, LogKeyFormat, Logging, RequestPayment,
 };
 pub use referer::Referer;
+pub use replication::{Replication, ReplicationRule, ReplicationTarget};
 pub use tagging::{InvalidTag, Tags};
 pub use website::{ErrorDocument, Onward, Redirect, RedirectAll, Replace, RoutingRule, Target, Website};
 
@@ -27,7 +47,7 @@ use crate::ErrorCode;
 use crate::op::Op;
 
 macro_rules! settings {
-    ($($name:ident $type:ty, $row:literal, $missing:expr, $put:ident $get:ident $($delete:ident)?;)*) => {
+    ($($name:ident $type:ty, $row:literal, $missing:expr, $put:ident $get:ident $($delete:ident)? $(by id, $list:ident)?;)*) => {
         /// Which setting.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum SettingName { $($name),* }
@@ -60,6 +80,11 @@ macro_rules! settings {
             /// `None` where the services have no such operation.
             pub const fn delete(self) -> Option<Op> {
                 match self { $(Self::$name => settings!(@maybe $($delete)?)),* }
+            }
+
+            /// Lists those of a bucket; `None` where a bucket has only one.
+            pub const fn list(self) -> Option<Op> {
+                match self { $(Self::$name => settings!(@maybe $($list)?)),* }
             }
 
             /// # Errors
@@ -110,12 +135,68 @@ settings! {
     Accelerate Accelerate, "accelerate", None, PutBucketAccelerate GetBucketAccelerate;
     Domain Domains, "domain", Some(ErrorCode::NoSuchDomainConfiguration), PutBucketDomain GetBucketDomain DeleteBucketDomain;
     RequestPayment RequestPayment, "requestPayment", None, PutBucketRequestPayment GetBucketRequestPayment;
+    Notification Notification, "notification", None, PutBucketNotification GetBucketNotification;
+    Replication Replication, "replication", Some(ErrorCode::NoSuchReplicationConfiguration), PutBucketReplication GetBucketReplication DeleteBucketReplication;
+    Origin Origin, "origin", Some(ErrorCode::NoSuchOriginConfiguration), PutBucketOrigin GetBucketOrigin DeleteBucketOrigin;
+    DefaultTiering DefaultTiering, "intelligent-tiering\0default", None, PutBucketDefaultTiering GetBucketDefaultTiering;
+    IntelligentTiering IntelligentTiering, "intelligent-tiering", Some(ErrorCode::NoSuchConfiguration), PutBucketIntelligentTiering GetBucketIntelligentTiering DeleteBucketIntelligentTiering by id, ListBucketIntelligentTiering;
+    Inventory Inventory, "inventory", Some(ErrorCode::NoSuchInventoryConfiguration), PutBucketInventory GetBucketInventory DeleteBucketInventory by id, ListBucketInventory;
+    Analytics Analytics, "analytics", Some(ErrorCode::NoSuchConfiguration), PutBucketAnalytics GetBucketAnalytics DeleteBucketAnalytics by id, ListBucketAnalytics;
+    Metrics Metrics, "metrics", Some(ErrorCode::NoSuchConfiguration), PutBucketMetrics GetBucketMetrics DeleteBucketMetrics by id, ListBucketMetrics;
 }
 
 impl SettingName {
+    /// What the store keeps one of several under.
+    pub fn row_of(self, id: Option<&str>) -> Cow<'static, str> {
+        match id {
+            Some(id) => format!("{}\0{id}", self.row()).into(),
+            None => self.row().into(),
+        }
+    }
+
+    /// Most of one bucket (cos-api 3.7, and S3 alike).
+    pub const MOST: usize = 1_000;
+
     /// Whether anything acts on it; the others are checked, kept and shown.
     pub const fn acted_on(self) -> bool {
         matches!(self, Self::Tagging | Self::Cors | Self::Website | Self::Referer | Self::ObjectLock)
+    }
+}
+
+impl Setting {
+    /// The id of one of several.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::IntelligentTiering(value) => Some(&value.id),
+            Self::Inventory(value) => Some(&value.id),
+            Self::Analytics(value) => Some(&value.id),
+            Self::Metrics(value) => Some(&value.id),
+            _ => None,
+        }
+    }
+
+    /// Where one of several stands among them.
+    pub fn made(&self) -> Option<u64> {
+        match self {
+            Self::DefaultTiering(DefaultTiering(value)) | Self::IntelligentTiering(value) => Some(value.made),
+            Self::Inventory(value) => Some(value.made),
+            Self::Analytics(value) => Some(value.made),
+            Self::Metrics(value) => Some(value.made),
+            _ => None,
+        }
+    }
+
+    /// Puts one of several in its place.
+    pub fn make(&mut self, made: u64) {
+        match self {
+            Self::DefaultTiering(DefaultTiering(value)) | Self::IntelligentTiering(value) => {
+                value.made = made;
+            }
+            Self::Inventory(value) => value.made = made,
+            Self::Analytics(value) => value.made = made,
+            Self::Metrics(value) => value.made = made,
+            _ => {}
+        }
     }
 }
 
@@ -132,6 +213,8 @@ pub enum Verb {
     Put,
     Get,
     Delete,
+    /// All of those a bucket has several of.
+    List,
 }
 
 impl Op {
@@ -142,6 +225,8 @@ impl Op {
                 Some((*name, Verb::Put))
             } else if name.get() == self {
                 Some((*name, Verb::Get))
+            } else if name.list() == Some(self) {
+                Some((*name, Verb::List))
             } else {
                 (name.delete() == Some(self)).then_some((*name, Verb::Delete))
             }

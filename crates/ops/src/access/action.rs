@@ -97,6 +97,8 @@ actions! {
     PutBucketInventory "PutInventoryConfiguration" "PutBucketInventory";
     GetBucketInventory "GetInventoryConfiguration" "GetBucketInventory";
     DeleteBucketInventory "PutInventoryConfiguration" "DeleteBucketInventory";
+    ListBucketInventory "GetInventoryConfiguration" "GetBucketInventory";
+    PostBucketInventory "PutInventoryConfiguration" "PostBucketInventory";
     PutBucketAccelerate "PutAccelerateConfiguration" "PutBucketAccelerate";
     GetBucketAccelerate "GetAccelerateConfiguration" "GetBucketAccelerate";
     PutBucketDomain "PutBucketDomain" "PutBucketDomain";
@@ -105,6 +107,9 @@ actions! {
     PutBucketIntelligentTiering "PutIntelligentTieringConfiguration" "PutBucketIntelligentTiering";
     GetBucketIntelligentTiering "GetIntelligentTieringConfiguration" "GetBucketIntelligentTiering";
     DeleteBucketIntelligentTiering "PutIntelligentTieringConfiguration" "DeleteBucketIntelligentTiering";
+    ListBucketIntelligentTiering "GetIntelligentTieringConfiguration" "ListBucketIntelligentTiering";
+    PutBucketDefaultTiering "PutIntelligentTieringConfiguration" "PutBucketIntelligentTiering";
+    GetBucketDefaultTiering "GetIntelligentTieringConfiguration" "GetBucketIntelligentTiering";
     PutObjectLockConfiguration "PutBucketObjectLockConfiguration" "PutBucketObjectLockConfiguration";
     GetObjectLockConfiguration "GetBucketObjectLockConfiguration" "GetBucketObjectLockConfiguration";
     PutBucketRequestPayment "PutBucketRequestPayment" "PutBucketRequestPayment";
@@ -118,9 +123,11 @@ actions! {
     PutBucketAnalytics "PutAnalyticsConfiguration" "PutBucketAnalytics";
     GetBucketAnalytics "GetAnalyticsConfiguration" "GetBucketAnalytics";
     DeleteBucketAnalytics "PutAnalyticsConfiguration" "DeleteBucketAnalytics";
+    ListBucketAnalytics "GetAnalyticsConfiguration" "GetBucketAnalytics";
     PutBucketMetrics "PutMetricsConfiguration" "PutBucketMetrics";
     GetBucketMetrics "GetMetricsConfiguration" "GetBucketMetrics";
     DeleteBucketMetrics "PutMetricsConfiguration" "DeleteBucketMetrics";
+    ListBucketMetrics "GetMetricsConfiguration" "GetBucketMetrics";
 }
 
 /// Whether it is on an object that is there: who may do it can depend on the object.

@@ -31,7 +31,7 @@ pub(super) fn count(name: &str, text: &str, max: u32) -> Result<u32, Error> {
     Ok(text.parse().unwrap_or(u32::MAX).min(max))
 }
 
-fn read_token(token: &str) -> Result<String, Error> {
+pub(super) fn read_token(token: &str) -> Result<String, Error> {
     BASE64_URL_SAFE_NO_PAD
         .decode(token)
         .ok()

@@ -1,12 +1,13 @@
 //! Settings of buckets, tags, and what a browser asks first.
 
 use cosette_model::op::{
-    Call, DeleteObjectTagging, DeleteSetting, GetObjectTagging, GetSetting, OptionsObject, PutObjectTagging,
-    PutSetting, ServeWebsite,
+    Call, DeleteObjectTagging, DeleteSetting, GetObjectTagging, GetSetting, ListSettings, OptionsObject,
+    PutObjectTagging, PutSetting, ServeWebsite,
 };
 use cosette_model::setting::{Crossing, Verb};
-use cosette_model::{ByteRange, Error, ErrorCode, Properties, SettingName, Tags};
+use cosette_model::{ByteRange, Error, ErrorCode, Properties, Setting, SettingName, Tags};
 
+use super::list::read_token;
 use super::{Incoming, condition, invalid, lock};
 use crate::header::{self, Headers};
 use crate::query::Query;
@@ -16,18 +17,37 @@ impl Incoming<'_> {
     pub(super) async fn setting(self, name: SettingName, verb: Verb) -> Result<Call, Error> {
         let bucket = self.bucket()?;
         Ok(match verb {
-            Verb::Get => Call::GetSetting(GetSetting { bucket, name }),
-            Verb::Delete => Call::DeleteSetting(DeleteSetting { bucket, name }),
+            Verb::Get => Call::GetSetting(GetSetting { bucket, name, id: self.setting_id(name)? }),
+            Verb::Delete => Call::DeleteSetting(DeleteSetting { bucket, name, id: self.setting_id(name)? }),
+            Verb::List => Call::ListSettings(ListSettings { bucket, name, after: self.after()? }),
             Verb::Put => {
+                let id = self.setting_id(name)?;
                 let max = setting::bytes_max(name).unwrap_or(self.config.xml_bytes_max);
                 let document = self.payload.into_document(&self.headers, max).await?;
-                Call::PutSetting(PutSetting {
-                    bucket,
-                    name,
-                    setting: setting::read(self.dialect.dialect(), name, &document)?,
-                })
+                let setting = setting::read(self.dialect.dialect(), name, &document)?;
+                if let (Some(id), Some(said)) = (&id, setting.as_ref().and_then(Setting::id))
+                    && id != said
+                {
+                    return Err(invalid("Id", said, "The id in the document is not the id in the request."));
+                }
+                Call::PutSetting(PutSetting { bucket, name, setting })
             }
         })
+    }
+
+    /// Which, of those a bucket has several of.
+    fn setting_id(&self, name: SettingName) -> Result<Option<String>, Error> {
+        if name.list().is_none() {
+            return Ok(None);
+        }
+        let id = self.query.filled("id").ok_or_else(|| invalid("id", "", "The request names no id."))?;
+        Ok(Some(id.to_owned()))
+    }
+
+    fn after(&self) -> Result<Option<u64>, Error> {
+        let Some(token) = self.query.filled("continuation-token") else { return Ok(None) };
+        let wrong = || invalid("continuation-token", token, "The continuation token provided is incorrect");
+        Ok(Some(read_token(token)?.parse().map_err(|_| wrong())?))
     }
 
     pub(super) async fn put_object_tagging(self) -> Result<PutObjectTagging, Error> {

@@ -23,6 +23,10 @@ impl Answer<'_> {
         self.document(setting::write(self.dialect, r.name, r.setting.as_ref()));
     }
 
+    pub(super) fn list_settings(&mut self, r: &reply::ListSettings) {
+        self.document(setting::write_list(self.dialect, r));
+    }
+
     pub(super) fn get_object_tagging(&mut self, r: &reply::GetObjectTagging) {
         self.version(r.version.as_ref());
         let mut xml = self.xml("Tagging");

@@ -1,10 +1,16 @@
 //! Settings of buckets as documents: one file each, the same document to read and to write.
 
+mod by_id;
 mod cors;
+mod filter;
+mod inventory;
 mod lifecycle;
 mod lock;
+mod notification;
+mod origin;
 mod plain;
 mod referer;
+mod replication;
 mod tagging;
 mod website;
 
@@ -14,11 +20,13 @@ pub(crate) use tagging::{
 };
 
 use bytes::Bytes;
+use cosette_model::op::reply;
 use cosette_model::setting::RequestPayment;
 use cosette_model::{Error, ErrorCode, Setting, SettingName};
 
 use crate::DialectName;
 use crate::dialect::Dialect;
+use crate::request;
 use crate::xml::{Element, Writer};
 
 /// The document's root.
@@ -34,6 +42,24 @@ pub(crate) fn root(name: SettingName) -> &'static str {
         SettingName::Accelerate => "AccelerateConfiguration",
         SettingName::Domain => "DomainConfiguration",
         SettingName::RequestPayment => "RequestPaymentConfiguration",
+        SettingName::Notification => "NotificationConfiguration",
+        SettingName::Replication => "ReplicationConfiguration",
+        SettingName::Origin => "OriginConfiguration",
+        SettingName::DefaultTiering | SettingName::IntelligentTiering => "IntelligentTieringConfiguration",
+        SettingName::Inventory => "InventoryConfiguration",
+        SettingName::Analytics => "AnalyticsConfiguration",
+        SettingName::Metrics => "MetricsConfiguration",
+    }
+}
+
+/// The root of a list of them; both services' pages, and S3's on its types.
+fn list_root(dialect: &Dialect, name: SettingName) -> &'static str {
+    match name {
+        SettingName::Inventory if dialect.name == DialectName::Cos => "ListInventoryConfigurationResult",
+        SettingName::Inventory => "ListInventoryConfigurationsResult",
+        SettingName::Analytics => "ListBucketAnalyticsConfigurationResult",
+        SettingName::Metrics => "ListMetricsConfigurationsResult",
+        _ => "ListBucketIntelligentTieringConfigurationsOutput",
     }
 }
 
@@ -67,31 +93,68 @@ pub(crate) fn read(dialect: &Dialect, name: SettingName, document: &[u8]) -> Res
         SettingName::Accelerate => Some(Setting::Accelerate(plain::read_accelerate(&root)?)),
         SettingName::Domain => Some(Setting::Domain(plain::read_domains(&root)?)),
         SettingName::RequestPayment => Some(Setting::RequestPayment(plain::read_payment(&root)?)),
+        SettingName::Notification => notification::read(&root)?.map(Setting::Notification),
+        SettingName::Replication => Some(Setting::Replication(replication::read(&root, dialect)?)),
+        SettingName::Origin => Some(Setting::Origin(origin::read(&root)?)),
+        SettingName::DefaultTiering => Some(Setting::DefaultTiering(by_id::read_default(&root, dialect)?)),
+        SettingName::IntelligentTiering => {
+            Some(Setting::IntelligentTiering(by_id::read_tiering(&root, dialect)?))
+        }
+        SettingName::Inventory => Some(Setting::Inventory(inventory::read(&root, dialect, false)?)),
+        SettingName::Analytics => Some(Setting::Analytics(by_id::read_analytics(&root, dialect)?)),
+        SettingName::Metrics => Some(Setting::Metrics(by_id::read_metrics(&root)?)),
     })
 }
 
 /// A document of what is set, or an empty one.
 pub(crate) fn write(dialect: &Dialect, name: SettingName, setting: Option<&Setting>) -> Bytes {
     let mut xml = Writer::new(dialect, root(name));
-    let cos = dialect.name == DialectName::Cos;
     match setting {
         // Somebody always pays.
         None if name == SettingName::RequestPayment => {
             plain::write_payment(RequestPayment::BucketOwner, &mut xml);
         }
         None => {}
-        Some(Setting::Tagging(tags)) => tagging::write(tags, &mut xml),
-        Some(Setting::Cors(cors)) => cors::write(cors, &mut xml),
-        Some(Setting::Website(site)) => website::write(site, cos, &mut xml),
-        Some(Setting::Referer(referer)) => referer::write(referer, &mut xml),
-        Some(Setting::ObjectLock(lock)) => lock::write(lock, &mut xml),
-        Some(Setting::Lifecycle(lifecycle)) => lifecycle::write(lifecycle, dialect, &mut xml),
-        Some(Setting::Logging(logging)) => plain::write_logging(logging, &mut xml),
-        Some(Setting::Accelerate(accelerate)) => plain::write_accelerate(*accelerate, cos, &mut xml),
-        Some(Setting::Domain(domains)) => plain::write_domains(domains, &mut xml),
-        Some(Setting::RequestPayment(payment)) => plain::write_payment(*payment, &mut xml),
+        Some(setting) => write_inside(setting, dialect, &mut xml),
     }
     xml.finish()
+}
+
+/// A page of those a bucket has several of.
+pub(crate) fn write_list(dialect: &Dialect, list: &reply::ListSettings) -> Bytes {
+    let mut xml = Writer::new(dialect, list_root(dialect, list.name));
+    let token = |at: u64| request::token(&at.to_string());
+    for setting in &list.settings {
+        xml.element(root(list.name), |xml| write_inside(setting, dialect, xml));
+    }
+    xml.value("IsTruncated", list.next.is_some());
+    xml.maybe("ContinuationToken", list.after.map(token).as_deref());
+    xml.maybe("NextContinuationToken", list.next.map(token).as_deref());
+    xml.finish()
+}
+
+fn write_inside(setting: &Setting, dialect: &Dialect, xml: &mut Writer) {
+    let cos = dialect.name == DialectName::Cos;
+    match setting {
+        Setting::Tagging(tags) => tagging::write(tags, xml),
+        Setting::Cors(cors) => cors::write(cors, xml),
+        Setting::Website(site) => website::write(site, cos, xml),
+        Setting::Referer(referer) => referer::write(referer, xml),
+        Setting::ObjectLock(lock) => lock::write(lock, xml),
+        Setting::Lifecycle(lifecycle) => lifecycle::write(lifecycle, dialect, xml),
+        Setting::Logging(logging) => plain::write_logging(logging, xml),
+        Setting::Accelerate(accelerate) => plain::write_accelerate(*accelerate, cos, xml),
+        Setting::Domain(domains) => plain::write_domains(domains, xml),
+        Setting::RequestPayment(payment) => plain::write_payment(*payment, xml),
+        Setting::Notification(notification) => notification::write(notification, xml),
+        Setting::Replication(replication) => replication::write(replication, dialect, xml),
+        Setting::Origin(origin) => origin::write(origin, xml),
+        Setting::DefaultTiering(tiering) => by_id::write_default(tiering, xml),
+        Setting::IntelligentTiering(tiering) => by_id::write_tiering(tiering, xml),
+        Setting::Inventory(inventory) => inventory::write(inventory, dialect, xml),
+        Setting::Analytics(analytics) => by_id::write_analytics(analytics, dialect, xml),
+        Setting::Metrics(metrics) => by_id::write_metrics(metrics, xml),
+    }
 }
 
 fn malformed() -> Error {

@@ -4,18 +4,37 @@
 
 use std::fmt::Write;
 
+use cosette_model::Setting;
 use cosette_model::op::{Call, Op, Reply, Services, reply};
 use cosette_model::setting::Verb;
 use cosette_wire::DialectName;
 
 use super::{asked, meaning, path, same, send, show, wire};
 
-/// One file in one dialect: requests with what they mean; a document that was taken is answered to a
-/// read, and must mean the same again.
-fn settings(name: &str, dialect: DialectName) {
+/// Files of one dialect, which together ask for every operation of every setting.
+fn settings(names: &[&str], dialect: DialectName) {
+    let mut seen = Vec::new();
+    for name in names {
+        file(name, dialect, &mut seen);
+    }
+    for op in Op::ALL {
+        let here = match op.services() {
+            Services::Both => true,
+            Services::CosOnly => dialect == DialectName::Cos,
+            Services::S3Only => dialect == DialectName::S3,
+        };
+        if op.setting().is_some() && here {
+            assert!(seen.contains(op), "{names:?} have no request for {}", op.name());
+        }
+    }
+}
+
+/// Requests with what they mean; a document that was taken is answered to a read, and must mean the
+/// same again. A list shows all of its kind that were taken before.
+fn file(name: &str, dialect: DialectName, seen: &mut Vec<Op>) {
     let file = std::fs::read_to_string(path(name)).unwrap();
     let wire = wire(false);
-    let (mut out, mut seen) = (String::new(), Vec::new());
+    let (mut out, mut taken) = (String::new(), Vec::new());
     for case in file.split("=== ").skip(1) {
         let (title, rest) = case.split_once('\n').unwrap();
         let text = rest.split("--- call\n").next().unwrap().trim_end_matches('\n');
@@ -27,8 +46,22 @@ fn settings(name: &str, dialect: DialectName) {
         let Ok((_, call)) = decoded.outcome else { continue };
         assert_eq!(call.op().name(), op, "{title}");
         seen.push(call.op());
-        let Call::PutSetting(put) = call else { continue };
         let answer = |reply| show(wire.encode(&asked(dialect, false), Ok(reply)));
+        let put = match call {
+            Call::PutSetting(put) => put,
+            Call::ListSettings(list) => {
+                let settings: Vec<Setting> =
+                    taken.iter().filter(|setting: &&Setting| setting.name() == list.name).cloned().collect();
+                let page =
+                    reply::ListSettings { name: list.name, settings, after: list.after, next: Some(7) };
+                let shown = answer(Reply::ListSettings(page));
+                let (_, document) = shown.split_once("\n\n").unwrap();
+                let _ = writeln!(out, "--- read\n{document}");
+                continue;
+            }
+            _ => continue,
+        };
+        taken.extend(put.setting.clone());
         let done = answer(Reply::PutSetting(reply::PutSetting { name: put.name }));
         let found = reply::GetSetting { name: put.name, setting: put.setting.clone() };
         let found = answer(Reply::GetSetting(found));
@@ -41,27 +74,17 @@ fn settings(name: &str, dialect: DialectName) {
             other => panic!("{title}: {other:?}"),
         }
     }
-    for op in Op::ALL {
-        let here = match op.services() {
-            Services::Both => true,
-            Services::CosOnly => dialect == DialectName::Cos,
-            Services::S3Only => dialect == DialectName::S3,
-        };
-        if op.setting().is_some() && here {
-            assert!(seen.contains(op), "{name} has no request for {}", op.name());
-        }
-    }
     same(name, &out);
 }
 
 #[test]
 fn settings_of_cos() {
-    settings("settings-cos.txt", DialectName::Cos);
+    settings(&["settings-cos.txt", "settings-more-cos.txt"], DialectName::Cos);
 }
 
 #[test]
 fn settings_of_s3() {
-    settings("settings-s3.txt", DialectName::S3);
+    settings(&["settings-s3.txt", "settings-more-s3.txt"], DialectName::S3);
 }
 
 #[test]

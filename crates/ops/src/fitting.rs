@@ -1,0 +1,150 @@
+//! Whether a setting fits its bucket and the buckets it names.
+
+use cosette_model::op::{Context, Policy};
+use cosette_model::setting::{BucketRef, Inventory, Logging, Replication};
+use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Versioning};
+use cosette_store::{Bucket, View};
+
+use crate::Ops;
+use crate::error::Result;
+
+impl Ops {
+    /// What a setting needs of other buckets.
+    pub(crate) fn check_others(&self, context: &Context, bucket: &Bucket, setting: &Setting) -> Result<()> {
+        match setting {
+            Setting::Logging(logging) => self.check_log_target(bucket, logging),
+            Setting::Inventory(inventory) => self.check_inventory_target(bucket, inventory),
+            Setting::Replication(replication) => self.check_replicas(context, bucket, replication),
+            _ => Ok(()),
+        }
+    }
+
+    /// Logs go to a bucket of the same account in the same region.
+    fn check_log_target(&self, bucket: &Bucket, logging: &Logging) -> Result<()> {
+        match self.bucket_named(&logging.bucket)? {
+            Some(target) if target.owner_uin == bucket.owner_uin && target.region == bucket.region => Ok(()),
+            _ => Err(Error::new(ErrorCode::InvalidTargetBucketForLogging)
+                .detail("TargetBucket", logging.bucket.as_str())
+                .into()),
+        }
+    }
+
+    /// Lists go to a bucket in the same region.
+    pub(crate) fn check_inventory_target(&self, bucket: &Bucket, inventory: &Inventory) -> Result<()> {
+        let to = &inventory.destination.bucket;
+        let refuse = |why: &str| {
+            Err(Error::with(ErrorCode::InvalidArgument, why).detail("Bucket", to.name.as_str()).into())
+        };
+        match self.referred(to)? {
+            Some(target) if target.region == bucket.region => Ok(()),
+            Some(_) => refuse("The destination bucket must be in the same region as the source bucket."),
+            None => refuse("The destination bucket does not exist."),
+        }
+    }
+
+    fn check_replicas(&self, context: &Context, bucket: &Bucket, replication: &Replication) -> Result<()> {
+        for rule in &replication.rules {
+            let to = &rule.destination.bucket;
+            let refuse =
+                |code, why: &str| Err(Error::with(code, why).detail("Bucket", to.name.as_str()).into());
+            let Some(target) = self.referred(to)? else {
+                return refuse(ErrorCode::TargetBucketNameInvalid, "Destination bucket must exist.");
+            };
+            if target.name == bucket.name {
+                let why = "The destination bucket cannot be the source bucket.";
+                return refuse(ErrorCode::TargetBucketNameInvalid, why);
+            }
+            if context.policy.replicas_stay && target.owner_uin != bucket.owner_uin {
+                let why = "The destination bucket is another account's.";
+                return refuse(ErrorCode::UserNotTargetBucketOwner, why);
+            }
+            if target.versioning != Versioning::Enabled {
+                let why = "Destination bucket must have versioning enabled.";
+                return refuse(ErrorCode::BucketVersionNotOpen, why);
+            }
+        }
+        Ok(())
+    }
+
+    /// The bucket that a resource means, if it is there, and in the region that the resource names.
+    pub(crate) fn referred(&self, to: &BucketRef) -> Result<Option<Bucket>> {
+        let found = self.bucket_named(&to.name)?;
+        Ok(found.filter(|bucket| to.region.as_deref().is_none_or(|region| region == bucket.region.as_str())))
+    }
+
+    fn bucket_named(&self, name: &str) -> Result<Option<Bucket>> {
+        let name = BucketName::new(name).ok();
+        Ok(name.map(|name| self.find(&name)).transpose()?.flatten())
+    }
+}
+
+/// What a setting needs of its bucket and what else is set on it, asked by the commit that sets it.
+pub(crate) fn check(seen: &View, policy: &Policy, setting: &Setting, before: Option<&Setting>) -> Result<()> {
+    let name = setting.name();
+    match setting {
+        Setting::ObjectLock(lock) => {
+            let before = match before {
+                Some(Setting::ObjectLock(before)) => Some(*before),
+                _ => None,
+            };
+            crate::lock::check(policy.lock_by_version, &seen.bucket, before, *lock)?;
+            let others = [SettingName::Replication, SettingName::DefaultTiering];
+            if !policy.lock_by_version && others.iter().any(|name| seen.setting(name.row()).is_some()) {
+                return Err(locked());
+            }
+        }
+        Setting::Replication(_) | Setting::DefaultTiering(_) if locks(seen, policy) => return Err(locked()),
+        Setting::Replication(_) if seen.bucket.versioning != Versioning::Enabled => {
+            return Err(ErrorCode::BucketVersionNotOpen.into());
+        }
+        Setting::DefaultTiering(_) if before.is_some() => {
+            let why = "Not support modify intelligent tiering configuration";
+            return Err(Error::with(ErrorCode::InvalidArgument, why).into());
+        }
+        Setting::IntelligentTiering(_) if before.is_some_and(is_default) => {
+            return Err(Error::with(ErrorCode::InvalidArgument, "The default rule cannot be modified").into());
+        }
+        _ => {}
+    }
+    if setting.id().is_some()
+        && before.is_none()
+        && seen.settings(&name.row_of(Some(""))).count() >= SettingName::MOST
+    {
+        return Err(match name {
+            SettingName::Inventory => ErrorCode::TooManyInventories,
+            _ => ErrorCode::TooManyConfigurations,
+        }
+        .into());
+    }
+    Ok(())
+}
+
+/// The same for its removal.
+pub(crate) fn check_removal(name: SettingName, policy: &Policy, before: Option<&Setting>) -> Result<()> {
+    match before {
+        Some(setting) if is_default(setting) => {
+            Err(Error::with(ErrorCode::InvalidArgument, "The default rule cannot be deleted").into())
+        }
+        None if name.list().is_some() && policy.removal_finds => {
+            Err(name.missing().unwrap_or(ErrorCode::NoSuchConfiguration).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether it is the rule by which COS switches intelligent tiering on, for good.
+fn is_default(setting: &Setting) -> bool {
+    match setting {
+        Setting::IntelligentTiering(tiering) => tiering.tiers.iter().any(|tier| tier.name == "INFREQUENT"),
+        _ => false,
+    }
+}
+
+/// COS's object lock does not go with what moves or copies objects by itself (cos-api 3.3).
+fn locks(seen: &View, policy: &Policy) -> bool {
+    !policy.lock_by_version && seen.setting(SettingName::ObjectLock.row()).is_some()
+}
+
+fn locked() -> crate::error::Failure {
+    ErrorCode::BucketLocked.into()
+}
