@@ -80,6 +80,87 @@ def ids(acl):
     return [(g["Grantee"].get("ID") or g["Grantee"]["URI"], g["Permission"]) for g in acl["Grants"]]
 
 
+# Policies that are none, and what conditions may ask for
+
+
+def statement(bucket, **more):
+    allowed = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [{**allowed, **more}]})
+
+
+def test_a_policy_that_would_never_be_met_is_refused(s3, cos, new_bucket, cos_bucket):
+    bucket = new_bucket()
+    s3.create_bucket(Bucket=bucket)
+    for wrong in [
+        statement(bucket, Action="s3:GetObjct"),
+        statement(bucket, Action="s3:ListBucket"),
+        statement(bucket, Condition={"StringEquals": {"s3:colour": "red"}}),
+        statement(bucket, Resource=f"arn:aws:s3:::{bucket}/${{aws:colour}}"),
+        statement(bucket).replace('"Effect"', '"Effect": "Deny", "Effect"'),
+    ]:
+        assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=wrong) == "MalformedPolicy", wrong
+    s3.put_bucket_policy(Bucket=bucket, Policy=statement(bucket))
+    cam = {
+        "version": "2.0",
+        "statement": [
+            {
+                "effect": "allow",
+                "principal": {"qcs": ["qcs::cam::anyone:anyone"]},
+                "action": ["name/cos:GetObjct"],
+                "resource": [f"qcs::cos:::{cos_bucket}/*"],
+            }
+        ],
+    }
+    assert refused(cos.put_bucket_policy, Bucket=cos_bucket, Policy=json.dumps(cam)) == "MalformedPolicy"
+    cam["statement"][0]["action"] = ["name/cos:GetObject"]
+    cos.put_bucket_policy(Bucket=cos_bucket, Policy=json.dumps(cam))
+
+
+def test_a_policy_may_end_presigned_urls_early(server, s3, new_bucket):
+    bucket = new_bucket()
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"here")
+    url = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"})
+    assert urllib.request.urlopen(url).read() == b"here"
+    old = {"NumericGreaterThanEquals": {"s3:signatureAge": "0"}, "StringEquals": {"s3:authType": "REST-QUERY-STRING"}}
+    s3.put_bucket_policy(Bucket=bucket, Policy=statement(bucket, Effect="Deny", Condition=old))
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(url)
+    assert caught.value.code == 403
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"here"
+
+
+def test_a_folder_for_each_account(s3, s3_other, new_bucket):
+    bucket = new_bucket()
+    s3.create_bucket(Bucket=bucket)
+    own = statement(bucket, Action="s3:PutObject", Resource=f"arn:aws:s3:::{bucket}/${{aws:PrincipalAccount}}/*")
+    s3.put_bucket_policy(Bucket=bucket, Policy=own)
+    s3_other.put_object(Bucket=bucket, Key=f"{OTHER['uin']}/a", Body=b"mine")
+    assert refused(s3_other.put_object, Bucket=bucket, Key="100000000001/a", Body=b"theirs") == "AccessDenied"
+
+
+def test_tags_of_a_new_object_are_for_who_may_set_tags(s3, s3_other, new_bucket):
+    bucket = new_bucket()
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=statement(bucket, Action="s3:PutObject"))
+    s3_other.put_object(Bucket=bucket, Key="a")
+    assert refused(s3_other.put_object, Bucket=bucket, Key="a", Tagging="k=v") == "AccessDenied"
+    s3.put_bucket_policy(Bucket=bucket, Policy=statement(bucket, Action=["s3:PutObject", "s3:PutObjectTagging"]))
+    s3_other.put_object(Bucket=bucket, Key="a", Tagging="k=v")
+
+
+def test_a_list_for_machine_images(s3, new_bucket):
+    bucket = new_bucket()
+    s3.create_bucket(Bucket=bucket, ACL="aws-exec-read")
+    grants = s3.get_bucket_acl(Bucket=bucket)["Grants"]
+    assert [(g["Grantee"]["DisplayName"], g["Permission"]) for g in grants] == [
+        ("za-team", "READ"),
+        (s3.get_bucket_acl(Bucket=bucket)["Owner"]["DisplayName"], "FULL_CONTROL"),
+    ]
+    s3.put_bucket_acl(Bucket=bucket, AccessControlPolicy={k: s3.get_bucket_acl(Bucket=bucket)[k] for k in ("Owner", "Grants")})
+    assert s3.get_bucket_acl(Bucket=bucket)["Grants"] == grants
+
+
 # Accounts
 
 

@@ -52,6 +52,8 @@ pub enum Grantee {
     AuthenticatedUsers,
     /// S3's service that writes access logs.
     LogDelivery,
+    /// AWS's service that starts machines from images in S3.
+    MachineImages,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

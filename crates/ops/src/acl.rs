@@ -75,7 +75,11 @@ impl Ops {
         given: Properties,
     ) -> Result<Properties> {
         let rules = self.access_rules(&bucket.name)?;
-        let (owner, acl) = Scene { context, bucket, rules: &rules, object: None }.new_acl(key, asked)?;
+        let scene = Scene { context, bucket, rules: &rules, object: None };
+        if !given.tags.is_empty() {
+            scene.may_tag(key)?;
+        }
+        let (owner, acl) = scene.new_acl(key, asked)?;
         Ok(Properties { owner, acl, ..given })
     }
 
@@ -87,6 +91,7 @@ impl Ops {
             .map(|grant: Grant| {
                 let name = match &grant.grantee {
                     Grantee::Account(uin) => self.owner_of(uin).name,
+                    Grantee::MachineImages => "za-team".to_owned(),
                     Grantee::AllUsers | Grantee::AuthenticatedUsers | Grantee::LogDelivery => String::new(),
                 };
                 reply::NamedGrant { grant, name }

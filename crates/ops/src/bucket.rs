@@ -7,8 +7,9 @@ use cosette_model::setting::ObjectLock;
 use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Tags, Timestamp, Versioning};
 use cosette_store::{NewBucket, Page, View};
 
-use crate::access::{Rules, Scene, account, acl, rules};
+use crate::access::{Rules, Scene, account, acl, also, rules};
 use crate::error::{Failure, Result};
+use crate::setting::request_tags;
 use crate::{Ops, restore};
 
 impl Ops {
@@ -69,6 +70,9 @@ impl Ops {
         let account = account(context)?;
         let region =
             ask.region.or_else(|| context.region.clone()).unwrap_or_else(|| self.default_region.clone());
+        let mut facts = ask.tags.as_ref().map(request_tags).unwrap_or_default();
+        facts.push(("locationconstraint".to_owned(), vec![region.as_str().to_owned()]));
+        let context = &also(context, facts);
         self.within_session_anywhere(context, Op::CreateBucket, Some(&ask.bucket), region.as_str())?;
         let list = acl::asked(&ask.acl, &account.uin, &account.uin, context.policy.acl_adds_up)?;
         if ask.ownership == Some(ObjectOwnership::BucketOwnerEnforced) && list.is_some() {

@@ -8,7 +8,7 @@ use cosette_model::{
 };
 use cosette_store::{Bucket, CopyObject, Digester, Error as StoreError, Object, PutPart, Seen};
 
-use crate::access::Admitted;
+use crate::access::{Admitted, Scene};
 use crate::error::{Failure, Result};
 use crate::object::{info, with_content_type};
 use crate::version::shown_version;
@@ -31,7 +31,7 @@ impl Ops {
         let same =
             |from: &Bucket| from.name == bucket.name && source.key == ask.key && source.version.is_none();
         loop {
-            let (from, source, found) = self.source(context, source.clone())?;
+            let (from, source, found) = self.source(context, source.clone(), tags.is_none())?;
             let class = found.attributes.storage_class;
             if same(&from)
                 && ask.website_redirect.is_none()
@@ -50,6 +50,10 @@ impl Ops {
                 return Err(too_large());
             }
             let kept = tags.clone().unwrap_or_else(|| found.properties.tags.clone());
+            if !kept.is_empty() {
+                let rules = self.access_rules(&bucket.name)?;
+                Scene { context, bucket: &bucket, rules: &rules, object: None }.may_tag(&ask.key)?;
+            }
             let digests = self.digests(&from, &source, &found, ask.checksum).await?;
             let copied = self
                 .store
@@ -91,7 +95,7 @@ impl Ops {
     ) -> Result<reply::UploadPartCopy> {
         let bucket = self.admit(context, Op::UploadPartCopy, (&ask.bucket, &ask.key))?;
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
-        let (from, source, found) = self.source(context, ask.source)?;
+        let (from, source, found) = self.source(context, ask.source, false)?;
         if found.symlink.is_some() {
             let why = "The source of a part may not be a symlink.";
             return Err(Error::with(ErrorCode::InvalidRequest, why).into());
@@ -132,11 +136,16 @@ impl Ops {
     }
 
     /// What is to be copied, if its conditions hold. Its bucket may lie in another region than the
-    /// request was sent to.
-    fn source(&self, context: &Context, mut source: CopySource) -> Result<(Bucket, CopySource, Object)> {
+    /// request was sent to. `tagged`: its tags are to be read as well.
+    fn source(
+        &self,
+        context: &Context,
+        mut source: CopySource,
+        tagged: bool,
+    ) -> Result<(Bucket, CopySource, Object)> {
         let anywhere =
             Context { region: None, expected_owner: source.expected_owner.clone(), ..context.clone() };
-        let Admitted { bucket: from, found, .. } =
+        let Admitted { bucket: from, rules, found } =
             self.admit_to(&anywhere, Op::GetObject, (&source.bucket, &source.key, &source.version))?;
         source.bucket = from.name.clone();
         let found = match found {
@@ -149,6 +158,10 @@ impl Ops {
             }
             found => found.map_err(|missing| source_failure(context, missing))?,
         };
+        if tagged && !found.properties.tags.is_empty() {
+            Scene { context: &anywhere, bucket: &from, rules: &rules, object: Some(&found) }
+                .decide(Op::GetObjectTagging, (&from.name, &source.key, &source.version).into())?;
+        }
         source.conditions.check_source(&found.etag, found.modified)?;
         restore::readable(&found, info(context, &from, &found, false))?;
         Ok((from, source, found))

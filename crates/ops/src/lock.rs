@@ -7,8 +7,7 @@ use cosette_model::{Error, ErrorCode, Lock, ObjectKey, Retention, RetentionMode,
 use cosette_store::Bucket;
 
 use crate::Ops;
-use crate::access::Admitted;
-use crate::access::session::is_unbound;
+use crate::access::{Admitted, Scene, also};
 use crate::error::{Failure, Result};
 
 /// The longest default retention, in days: a hundred years in both services.
@@ -69,6 +68,22 @@ fn may_retain(before: Option<Retention>, after: Option<Retention>, now: Timestam
     }
 }
 
+/// What conditions may ask of a retention, as its headers would say it.
+fn facts(asked: Retention, now: Timestamp) -> impl Iterator<Item = (String, Vec<String>)> {
+    let days = asked.until.since(now).as_secs().div_ceil(86_400).to_string();
+    let mode = match asked.mode {
+        RetentionMode::Governance => "GOVERNANCE",
+        RetentionMode::Compliance => "COMPLIANCE",
+    };
+    [
+        ("object-lock-mode", mode.to_owned()),
+        ("object-lock-retain-until-date", asked.until.iso_seconds()),
+        ("object-lock-remaining-retention-days", days),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), vec![value]))
+}
+
 impl Ops {
     /// What a write is locked by: what it asks for, if who asks may lock the object, else what the
     /// bucket gives.
@@ -100,25 +115,21 @@ impl Ops {
         self.setting::<ObjectLock>(&bucket.name)?.map(drop).ok_or_else(not_lockable)
     }
 
-    /// Whether a request may go past governance retention: for now, who owns the bucket, but with no
-    /// temporary key that a policy binds.
-    pub(crate) fn bypasses(context: &Context, bucket: &Bucket, asked: bool) -> bool {
-        asked
-            && is_unbound(context)
-            && context.identity.account().is_some_and(|account| account.uin == bucket.owner_uin)
-    }
-
     pub(crate) async fn put_retention(
         &self,
         context: &Context,
         ask: op::PutObjectRetention,
     ) -> Result<reply::PutObjectRetention> {
         let op = Op::PutObjectRetention;
-        let Admitted { bucket, found, .. } =
+        let context =
+            &also(context, ask.retention.map(|asked| facts(asked, context.now)).into_iter().flatten());
+        let Admitted { bucket, rules, found } =
             self.admit_to(context, op, (&ask.bucket, &ask.key, &ask.version))?;
         self.lockable(&bucket)?;
-        found?;
-        let bypass = Self::bypasses(context, &bucket, ask.bypass_governance);
+        let object = &found?;
+        let bypass = ask.bypass_governance
+            && Scene { context, bucket: &bucket, rules: &rules, object: Some(object) }
+                .bypasses((&bucket.name, &ask.key, &ask.version).into());
         let after = ask.retention;
         self.revise(context, op, bucket.name, ask.key, ask.version, move |revision, _| {
             if after.is_some_and(|after| after.until <= revision.now) {
@@ -152,6 +163,8 @@ impl Ops {
         ask: op::PutObjectLegalHold,
     ) -> Result<reply::PutObjectLegalHold> {
         let op = Op::PutObjectLegalHold;
+        let held = if ask.held { "ON" } else { "OFF" };
+        let context = &also(context, [("object-lock-legal-hold".to_owned(), vec![held.to_owned()])]);
         let Admitted { bucket, found, .. } =
             self.admit_to(context, op, (&ask.bucket, &ask.key, &ask.version))?;
         self.lockable(&bucket)?;

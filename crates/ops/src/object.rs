@@ -5,7 +5,7 @@ use cosette_model::{Attributes, ByteRange, Error, ErrorCode, EventType, InvalidN
 use cosette_store::{Bucket, DeleteObject, Object, PutObject};
 use futures_util::future::join_all;
 
-use crate::access::Admitted;
+use crate::access::{Admitted, Scene};
 use crate::error::Result;
 use crate::version::shown_version;
 use crate::{Ops, body, restore};
@@ -86,11 +86,25 @@ impl Ops {
         context: &Context,
         ask: op::DeleteObject,
     ) -> Result<reply::DeleteObject> {
-        let bucket = self.admit(context, Op::DeleteObject, (&ask.bucket, &ask.key, &ask.version))?;
+        self.delete_as(context, Op::DeleteObject, ask).await
+    }
+
+    /// `op`: whether one is deleted, or one among others.
+    async fn delete_as(
+        &self,
+        context: &Context,
+        op: Op,
+        ask: op::DeleteObject,
+    ) -> Result<reply::DeleteObject> {
+        let resource = (&ask.bucket, &ask.key, &ask.version);
+        let Admitted { bucket, rules, .. } = self.admit_to(context, op, resource)?;
+        let bypass_governance = ask.bypass_governance
+            && Scene { context, bucket: &bucket, rules: &rules, object: None }
+                .bypasses((&bucket.name, &ask.key, &ask.version).into());
         let deleted = self
             .store
             .delete_object(DeleteObject {
-                bypass_governance: Self::bypasses(context, &bucket, ask.bypass_governance),
+                bypass_governance,
                 bucket: bucket.name,
                 key: ask.key,
                 version: ask.version,
@@ -119,7 +133,7 @@ impl Ops {
                 let result = match key {
                     Ok(key) => {
                         let one = op::DeleteObject { bucket, key, version, if_match, bypass_governance };
-                        self.delete_object(context, one).await
+                        self.delete_as(context, Op::DeleteObjects, one).await
                     }
                     Err(InvalidName::KeyTooLong { .. }) => Err(ErrorCode::KeyTooLong.into()),
                     Err(invalid) => {

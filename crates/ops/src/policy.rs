@@ -6,7 +6,7 @@ use cosette_store::View;
 
 use crate::Ops;
 use crate::access::policy::{BYTES_MAX, Policy};
-use crate::access::{Admitted, Rules, rules};
+use crate::access::{Admitted, Rules, Scene, rules};
 use crate::error::{Failure, Result};
 
 impl Ops {
@@ -21,13 +21,20 @@ impl Ops {
         }
         let policy = Policy::parse(&ask.policy, Some(&bucket.name))
             .map_err(|why| Error::with(ErrorCode::MalformedPolicy, why))?;
-        let (public, text) = (policy.is_public(), ask.policy);
+        let asked = context.clone();
         self.store
             .revise_setting(bucket.name, rules::POLICY, context.cause.clone(), move |view| {
-                if Rules::of(view)?.block.block_public_policy && public {
+                let (bucket, rules) = (&view.bucket, Rules::of(view)?);
+                if rules.block.block_public_policy && policy.is_public() {
                     return Err(Failure::from(ErrorCode::AccessDenied));
                 }
-                Ok(Some(text))
+                // Who would lock itself out must say that it knows.
+                let rules = Rules { policy: Some(policy), ..rules };
+                let then = Scene { context: &asked, bucket, rules: &rules, object: None };
+                if !ask.confirmed {
+                    then.decide(Op::PutBucketPolicy, (&bucket.name).into())?;
+                }
+                Ok(Some(ask.policy))
             })
             .await?;
         Ok(reply::PutBucketPolicy {})

@@ -2,10 +2,11 @@
 
 use cosette_model::op::{self, Context, reply};
 use cosette_model::setting::Kept;
-use cosette_model::{BucketName, Error, Setting, SettingName};
+use cosette_model::{BucketName, Error, Setting, SettingName, Tags};
 use cosette_store::View;
 
 use crate::Ops;
+use crate::access::also;
 use crate::error::{Failure, Result};
 use crate::fitting;
 
@@ -42,6 +43,11 @@ impl Ops {
         ask: op::PutSetting,
     ) -> Result<reply::PutSetting> {
         let op::PutSetting { bucket, name, setting } = ask;
+        let tagged = match &setting {
+            Some(Setting::Tagging(tags)) => Some(also(context, request_tags(tags))),
+            _ => None,
+        };
+        let context = tagged.as_ref().unwrap_or(context);
         let bucket = self.admit(context, name.put(), &bucket)?;
         let cause = context.cause.clone();
         let Some(setting) = setting else {
@@ -113,4 +119,14 @@ impl Ops {
         let next = if more { settings.last().and_then(Setting::made) } else { None };
         Ok(reply::ListSettings { name, settings, after: ask.after, next })
     }
+}
+
+/// What conditions may ask of the tags that a bucket is to have.
+pub(crate) fn request_tags(tags: &Tags) -> Vec<(String, Vec<String>)> {
+    let mut facts: Vec<_> =
+        tags.iter().map(|(key, value)| (format!("requesttag/{key}"), vec![value.to_owned()])).collect();
+    facts.push(("tagkeys".to_owned(), tags.iter().map(|(key, _)| key.to_owned()).collect()));
+    facts
+        .push(("request_tag".to_owned(), tags.iter().map(|(key, value)| format!("{key}&{value}")).collect()));
+    facts
 }

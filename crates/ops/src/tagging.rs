@@ -4,7 +4,7 @@ use cosette_model::op::{self, Context, Op, reply};
 use cosette_model::{BucketName, ObjectKey, Tags, VersionId};
 
 use crate::Ops;
-use crate::access::Admitted;
+use crate::access::{Admitted, also};
 use crate::error::Result;
 use crate::version::shown_version;
 
@@ -15,6 +15,14 @@ impl Ops {
         ask: op::PutObjectTagging,
     ) -> Result<reply::PutObjectTagging> {
         let asked = (ask.bucket, ask.key, ask.version);
+        let mut facts: Vec<_> = ask
+            .tags
+            .iter()
+            .map(|(key, value)| (format!("requestobjecttag/{key}"), vec![value.to_owned()]))
+            .collect();
+        let keys = ask.tags.iter().map(|(key, _)| key.to_owned()).collect();
+        facts.push(("requestobjecttagkeys".to_owned(), keys));
+        let context = &also(context, facts);
         let version = self.retag(context, Op::PutObjectTagging, asked, ask.tags).await?;
         Ok(reply::PutObjectTagging { version })
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod policies;
 mod races;
 
 use bytes::Bytes;

@@ -8,11 +8,22 @@ use cosette_model::op::Facts;
 
 use crate::DialectName;
 use crate::auth::Scheme;
-use crate::header::Headers;
+use crate::header::{self, Headers};
 use crate::query::Query;
 
 /// Parameters that have keys of their own.
-const PARAMETERS: [&str; 4] = ["prefix", "delimiter", "max-keys", "versionId"];
+const PARAMETERS: [&str; 10] = [
+    "prefix",
+    "delimiter",
+    "max-keys",
+    "versionId",
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
+];
 
 /// Plain headers, and the keys they have.
 const HEADERS: [(&str, &str); 7] = [
@@ -58,22 +69,64 @@ pub(crate) fn facts(
             put(name.to_ascii_lowercase(), value);
         }
     }
-    of_headers(headers, &mut facts);
+    let signed = match scheme {
+        Scheme::AwsQuery => query.get_any_case("X-Amz-Date"),
+        Scheme::AwsHeader => headers.get("x-amz-date").ok().flatten(),
+        _ => None,
+    };
+    let age = signed.and_then(Timestamp::parse_basic).map(|signed| age(signed, now));
+    // Of S3's second signature the age is always 0 (S3, "Signature Version 4 authentication-specific policy keys").
+    let age = if scheme == Scheme::AwsV2 { Some("0".to_owned()) } else { age };
+    if let Some(age) = age {
+        put("signatureage".into(), &age);
+    }
+    of_headers(headers, now, &mut facts);
     facts
 }
 
+/// How old a signature is, in milliseconds.
+fn age(signed: Timestamp, now: Timestamp) -> String {
+    (now.as_micros().saturating_sub(signed.as_micros()) / 1000).to_string()
+}
+
+/// What tags a request gives, in a header or in a document.
+pub(crate) fn of_tags<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>, facts: &mut Facts) {
+    for (name, value) in tags {
+        facts.entry(format!("requestobjecttag/{name}")).or_default().push(value.to_owned());
+        facts.entry("requestobjecttagkeys".into()).or_default().push(name.to_owned());
+    }
+}
+
 /// What the fields of a form say in place of headers, of which the form's request may have had its own.
-pub(crate) fn of_form(fields: &Headers, facts: &mut Facts) {
+/// `signed`: when, with S3's fourth signature; `second`: that it is S3's older one.
+pub(crate) fn of_form(
+    fields: &Headers,
+    signed: Option<Timestamp>,
+    second: bool,
+    now: Timestamp,
+    facts: &mut Facts,
+) {
     facts.retain(|key, _| {
         !key.starts_with("x-")
             && !key.starts_with("requestobjecttag")
             && !key.starts_with("object-lock-")
-            && key != "content-type"
+            && !["content-type", "authtype", "signatureversion", "signatureage"].contains(&key.as_str())
     });
-    of_headers(fields, facts);
+    let version = match (signed, second) {
+        (Some(_), _) => Some("AWS4-HMAC-SHA256"),
+        (None, true) => Some("AWS"),
+        (None, false) => None,
+    };
+    if let Some(version) = version {
+        let age = signed.map_or("0".to_owned(), |signed| age(signed, now));
+        for (key, value) in [("authtype", "POST"), ("signatureversion", version), ("signatureage", &age)] {
+            facts.insert(key.to_owned(), vec![value.to_owned()]);
+        }
+    }
+    of_headers(fields, now, facts);
 }
 
-fn of_headers(headers: &Headers, facts: &mut Facts) {
+fn of_headers(headers: &Headers, now: Timestamp, facts: &mut Facts) {
     let mut put = |key: String, value: &str| facts.entry(key).or_default().push(value.to_owned());
     for (name, key) in HEADERS {
         if let Ok(Some(value)) = headers.get(name) {
@@ -94,14 +147,72 @@ fn of_headers(headers: &Headers, facts: &mut Facts) {
             },
         };
         put(format!("x-{rest}"), value);
-        if rest == "tagging" {
-            for (name, value) in Query::parse(value).unwrap_or_default().pairs() {
-                put(format!("requestobjecttag/{name}"), value);
-                put("requestobjecttagkeys".into(), name);
-            }
+        if rest == "object-lock-retain-until-date"
+            && let Some(until) = Timestamp::parse_rfc3339(value)
+        {
+            put(
+                "object-lock-remaining-retention-days".to_owned(),
+                &until.since(now).as_secs().div_ceil(86_400).to_string(),
+            );
         }
         if matches!(rest, "object-lock-mode" | "object-lock-legal-hold" | "object-lock-retain-until-date") {
             put(rest.to_owned(), value);
         }
+    }
+    if let Ok(Some(tags)) = headers.concept(header::TAGGING) {
+        of_tags(Query::parse(tags).unwrap_or_default().pairs(), facts);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn asked(scheme: Scheme, uri: &str, names: &[(&'static str, &str)]) -> Facts {
+        let mut map = HeaderMap::new();
+        for (name, value) in names {
+            map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        let query = Query::parse(uri).unwrap();
+        let headers = Headers::new(map, &query, DialectName::S3);
+        let now = Timestamp::parse_basic("20240101T000010Z").unwrap();
+        facts(&headers, &query, scheme, Ipv4Addr::LOCALHOST.into(), false, now)
+    }
+
+    #[test]
+    fn how_old_a_signature_is() {
+        let age = |facts: &Facts| facts.get("signatureage").map(|age| age[0].clone());
+        let query = "X-Amz-Date=20240101T000000Z";
+        assert_eq!(age(&asked(Scheme::AwsQuery, query, &[])).as_deref(), Some("10000"));
+        let header = [("x-amz-date", "20240101T000009Z")];
+        assert_eq!(age(&asked(Scheme::AwsHeader, "", &header)).as_deref(), Some("1000"));
+        assert_eq!(age(&asked(Scheme::AwsV2, "", &header)).as_deref(), Some("0"));
+        assert_eq!(age(&asked(Scheme::Anonymous, query, &header)), None);
+    }
+
+    #[test]
+    fn what_a_form_says_takes_the_place_of_its_request() {
+        let mut facts = asked(Scheme::Anonymous, "", &[("x-amz-tagging", "a=1"), ("content-type", "x")]);
+        assert_eq!(facts["requestobjecttag/a"], ["1"]);
+        let fields = Headers::new(HeaderMap::new(), &Query::default(), DialectName::S3);
+        let now = Timestamp::parse_basic("20240101T000010Z").unwrap();
+        of_form(&fields, Timestamp::parse_basic("20240101T000000Z"), false, now, &mut facts);
+        assert_eq!(
+            (&facts["authtype"][..], &facts["signatureage"][..]),
+            (&["POST".into()][..], &["10000".into()][..])
+        );
+        assert!(!facts.contains_key("requestobjecttag/a") && !facts.contains_key("content-type"));
+    }
+
+    #[test]
+    fn days_of_a_retention() {
+        let until = [("x-amz-object-lock-retain-until-date", "2024-01-03T00:00:00Z")];
+        let facts = asked(Scheme::Anonymous, "", &until);
+        assert_eq!(facts["object-lock-remaining-retention-days"], ["2"]);
     }
 }

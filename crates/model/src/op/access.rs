@@ -20,6 +20,8 @@ pub enum CannedAcl {
     BucketOwnerRead,
     BucketOwnerFullControl,
     LogDeliveryWrite,
+    /// S3: the owner, and the service that starts machines.
+    AwsExecRead,
 }
 
 /// What the headers of a request say of the ACL of what it makes; grantees are known by UIN.
@@ -79,6 +81,8 @@ pub struct PutBucketPolicy {
     pub bucket: BucketName,
     /// JSON, in the form of either service.
     pub policy: Vec<u8>,
+    /// Who sets it knows that it may be the last time.
+    pub confirmed: bool,
 }
 
 #[derive(Debug)]

@@ -23,6 +23,7 @@ pub(crate) fn canned(acl: CannedAcl, owner: &str, bucket_owner: &str) -> Option<
         CannedAcl::LogDeliveryWrite => {
             vec![grant(Grantee::LogDelivery, Write), grant(Grantee::LogDelivery, ReadAcp)]
         }
+        CannedAcl::AwsExecRead => vec![grant(Grantee::MachineImages, Read)],
         _ if owner == bucket_owner => vec![],
         CannedAcl::BucketOwnerRead => vec![grant(Grantee::Account(bucket_owner.to_owned()), Read)],
         CannedAcl::BucketOwnerFullControl => {
@@ -82,7 +83,7 @@ pub(crate) fn grants(acl: &Acl, account: Option<&str>, permission: Permission, h
                 Grantee::Account(uin) => account == Some(uin),
                 Grantee::AllUsers => heed_public,
                 Grantee::AuthenticatedUsers => heed_public && account.is_some(),
-                Grantee::LogDelivery => false,
+                Grantee::LogDelivery | Grantee::MachineImages => false,
             }
     })
 }

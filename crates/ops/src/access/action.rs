@@ -28,7 +28,7 @@ actions! {
     ListObjectsV2 "ListBucket" "GetBucket";
     ListMultipartUploads "ListBucketMultipartUploads" "ListMultipartUploads";
     ListObjectVersions "ListBucketVersions" "GetBucketObjectVersions";
-    DeleteObjects "DeleteObject" "DeleteMultipleObjects";
+    DeleteObjects "DeleteObject" @ "DeleteObjectVersion" "DeleteMultipleObjects";
     PutObject "PutObject" "PutObject";
     GetObject "GetObject" @ "GetObjectVersion" "GetObject";
     HeadObject "GetObject" @ "GetObjectVersion" "HeadObject";
@@ -130,6 +130,37 @@ actions! {
     ListBucketMetrics "GetMetricsConfiguration" "GetBucketMetrics";
 }
 
+/// What is asked to be done, as policies call it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Act {
+    pub(crate) op: Op,
+    /// Without `s3:`.
+    pub(crate) s3: &'static str,
+    /// Without `name/cos:`.
+    pub(crate) cos: &'static str,
+    pub(crate) need: Need,
+}
+
+impl Act {
+    pub(crate) const fn of(op: Op, version: bool) -> Self {
+        Self { op, s3: s3(op, version), cos: cos(op), need: need(op, version) }
+    }
+
+    /// To go past governance retention, which no operation is for.
+    pub(crate) const BYPASS_GOVERNANCE: Self = Self {
+        op: Op::PutObjectRetention,
+        s3: "BypassGovernanceRetention",
+        cos: "BypassGovernanceRetention",
+        need: Need::Owner,
+    };
+
+    /// Whether it makes an object; `None` for what does not write any.
+    pub(crate) fn creates(self) -> Option<bool> {
+        (self.s3 == "PutObject")
+            .then_some(!matches!(self.op, Op::CreateMultipartUpload | Op::UploadPart | Op::UploadPartCopy))
+    }
+}
+
 /// Whether it is on an object that is there: who may do it can depend on the object.
 pub(crate) const fn of_object(op: Op) -> bool {
     matches!(need(op, false), Need::Object(_))
@@ -161,7 +192,7 @@ pub(crate) enum Need {
 pub(crate) const fn need(op: Op, version: bool) -> Need {
     match op {
         // A grant to write lets nobody but the owner remove a version for good.
-        Op::DeleteObject if version => Need::Owner,
+        Op::DeleteObject | Op::DeleteObjects if version => Need::Owner,
         Op::HeadBucket
         | Op::ListObjects
         | Op::ListObjectsV2

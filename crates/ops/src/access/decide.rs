@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-use cosette_model::op::{AskedAcl, CannedAcl, Context, ObjectOwnership, Op};
-use cosette_model::{Account, Acl, ErrorCode, ObjectKey, Permission, Session};
+use cosette_model::op::{AskedAcl, CannedAcl, Context, Facts, ObjectOwnership, Op};
+use cosette_model::{Account, Acl, ErrorCode, ObjectKey, Permission, Persona, Session};
 use cosette_store::{Bucket, Object};
 
-use super::action::{self, Need};
+use super::action::{Act, Need};
 use super::policy::{Policy, Request, Verdict};
 use super::{Resource, Rules, acl, inherits, object_owner, session, uin};
 use crate::error::Result;
@@ -22,24 +22,68 @@ pub(crate) struct Scene<'a> {
     pub(crate) object: Option<&'a Object>,
 }
 
+/// Who asks, as conditions and variables call it (AWS, "Where you can use policy variables"; CAM, "Policy
+/// variables"). There are no users besides accounts, so nobody has a user's name.
+fn principal<T>(context: &Context, mut put: impl FnMut(&str, &str) -> T) {
+    put("viaawsservice", "false");
+    put("principalisawsservice", "false");
+    let Some(account) = context.identity.account() else {
+        put("principaltype", "Anonymous");
+        return;
+    };
+    let uin = &account.uin;
+    for (key, value) in
+        [("principalaccount", uin), ("uin", uin), ("owner_uin", uin), ("app_id", &account.appid)]
+    {
+        put(key, value);
+    }
+    let session = context.identity.session();
+    if session.is_some() {
+        put("multifactorauthpresent", "false");
+    }
+    let (kind, arn, id) = match session.map(|session| &session.persona) {
+        None | Some(Persona::Account) => ("Account", "root".to_owned(), uin.clone()),
+        Some(Persona::Role { name, session }) => {
+            ("AssumedRole", format!("role/{name}"), format!("{name}:{session}"))
+        }
+        Some(Persona::Federated { name }) => {
+            ("FederatedUser", format!("federated-user/{name}"), format!("{uin}:{name}"))
+        }
+    };
+    let service = if kind == "FederatedUser" { "sts" } else { "iam" };
+    put("principaltype", kind);
+    put("principalarn", &format!("arn:aws:{service}::{uin}:{arn}"));
+    put("userid", &id);
+}
+
 impl Scene<'_> {
     /// Refuses what is not for who asks.
     pub(crate) fn decide(&self, op: Op, resource: Resource<'_>) -> Result<()> {
-        self.within_session(op, resource)?;
+        self.decide_act(Act::of(op, resource.version.is_some()), resource)
+    }
+
+    /// Whether governance retention is no bar to who asks.
+    pub(crate) fn bypasses(&self, resource: Resource<'_>) -> bool {
+        self.decide_act(Act::BYPASS_GOVERNANCE, resource).is_ok()
+    }
+
+    fn decide_act(&self, act: Act, resource: Resource<'_>) -> Result<()> {
+        self.within_session(act, resource)?;
         let rules = self.rules;
         let owns_bucket = self.owns_bucket();
-        // An owner that locked itself out can mend it.
-        let mends = matches!(op, Op::GetBucketPolicy | Op::PutBucketPolicy | Op::DeleteBucketPolicy);
-        match self.verdict(op, resource) {
+        // An owner that locked itself out can mend it; not who stands for it for a while.
+        let mends = matches!(act.op, Op::GetBucketPolicy | Op::PutBucketPolicy | Op::DeleteBucketPolicy)
+            && self.context.identity.session().is_none_or(|session| session.persona == Persona::Account);
+        match self.verdict(act, resource) {
             Verdict::Deny if owns_bucket && mends => return Ok(()),
             Verdict::Deny => return Err(ErrorCode::AccessDenied.into()),
             Verdict::Allow if owns_bucket || !rules.restricts_policy() => {
-                return self.or_absent(op, resource, true);
+                return self.or_absent(act, resource, true);
             }
             Verdict::Allow | Verdict::Silent => {}
         }
         let account = uin(self.context);
-        match action::need(op, resource.version.is_some()) {
+        match act.need {
             Need::Owner if owns_bucket => Ok(()),
             Need::Bucket(permission) if owns_bucket || rules.bucket_grants(account, permission) => Ok(()),
             Need::Object(_) if owns_bucket && rules.ownership == ObjectOwnership::BucketOwnerEnforced => {
@@ -48,9 +92,22 @@ impl Scene<'_> {
             Need::Object(permission) => match self.object {
                 Some(object) if self.object_grants(object, permission) => Ok(()),
                 Some(_) => Err(ErrorCode::AccessDenied.into()),
-                None => self.or_absent(op, resource, owns_bucket),
+                None => self.or_absent(act, resource, owns_bucket),
             },
             Need::Owner | Need::Bucket(_) => Err(ErrorCode::AccessDenied.into()),
+        }
+    }
+
+    /// Refuses tags on an object that is written: who writes by a policy needs it for these too (S3,
+    /// PutObject, "Permissions"); to write by a list is to tag.
+    pub(crate) fn may_tag(&self, key: &ObjectKey) -> Result<()> {
+        let (act, resource) = (Act::of(Op::PutObjectTagging, false), (&self.bucket.name, key).into());
+        self.within_session(act, resource)?;
+        let writes = self.owns_bucket() || self.rules.bucket_grants(uin(self.context), Permission::Write);
+        match self.verdict(act, resource) {
+            Verdict::Allow => Ok(()),
+            Verdict::Silent if writes => Ok(()),
+            Verdict::Silent | Verdict::Deny => Err(ErrorCode::AccessDenied.into()),
         }
     }
 
@@ -59,46 +116,58 @@ impl Scene<'_> {
     }
 
     /// What the policy of the bucket says.
-    fn verdict(&self, op: Op, resource: Resource<'_>) -> Verdict {
-        self.rules.policy.as_ref().map_or(Verdict::Silent, |policy| self.asked_of(policy, op, resource))
+    fn verdict(&self, act: Act, resource: Resource<'_>) -> Verdict {
+        self.rules.policy.as_ref().map_or(Verdict::Silent, |policy| self.asked_of(policy, act, resource))
     }
 
     /// What a policy says of a request, be it of the bucket or of a temporary key.
-    fn asked_of(&self, policy: &Policy, op: Op, resource: Resource<'_>) -> Verdict {
+    fn asked_of(&self, policy: &Policy, act: Act, resource: Resource<'_>) -> Verdict {
         let context = self.context;
         let mut facts = Cow::Borrowed(&context.facts);
-        if let Some(object) = self.object
-            && policy.asks_for("existingobjecttag/")
-        {
-            for (name, value) in &object.properties.tags {
-                facts.to_mut().insert(format!("existingobjecttag/{name}"), vec![value.clone()]);
-            }
+        if policy.has_conditions() {
+            self.add_facts(act, facts.to_mut());
         }
         policy.verdict(&Request {
             account: uin(context),
             canonical: context.identity.account().map(Account::canonical_id),
             users: &context.identity.session().map(Session::names).unwrap_or_default(),
-            op,
+            act,
             bucket: Some(&self.bucket.name),
             region: self.bucket.region.as_str(),
             appid: &self.bucket.owner_appid,
             key: resource.key,
-            version: resource.version.is_some(),
             facts: &facts,
         })
     }
 
+    /// What conditions may ask for that the request alone does not say.
+    fn add_facts(&self, act: Act, facts: &mut Facts) {
+        let tags = self.object.iter().flat_map(|object| &object.properties.tags);
+        for (name, value) in tags {
+            facts.insert(format!("existingobjecttag/{name}"), vec![value.clone()]);
+        }
+        let pairs = self.rules.tags.iter().map(|(key, value)| format!("{key}&{value}"));
+        facts.insert("resource_tag".to_owned(), pairs.collect());
+        let mut put = |key: &str, value: &str| facts.insert(key.to_owned(), vec![value.to_owned()]);
+        put("resourceaccount", &self.bucket.owner_uin);
+        put("requestedregion", self.bucket.region.as_str());
+        if let Some(creates) = act.creates() {
+            put("objectcreationoperation", if creates { "true" } else { "false" });
+        }
+        principal(self.context, put);
+    }
+
     /// Refuses what the policy of the key that has signed does not allow.
-    fn within_session(&self, op: Op, resource: Resource<'_>) -> Result<()> {
+    fn within_session(&self, act: Act, resource: Resource<'_>) -> Result<()> {
         let Some(policy) = session::policy(self.context)? else { return Ok(()) };
-        match self.asked_of(&policy, op, resource) {
+        match self.asked_of(&policy, act, resource) {
             Verdict::Allow => Ok(()),
             Verdict::Deny | Verdict::Silent => Err(ErrorCode::AccessDenied.into()),
         }
     }
 
     /// That an object is not there is told only to those who may list the bucket.
-    fn or_absent(&self, op: Op, resource: Resource<'_>, allowed: bool) -> Result<()> {
+    fn or_absent(&self, act: Act, resource: Resource<'_>, allowed: bool) -> Result<()> {
         if self.object.is_some() && allowed {
             return Ok(());
         }
@@ -109,11 +178,12 @@ impl Scene<'_> {
         }
         let all = (&self.bucket.name).into();
         let listed = Scene { context: &listing, object: None, ..*self };
-        let may_list = listed.within_session(Op::ListObjects, all).is_ok()
+        let list = Act::of(Op::ListObjects, false);
+        let may_list = listed.within_session(list, all).is_ok()
             && (self.owns_bucket()
                 || self.rules.bucket_grants(uin(self.context), Permission::Read)
-                || listed.verdict(Op::ListObjects, all) == Verdict::Allow);
-        match action::need(op, resource.version.is_some()) {
+                || listed.verdict(list, all) == Verdict::Allow);
+        match act.need {
             Need::Object(_) if !may_list && self.object.is_none() => Err(ErrorCode::AccessDenied.into()),
             _ if allowed || may_list => Ok(()),
             _ => Err(ErrorCode::AccessDenied.into()),
@@ -153,8 +223,9 @@ impl Scene<'_> {
         let acl = self.checked_acl(asked, owner)?;
         if !asked.is_empty() {
             let resource = (&self.bucket.name, key).into();
-            self.within_session(Op::PutObjectAcl, resource)?;
-            if self.verdict(Op::PutObjectAcl, resource) == Verdict::Deny {
+            let set = Act::of(Op::PutObjectAcl, false);
+            self.within_session(set, resource)?;
+            if self.verdict(set, resource) == Verdict::Deny {
                 return Err(ErrorCode::AccessDenied.into());
             }
         }

@@ -53,6 +53,13 @@ pub(crate) fn account(context: &Context) -> Result<&Account> {
     Ok(context.identity.account().ok_or(ErrorCode::AccessDenied)?)
 }
 
+/// The context with more for conditions to ask for: what the document of a request says.
+pub(crate) fn also(context: &Context, facts: impl IntoIterator<Item = (String, Vec<String>)>) -> Context {
+    let mut context = context.clone();
+    context.facts.extend(facts);
+    context
+}
+
 /// UIN of who asks.
 fn uin(context: &Context) -> Option<&str> {
     context.identity.account().map(|account| account.uin.as_str())

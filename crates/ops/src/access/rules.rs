@@ -1,7 +1,9 @@
 //! What a bucket's owner has laid down about access, as the store keeps it.
 
+use std::collections::BTreeMap;
+
 use cosette_model::op::{ObjectOwnership, PublicAccessBlock};
-use cosette_model::{Acl, BucketName, Cause, Error, ErrorCode, Permission};
+use cosette_model::{Acl, BucketName, Cause, Error, ErrorCode, Permission, SettingName, Tags};
 use cosette_store::View;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,6 +27,8 @@ pub(crate) struct Rules {
     pub(crate) policy: Option<Policy>,
     pub(crate) block: PublicAccessBlock,
     pub(crate) ownership: ObjectOwnership,
+    /// The bucket's own.
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 impl Rules {
@@ -60,6 +64,7 @@ impl Rules {
                 .map_err(|why| Error::internal(format!("policy of {}: {why}", view.bucket.name)))?,
             block: laid_down(view, BLOCK)?.unwrap_or_default(),
             ownership: laid_down(view, OWNERSHIP)?.unwrap_or_default(),
+            tags: laid_down::<Tags>(view, SettingName::Tagging.row())?.unwrap_or_default().into_map(),
         })
     }
 }

@@ -4,6 +4,7 @@
 use cosette_model::op::{Context, Op};
 use cosette_model::{Account, BucketName, Error, ErrorCode, PolicyRefused};
 
+use super::action::Act;
 use super::policy::{Policy, Request, Verdict};
 use crate::Ops;
 use crate::error::Result;
@@ -45,11 +46,6 @@ pub(super) fn policy(context: &Context) -> Result<Option<Policy>> {
     Ok(Some(policy))
 }
 
-/// Whether the key may do what its account may, and no policy says less.
-pub(crate) fn is_unbound(context: &Context) -> bool {
-    context.identity.session().is_none_or(|session| session.policy.is_none())
-}
-
 impl Ops {
     /// Refuses what the policy of the key that has signed does not allow, of what is about no bucket that is there: all of them, or one yet to be made.
     pub(crate) fn within_session_anywhere(
@@ -65,12 +61,11 @@ impl Ops {
             account: Some(&account.uin),
             canonical: None,
             users: &[],
-            op,
+            act: Act::of(op, false),
             bucket,
             region,
             appid: &account.appid,
             key: None,
-            version: false,
             facts: &context.facts,
         });
         if verdict == Verdict::Allow { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) }

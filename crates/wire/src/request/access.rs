@@ -7,8 +7,8 @@ use cosette_model::op::{
 use cosette_model::{Error, ErrorCode};
 
 use super::{Incoming, invalid};
-use crate::header;
 use crate::xml::Element;
+use crate::{DialectName, header};
 
 impl Incoming<'_> {
     pub(super) async fn put_bucket_acl(self) -> Result<PutBucketAcl, Error> {
@@ -26,8 +26,12 @@ impl Incoming<'_> {
 
     pub(super) async fn put_bucket_policy(self) -> Result<PutBucketPolicy, Error> {
         let bucket = self.bucket()?;
+        let confirmed = self.headers.get("x-amz-confirm-remove-self-bucket-access")?;
+        // COS asks for no such word.
+        let confirmed = self.dialect == DialectName::Cos
+            || confirmed.is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
-        Ok(PutBucketPolicy { bucket, policy: document.to_vec() })
+        Ok(PutBucketPolicy { bucket, policy: document.to_vec(), confirmed })
     }
 
     pub(super) async fn put_public_access_block(self) -> Result<PutPublicAccessBlock, Error> {

@@ -22,7 +22,7 @@ impl Incoming<'_> {
     pub(super) fn asked_acl(&self) -> Result<AskedAcl, Error> {
         let canned = match self.headers.concept(header::ACL)? {
             None => None,
-            Some(name) => Some(canned(name).ok_or_else(|| {
+            Some(name) => Some(canned(name, self.dialect).ok_or_else(|| {
                 invalid(header::ACL.of(self.dialect), name, "The canned ACL is not known.")
             })?),
         };
@@ -66,7 +66,10 @@ impl Incoming<'_> {
     }
 }
 
-fn canned(name: &str) -> Option<CannedAcl> {
+/// AWS's account for the service that starts machines from images in S3 (EC2, "Bundle an instance").
+pub(crate) const MACHINE_IMAGES: &str = "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c";
+
+fn canned(name: &str, dialect: DialectName) -> Option<CannedAcl> {
     Some(match name {
         "default" => CannedAcl::Default,
         "private" => CannedAcl::Private,
@@ -76,6 +79,7 @@ fn canned(name: &str) -> Option<CannedAcl> {
         "bucket-owner-read" => CannedAcl::BucketOwnerRead,
         "bucket-owner-full-control" => CannedAcl::BucketOwnerFullControl,
         "log-delivery-write" => CannedAcl::LogDeliveryWrite,
+        "aws-exec-read" if dialect == DialectName::S3 => CannedAcl::AwsExecRead,
         _ => return None,
     })
 }
@@ -138,6 +142,9 @@ fn account(id: &str, dialect: DialectName, accounts: &dyn Accounts) -> Result<Gr
             .then(|| Grantee::Account(if same { owner.to_owned() } else { format!("{owner}/{sub}") }))
     };
     let known = || accounts.uin_of_canonical_id(id).map(Grantee::Account);
+    if dialect == DialectName::S3 && id == MACHINE_IMAGES {
+        return Ok(Grantee::MachineImages);
+    }
     match dialect {
         DialectName::Cos => cam().or_else(known),
         DialectName::S3 => known(),

@@ -86,10 +86,14 @@ impl Incoming<'_> {
         as_put.check_attributes(&attributes)?;
         let acl = as_put.asked_acl()?;
         let headers = as_put.headers;
-        facts::of_form(&headers, facts);
+        let when = form.filled("x-amz-date").filter(|_| signed.is_some());
+        let second = signed.is_some() && form.filled("awsaccesskeyid").is_some();
+        facts::of_form(&headers, when.and_then(Timestamp::parse_basic), second, now, facts);
         let mut properties = setting::properties(&headers)?;
         if let Some(document) = form.filled("tagging") {
-            properties.tags = object_tags(document.as_bytes())?.into_map();
+            let tags = object_tags(document.as_bytes())?;
+            facts::of_tags(tags.iter(), facts);
+            properties.tags = tags.into_map();
         }
         let post = PostObject {
             bucket,

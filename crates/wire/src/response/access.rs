@@ -8,6 +8,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
 use super::{Answer, pair};
 use crate::ReplyBody;
+use crate::request::MACHINE_IMAGES;
 use crate::xml::Writer;
 
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -40,7 +41,10 @@ impl Answer<'_> {
 
     /// Clients look for the literal `xsi:type` and its namespace on the element itself (cos-api 2.13).
     fn grantee(&self, xml: &mut Writer, grantee: &Grantee, name: &str) {
-        let kind = if matches!(grantee, Grantee::Account(_)) { "CanonicalUser" } else { "Group" };
+        let kind = match grantee {
+            Grantee::Account(_) | Grantee::MachineImages => "CanonicalUser",
+            Grantee::AllUsers | Grantee::AuthenticatedUsers | Grantee::LogDelivery => "Group",
+        };
         xml.element_with("Grantee", &[("xmlns:xsi", XSI), ("xsi:type", kind)], |xml| {
             let service = if self.is_cos() { "cam.qcloud.com" } else { "acs.amazonaws.com" };
             let group = match grantee {
@@ -48,6 +52,11 @@ impl Answer<'_> {
                     let (id, name) = self.account(uin, name);
                     xml.text("ID", &id);
                     xml.text("DisplayName", &name);
+                    return;
+                }
+                Grantee::MachineImages => {
+                    xml.text("ID", MACHINE_IMAGES);
+                    xml.text("DisplayName", name);
                     return;
                 }
                 Grantee::AllUsers => "global/AllUsers",

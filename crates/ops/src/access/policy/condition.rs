@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use cosette_model::Timestamp;
 use cosette_model::op::Facts;
 
-use super::wildcard::Pattern;
+use super::keys;
+use super::wildcard::{Pattern, Variables};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Condition {
@@ -30,9 +31,8 @@ enum Set {
 /// What a single value is compared with; any of the list will do.
 #[derive(Clone, Debug, PartialEq)]
 enum Test {
-    Equal(Vec<String>),
-    EqualIgnoringCase(Vec<String>),
     Like(Vec<Pattern>),
+    EqualIgnoringCase(Vec<Pattern>),
     Number(Order, Vec<f64>),
     Date(Order, Vec<Timestamp>),
     Bool(Vec<bool>),
@@ -62,63 +62,14 @@ impl Order {
     }
 }
 
-/// Keys that narrow "everybody" down.
-const NARROW: &[&str] = &[
-    "sourceip",
-    "sourcevpc",
-    "sourcevpce",
-    "vpcsourceip",
-    "sourcearn",
-    "sourceaccount",
-    "sourceowner",
-    "principalarn",
-    "principalaccount",
-    "principalorgid",
-    "principalorgpaths",
-    "userid",
-    "dataaccesspointarn",
-    "dataaccesspointaccount",
-];
-
-/// Further keys that requests may be asked for; besides these every `x-` header.
-const KNOWN: &[&str] = &[
-    "accessgrantsinstancearn",
-    "authtype",
-    "content-length",
-    "content-type",
-    "currenttime",
-    "delimiter",
-    "epochtime",
-    "existingjoboperation",
-    "host",
-    "if-match",
-    "if-none-match",
-    "locationconstraint",
-    "max-keys",
-    "objectcreationoperation",
-    "object-lock-legal-hold",
-    "object-lock-mode",
-    "object-lock-remaining-retention-days",
-    "object-lock-retain-until-date",
-    "prefix",
-    "principaltype",
-    "referer",
-    "requestobjecttagkeys",
-    "resourceaccount",
-    "securetransport",
-    "signatureage",
-    "signatureversion",
-    "tls-version",
-    "tlsversion",
-    "tokenissuetime",
-    "useragent",
-    "username",
-    "versionid",
-];
-
 impl Condition {
     /// `StringLikeIfExists`, `string_like_if_exist`: the two services' operators differ in spelling.
-    pub(super) fn new(operator: &str, key: &str, values: Vec<String>) -> Result<Self, String> {
+    pub(super) fn new(
+        operator: &str,
+        key: &str,
+        values: Vec<String>,
+        variables: Variables,
+    ) -> Result<Self, String> {
         let invalid = || format!("Invalid Condition type : {operator}");
         let plain: String = operator.chars().filter(|c| *c != '_').collect::<String>().to_ascii_lowercase();
         let (set, plain) = match plain.split_once(':') {
@@ -148,13 +99,14 @@ impl Condition {
                 _ => return Err(invalid()),
             })
         };
+        let texts = |read: fn(&str, Variables) -> Result<Pattern, String>| {
+            values.iter().map(|value| read(value, variables)).collect::<Result<Vec<_>, _>>()
+        };
         let all = |parse: fn(&str) -> Option<f64>| each(&values, operator, parse);
         let test = match (kind, rest) {
-            ("string", "equal") => Test::Equal(values),
-            ("string", "equalignorecase") => Test::EqualIgnoringCase(values),
-            ("string", "like") | ("arn", "like" | "equal") => {
-                Test::Like(values.iter().map(|v| Pattern::new(v)).collect())
-            }
+            ("string", "equal") => Test::Like(texts(Pattern::text_with)?),
+            ("string", "equalignorecase") => Test::EqualIgnoringCase(texts(Pattern::text_with)?),
+            ("string", "like") | ("arn", "like" | "equal") => Test::Like(texts(Pattern::with)?),
             ("numeric", _) => {
                 Test::Number(order()?, all(|v| v.parse().ok().filter(|n: &f64| n.is_finite()))?)
             }
@@ -164,7 +116,7 @@ impl Condition {
             // `ip_not_equal`, with the negation in the middle.
             ("", "ipnotequal") if !negated => {
                 let test = Test::Ip(each(&values, operator, network)?);
-                return Ok(Self { key: key_of(key)?, test, negated: true, if_exists, set });
+                return Ok(Self { key: keys::fact(key)?, test, negated: true, if_exists, set });
             }
             ("", "null" | "nullequal") if !negated && !if_exists => {
                 match each(&values, operator, boolean)?[..] {
@@ -174,19 +126,23 @@ impl Condition {
             }
             _ => return Err(invalid()),
         };
-        Ok(Self { key: key_of(key)?, test, negated, if_exists, set })
+        Ok(Self { key: keys::fact(key)?, test, negated, if_exists, set })
     }
 
     /// Whether only some can meet it, of those that a policy for everybody names.
     pub(super) fn narrows(&self) -> bool {
         // `ForAllValues` is met by whoever has no value.
-        if self.negated || self.if_exists || self.set == Set::All || !NARROW.contains(&self.key.as_str()) {
+        if self.negated
+            || self.if_exists
+            || self.set == Set::All
+            || !keys::NARROW.contains(&self.key.as_str())
+        {
             return false;
         }
         match &self.test {
             Test::Ip(networks) => networks.iter().all(|(_, bits)| *bits > 0),
             Test::Like(patterns) => !patterns.iter().any(|pattern| pattern.matches("")),
-            Test::Equal(_) | Test::EqualIgnoringCase(_) => true,
+            Test::EqualIgnoringCase(_) => true,
             _ => false,
         }
     }
@@ -205,7 +161,7 @@ impl Condition {
                     Set::All => true,
                 };
         }
-        let meets = |value: &String| self.test.holds(value) != self.negated;
+        let meets = |value: &String| self.test.holds(value, facts) != self.negated;
         match self.set {
             // Of a plain negation with several values all must differ.
             Set::Plain if self.negated => values.iter().all(meets),
@@ -216,11 +172,13 @@ impl Condition {
 }
 
 impl Test {
-    fn holds(&self, value: &str) -> bool {
+    fn holds(&self, value: &str, facts: &Facts) -> bool {
+        let any = |list: &[Pattern], matches: fn(&Pattern, &str) -> bool| {
+            list.iter().any(|one| one.of(facts).is_some_and(|pattern| matches(&pattern, value)))
+        };
         match self {
-            Self::Equal(list) => list.iter().any(|v| v == value),
-            Self::EqualIgnoringCase(list) => list.iter().any(|v| v.to_lowercase() == value.to_lowercase()),
-            Self::Like(list) => list.iter().any(|pattern| pattern.matches(value)),
+            Self::EqualIgnoringCase(list) => any(list, Pattern::matches_ignoring_case),
+            Self::Like(list) => any(list, Pattern::matches),
             Self::Number(order, list) => {
                 value.parse::<f64>().is_ok_and(|n| list.iter().any(|v| order.holds(n, *v)))
             }
@@ -274,30 +232,4 @@ fn within(ip: IpAddr, (network, bits): (IpAddr, u8)) -> bool {
         (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
         _ => false,
     }
-}
-
-/// `aws:SourceIp` and `qcs:ip` are one key, so are `s3:x-amz-acl` and `cos:x-cos-acl`.
-fn key_of(text: &str) -> Result<String, String> {
-    let invalid = || format!("Policy has an invalid condition key - {text}");
-    let (service, name) = text.split_once(':').ok_or_else(invalid)?;
-    if !["aws", "s3", "cos", "qcs"].contains(&service.to_ascii_lowercase().as_str()) {
-        return Err(invalid());
-    }
-    if let Some((kind, tag)) = name.split_once('/') {
-        let kind = kind.to_ascii_lowercase().replace(['-', '_'], "");
-        let known = ["existingobjecttag", "requestobjecttag", "requesttag", "resourcetag", "principaltag"];
-        return if known.contains(&kind.as_str()) { Ok(format!("{kind}/{tag}")) } else { Err(invalid()) };
-    }
-    let name = name.to_ascii_lowercase();
-    let header = name.strip_prefix("x-amz-").or_else(|| name.strip_prefix("x-cos-"));
-    if let Some(header) = header {
-        return Ok(format!("x-{header}"));
-    }
-    let name = match name.as_str() {
-        "ip" => "sourceip".to_owned(),
-        "secure-transport" => "securetransport".to_owned(),
-        "user-agent" => "useragent".to_owned(),
-        _ => name,
-    };
-    if NARROW.contains(&name.as_str()) || KNOWN.contains(&name.as_str()) { Ok(name) } else { Err(invalid()) }
 }

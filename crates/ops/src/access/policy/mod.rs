@@ -2,16 +2,19 @@
 //! JSON. Parsed strictly when they are put; evaluated for every request.
 
 mod condition;
+mod json;
+mod keys;
+mod names;
 mod parse;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 mod wildcard;
 
-use cosette_model::op::{Facts, Op};
+use cosette_model::op::Facts;
 use cosette_model::{Account, BucketName, ObjectKey};
 
-use super::action;
+use super::action::Act;
 use condition::Condition;
 use wildcard::Pattern;
 
@@ -80,13 +83,12 @@ pub(crate) struct Request<'a> {
     pub(crate) canonical: Option<String>,
     /// The user or role in the account, `assumed-role/name/session`; the account itself has none.
     pub(crate) users: &'a [String],
-    pub(crate) op: Op,
+    pub(crate) act: Act,
     /// `None`: all buckets there are.
     pub(crate) bucket: Option<&'a BucketName>,
     pub(crate) region: &'a str,
     pub(crate) appid: &'a str,
     pub(crate) key: Option<&'a ObjectKey>,
-    pub(crate) version: bool,
     pub(crate) facts: &'a Facts,
 }
 
@@ -163,9 +165,12 @@ impl Policy {
             .find(|text| text.split(':').nth(4).is_some_and(|owner| !own.iter().any(|known| known == owner)))
     }
 
-    /// Whether some condition asks for a key that begins so.
-    pub(crate) fn asks_for(&self, prefix: &str) -> bool {
-        self.statements.iter().flat_map(|s| &s.conditions).any(|c| c.key.starts_with(prefix))
+    /// Whether anything of it depends on the facts of a request.
+    pub(crate) fn has_conditions(&self) -> bool {
+        self.statements.iter().any(|statement| {
+            let (Match::Any(resources) | Match::Not(resources)) = &statement.resource;
+            !statement.conditions.is_empty() || resources.iter().any(Pattern::has_variables)
+        })
     }
 }
 
@@ -173,7 +178,9 @@ impl Statement {
     fn applies(&self, request: &Request<'_>) -> bool {
         self.principal.holds(|principal| principal.is(request))
             && self.action.holds(|action| action.is(request))
-            && self.resource.holds(|pattern| is_resource(pattern, request))
+            && self.resource.holds(|pattern| {
+                pattern.of(request.facts).is_some_and(|pattern| is_resource(&pattern, request))
+            })
             && self.conditions.iter().all(|condition| condition.holds(request.facts))
     }
 }
@@ -204,8 +211,8 @@ impl Action {
         match self {
             Self::Any => true,
             Self::Other(_) => false,
-            Self::S3(pattern) => pattern.matches_ignoring_case(action::s3(request.op, request.version)),
-            Self::Cos(pattern) => pattern.matches_ignoring_case(action::cos(request.op)),
+            Self::S3(pattern) => pattern.matches_ignoring_case(request.act.s3),
+            Self::Cos(pattern) => pattern.matches_ignoring_case(request.act.cos),
         }
     }
 }

@@ -4,8 +4,9 @@ use cosette_model::BucketName;
 use serde_json::{Map, Value};
 
 use super::condition::Condition;
-use super::wildcard::Pattern;
-use super::{Action, Match, Policy, Principal, Statement};
+use super::json::Strict;
+use super::wildcard::{Pattern, Variables};
+use super::{Action, Match, Policy, Principal, Statement, names};
 
 type Object = Map<String, Value>;
 
@@ -16,12 +17,22 @@ enum Form {
     Cam,
 }
 
+/// A form, and what its version makes of variables.
+#[derive(Clone, Copy)]
+struct Dialect {
+    form: Form,
+    variables: Variables,
+}
+
 /// `bucket` is the one it is for; a policy of a temporary key has none, and no principals.
 pub(super) fn policy(text: &[u8], bucket: Option<&BucketName>) -> Result<Policy, String> {
-    let value: Value = serde_json::from_slice(text)
-        .map_err(|_| "Policies must be valid JSON and the first byte must be '{'".to_owned())?;
+    let json = || "Policies must be valid JSON and the first byte must be '{'".to_owned();
+    let Strict(value) = serde_json::from_slice(text).map_err(|why| match why.classify() {
+        serde_json::error::Category::Data => format!("Policies must be valid JSON: {why}"),
+        _ => json(),
+    })?;
     let Value::Object(root) = value else {
-        return Err("Policies must be valid JSON and the first byte must be '{'".to_owned());
+        return Err(json());
     };
     let form = match member(&root, "version")? {
         None => match member(&root, "statement")? {
@@ -43,8 +54,16 @@ pub(super) fn policy(text: &[u8], bucket: Option<&BucketName>) -> Result<Policy,
         Some(single @ Value::Object(_)) => vec![single],
         Some(_) => return Err("Statement must be an object or a list of them".to_owned()),
     };
+    let variables = match form {
+        Form::Cam => Variables::Cam,
+        Form::Iam if matches!(member(&root, "version")?, Some(Value::String(v)) if v == "2012-10-17") => {
+            Variables::Iam
+        }
+        Form::Iam => Variables::None,
+    };
+    let dialect = Dialect { form, variables };
     let statements =
-        statements.into_iter().map(|one| statement(one, form, bucket)).collect::<Result<_, _>>()?;
+        statements.into_iter().map(|one| statement(one, dialect, bucket)).collect::<Result<_, _>>()?;
     Ok(Policy { statements })
 }
 
@@ -69,7 +88,8 @@ fn is_cam(statement: &Value) -> bool {
     matches!(member(statement, "principal"), Ok(Some(Value::Object(p))) if p.contains_key("qcs"))
 }
 
-fn statement(value: &Value, form: Form, bucket: Option<&BucketName>) -> Result<Statement, String> {
+fn statement(value: &Value, dialect: Dialect, bucket: Option<&BucketName>) -> Result<Statement, String> {
+    let form = dialect.form;
     let Value::Object(value) = value else { return Err("A statement must be an object".to_owned()) };
     only(
         value,
@@ -116,13 +136,21 @@ fn statement(value: &Value, form: Form, bucket: Option<&BucketName>) -> Result<S
     };
     let (value_of, not) = one_of("action")?.ok_or("Missing required field Action")?;
     let actions = texts(value_of, "Action")?.into_iter().map(|text| action(text, form, bucket.is_none()));
-    let action = matching(actions.collect::<Result<_, _>>()?, not);
+    let (actions, not_action) = (actions.collect::<Result<Vec<_>, _>>()?, not);
     let (value_of, not) = one_of("resource")?.ok_or("Missing required field Resource")?;
-    let resources = texts(value_of, "Resource")?.into_iter().map(|text| resource(text, form, bucket));
-    let resource = matching(resources.collect::<Result<_, _>>()?, not);
+    let resources = texts(value_of, "Resource")?.into_iter().map(|text| resource(text, dialect, bucket));
+    let resources = resources.collect::<Result<Vec<_>, _>>()?;
+    if form == Form::Iam && bucket.is_some() && !not && !not_action {
+        for on in actions.iter().filter_map(names::named) {
+            if !on.iter().any(|on| resources.iter().any(|resource| names::is_on(resource, *on))) {
+                return Err("Action does not apply to any resource(s) in statement".to_owned());
+            }
+        }
+    }
+    let (action, resource) = (matching(actions, not_action), matching(resources, not));
     let conditions = match member(value, "condition")? {
         None => Vec::new(),
-        Some(Value::Object(object)) => conditions(object)?,
+        Some(Value::Object(object)) => conditions(object, dialect.variables)?,
         Some(_) => return Err("Condition must be an object".to_owned()),
     };
     Ok(Statement { allow, principal, action, resource, conditions })
@@ -238,7 +266,7 @@ fn action(text: &str, form: Form, of_key: bool) -> Result<Action, String> {
     if rest == "*" {
         return Ok(Action::Any);
     }
-    match (form, rest.split_once(':')) {
+    let action = match (form, rest.split_once(':')) {
         (_, Some((_, name))) if !is_name(name) => Err(invalid()),
         (Form::Iam, Some((service, name))) if service.eq_ignore_ascii_case("s3") => {
             Ok(Action::S3(Pattern::new(name)))
@@ -248,15 +276,18 @@ fn action(text: &str, form: Form, of_key: bool) -> Result<Action, String> {
             Ok(Action::Other(Pattern::new(rest)))
         }
         _ => Err(invalid()),
+    }?;
+    // A key's policy is kept as it is: neither token service looks names up.
+    if !of_key && names::named(&action).is_some_and(|on| on.is_empty()) {
+        return Err(invalid());
     }
+    Ok(action)
 }
 
 /// Of a bucket's policy a resource must be able to lie in that bucket.
-fn resource(text: &str, form: Form, bucket: Option<&BucketName>) -> Result<Pattern, String> {
+fn resource(text: &str, dialect: Dialect, bucket: Option<&BucketName>) -> Result<Pattern, String> {
+    let Dialect { form, variables } = dialect;
     let invalid = || format!("Policy has invalid resource - {text}");
-    if text.contains("${") {
-        return Err(format!("Policy variables are not implemented - {text}"));
-    }
     let tail = match form {
         Form::Iam if text == "*" => return Ok(Pattern::new("*")),
         Form::Iam if bucket.is_none() => text.strip_prefix("arn:").ok_or_else(invalid)?,
@@ -269,6 +300,10 @@ fn resource(text: &str, form: Form, bucket: Option<&BucketName>) -> Result<Patte
             if service != "cos" && bucket.is_some() {
                 return Err(invalid());
             }
+            // CAM's variables are for no path on COS.
+            if service == "cos" && tail.split_once('/').is_some_and(|(_, path)| path.contains("${")) {
+                return Err(invalid());
+            }
             tail
         }
     };
@@ -277,6 +312,9 @@ fn resource(text: &str, form: Form, bucket: Option<&BucketName>) -> Result<Patte
     }
     if let Some(bucket) = bucket {
         let name = Pattern::new(tail.split('/').next().unwrap_or_default());
+        if tail.split('/').next().is_some_and(|name| name.contains("${")) {
+            return Err(invalid());
+        }
         let inside = match form {
             Form::Iam => name.matches(bucket.as_str()),
             Form::Cam => {
@@ -288,10 +326,10 @@ fn resource(text: &str, form: Form, bucket: Option<&BucketName>) -> Result<Patte
             return Err(invalid());
         }
     }
-    Ok(Pattern::new(text))
+    Pattern::with(text, variables)
 }
 
-fn conditions(object: &Object) -> Result<Vec<Condition>, String> {
+fn conditions(object: &Object, variables: Variables) -> Result<Vec<Condition>, String> {
     let mut conditions = Vec::new();
     for (operator, keys) in object {
         let Value::Object(keys) = keys else {
@@ -305,7 +343,7 @@ fn conditions(object: &Object) -> Result<Vec<Condition>, String> {
             if values.is_empty() {
                 return Err(format!("The condition {operator} has no value for {key}"));
             }
-            conditions.push(Condition::new(operator, key, values)?);
+            conditions.push(Condition::new(operator, key, values, variables)?);
         }
     }
     Ok(conditions)
@@ -313,9 +351,6 @@ fn conditions(object: &Object) -> Result<Vec<Condition>, String> {
 
 fn text(value: &Value) -> Result<String, String> {
     match value {
-        Value::String(text) if text.contains("${") => {
-            Err(format!("Policy variables are not implemented - {text}"))
-        }
         Value::String(text) => Ok(text.clone()),
         Value::Bool(flag) => Ok(flag.to_string()),
         Value::Number(number) => Ok(number.to_string()),

@@ -1,6 +1,7 @@
 //! What policies mean, and what is none.
 
 use cosette_model::canonical_id;
+use cosette_model::op::Op;
 
 use super::*;
 
@@ -35,12 +36,11 @@ fn verdict(
         account,
         canonical: account.map(canonical_id),
         users: &[],
-        op,
+        act: Act::of(op, false),
         bucket: Some(&name()),
         region: "ap-guangzhou",
         appid: "1250000000",
         key: key.as_ref(),
-        version: false,
         facts: &all,
     })
 }
@@ -195,7 +195,14 @@ fn what_is_not_a_policy_is_refused() {
         of(&good.replace("s3:GetObject", "ec2:Run")),
         of(&good.replace("photos", "films")),
         of(&good.replace("arn:aws:s3:::", "")),
-        of(&good.replace("/*", "/${aws:username}")),
+        of(&good.replace("/*", "/${aws:colour}")),
+        of(&good.replace("photos-1250000000", "${aws:username}")),
+        of(&good.replace("s3:GetObject", "s3:GetObjct")),
+        of(&good.replace("s3:GetObject", "s3:Fetch*")),
+        of(&good.replace("s3:GetObject", "s3:ListBucket")),
+        of(&good.replace("/*", "")),
+        of(&good.replace("Allow\",", "Allow\",\"Effect\":\"Deny\",")),
+        of(&good.replace('}', r#","Condition":{"Null":{"aws:userid":"true","aws:userid":"false"}}}"#)),
         of(&good.replace('}', r#","Condition":{"Near":{"aws:SourceIp":"1.2.3.4"}}}"#)),
         of(&good.replace('}', r#","Condition":{"IpAddress":{"aws:SourceIp":"1.2.3"}}}"#)),
         of(&good.replace('}', r#","Condition":{"StringEquals":{"s3:colour":"red"}}}"#)),
@@ -204,6 +211,58 @@ fn what_is_not_a_policy_is_refused() {
     ] {
         assert!(parse(&bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn misspelt_actions_of_either_service_are_refused() {
+    let cam = |action: &str| {
+        parse(&format!(
+            r#"{{"version":"2.0","statement":[{{"effect":"allow","principal":{{"qcs":["qcs::cam::anyone:anyone"]}},"action":["{action}"],"resource":["qcs::cos::uid/1250000000:photos-1250000000/*"]}}]}}"#
+        ))
+        .is_ok()
+    };
+    for good in
+        ["name/cos:GetObject", "cos:getobject", "name/cos:Get*", "name/cos:DeleteMultipleObjects", "*"]
+    {
+        assert!(cam(good), "{good}");
+    }
+    assert!(!cam("name/cos:GetObjct") && !cam("name/cos:Fetch*"));
+    // A statement may be on more than each of its actions.
+    iam(
+        r#"{"Effect":"Allow","Principal":"*","Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::photos-1250000000","arn:aws:s3:::photos-1250000000/*"]}"#,
+    );
+    iam(
+        r#"{"Effect":"Allow","Principal":"*","Action":["s3:GetObject","s3:ListBucket"],"Resource":"arn:aws:s3:::photos-1250000000*"}"#,
+    );
+}
+
+#[test]
+fn variables_stand_for_who_asks() {
+    let home = iam(
+        r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::photos-1250000000/home/${aws:userid}/*","Condition":{"StringEquals":{"s3:prefix":"${aws:userid}"}}}"#,
+    );
+    let facts = &[("userid", "1"), ("prefix", "1")][..];
+    assert_eq!(get(&home, None, "home/1/a", facts), Verdict::Allow);
+    assert_eq!(get(&home, None, "home/2/a", facts), Verdict::Silent);
+    assert_eq!(get(&home, None, "home/1/a", &[("userid", "1"), ("prefix", "2")]), Verdict::Silent);
+    assert_eq!(get(&home, None, "home//a", &[]), Verdict::Silent);
+    let old = parse(
+        r#"{"Version":"2008-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::photos-1250000000/${aws:userid}"}}"#,
+    )
+    .unwrap();
+    assert_eq!(get(&old, None, "${aws:userid}", facts), Verdict::Allow);
+    let cam = |resource: &str, value: &str| {
+        parse(&format!(
+            r#"{{"version":"2.0","statement":[{{"effect":"allow","principal":{{"qcs":["qcs::cam::anyone:anyone"]}},"action":["cos:GetObject"],"resource":["{resource}"],"condition":{{"string_equal":{{"cos:prefix":"{value}"}}}}}}]}}"#
+        ))
+    };
+    let all = "qcs::cos::uid/1250000000:photos-1250000000/*";
+    assert_eq!(
+        get(&cam(all, "u-${uin}").unwrap(), None, "a", &[("uin", "7"), ("prefix", "u-7")]),
+        Verdict::Allow
+    );
+    assert!(cam(&all.replace('*', "${uin}/*"), "x").is_err(), "not in paths on COS");
+    assert!(cam(all, "${aws:userid}").is_err());
 }
 
 /// Mutated policies are parsed or refused, and what is parsed can be asked.
