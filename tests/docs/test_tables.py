@@ -29,7 +29,20 @@ def test_every_client_of_the_tests_has_its_reason_and_licence():
     wanted |= set(json.loads((ROOT / "tests/node/package.json").read_text())["dependencies"])
     direct = re.findall(r"^(?:require )?\s*(\S+) v\S+$", (ROOT / "tests/go/go.mod").read_text(), re.M)
     wanted |= {module.rpartition("/")[2] for module in direct}
+    fuzz = tomllib.loads((ROOT / "tests/fuzz/Cargo.toml").read_text())["dependencies"]
+    wanted |= {name for name in fuzz if not name.startswith("cosette-")}
     assert {name.rpartition("/")[2] for name in rows("The tests")} == wanted
+
+
+def test_every_fuzzed_parser_is_there():
+    """The fuzzer is not built here; what it calls is, with the unit tests."""
+    calls = re.findall(r"\bcosette_(\w+)::fuzzing::(\w+)\b", (ROOT / "tests/fuzz/src/main.rs").read_text())
+    made = {
+        (file.parts[-3], name)
+        for file in (ROOT / "crates").glob("*/src/fuzzing.rs")
+        for name in re.findall(r"^pub fn (\w+)", file.read_text(), re.M)
+    }
+    assert set(calls) == made
 
 
 def test_every_python_package_is_at_an_exact_version():

@@ -21,6 +21,8 @@ pub mod client;
 #[allow(clippy::unwrap_used)]
 mod end_to_end;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod params;
 mod request;
 mod scf;

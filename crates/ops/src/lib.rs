@@ -14,6 +14,8 @@ mod copy;
 mod cors;
 mod error;
 mod fitting;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod lock;
 mod multipart;
 mod object;

@@ -12,6 +12,8 @@ mod commit;
 mod content;
 mod directory;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod holder;
 mod journal;
 mod listing;

@@ -8,6 +8,9 @@ mod chunked;
 mod dialect;
 mod facts;
 mod form;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used)]
+pub mod fuzzing;
 mod header;
 mod host;
 #[cfg(test)]
@@ -25,7 +28,7 @@ mod sts;
 #[allow(clippy::unwrap_used)]
 mod support;
 mod target;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[allow(clippy::unwrap_used)]
 mod testing;
 mod xml;

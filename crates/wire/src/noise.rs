@@ -1,16 +1,13 @@
 //! Whatever bytes come, an answer goes out and nothing panics. Seeded, so a failure repeats.
 
-use std::net::{IpAddr, Ipv4Addr};
-
-use cosette_model::op::Call;
-use cosette_model::{Account, Key, Region, RequestId, SettingName, Timestamp};
+use cosette_model::SettingName;
 use http::{HeaderValue, Request};
 
 use crate::host::{self, Host};
 use crate::query::Query;
-use crate::testing::{Noise, collect, pieces, ready};
+use crate::testing::{Everybody, Noise, pieces};
 use crate::xml::Element;
-use crate::{Accounts, Config, DialectName, Wire, path};
+use crate::{DialectName, fuzzing, path};
 
 const LETTERS: &[u8] = b"abcAZ09%%%2Ff/?&&==;+.-_~:@ \\\"'<>";
 
@@ -95,14 +92,7 @@ fn settings_survive_noise() {
                 xml.push_str(&format!("</{word}>"));
             }
             xml.push_str(&format!("</{root}>"));
-            for dialect in [&crate::dialect::COS, &crate::dialect::S3] {
-                let Ok(Some(setting)) = crate::setting::read(dialect, *name, xml.as_bytes()) else {
-                    continue;
-                };
-                // What is taken comes back the same.
-                let written = crate::setting::write(dialect, *name, Some(&setting));
-                assert_eq!(crate::setting::read(dialect, *name, &written).unwrap(), Some(setting), "{xml}");
-            }
+            fuzzing::setting(xml.as_bytes());
         }
     }
 }
@@ -145,21 +135,6 @@ fn settings_survive_damage() {
         }
     }
     assert!(taken > 100, "only {taken} of the damaged documents were still taken");
-}
-
-struct Everybody;
-
-impl Accounts for Everybody {
-    fn by_secret_id(&self, secret_id: &str) -> Option<Key> {
-        let account = Account {
-            secret_id: secret_id.into(),
-            secret_key: "k".into(),
-            appid: "1250000000".into(),
-            uin: "1".into(),
-            name: "n".into(),
-        };
-        Some(Key { account, session: None })
-    }
 }
 
 const NAMES: &[&str] = &[
@@ -268,12 +243,7 @@ const BODIES: &[&str] = &[
 #[test]
 fn whole_requests_survive_noise() {
     let mut noise = Noise(0xfeed);
-    let wire = Wire::new(Config {
-        default_region: Region::new("ap-guangzhou").unwrap(),
-        default_dialect: DialectName::S3,
-        strict: false,
-        xml_bytes_max: 4096,
-    });
+    let wire = fuzzing::wire();
     let pick = |noise: &mut Noise, all: &[&'static str]| all[noise.below(all.len())];
     let mut answered = 0;
     for _ in 0..20_000 {
@@ -316,19 +286,7 @@ fn whole_requests_survive_noise() {
         // What is no request at all never reaches this crate.
         let Ok(request) = request.body(pieces(vec![body])) else { continue };
         answered += 1;
-        let now = Timestamp::from_secs(1_369_353_600);
-        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let decoded = ready(wire.decode(request, peer, RequestId::new("id"), now, &Everybody));
-        match decoded.outcome {
-            Err(error) => {
-                let response = wire.encode(&decoded.asked, Err(error));
-                assert!(response.headers().contains_key("x-cos-request-id"));
-                assert_ne!(response.status(), http::StatusCode::INTERNAL_SERVER_ERROR);
-            }
-            Ok((_, Call::PutObject(put))) => drop(collect(put.body.stream)),
-            Ok((_, Call::UploadPart(part))) => drop(collect(part.body.stream)),
-            Ok(_) => {}
-        }
+        fuzzing::answer(&wire, request);
     }
     assert!(answered > 10_000);
 }

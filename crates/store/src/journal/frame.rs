@@ -109,7 +109,7 @@ fn checksum(salt: u64, frame: &[u8]) -> u64 {
 }
 
 /// Makes the checksum and the length right, for tests of what comes after them.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn reseal(salt: u64, frame: &mut [u8]) {
     if frame.len() >= FRAME_HEADER_BYTES {
         let payload = length(frame.len() - FRAME_HEADER_BYTES);

@@ -17,7 +17,7 @@ use cosette_model::Seq;
 
 pub(crate) use frame::Frame;
 pub(crate) use frame::Group;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) use frame::reseal;
 pub(crate) use recovery::{last_promise, mark_durable, recover, remove_leftover};
 pub(crate) use segment::Segments;

@@ -46,11 +46,11 @@ impl Element {
                 Event::DocType(_) => return Err(malformed()),
                 Event::Decl(_) | Event::PI(_) | Event::Comment(_) => continue,
                 Event::Text(text) => {
-                    append(&mut open, &text.xml10_content())?;
+                    append(&mut open, written(&text.xml10_content())?)?;
                     continue;
                 }
                 Event::CData(text) => {
-                    append(&mut open, &text.xml10_content())?;
+                    append(&mut open, written(&text.xml10_content())?)?;
                     continue;
                 }
                 Event::GeneralRef(reference) => {
@@ -102,6 +102,12 @@ impl Element {
     }
 }
 
+/// Control characters may stand in text by their numbers only (XML 1.0, 2.2): keys have them.
+fn written(text: &str) -> Result<&str, Error> {
+    let refused = |c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{7f}');
+    if text.contains(refused) { Err(malformed()) } else { Ok(text) }
+}
+
 /// Adds text to the innermost open element; only white space may stand outside the root.
 fn append(open: &mut [Element], text: &str) -> Result<(), Error> {
     match open.last_mut() {
@@ -151,6 +157,8 @@ mod tests {
             "<Other/>",
             "<Delete>&nbsp;</Delete>",
             "<Delete>&#0;</Delete>",
+            "<Delete>\0</Delete>",
+            "<Delete><![CDATA[\u{1}]]></Delete>",
             "<Delete>& </Delete>",
             "<!DOCTYPE Delete [<!ENTITY e 'x'>]><Delete>&e;</Delete>",
             "<!DOCTYPE Delete><Delete/>",
