@@ -24,8 +24,8 @@ def test_lifecycle_of_s3(s3, bucket):
             "NoncurrentVersionExpiration": {"NoncurrentDays": 3, "NewerNoncurrentVersions": 2},
         },
         {
-            "ID": "old",
-            "Prefix": "b/",
+            "ID": "cut",
+            "Filter": {"Prefix": "b/"},
             "Status": "Enabled",
             "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 5},
         },
@@ -33,6 +33,9 @@ def test_lifecycle_of_s3(s3, bucket):
     ]
     put(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
     assert get(Bucket=bucket)["Rules"] == rules
+    old = {"ID": "old", "Prefix": "b/", "Status": "Enabled", "Expiration": {"Days": 1}}
+    put(Bucket=bucket, LifecycleConfiguration={"Rules": [old]})
+    assert get(Bucket=bucket)["Rules"] == [old]
     nameless = {name: value for name, value in EXPIRE.items() if name != "ID"}
     put(Bucket=bucket, LifecycleConfiguration={"Rules": [nameless]})
     assert get(Bucket=bucket)["Rules"][0]["ID"]

@@ -5,12 +5,14 @@
 //! is one commit an act, which checks in itself that the act is still due: so nothing is half done
 //! by a crash, and no client's write is overtaken. What a job keeps in memory it can find out again.
 
+mod lifecycle;
 mod supervisor;
 
 use cosette_clock::Clock;
 use cosette_model::Day;
 use cosette_store::Store;
 
+use lifecycle::Lifecycles;
 pub use supervisor::{Job, Jobs, Next, Stop};
 
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +33,7 @@ impl Jobs {
     /// Starts all jobs on the current tokio runtime.
     pub fn start(store: &Store, clock: &Clock, options: Options) -> Self {
         let jobs = Self::new(store.clone(), clock.clone());
-        tracing::debug!(day = ?options.day.length(), "jobs started");
+        jobs.add(Lifecycles::new(store.clone(), options.day));
         jobs
     }
 }

@@ -57,6 +57,12 @@ impl Stop {
     }
 }
 
+/// One that does not come.
+#[cfg(test)]
+pub(crate) fn never() -> Stop {
+    Stop(watch::Sender::new(false).subscribe())
+}
+
 /// Starts jobs and stops them.
 pub struct Jobs {
     store: Store,

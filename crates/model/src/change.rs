@@ -15,13 +15,23 @@ pub enum ChangeKind {
     Object(EventType),
     /// A bucket's or object's setting changed; no event.
     SettingChanged,
+    /// A lifecycle rule did it; COS notifies nobody of that (scf.md 1.3).
+    Lifecycle(LifecycleChange),
+}
+
+/// What a lifecycle rule did; named as S3 names its events of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LifecycleChange {
+    Deleted,
+    DeleteMarkerCreated,
+    Transitioned,
 }
 
 impl ChangeKind {
     pub fn event(self) -> Option<EventType> {
         match self {
             Self::Object(event) => Some(event),
-            Self::BucketCreated | Self::BucketDeleted | Self::SettingChanged => None,
+            Self::BucketCreated | Self::BucketDeleted | Self::SettingChanged | Self::Lifecycle(_) => None,
         }
     }
 
@@ -32,11 +42,16 @@ impl ChangeKind {
             Self::BucketDeleted => "BucketDeleted",
             Self::SettingChanged => "SettingChanged",
             Self::Object(event) => event.name(),
+            Self::Lifecycle(LifecycleChange::Deleted) => "LifecycleExpiration:Delete",
+            Self::Lifecycle(LifecycleChange::DeleteMarkerCreated) => {
+                "LifecycleExpiration:DeleteMarkerCreated"
+            }
+            Self::Lifecycle(LifecycleChange::Transitioned) => "LifecycleTransition",
         }
     }
 }
 
-/// The request behind a change.
+/// The request behind a change, or the rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     pub request_id: String,
@@ -48,6 +63,9 @@ pub struct Cause {
     pub access_key: String,
     /// How many function invocations lie between this write and one that no function made.
     pub depth: u32,
+    /// The id of the lifecycle rule that did it, if no request did.
+    #[serde(default)]
+    pub rule: Option<String>,
 }
 
 /// One entry of the change log.

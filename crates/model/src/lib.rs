@@ -22,7 +22,7 @@ pub mod time;
 
 pub use account::{Account, Identity, canonical_id};
 pub use body::{Body, BodyError, ByteStream, Expected, Trailer};
-pub use change::{Cause, Change, ChangeKind};
+pub use change::{Cause, Change, ChangeKind, LifecycleChange};
 pub use checksum::{Checksum, ChecksumAlgorithm, Digests, Wanted};
 pub use error::{Error, ErrorCode};
 pub use etag::ETag;

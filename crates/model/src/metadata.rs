@@ -67,6 +67,25 @@ impl StorageClass {
         matches!(self, Self::DeepArchive | Self::MazDeepArchive)
     }
 
+    /// Whether a lifecycle rule can move an object of this class to that one: down the stairs, never
+    /// up, and with S3's one exception (S3 "Supported transitions"; cos-api 5).
+    pub fn falls_to(self, to: Self) -> bool {
+        let excepted = self == Self::OneZoneIa && to == Self::GlacierIr;
+        self.is_maz() == to.is_maz() && self.stair() < to.stair() && !excepted
+    }
+
+    pub(crate) const fn stair(self) -> u8 {
+        match self {
+            Self::Standard | Self::ReducedRedundancy | Self::MazStandard => 0,
+            Self::StandardIa | Self::MazStandardIa => 1,
+            Self::IntelligentTiering | Self::MazIntelligentTiering => 2,
+            Self::OneZoneIa => 3,
+            Self::GlacierIr => 4,
+            Self::Archive | Self::Glacier | Self::MazArchive => 5,
+            Self::DeepArchive | Self::MazDeepArchive => 6,
+        }
+    }
+
     /// Of several zones, in COS.
     pub fn is_maz(self) -> bool {
         self.name().starts_with("MAZ_")

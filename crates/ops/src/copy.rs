@@ -78,6 +78,7 @@ impl Ops {
                 copied => copied.map_err(|failed| source_failure(context, failed.into()))?,
             };
             return Ok(reply::CopyObject {
+                expiry: self.expiry(&bucket.name, &ask.key, &object)?,
                 etag: object.etag,
                 crc64: object.crc64,
                 modified: object.modified,

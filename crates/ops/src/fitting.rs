@@ -88,12 +88,16 @@ pub(crate) fn check(seen: &View, policy: &Policy, setting: &Setting, before: Opt
                 _ => None,
             };
             crate::lock::check(policy.lock_by_version, &seen.bucket, before, *lock)?;
-            let others = [SettingName::Replication, SettingName::DefaultTiering];
+            let others = [SettingName::Replication, SettingName::DefaultTiering, SettingName::Lifecycle];
             if !policy.lock_by_version && others.iter().any(|name| seen.setting(name.row()).is_some()) {
                 return Err(locked());
             }
         }
-        Setting::Replication(_) | Setting::DefaultTiering(_) if locks(seen, policy) => return Err(locked()),
+        Setting::Replication(_) | Setting::DefaultTiering(_) | Setting::Lifecycle(_)
+            if locks(seen, policy) =>
+        {
+            return Err(locked());
+        }
         Setting::Replication(_) if seen.bucket.versioning != Versioning::Enabled => {
             return Err(ErrorCode::BucketVersionNotOpen.into());
         }

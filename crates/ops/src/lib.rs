@@ -16,6 +16,7 @@ mod error;
 mod fitting;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod lifecycle;
 mod lock;
 mod multipart;
 mod object;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 
 pub use access::session::SessionPolicy;
 use cosette_model::op::{Call, Context, Owner, Reply};
-use cosette_model::{Error, Region};
+use cosette_model::{Day, Error, Region};
 use cosette_store::Store;
 
 /// The handlers and what they work on; cheap to clone.
@@ -46,11 +47,19 @@ pub struct Ops {
     default_region: Region,
     /// The accounts there are, for the names of owners.
     owners: Arc<[Owner]>,
+    /// The day that lifecycle rules count in.
+    day: Day,
 }
 
 impl Ops {
     pub fn new(store: Store, default_region: Region, owners: Vec<Owner>) -> Self {
-        Self { store, default_region, owners: owners.into() }
+        Self { store, default_region, owners: owners.into(), day: Day::default() }
+    }
+
+    /// With another day than that of 24 hours.
+    #[must_use]
+    pub fn with_day(self, day: Day) -> Self {
+        Self { day, ..self }
     }
 
     /// Carries out one call. Everything that can go wrong is in the error's code.

@@ -24,9 +24,10 @@ impl Ops {
         let properties = self.new_properties(context, &bucket, &ask.key, &ask.acl, properties)?;
         let upload = self
             .store
-            .create_upload(bucket.name, ask.key.clone(), attributes, properties, ask.checksum)
+            .create_upload(bucket.name.clone(), ask.key.clone(), attributes, properties, ask.checksum)
             .await?;
         Ok(reply::CreateMultipartUpload {
+            abort: self.abort(&bucket, &ask.key, upload.initiated)?,
             bucket: ask.bucket,
             key: ask.key,
             upload: upload.id,
@@ -68,6 +69,7 @@ impl Ops {
         let truncated = parts.len() > max;
         parts.truncate(max);
         Ok(reply::ListParts {
+            abort: self.abort(&bucket, &ask.key, upload.initiated)?,
             owner: self.upload_owner(&bucket, &upload),
             bucket: ask.bucket,
             key: ask.key,
@@ -140,6 +142,7 @@ impl Ops {
             (completed, _) => completed?,
         };
         Ok(reply::CompleteMultipartUpload {
+            expiry: self.expiry(&name, &key, &object)?,
             bucket: name,
             key,
             etag: object.etag,

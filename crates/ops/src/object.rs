@@ -22,7 +22,7 @@ impl Ops {
             .put_object(PutObject {
                 bucket: bucket.name.clone(),
                 attributes: with_content_type(context, &ask.key, ask.attributes),
-                key: ask.key,
+                key: ask.key.clone(),
                 properties,
                 checksum_type: None,
                 conditions: ask.conditions,
@@ -33,6 +33,7 @@ impl Ops {
             })
             .await?;
         Ok(reply::PutObject {
+            expiry: self.expiry(&bucket.name, &ask.key, &object)?,
             etag: object.etag,
             crc64: object.crc64,
             version: shown_version(&bucket, object.version),
@@ -46,6 +47,7 @@ impl Ops {
         self.check_referer(context, &bucket)?;
         let (key, object) = self.followed(context, Op::GetObject, &bucket, ask.key, found?)?;
         let mut info = info(context, &bucket, &object, ask.checksums);
+        info.expiry = self.expiry_of(&bucket, &key, &object, ask.version.is_some())?;
         check(&ask.conditions, &info)?;
         self.of_part(&object, ask.part, &mut info)?;
         restore::readable(&object, info.clone())?;
@@ -59,8 +61,9 @@ impl Ops {
         let Admitted { bucket, found, .. } =
             self.admit_to(context, Op::HeadObject, (&ask.bucket, &ask.key, &ask.version))?;
         self.check_referer(context, &bucket)?;
-        let (_, object) = self.followed(context, Op::HeadObject, &bucket, ask.key, found?)?;
+        let (key, object) = self.followed(context, Op::HeadObject, &bucket, ask.key, found?)?;
         let mut info = info(context, &bucket, &object, ask.checksums);
+        info.expiry = self.expiry_of(&bucket, &key, &object, ask.version.is_some())?;
         check(&ask.conditions, &info)?;
         self.of_part(&object, ask.part, &mut info)?;
         let range = self.range(&object, ask.range, ask.part)?;
@@ -178,6 +181,7 @@ pub(crate) fn info(context: &Context, bucket: &Bucket, object: &Object, checksum
         restore: restore::state(object, context.now),
         appendable: object.appendable,
         lock: object.properties.lock(),
+        expiry: None,
     }
 }
 

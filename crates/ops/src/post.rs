@@ -43,6 +43,7 @@ impl Ops {
             })
             .await?;
         Ok(reply::PostObject {
+            expiry: self.expiry(&bucket.name, &ask.key, &object)?,
             bucket: ask.bucket,
             key: ask.key,
             etag: object.etag,

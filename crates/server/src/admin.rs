@@ -177,6 +177,7 @@ fn change(change: &Change) -> Value {
         "etag": change.etag,
         "requestId": change.cause.request_id,
         "sourceIp": change.cause.source_ip,
+        "rule": change.cause.rule,
     })
 }
 

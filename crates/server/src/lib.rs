@@ -157,7 +157,7 @@ impl House {
             appid: account.appid.clone(),
             name: account.name.clone(),
         });
-        let ops = Ops::new(store.clone(), config.region.clone(), owners.collect());
+        let ops = Ops::new(store.clone(), config.region.clone(), owners.collect()).with_day(config.day);
         let in_memory = config.data_dir.is_none();
         Ok(Self {
             clock,

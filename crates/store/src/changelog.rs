@@ -194,6 +194,13 @@ impl ChangeLog {
         inner.recent.push_back((number, change));
     }
 
+    /// The first change that is kept, or one before it.
+    pub(crate) fn oldest(&self) -> Option<Seq> {
+        let inner = self.inner();
+        let filed = inner.files.first().map(|file| file.first);
+        filed.or_else(|| inner.recent.front().map(|(number, _)| *number))
+    }
+
     /// Changes after `after`, in order, at most `max`.
     pub(crate) fn read(&self, after: Seq, max: usize) -> Result<Vec<Change>> {
         let (place, older, recent) = {

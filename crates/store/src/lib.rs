@@ -5,6 +5,7 @@
 //! committer: it reads, decides, writes; its writes and its change become one journal record,
 //! durable before the caller hears of it. How, and what a crash can do to it: `docs/engine.md`.
 
+mod aging;
 mod bucket;
 mod changelog;
 mod check;
@@ -35,6 +36,7 @@ mod upload;
 mod version;
 mod views;
 
+pub use aging::{Age, Aging, standing};
 pub use bucket::{NewBucket, Settings};
 pub use check::{Finding, Progress, Report, verify};
 pub use cosette_blob::{Digester, Disk, Faults, Step, Verdict, combine, combine_crc64};

@@ -146,11 +146,11 @@ fn check(
 }
 
 /// The id of a version where the bucket gives it one.
-fn named(bucket: &Bucket, version: Version) -> Option<VersionId> {
+pub(crate) fn named(bucket: &Bucket, version: Version) -> Option<VersionId> {
     (bucket.versioning != Versioning::Off).then(|| version.id())
 }
 
-fn subject<'a>(bucket: &Bucket, key: &'a ObjectKey, object: &'a Object) -> Subject<'a> {
+pub(crate) fn subject<'a>(bucket: &Bucket, key: &'a ObjectKey, object: &'a Object) -> Subject<'a> {
     Subject { key, version: named(bucket, object.version), object: Some(object) }
 }
 
@@ -418,6 +418,23 @@ impl Store {
 }
 
 impl Tx<'_> {
+    /// Puts a delete marker in the place of what is current.
+    pub(crate) fn mark_deleted(
+        &mut self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        current: Current,
+        kind: ChangeKind,
+        cause: Cause,
+    ) -> Result<VersionId> {
+        let version = self.next_version(bucket, &current);
+        self.make_room(bucket, key, current, version)?;
+        self.put_marker(bucket, key, version)?;
+        let what = Subject { key, version: Some(version.id()), object: None };
+        self.change(kind, bucket, Some(what), cause)?;
+        Ok(version.id())
+    }
+
     fn delete_object(&mut self, delete: DeleteObject) -> Result<Deleted> {
         let DeleteObject { bucket, key, version, conditions, bypass_governance, cause } = delete;
         let bucket = self.need_bucket(&bucket)?;
@@ -428,14 +445,9 @@ impl Tx<'_> {
             (None, Versioning::Off) => VersionId::Null,
             (None, Versioning::Enabled | Versioning::Suspended) => {
                 let existed = current.object.is_some();
-                let version = self.next_version(&bucket, &current);
-                self.make_room(&bucket, &key, current, version)?;
-                self.put_marker(&bucket, &key, version)?;
-                let id = Some(version.id());
-                let what = Subject { key: &key, version: id.clone(), object: None };
                 let kind = ChangeKind::Object(EventType::RemovedDeleteMarkerCreated);
-                self.change(kind, &bucket, Some(what), cause)?;
-                return Ok(Deleted { version: id, delete_marker: true, existed });
+                let version = Some(self.mark_deleted(&bucket, &key, current, kind, cause)?);
+                return Ok(Deleted { version, delete_marker: true, existed });
             }
         };
         let removed = self.remove_version(&bucket, &key, &version, Bypass(bypass_governance))?;

@@ -288,6 +288,14 @@ impl Store {
         Ok(changes)
     }
 
+    /// Whether all changes after `after` are still there for `changes` to give.
+    pub fn remembers(&self, after: Seq) -> bool {
+        match self.0.log.oldest() {
+            Some(oldest) => oldest.0 <= after.0 + 1,
+            None => after >= self.head(),
+        }
+    }
+
     /// Returns once `head()` is greater than `after`. No polling.
     pub async fn changed(&self, after: Seq) {
         // The sender lives as long as `self`, so waiting cannot fail.

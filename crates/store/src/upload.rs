@@ -16,6 +16,7 @@ use crate::record::{Bucket, Object, ObjectPart, Part, Upload, UploadRecord, deco
 use crate::schema::{self, Kind};
 use crate::store::{Sealed, Store};
 use crate::tx::Tx;
+use crate::views::View;
 
 pub struct PutPart {
     pub bucket: BucketName,
@@ -272,6 +273,31 @@ impl Store {
             })
             .await?;
         Ok(object)
+    }
+
+    /// Aborts an upload that is still open if `decide` says so by what the bucket and the clock say then.
+    pub async fn abort_upload_if<F>(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        id: UploadId,
+        decide: F,
+    ) -> Result<bool>
+    where
+        F: FnOnce(&View, &Upload, Timestamp) -> bool + Send + 'static,
+    {
+        let (_, aborted) = self
+            .commit(move |tx| {
+                let view = tx.need_view(&bucket)?;
+                let upload = tx.need_upload(&view.bucket, &key, &id)?;
+                let aborts = decide(&view, &upload.upload, tx.now());
+                if aborts {
+                    tx.drop_upload(&view.bucket, &upload)?;
+                }
+                Ok::<_, Error>(aborts)
+            })
+            .await?;
+        Ok(aborted)
     }
 
     pub async fn abort_upload(&self, bucket: BucketName, key: ObjectKey, id: UploadId) -> Result<()> {

@@ -30,7 +30,7 @@ pub(crate) enum Found {
 }
 
 impl Found {
-    fn decode(record: &[u8]) -> Result<Self> {
+    pub(crate) fn decode(record: &[u8]) -> Result<Self> {
         Ok(match Object::decode(record)? {
             Some(object) => Self::Object(Box::new(object)),
             None => Self::Marker(Summary::decode(record)?),

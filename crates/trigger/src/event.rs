@@ -266,6 +266,7 @@ mod tests {
                 authorization: authorization.as_str().unwrap().into(),
                 access_key: "AKIDEXAMPLE".into(),
                 depth: 0,
+                rule: None,
             },
         }
     }

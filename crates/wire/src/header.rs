@@ -38,6 +38,7 @@ concepts! {
     BUCKET_REGION "bucket-region";
     BYPASS_GOVERNANCE "bypass-governance-retention";
     DELETE_MARKER "delete-marker";
+    EXPIRATION "expiration";
     EXPECTED_OWNER "expected-bucket-owner";
     SOURCE_EXPECTED_OWNER "source-expected-bucket-owner";
     FORBID_OVERWRITE "forbid-overwrite";

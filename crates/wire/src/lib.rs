@@ -255,6 +255,7 @@ impl Wire {
                 authorization: verified.authorization,
                 access_key: access_key.unwrap_or_default(),
                 depth: 0,
+                rule: None,
             },
             region: target.host.region.clone(),
             referer: headers.get("referer")?.map(str::to_owned),

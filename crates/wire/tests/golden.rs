@@ -19,7 +19,7 @@ use bytes::Bytes;
 use cosette_model::op::reply::{
     self, BucketEntry, DeleteFailed, Deleted, Entry, Page, PartEntry, UploadEntry,
 };
-use cosette_model::op::{ChecksumType, Listing, ObjectInfo, Op, Owner, Reply, ResponseOverrides};
+use cosette_model::op::{ChecksumType, Expiry, Listing, ObjectInfo, Op, Owner, Reply, ResponseOverrides};
 use cosette_model::setting::{Allowed, Onward, Target};
 use cosette_model::{
     Attributes, BodyError, BucketName, ByteStream, Checksum, ChecksumAlgorithm, ETag, Error, ErrorCode, Key,
@@ -243,6 +243,11 @@ fn version() -> Option<VersionId> {
     Some(VersionId::Id("MTg0NDUxMzY1MDIzNjQ3NTcwMDk".into()))
 }
 
+/// What a lifecycle rule with an id like that makes of an object.
+fn expiry() -> Expiry {
+    Expiry { at: Timestamp::from_secs(1_700_006_400), rule: "all of \"it\"".to_owned() }
+}
+
 fn info() -> ObjectInfo {
     ObjectInfo {
         size: 5,
@@ -264,6 +269,7 @@ fn info() -> ObjectInfo {
         restore: None,
         appendable: false,
         lock: Lock::default(),
+        expiry: Some(expiry()),
     }
 }
 
@@ -394,6 +400,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "PutObject",
             Ok(Reply::PutObject(reply::PutObject {
+                expiry: None,
                 etag: etag(),
                 crc64: CRC64,
                 version: version(),
@@ -403,6 +410,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "PutObject: suspended versioning",
             Ok(Reply::PutObject(reply::PutObject {
+                expiry: None,
                 etag: etag(),
                 crc64: CRC64,
                 version: Some(VersionId::Null),
@@ -466,6 +474,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "CopyObject",
             Ok(Reply::CopyObject(reply::CopyObject {
+                expiry: None,
                 etag: etag(),
                 crc64: CRC64,
                 modified: now(),
@@ -477,6 +486,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "CreateMultipartUpload",
             Ok(Reply::CreateMultipartUpload(reply::CreateMultipartUpload {
+                abort: Some(expiry()),
                 bucket: bucket(),
                 key: key("a & b"),
                 upload: UploadId::new("u1"),
@@ -490,6 +500,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "ListParts",
             Ok(Reply::ListParts(reply::ListParts {
+                abort: Some(expiry()),
                 bucket: bucket(),
                 key: key("a b"),
                 upload: UploadId::new("u1"),
@@ -511,6 +522,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "CompleteMultipartUpload",
             Ok(Reply::CompleteMultipartUpload(reply::CompleteMultipartUpload {
+                expiry: None,
                 bucket: bucket(),
                 key: key("dir/a b&c.txt"),
                 etag: ETag::parse("\"aa-3\""),

@@ -40,5 +40,6 @@ pub mod reply {
         pub version: Option<VersionId>,
         pub checksums: Vec<Checksum>,
         pub answer: super::PostAnswer,
+        pub expiry: Option<crate::op::Expiry>,
     }
 }

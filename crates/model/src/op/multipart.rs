@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::bucket::Owner;
-use super::object::{CopySource, WriteConditions};
+use super::object::{CopySource, Expiry, WriteConditions};
 
 /// How S3 checks the finished object (`x-amz-checksum-type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -108,6 +108,8 @@ pub mod reply {
         pub key: ObjectKey,
         pub upload: UploadId,
         pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+        /// When it will be aborted.
+        pub abort: Option<Expiry>,
     }
 
     #[derive(Debug)]
@@ -147,6 +149,8 @@ pub mod reply {
         pub url_encode: bool,
         pub parts: Vec<PartEntry>,
         pub truncated: bool,
+        /// When it will be aborted.
+        pub abort: Option<Expiry>,
     }
 
     #[derive(Clone, Debug)]
@@ -183,6 +187,7 @@ pub mod reply {
         pub version: Option<VersionId>,
         pub checksums: Vec<Checksum>,
         pub checksum_type: Option<ChecksumType>,
+        pub expiry: Option<Expiry>,
     }
 
     #[derive(Debug)]

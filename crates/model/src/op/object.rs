@@ -202,6 +202,22 @@ pub struct ObjectInfo {
     /// Made by appends, and open to more.
     pub appendable: bool,
     pub lock: Lock,
+    /// Of a current object.
+    pub expiry: Option<Expiry>,
+}
+
+/// When a lifecycle rule will do something, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    pub at: Timestamp,
+    /// The rule's id.
+    pub rule: String,
+}
+
+impl From<(Timestamp, &str)> for Expiry {
+    fn from((at, rule): (Timestamp, &str)) -> Self {
+        Self { at, rule: rule.to_owned() }
+    }
 }
 
 pub mod reply {
@@ -213,6 +229,7 @@ pub mod reply {
         pub crc64: u64,
         pub version: Option<VersionId>,
         pub checksums: Vec<Checksum>,
+        pub expiry: Option<Expiry>,
     }
 
     pub struct GetObject {
@@ -279,6 +296,7 @@ pub mod reply {
         pub version: Option<VersionId>,
         pub source_version: Option<VersionId>,
         pub checksums: Vec<Checksum>,
+        pub expiry: Option<Expiry>,
     }
 }
 

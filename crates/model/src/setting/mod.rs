@@ -3,6 +3,7 @@
 
 mod by_id;
 mod cors;
+mod due;
 mod filter;
 mod inventory;
 mod lifecycle;
@@ -21,13 +22,15 @@ use serde::{Deserialize, Serialize};
 
 pub use by_id::{Analytics, AnalyticsExport, DefaultTiering, IntelligentTiering, Metrics, Tier};
 pub use cors::{Allowed, Cors, CorsRule, Crossing};
+pub use due::{Act, Aged, Due, Outlook, Standing};
 pub use filter::ObjectFilter;
 pub use inventory::{
     BucketRef, Destination, Frequency, Inventory, InventoryEncryption, InventoryField, InventoryFilter,
     InventoryFormat,
 };
 pub use lifecycle::{
-    Expiration, Lifecycle, LifecycleFilter, LifecycleRule, Noncurrent, NoncurrentTransition, Transition, When,
+    Expiration, Lifecycle, LifecycleFilter, LifecycleRule, Noncurrent, NoncurrentTransition, SmallObjects,
+    Transition, When,
 };
 pub use lock::{DefaultRetention, ObjectLock, Period};
 pub use notification::{KeyFilter, Notification, NotificationKind, NotificationRule, is_event};
@@ -159,7 +162,10 @@ impl SettingName {
 
     /// Whether anything acts on it; the others are checked, kept and shown.
     pub const fn acted_on(self) -> bool {
-        matches!(self, Self::Tagging | Self::Cors | Self::Website | Self::Referer | Self::ObjectLock)
+        matches!(
+            self,
+            Self::Tagging | Self::Cors | Self::Website | Self::Referer | Self::ObjectLock | Self::Lifecycle
+        )
     }
 }
 

@@ -56,6 +56,7 @@ fn cause() -> Cause {
             .to_owned(),
         access_key: "AKIDCosetteLocalDevelopment0000000000".to_owned(),
         depth: 0,
+        rule: None,
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) use acl::MACHINE_IMAGES;
 pub(crate) use acl::read as read_acl;
 pub(crate) use document::checksum_element;
 pub(crate) use list::token;
-pub(crate) use setting::crossing;
+pub(crate) use setting::{TRANSITION_MINIMUM, crossing};
 
 use cosette_model::op::{
     AbortMultipartUpload, Call, ChecksumType, CompleteMultipartUpload, CreateBucket, CreateMultipartUpload,

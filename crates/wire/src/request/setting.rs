@@ -4,14 +4,17 @@ use cosette_model::op::{
     Call, DeleteObjectTagging, DeleteSetting, GetObjectTagging, GetSetting, ListSettings, OptionsObject,
     PutObjectTagging, PutSetting, ServeWebsite,
 };
-use cosette_model::setting::{Crossing, Verb};
+use cosette_model::setting::{Crossing, LifecycleRule, SmallObjects, Verb};
 use cosette_model::{ByteRange, Error, ErrorCode, Properties, Setting, SettingName, Tags};
 
 use super::list::read_token;
 use super::{Incoming, condition, invalid, lock};
 use crate::header::{self, Headers};
 use crate::query::Query;
-use crate::setting;
+use crate::{DialectName, setting};
+
+/// S3 alone has it, of lifecycle rules.
+pub(crate) const TRANSITION_MINIMUM: &str = "x-amz-transition-default-minimum-object-size";
 
 impl Incoming<'_> {
     pub(super) async fn setting(self, name: SettingName, verb: Verb) -> Result<Call, Error> {
@@ -23,12 +26,21 @@ impl Incoming<'_> {
             Verb::Put => {
                 let id = self.setting_id(name)?;
                 let max = setting::bytes_max(name).unwrap_or(self.config.xml_bytes_max);
+                let lifecycle = name == SettingName::Lifecycle;
+                let small = if lifecycle { self.small_objects()? } else { SmallObjects::default() };
                 let document = self.payload.into_document(&self.headers, max).await?;
-                let setting = setting::read(self.dialect.dialect(), name, &document)?;
+                let mut setting = setting::read(self.dialect.dialect(), name, &document)?;
                 if let (Some(id), Some(said)) = (&id, setting.as_ref().and_then(Setting::id))
                     && id != said
                 {
                     return Err(invalid("Id", said, "The id in the document is not the id in the request."));
+                }
+                if let Some(Setting::Lifecycle(rules)) = &mut setting {
+                    rules.small = small;
+                    let moved = |rule: &LifecycleRule| rule.moves() && !rule.filter.has_size();
+                    if small == SmallObjects::Move && rules.rules.iter().any(moved) {
+                        self.notes.push("lenient: transitions of small objects".to_owned());
+                    }
                 }
                 Call::PutSetting(PutSetting { bucket, name, setting })
             }
@@ -48,6 +60,19 @@ impl Incoming<'_> {
         let Some(token) = self.query.filled("continuation-token") else { return Ok(None) };
         let wrong = || invalid("continuation-token", token, "The continuation token provided is incorrect");
         Ok(Some(read_token(token)?.parse().map_err(|_| wrong())?))
+    }
+
+    /// Which objects transitions leave where they are. The services leave small ones; objects of local
+    /// runs are small, so they are moved unless the client says otherwise.
+    fn small_objects(&self) -> Result<SmallObjects, Error> {
+        let said = self.headers.get(TRANSITION_MINIMUM)?.filter(|_| self.dialect == DialectName::S3);
+        match (said, self.dialect) {
+            (Some(said), _) => SmallObjects::parse(said)
+                .ok_or_else(|| invalid(TRANSITION_MINIMUM, said, "It is not a default minimum object size.")),
+            (None, _) if !self.config.strict => Ok(SmallObjects::Move),
+            (None, DialectName::S3) => Ok(SmallObjects::Stay),
+            (None, DialectName::Cos) => Ok(SmallObjects::StayInCos),
+        }
     }
 
     pub(super) async fn put_object_tagging(self) -> Result<PutObjectTagging, Error> {

@@ -1,6 +1,6 @@
 //! Replies of operations on whole objects.
 
-use cosette_model::op::{ObjectInfo, ResponseOverrides, reply};
+use cosette_model::op::{Expiry, ObjectInfo, ResponseOverrides, reply};
 use cosette_model::{Attributes, Restore, StorageClass, VersionId};
 use http::StatusCode;
 use http::header::{
@@ -9,12 +9,22 @@ use http::header::{
 };
 
 use super::{Answer, checksum_text, http_date};
-use crate::header;
 use crate::request::checksum_element;
 use crate::{DialectName, ReplyBody};
+use crate::{header, path};
 
 impl Answer<'_> {
+    /// When a lifecycle rule ends the object, and which (S3; COS in the same form, cos-api 3.6).
+    pub(super) fn expiry(&mut self, expiry: Option<&Expiry>) {
+        if let Some(Expiry { at, rule }) = expiry {
+            let rule = path::encode(rule);
+            let text = format!("expiry-date=\"{}\", rule-id=\"{rule}\"", http_date(*at));
+            self.concept(header::EXPIRATION, &text);
+        }
+    }
+
     pub(super) fn put_object(&mut self, r: &reply::PutObject) {
+        self.expiry(r.expiry.as_ref());
         self.etag(&r.etag);
         self.crc64(r.crc64);
         self.written(r.version.as_ref());
@@ -66,6 +76,7 @@ impl Answer<'_> {
         self.name(ACCEPT_RANGES, "bytes");
         self.last_modified(info.modified);
         self.attributes(&info.attributes, overrides);
+        self.expiry(info.expiry.as_ref());
         self.restore(info.restore);
         self.lock(info.lock);
         self.version(info.version.as_ref());
@@ -185,6 +196,7 @@ impl Answer<'_> {
         if let Some(version) = &r.source_version {
             self.concept(header::COPY_SOURCE_VERSION_ID, version.as_str());
         }
+        self.expiry(r.expiry.as_ref());
         self.version(r.version.as_ref());
         let mut xml = self.xml("CopyObjectResult");
         match self.dialect.name {

@@ -11,6 +11,7 @@ impl Answer<'_> {
     pub(super) fn post_object(&mut self, r: &reply::PostObject) {
         self.etag(&r.etag);
         self.crc64(r.crc64);
+        self.expiry(r.expiry.as_ref());
         let shown = r.version.as_ref().filter(|v| !self.is_cos() || v.as_str() != "null");
         self.version(shown);
         self.checksums(&r.checksums, None, None);

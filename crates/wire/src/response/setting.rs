@@ -1,8 +1,8 @@
 //! Replies about settings and tags, and the headers that let scripts of other origins read answers.
 
-use cosette_model::SettingName;
 use cosette_model::op::reply;
 use cosette_model::setting::Allowed;
+use cosette_model::{Setting, SettingName};
 use http::StatusCode;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -10,6 +10,7 @@ use http::header::{
 };
 
 use super::Answer;
+use crate::request::TRANSITION_MINIMUM;
 use crate::setting;
 
 impl Answer<'_> {
@@ -20,6 +21,11 @@ impl Answer<'_> {
     }
 
     pub(super) fn get_setting(&mut self, r: &reply::GetSetting) {
+        if let Some(Setting::Lifecycle(rules)) = &r.setting
+            && let Some(name) = rules.small.name().filter(|_| !self.is_cos())
+        {
+            self.set(TRANSITION_MINIMUM, name);
+        }
         self.document(setting::write(self.dialect, r.name, r.setting.as_ref()));
     }
 

@@ -1,15 +1,24 @@
 //! Replies of multipart uploads (cos-api 3.5).
 
 use cosette_model::ETag;
-use cosette_model::op::reply;
+use cosette_model::op::{Expiry, reply};
 
-use super::{Answer, checksum_text, checksum_type};
+use super::{Answer, checksum_text, checksum_type, http_date};
 use crate::request::checksum_element;
 use crate::xml::Writer;
 use crate::{header, path};
 
 impl Answer<'_> {
+    /// When a lifecycle rule ends the upload, and which: S3 alone says so.
+    fn abort(&mut self, abort: Option<&Expiry>) {
+        if let Some(Expiry { at, rule }) = abort.filter(|_| !self.is_cos()) {
+            self.set("x-amz-abort-date", &http_date(*at));
+            self.set("x-amz-abort-rule-id", rule);
+        }
+    }
+
     pub(super) fn create_upload(&mut self, r: &reply::CreateMultipartUpload) {
+        self.abort(r.abort.as_ref());
         if let Some((algorithm, kind)) = r.checksum {
             self.set("x-amz-checksum-algorithm", algorithm.name());
             self.set("x-amz-checksum-type", checksum_type(kind));
@@ -55,6 +64,7 @@ impl Answer<'_> {
 
     pub(super) fn complete_upload(&mut self, r: &reply::CompleteMultipartUpload) {
         self.crc64(r.crc64);
+        self.expiry(r.expiry.as_ref());
         self.version(r.version.as_ref());
         let mut xml = Writer::with_namespace(
             self.dialect,
@@ -78,6 +88,7 @@ impl Answer<'_> {
     }
 
     pub(super) fn list_parts(&mut self, r: &reply::ListParts) {
+        self.abort(r.abort.as_ref());
         let mut xml = self.xml("ListPartsResult");
         let next = r.parts.last().map_or(r.after, |part| part.number.get());
         let encoding = r.url_encode.then_some("url");

@@ -1,15 +1,17 @@
 //! `LifecycleConfiguration` of both services (cos-api 3.3; S3's "Lifecycle configuration elements").
 
+mod check;
+
 use std::collections::BTreeSet;
 
 use cosette_model::setting::{
-    Expiration, Lifecycle, LifecycleFilter, LifecycleRule, Noncurrent, NoncurrentTransition, Status,
-    Transition, When,
+    Expiration, Lifecycle, LifecycleFilter, LifecycleRule, Noncurrent, NoncurrentTransition, SmallObjects,
+    Status, Transition, When,
 };
-use cosette_model::{Error, ErrorCode, StorageClass, Timestamp};
+use cosette_model::{Error, ErrorCode, StorageClass, Tags, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::{enabled, malformed};
+use super::{enabled, invalid_tag, malformed};
 use crate::DialectName;
 use crate::dialect::Dialect;
 use crate::xml::{Element, Writer};
@@ -31,7 +33,8 @@ pub(super) fn read(root: &Element, dialect: &Dialect) -> Result<Lifecycle, Error
         let why = "Rule ID must be unique. Found same ID for more than one rule";
         return Err(argument(why).detail("ArgumentName", "ID").detail("ArgumentValue", &twice.id));
     }
-    Ok(Lifecycle { rules })
+    check::rules(&rules, dialect)?;
+    Ok(Lifecycle { rules, small: SmallObjects::default(), written_before: dialect.name == DialectName::Cos })
 }
 
 fn argument(why: &str) -> Error {
@@ -61,7 +64,7 @@ fn rule(rule: &Element, at: usize, dialect: &Dialect) -> Result<LifecycleRule, E
     let expiration = rule.child("Expiration")?.map(|e| expiration(e, dialect)).transpose()?;
     let noncurrent_transitions = rule
         .all("NoncurrentVersionTransition")
-        .map(|t| Ok(NoncurrentTransition { after: noncurrent(t, 0)?, class: class(t)? }))
+        .map(|t| Ok(NoncurrentTransition { after: noncurrent(t, 0)?, class: class(t, dialect)? }))
         .collect::<Result<Vec<_>, Error>>()?;
     let noncurrent_expiration =
         rule.child("NoncurrentVersionExpiration")?.map(|e| noncurrent(e, 1)).transpose()?;
@@ -69,40 +72,7 @@ fn rule(rule: &Element, at: usize, dialect: &Dialect) -> Result<LifecycleRule, E
         Some(abort) => Some(days(abort, "DaysAfterInitiation", 1)?.ok_or_else(malformed)?),
         None => None,
     };
-    if transitions.is_empty()
-        && expiration.is_none()
-        && noncurrent_transitions.is_empty()
-        && noncurrent_expiration.is_none()
-        && abort_uploads.is_none()
-    {
-        return Err(request("At least one action needs to be specified in a rule"));
-    }
-    if !filter.tags.is_empty() {
-        if abort_uploads.is_some() {
-            return Err(request("AbortIncompleteMultipartUpload cannot be specified with Tags."));
-        }
-        if matches!(expiration, Some(Expiration::Marker(_))) {
-            return Err(request("ExpiredObjectDeleteMarker cannot be specified with Tags."));
-        }
-    }
-    if let Some(Expiration::At(end)) = expiration {
-        for step in &transitions {
-            match (step.when, end) {
-                (When::Days(step), When::Days(end)) if step >= end => {
-                    return Err(argument(
-                        "'Days' in the Expiration action must be greater than 'Days' in the Transition action",
-                    ));
-                }
-                (When::Days(_), When::Date(_)) | (When::Date(_), When::Days(_)) => {
-                    return Err(request(
-                        "Found mixed 'Date' and 'Days' based Expiration and Transition actions in lifecycle rule",
-                    ));
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(LifecycleRule {
+    let rule = LifecycleRule {
         id,
         status,
         filter,
@@ -111,7 +81,9 @@ fn rule(rule: &Element, at: usize, dialect: &Dialect) -> Result<LifecycleRule, E
         noncurrent_transitions,
         noncurrent_expiration,
         abort_uploads,
-    })
+    };
+    check::rule(&rule, dialect)?;
+    Ok(rule)
 }
 
 fn filter(rule: &Element, dialect: &Dialect) -> Result<LifecycleFilter, Error> {
@@ -149,6 +121,7 @@ fn filter(rule: &Element, dialect: &Dialect) -> Result<LifecycleFilter, Error> {
     if keys.len() != tags.len() {
         return Err(request("Duplicate Tag Keys are not allowed."));
     }
+    Tags::new(tags.iter().cloned()).map_err(invalid_tag)?;
     let text = |name| Ok::<_, Error>(inner.child(name)?.map(|element| element.text.clone()));
     Ok(LifecycleFilter {
         prefix: text("Prefix")?,
@@ -160,9 +133,15 @@ fn filter(rule: &Element, dialect: &Dialect) -> Result<LifecycleFilter, Error> {
     })
 }
 
-fn class(element: &Element) -> Result<StorageClass, Error> {
+/// A class of the service that something can be moved to.
+fn class(element: &Element, dialect: &Dialect) -> Result<StorageClass, Error> {
+    let own = |class: &StorageClass| match dialect.name {
+        DialectName::S3 => class.in_s3() == *class,
+        DialectName::Cos => class.in_cos() == *class,
+    };
     StorageClass::parse(element.need("StorageClass")?.trim())
-        .filter(|class| *class != StorageClass::Standard)
+        .filter(|class| own(class) && (StorageClass::Standard.falls_to(*class) || class.is_maz()))
+        .filter(|class| *class != StorageClass::MazStandard)
         .ok_or_else(malformed)
 }
 
@@ -173,7 +152,10 @@ fn transition(element: &Element, dialect: &Dialect) -> Result<Transition, Error>
             "AccessFrequency in a lifecycle rule is not implemented.",
         ));
     }
-    Ok(Transition { when: when(element, 0, dialect)?.ok_or_else(malformed)?, class: class(element)? })
+    Ok(Transition {
+        when: when(element, 0, dialect)?.ok_or_else(malformed)?,
+        class: class(element, dialect)?,
+    })
 }
 
 fn expiration(element: &Element, dialect: &Dialect) -> Result<Expiration, Error> {
