@@ -48,12 +48,14 @@ codes! {
     AccessControlListNotSupported 400 "AccessControlListNotSupported" "The bucket does not allow ACLs";
     AccessDenied 403 "AccessDenied" "Access Denied.";
     AccessForbidden 403 "AccessForbidden" "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Requet-Headers are not whitelisted by the resource's CORS spec";
+    ActionAccelerateNotSupported 400 "ActionAccelerateNotSupported" s3 "InvalidRequest" "The operation is not available on the acceleration host.";
     AppendPositionErr 409 "AppendPositionErr" "The position you specified is not the length of the object.";
     AuthorizationHeaderMalformed 400 "AuthorizationHeaderMalformed" "The authorization header is malformed.";
     AuthorizationQueryParametersError 400 "AuthorizationQueryParametersError" "The authorization query parameters are malformed.";
     AttachmentFull 400 "AttachmentFull" s3 "InvalidRequest" "An access control list holds at most 100 grants.";
     BadDigest 400 "BadDigest" "The Content-MD5 or checksum you specified did not match what was received.";
     BadRequest 400 "BadRequest" "The request is not valid.";
+    BucketAccelerateNotEnabled 400 "BucketAccelerateNotEnabled" s3 "InvalidRequest" "Amazon S3 Transfer Acceleration is not configured on this bucket";
     BucketAlreadyExists 409 "BucketAlreadyExists" "The requested bucket name is not available.";
     BucketAlreadyOwnedByYou 409 "BucketAlreadyOwnedByYou" "The bucket you tried to create already exists, and you own it.";
     BucketLocked 409 "BucketLocked" "The bucket's object lock does not go with this configuration.";
@@ -113,6 +115,8 @@ codes! {
     NoSuchConfiguration 404 "NoSuchConfiguration" "The specified configuration does not exist.";
     NoSuchCopySource 404 "NoSuchCopySource" s3 "NoSuchKey" "The copy source does not exist.";
     NoSuchCorsConfiguration 404 "NoSuchCORSConfiguration" "The CORS configuration does not exist.";
+    DnsRecordVerifyFailed 400 "DNSRecordVerifyFailed" "The record that proves the domain to be yours was not found.";
+    DomainConfigConflict 409 "DomainConfigConflict" "The domain is bound to another bucket.";
     NoSuchDomainConfiguration 404 "DomainConfigNotFoundError" "The domain configuration does not exist.";
     NoSuchInventoryConfiguration 404 "InventoryConfigurationNotFoundError" s3 "NoSuchConfiguration" "The specified configuration does not exist.";
     NoSuchKey 404 "NoSuchKey" "The specified key does not exist.";

@@ -105,6 +105,10 @@ pub(crate) fn check(seen: &View, policy: &Policy, setting: &Setting, before: Opt
             let why = "Not support modify intelligent tiering configuration";
             return Err(Error::with(ErrorCode::InvalidArgument, why).into());
         }
+        Setting::Accelerate(_) if seen.bucket.name.as_str().contains('.') => {
+            let why = "S3 Transfer Acceleration is not supported for buckets with periods (.) in their names";
+            return Err(Error::with(ErrorCode::InvalidRequest, why).into());
+        }
         Setting::IntelligentTiering(_) if before.is_some_and(is_default) => {
             return Err(Error::with(ErrorCode::InvalidArgument, "The default rule cannot be modified").into());
         }

@@ -12,6 +12,7 @@ mod checksum;
 mod completed;
 mod copy;
 mod cors;
+mod domain;
 mod error;
 mod fitting;
 #[cfg(any(test, fuzzing))]
@@ -23,6 +24,7 @@ mod object;
 mod parts;
 mod policy;
 mod post;
+mod reach;
 mod referer;
 mod restore;
 mod setting;
@@ -49,11 +51,12 @@ pub struct Ops {
     owners: Arc<[Owner]>,
     /// The day that lifecycle rules count in.
     day: Day,
+    domains: Arc<domain::Table>,
 }
 
 impl Ops {
     pub fn new(store: Store, default_region: Region, owners: Vec<Owner>) -> Self {
-        Self { store, default_region, owners: owners.into(), day: Day::default() }
+        Self { store, default_region, owners: owners.into(), day: Day::default(), domains: Arc::default() }
     }
 
     /// With another day than that of 24 hours.

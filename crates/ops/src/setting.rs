@@ -54,6 +54,9 @@ impl Ops {
             self.store.set_setting(bucket.name, name.row(), None, cause).await?;
             return Ok(reply::PutSetting { name });
         };
+        if let Setting::Domain(domains) = setting {
+            return self.put_domains(context, bucket, domains).await;
+        }
         self.check_others(context, &bucket, &setting)?;
         let (row, policy) = (name.row_of(setting.id()).into_owned(), context.policy);
         self.store

@@ -58,6 +58,8 @@ fn by(uin: &str) -> Context {
         expected_owner: None,
         facts: Default::default(),
         now: cosette_model::Timestamp::from_secs(1_700_000_000),
+        accelerated: false,
+        pays: false,
         traffic_limit: None,
         policy: Policy {
             part_size_min: 4,

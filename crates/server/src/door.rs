@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cosette_clock::Clock;
 use cosette_control::{Answer, Control};
 use cosette_model::op::Op;
+use cosette_model::setting::Bound;
 use cosette_model::{Error, RequestId, Timestamp};
 use cosette_ops::Ops;
 use cosette_wire::{Asked, Decoded, ReplyBody, Wire};
@@ -36,7 +37,10 @@ pub(crate) struct Door {
 impl Door {
     /// Every failure has become a response by the time this returns.
     pub(crate) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Outgoing> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if let Some(bound) = Wire::own_name(&parts).and_then(|name| self.ops.bound(&name)) {
+            parts.extensions.insert(bound);
+        }
         let now = self.clock.now();
         let path = parts.uri.path();
         let mut response = if parts.method == Method::CONNECT {
@@ -50,7 +54,7 @@ impl Door {
             self.cloud_api(parts, body).await
         } else if Wire::is_sts(&parts) {
             self.token_service(parts, body, now).await
-        } else if !self.is_ours(&parts) && !is_object_host(&parts) {
+        } else if !self.is_ours(&parts) && !is_object_host(&parts) && !is_bound(&parts) {
             refuse_proxy(&parts, "only COS, S3 and Tencent Cloud API hosts are answered here")
         } else {
             self.object_service(parts, body, peer, now).await
@@ -84,7 +88,10 @@ impl Door {
                     let stream = std::mem::replace(&mut body.stream, Box::pin(futures_util::stream::empty()));
                     body.stream = throttled(stream, bits);
                 }
-                self.ops.handle(&context, call).await
+                let charged = self.ops.charges(&context, asked.cross.bucket.as_ref(), &call);
+                let outcome = self.ops.handle(&context, call).await;
+                asked.charged = charged && outcome.is_ok();
+                outcome
             }
             Err(error) => match faulty.map(|ask| self.ops.may(&ask.context, ask.op, &ask.subject)) {
                 Some(Err(first)) => Err(first),
@@ -178,6 +185,11 @@ fn length(headers: &HeaderMap) -> Option<u64> {
 fn keeps_alive(parts: &Parts) -> bool {
     let says_close = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
     parts.version == Version::HTTP_11 && !parts.headers.get(header::CONNECTION).is_some_and(says_close)
+}
+
+/// A name of a user's own that a bucket has.
+fn is_bound(parts: &Parts) -> bool {
+    parts.extensions.get::<Bound>().is_some()
 }
 
 /// Host names of the object services, as a forward proxy sees them.

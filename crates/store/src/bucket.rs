@@ -207,6 +207,47 @@ impl Store {
         Ok(())
     }
 
+    /// Sets what `decide` makes of the bucket and of all others that have the setting, and may take it
+    /// from those, in one commit.
+    ///
+    /// # Errors
+    /// Those of `decide`, and `NoSuchBucket`.
+    pub async fn claim_setting<E, F>(
+        &self,
+        bucket: BucketName,
+        setting: &'static str,
+        cause: Cause,
+        decide: F,
+    ) -> Result<(), E>
+    where
+        F: FnOnce(&View, &mut [(View, Option<Vec<u8>>)]) -> Result<Option<Vec<u8>>, E> + Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.commit(move |tx| {
+            let view = tx.need_view(&bucket)?;
+            let mut others = Vec::new();
+            for (_, row) in tx.collect(&schema::key(Kind::Bucket, &[]))? {
+                let other = decode::<Bucket>("bucket", &row)?;
+                if let Some(value) = tx.row(&schema::setting(other.id, setting))?
+                    && other.id != view.bucket.id
+                {
+                    others.push((tx.need_view(&other.name)?, Some(value)));
+                }
+            }
+            let value = decide(&view, &mut others)?;
+            for (other, value) in others {
+                if other.setting(setting) != value.as_deref() {
+                    tx.set(&other.bucket, vec![(setting, value)]);
+                }
+            }
+            tx.set(&view.bucket, vec![(setting, value)]);
+            tx.change(ChangeKind::SettingChanged, &view.bucket, None, cause)?;
+            Ok::<_, E>(())
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Sets it, or removes it.
     pub async fn set_setting(
         &self,

@@ -237,6 +237,12 @@ impl Store {
         self.0.views.get(&*self.engine()?, name)
     }
 
+    /// Counts the commits so far that changed a bucket or a setting of one: while it is the same, so is
+    /// all that is set.
+    pub fn settled(&self) -> u64 {
+        self.0.views.count()
+    }
+
     pub(crate) fn bodies(&self) -> &Bodies {
         &self.0.bodies
     }

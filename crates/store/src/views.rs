@@ -66,6 +66,10 @@ pub(crate) struct Views {
 }
 
 impl Views {
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
     /// The index has a commit that changed a bucket or a setting.
     pub(crate) fn outdate(&self) {
         self.count.fetch_add(1, Ordering::AcqRel);

@@ -1,6 +1,7 @@
 //! What a host name says: which service's, which bucket, which region (cos-api 1.1, 1.3).
 
 use cosette_model::Region;
+use cosette_model::setting::{Bound, DomainKind};
 
 /// A host name understood. The port plays no part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(crate) struct Host {
     /// One of S3's own names.
     pub(crate) s3: bool,
     pub(crate) region: Option<Region>,
+    /// One of those over which a bucket is reached faster, once its owner has said so.
+    pub(crate) accelerate: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +49,23 @@ pub(crate) fn port(authority: &str) -> &str {
 
 impl Host {
     fn new(kind: HostKind) -> Self {
-        Self { kind, cos: false, s3: false, region: None }
+        Self { kind, cos: false, s3: false, region: None, accelerate: false }
+    }
+
+    /// A name of the user's own, which is bound to a bucket on COS.
+    pub(crate) fn bound(to: &Bound) -> Self {
+        let bucket = to.bucket.as_str().to_owned();
+        let kind = match to.kind {
+            DomainKind::Website => HostKind::Website(bucket),
+            DomainKind::Rest | DomainKind::Accelerate => HostKind::Bucket(bucket),
+        };
+        Self {
+            kind,
+            cos: true,
+            s3: false,
+            region: Some(to.region.clone()),
+            accelerate: to.kind == DomainKind::Accelerate,
+        }
     }
 
     /// Reads a host as [`name`] gives it.
@@ -117,7 +136,9 @@ impl Host {
             "cos-website" | "cos-website-internal" | "cos-control" => Self::new(HostKind::Elsewhere),
             _ => return None,
         };
-        if place != "accelerate" {
+        if place == "accelerate" {
+            host.accelerate = true;
+        } else {
             host.region = Some(Region::new(place).ok()?);
         }
         Some(host)
@@ -140,8 +161,20 @@ impl Host {
             _ => return None,
         };
         host.region = place.map(Region::new).transpose().ok()?;
+        host.accelerate = labels[at] == "s3-accelerate";
         Some(host)
     }
+}
+
+/// Whether a host could be somebody's own: no address, no name of a machine here, none of a service.
+pub(crate) fn is_own(name: &str) -> bool {
+    let ours = ["localhost", "myqcloud.com", "tencentcos.cn", "amazonaws.com", "amazonaws.com.cn"];
+    name.contains('.')
+        && !name.starts_with('[')
+        && !is_ipv4(name)
+        && !ours
+            .iter()
+            .any(|ours| name.strip_suffix(ours).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 fn labels(name: &str) -> Vec<&str> {
@@ -246,6 +279,41 @@ mod tests {
             ("", Plain, "", ""),
         ] {
             check(authority, kind, mark, region);
+        }
+    }
+
+    #[test]
+    fn names_of_acceleration() {
+        for (authority, want) in [
+            ("b-1250000000.cos.accelerate.myqcloud.com", true),
+            ("b-1250000000.cos.accelerate.tencentcos.cn", true),
+            ("b-1250000000.cos-internal.accelerate.tencentcos.cn", true),
+            ("b-1250000000.cos.accelerate.localhost:9000", true),
+            ("b-1250000000.cos.ap-beijing.myqcloud.com", false),
+            ("bucket.s3-accelerate.amazonaws.com", true),
+            ("bucket.s3-accelerate.dualstack.amazonaws.com", true),
+            ("bucket.s3-accelerate.localhost:9000", true),
+            ("bucket.s3.eu-west-1.amazonaws.com", false),
+        ] {
+            assert_eq!(Host::parse(&name(authority)).accelerate, want, "{authority}");
+        }
+    }
+
+    #[test]
+    fn names_of_their_own() {
+        for (name, own) in [
+            ("cdn.example.com", true),
+            ("img-2024.example.com", true),
+            ("notmyqcloud.com", true),
+            ("localhost", false),
+            ("bucket.localhost", false),
+            ("b-1250000000.cos.ap-beijing.myqcloud.com", false),
+            ("amazonaws.com", false),
+            ("127.0.0.1", false),
+            ("[::1]", false),
+            ("cosette", false),
+        ] {
+            assert_eq!(is_own(name), own, "{name}");
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! The two ways through: [`Wire::decode`] and [`Wire::encode`].
 
+mod accelerate;
 mod auth;
 mod chunked;
 mod dialect;
@@ -38,7 +39,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 pub use cosette_model::Accounts;
 use cosette_model::op::{Call, Context, Op, Policy, Reply, Subject};
-use cosette_model::setting::{Allowed, Crossing};
+use cosette_model::setting::{Allowed, Bound, Crossing};
 use cosette_model::{
     BucketName, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Timestamp, VersionId,
 };
@@ -97,6 +98,8 @@ pub struct Asked {
     pub cross: Cross,
     /// On a website host: errors are pages for people.
     pub website: bool,
+    /// Its sender has paid for it, and is told.
+    pub charged: bool,
     /// For the request log: bucket, key, who, and lenient passes taken (design 4), as
     /// `bucket=`, `key=`, `by=` and `lenient: ` lines.
     pub notes: Vec<String>,
@@ -138,6 +141,14 @@ impl Wire {
         Self { config }
     }
 
+    /// A name of the user's own by which the request calls its host: one that a bucket may be bound to.
+    /// Whoever knows of such a bucket gives its [`Bound`] to `decode`, among the request's extensions.
+    pub fn own_name(parts: &Parts) -> Option<String> {
+        let named = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+        let name = host::name(parts.uri.authority().map(|authority| authority.as_str()).or(named)?);
+        host::is_own(&name).then_some(name)
+    }
+
     /// Target, dialect, route, signature, then headers, query and XML to a typed call.
     /// An absolute-form request target counts as the host. Errors come back ready to be encoded.
     pub async fn decode(
@@ -152,7 +163,10 @@ impl Wire {
         let named = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
         let authority = parts.uri.authority().map(|authority| authority.as_str());
         let effective = authority.or(named).unwrap_or_default();
-        let host = Host::parse(&host::name(effective));
+        let host = match parts.extensions.get::<Bound>() {
+            Some(bound) => Host::bound(bound),
+            None => Host::parse(&host::name(effective)),
+        };
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let scheme = Scheme::find(&parts.headers, query.as_ref().ok());
         let dialect = scheme
@@ -172,6 +186,7 @@ impl Wire {
             now,
             cross: Cross::default(),
             website: matches!(host.kind, host::HostKind::Website(_)),
+            charged: false,
             notes: Vec::new(),
         };
         let hosts = Hosts { host, named: named.unwrap_or_default(), authority };
@@ -213,6 +228,7 @@ impl Wire {
             route::route(&parts.method, target.level(), &query, &headers)?
         };
         asked.op = Some(op);
+        accelerate::check(&target, op)?;
 
         let path = path::decode(parts.uri.path()).ok_or(ErrorCode::InvalidUri)?;
         let presented = Presented {
@@ -259,6 +275,8 @@ impl Wire {
             },
             region: target.host.region.clone(),
             referer: headers.get("referer")?.map(str::to_owned),
+            accelerated: target.host.accelerate,
+            pays: request::pays(&headers),
             traffic_limit: None,
             expected_owner: None,
             facts: facts::facts(
@@ -296,9 +314,10 @@ impl Wire {
             if op != Op::PostObject {
                 return incoming.decode(op).await;
             }
-            let (post, signed, limit) =
+            let (post, signed, limit, pays) =
                 incoming.post_object(asked.now, accounts, &mut asked.dialect, &mut context.facts).await?;
             context.traffic_limit = limit;
+            context.pays |= pays;
             context.policy = self.policy(asked.dialect);
             if let Some(signed) = signed {
                 let id = &signed.key.account.secret_id;

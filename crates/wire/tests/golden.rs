@@ -200,6 +200,7 @@ fn asked(dialect: DialectName, head: bool) -> Asked {
         DialectName::S3 => "examplebucket.s3.amazonaws.com",
     };
     Asked {
+        charged: false,
         request_id: RequestId::new("NjU1M2YxMDBfMQ=="),
         dialect,
         op: None,

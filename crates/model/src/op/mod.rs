@@ -295,6 +295,10 @@ pub struct Context {
     pub facts: Facts,
     /// When the request came.
     pub now: crate::Timestamp,
+    /// It came over an acceleration host.
+    pub accelerated: bool,
+    /// Its sender says that it pays for it.
+    pub pays: bool,
     /// How fast its body may come or go, in bits a second.
     pub traffic_limit: Option<u64>,
     pub policy: Policy,

@@ -39,7 +39,7 @@ pub use origin::{
     OriginProtocol, OriginRule, Redirection,
 };
 pub use plain::{
-    Accelerate, DomainKind, DomainRule, Domains, ForcedBy, LogKeyFormat, Logging, RequestPayment,
+    Accelerate, Bound, DomainKind, DomainRule, Domains, ForcedBy, LogKeyFormat, Logging, RequestPayment,
 };
 pub use referer::Referer;
 pub use replication::{Replication, ReplicationRule, ReplicationTarget};
@@ -164,7 +164,15 @@ impl SettingName {
     pub const fn acted_on(self) -> bool {
         matches!(
             self,
-            Self::Tagging | Self::Cors | Self::Website | Self::Referer | Self::ObjectLock | Self::Lifecycle
+            Self::Tagging
+                | Self::Cors
+                | Self::Website
+                | Self::Referer
+                | Self::ObjectLock
+                | Self::Lifecycle
+                | Self::Accelerate
+                | Self::Domain
+                | Self::RequestPayment
         )
     }
 }

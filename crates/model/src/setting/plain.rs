@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Status;
+use crate::{BucketName, Region};
 
 /// Where requests are logged to; S3 may name the objects by date.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,14 @@ pub struct DomainRule {
     pub kind: DomainKind,
     /// Takes the name from another bucket if the record proves it to be the user's.
     pub force: Option<ForcedBy>,
+}
+
+/// What a host name is bound to by the rule of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    pub bucket: BucketName,
+    pub region: Region,
+    pub kind: DomainKind,
 }
 
 /// What the name is another name of.

@@ -19,6 +19,7 @@ use cosette_store::{Bucket, Error as StoreError, Object, ReviseObject, Revision,
 
 use crate::Ops;
 use crate::error::{Failure, Result};
+use crate::reach;
 pub(crate) use decide::Scene;
 pub(crate) use rules::Rules;
 
@@ -145,6 +146,7 @@ impl Ops {
         if context.expected_owner.as_ref().is_some_and(|expected| *expected != bucket.owner_uin) {
             return Err(ErrorCode::AccessDenied.into());
         }
+        reach::check(context, &view)?;
         Ok(view)
     }
 
@@ -179,7 +181,7 @@ impl Ops {
 
     /// A bucket made by an S3 client without APPID also answers to `<name>-<APPID>`, since that
     /// is what an event message's URL calls it and what function code builds from it.
-    fn find_view(&self, name: &BucketName) -> Result<Option<Arc<View>>> {
+    pub(crate) fn find_view(&self, name: &BucketName) -> Result<Option<Arc<View>>> {
         if let Some(view) = self.store.view(name)? {
             return Ok(Some(view));
         }

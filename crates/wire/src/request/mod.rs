@@ -415,6 +415,12 @@ pub(crate) fn traffic_limit(headers: &Headers) -> Result<Option<u64>, Error> {
     }
 }
 
+/// Whether the sender says that it pays (S3, "Using Requester Pays buckets").
+pub(crate) fn pays(headers: &Headers) -> bool {
+    let said = headers.get("x-amz-request-payer").ok().flatten();
+    said.is_some_and(|said| said.eq_ignore_ascii_case("requester"))
+}
+
 /// Headers, without their service's prefix, that ask for features that are not here.
 const REFUSED: &[&str] = &[
     "bucket-object-lock-token",

@@ -6,7 +6,7 @@ use cosette_model::op::{Facts, PostAnswer, PostObject};
 use cosette_model::{Body, Error, ErrorCode, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::{Incoming, attributes, condition, setting, traffic_limit};
+use super::{Incoming, attributes, condition, pays, setting, traffic_limit};
 use crate::form::policy::{self, Policy};
 use crate::form::signature::{self, Signed};
 use crate::form::{self, Form};
@@ -44,7 +44,7 @@ impl Incoming<'_> {
         accounts: &dyn Accounts,
         dialect: &mut DialectName,
         facts: &mut Facts,
-    ) -> Result<(PostObject, Option<Signed>, Option<u64>), Error> {
+    ) -> Result<(PostObject, Option<Signed>, Option<u64>, bool), Error> {
         self.refuse_unknown()?;
         let bucket = self.bucket()?;
         let content_type = self.headers.get("content-type")?.unwrap_or_default();
@@ -106,7 +106,7 @@ impl Incoming<'_> {
             answer,
             body: Body { stream: form.file, length: None, expected: payload::expected(&headers)? },
         };
-        Ok((post, signed, traffic_limit(&headers)?))
+        Ok((post, signed, traffic_limit(&headers)?, pays(&headers)))
     }
 }
 

@@ -39,6 +39,9 @@ pub(crate) fn encode(asked: &Asked, outcome: Result<Reply, Error>) -> Response<R
         Ok(reply) => answer.reply(reply),
         Err(error) => answer.error(error),
     }
+    if asked.charged {
+        answer.set("x-amz-request-charged", "requester");
+    }
     answer.cross_origin();
     answer.finish()
 }
