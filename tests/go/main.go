@@ -46,6 +46,7 @@ func main() {
 	place, _, err := client.Bucket.GetLocation(ctx)
 	check(err == nil && place.Location == "ap-guangzhou", "GET Bucket location", err)
 
+	settings(ctx, client)
 	name := "dir/a b+c 中.txt"
 	_, err = client.Object.Put(ctx, name, strings.NewReader("hello"), nil)
 	check(err == nil, "PUT Object", err)
