@@ -70,25 +70,6 @@ def test_lifecycle_of_cos(cos, bucket):
     assert code(cos.get_bucket_lifecycle, Bucket=bucket) == ("NoSuchLifecycleConfiguration", 404)
 
 
-def test_logging_of_s3(s3, bucket, new_bucket):
-    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
-    enabled = {"TargetBucket": bucket, "TargetPrefix": "logs/"}
-    s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
-    assert s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"] == enabled
-    nowhere = {"LoggingEnabled": {**enabled, "TargetBucket": new_bucket()}}
-    refusal = ("InvalidTargetBucketForLogging", 400)
-    assert code(s3.put_bucket_logging, Bucket=bucket, BucketLoggingStatus=nowhere) == refusal
-    s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
-    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
-
-
-def test_logging_of_cos(cos, bucket):
-    assert "LoggingEnabled" not in cos.get_bucket_logging(Bucket=bucket)
-    enabled = {"TargetBucket": bucket, "TargetPrefix": "logs/"}
-    cos.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
-    assert cos.get_bucket_logging(Bucket=bucket)["LoggingEnabled"] == enabled
-
-
 def test_accelerate_of_s3(s3, new_bucket):
     name = new_bucket()
     s3.create_bucket(Bucket=name)

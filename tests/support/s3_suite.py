@@ -53,6 +53,8 @@ class Suite:
 
     def pytest_sessionstart(self, session):
         arguments = [f"--account={':'.join(account[1:])}" for account in ACCOUNTS]
+        # Its logging tests wait five seconds and a half.
+        arguments.append("--log-interval=5s")
         log = os.environ.get("COSETTE_SUITE_LOG")
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
         log = log and f"{log}.{worker}"

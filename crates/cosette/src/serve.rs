@@ -93,6 +93,11 @@ pub(crate) struct Serve {
     /// How long the day is that lifecycle rules count in; shorter than a day for tests
     #[arg(long, env = "COSETTE_DAY", value_name = "TIME", default_value = "1d", value_parser = parse_day)]
     day: Day,
+
+    /// How long lines of access logs are gathered before they are written; shorter for tests
+    #[arg(long, env = "COSETTE_LOG_INTERVAL", value_name = "TIME", default_value = "5m",
+          value_parser = duration::parse)]
+    log_interval: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -200,6 +205,7 @@ impl Serve {
             insecure_default_keys: self.insecure_default_keys,
             retry_interval: self.retry_interval,
             day: self.day,
+            log_interval: self.log_interval,
         })
     }
 }
@@ -253,6 +259,7 @@ mod tests {
         assert_eq!(config.region.as_str(), "ap-guangzhou");
         assert_eq!(config.retry_interval, Duration::from_secs(60));
         assert_eq!(config.day, Day::default());
+        assert_eq!(config.log_interval, Duration::from_secs(300));
     }
 
     #[test]

@@ -5,13 +5,17 @@
 //! is one commit an act, which checks in itself that the act is still due: so nothing is half done
 //! by a crash, and no client's write is overtaken. What a job keeps in memory it can find out again.
 
+mod access_log;
 mod lifecycle;
 mod supervisor;
+
+use std::time::Duration;
 
 use cosette_clock::Clock;
 use cosette_model::Day;
 use cosette_store::Store;
 
+pub use access_log::AccessLog;
 use lifecycle::Lifecycles;
 pub use supervisor::{Job, Jobs, Next, Stop};
 
@@ -27,13 +31,21 @@ pub enum Error {
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub day: Day,
+    /// Between a line of an access log and its object.
+    pub log_interval: Duration,
 }
 
 impl Jobs {
     /// Starts all jobs on the current tokio runtime.
-    pub fn start(store: &Store, clock: &Clock, options: Options) -> Self {
+    pub fn start(store: &Store, clock: &Clock, log: &AccessLog, options: Options) -> Self {
         let jobs = Self::new(store.clone(), clock.clone());
         jobs.add(Lifecycles::new(store.clone(), options.day));
+        jobs.add(access_log::Writer {
+            log: log.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            interval: options.log_interval,
+        });
         jobs
     }
 }

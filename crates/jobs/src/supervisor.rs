@@ -17,13 +17,18 @@ use crate::Error;
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Work that comes due by the clock.
-pub trait Job: Send + 'static {
+pub trait Job: Send + Sync + 'static {
     /// For the log.
     const NAME: &'static str;
 
     /// Does all that is due at `now`, looking at `stop` between two acts, and says when to run again.
     /// It is run once when the server starts.
     fn run_due(&mut self, now: Timestamp, stop: &Stop) -> impl Future<Output = Result<Next, Error>> + Send;
+
+    /// Comes when the job is to be run before the time it said.
+    fn early(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
 
     /// The server stops: what only the memory holds is to be written down.
     fn finish(&mut self) -> impl Future<Output = Result<(), Error>> + Send {
@@ -110,7 +115,7 @@ impl Runner {
             match job.run_due(self.clock.now(), &self.stop).await {
                 Ok(next) => {
                     pause = PAUSE.0;
-                    self.wait(next).await;
+                    self.wait(next, &job).await;
                 }
                 Err(Error::Stopping) => break,
                 Err(Error::Store(StoreError::Closed)) => return,
@@ -133,9 +138,10 @@ impl Runner {
         }
     }
 
-    async fn wait(&mut self, next: Next) {
+    async fn wait<J: Job>(&mut self, next: Next, job: &J) {
         tokio::select! {
             () = self.stop.comes() => {}
+            () = job.early() => {}
             () = async {
                 match next.at {
                     Some(at) => self.clock.sleep_until(at).await,

@@ -3,6 +3,7 @@
 //! Everything here is plain data: no sockets, no XML, no header names, no disk,
 //! no clock. Every other crate may depend on this one; it depends on none of ours.
 
+pub mod access;
 pub mod account;
 pub mod body;
 pub mod change;
@@ -20,6 +21,7 @@ pub mod session;
 pub mod setting;
 pub mod time;
 
+pub use access::{Access, AccessPart, LogTarget, Signed, SignedIn};
 pub use account::{Account, Identity, canonical_id};
 pub use body::{Body, BodyError, ByteStream, Expected, Trailer};
 pub use change::{Cause, Change, ChangeKind, LifecycleChange};

@@ -1,7 +1,7 @@
 //! Whether a setting fits its bucket and the buckets it names.
 
 use cosette_model::op::{Context, Policy};
-use cosette_model::setting::{BucketRef, Inventory, Logging, Replication};
+use cosette_model::setting::{BucketRef, Inventory, Replication};
 use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Versioning};
 use cosette_store::{Bucket, View};
 
@@ -16,16 +16,6 @@ impl Ops {
             Setting::Inventory(inventory) => self.check_inventory_target(bucket, inventory),
             Setting::Replication(replication) => self.check_replicas(context, bucket, replication),
             _ => Ok(()),
-        }
-    }
-
-    /// Logs go to a bucket of the same account in the same region.
-    fn check_log_target(&self, bucket: &Bucket, logging: &Logging) -> Result<()> {
-        match self.bucket_named(&logging.bucket)? {
-            Some(target) if target.owner_uin == bucket.owner_uin && target.region == bucket.region => Ok(()),
-            _ => Err(Error::new(ErrorCode::InvalidTargetBucketForLogging)
-                .detail("TargetBucket", logging.bucket.as_str())
-                .into()),
         }
     }
 
@@ -72,7 +62,7 @@ impl Ops {
         Ok(found.filter(|bucket| to.region.as_deref().is_none_or(|region| region == bucket.region.as_str())))
     }
 
-    fn bucket_named(&self, name: &str) -> Result<Option<Bucket>> {
+    pub(crate) fn bucket_named(&self, name: &str) -> Result<Option<Bucket>> {
         let name = BucketName::new(name).ok();
         Ok(name.map(|name| self.find(&name)).transpose()?.flatten())
     }

@@ -19,6 +19,7 @@ mod fitting;
 pub mod fuzzing;
 mod lifecycle;
 mod lock;
+mod logging;
 mod multipart;
 mod object;
 mod parts;

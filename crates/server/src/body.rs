@@ -14,6 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
+use crate::access::Tally;
+
 /// A request's body as a stream of chunks, and what remains of it once the stream is dropped.
 /// Any failure of the connection means that the body is not whole.
 pub(crate) fn incoming(body: Incoming) -> (ByteStream, Leftover) {
@@ -88,7 +90,11 @@ impl Stream for Chunks {
 }
 
 /// A reply's body as hyper sends it.
-pub(crate) struct Outgoing(Rest);
+pub(crate) struct Outgoing {
+    rest: Rest,
+    /// Counts what goes out, for access logs.
+    tally: Option<Box<Tally>>,
+}
 
 enum Rest {
     Full(Option<Bytes>),
@@ -104,17 +110,29 @@ enum Rest {
 impl Outgoing {
     /// A reply without a body whose head gives a length all the same.
     pub(crate) fn told(length: u64) -> Self {
-        Self(Rest::Told(length))
+        Rest::Told(length).into()
+    }
+
+    /// The same, counted.
+    pub(crate) fn counted(self, tally: Option<Box<Tally>>) -> Self {
+        Self { tally, ..self }
+    }
+}
+
+impl From<Rest> for Outgoing {
+    fn from(rest: Rest) -> Self {
+        Self { rest, tally: None }
     }
 }
 
 impl From<ReplyBody> for Outgoing {
     fn from(body: ReplyBody) -> Self {
-        Self(match body {
+        match body {
             ReplyBody::Empty => Rest::Full(None),
             ReplyBody::Full(bytes) => Rest::Full(Some(bytes).filter(|bytes| !bytes.is_empty())),
             ReplyBody::Stream { length, stream } => Rest::Stream { left: length, stream },
-        })
+        }
+        .into()
     }
 }
 
@@ -140,11 +158,33 @@ impl Body for Outgoing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.0 {
-            Rest::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Rest::Told(_) => Poll::Ready(None),
-            Rest::Stream { left: 0, .. } => Poll::Ready(None),
-            Rest::Stream { left, stream } => match stream.as_mut().poll_next(cx) {
+        let polled = self.rest.poll(cx);
+        if let (Some(tally), Poll::Ready(Some(Ok(frame)))) = (&mut self.tally, &polled) {
+            tally.sent(frame.data_ref().map_or(0, Bytes::len));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.rest, Rest::Full(None) | Rest::Stream { left: 0, .. })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match &self.rest {
+            Rest::Full(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            Rest::Told(length) => *length,
+            Rest::Stream { left, .. } => *left,
+        })
+    }
+}
+
+impl Rest {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Told(_) => Poll::Ready(None),
+            Self::Stream { left: 0, .. } => Poll::Ready(None),
+            Self::Stream { left, stream } => match stream.as_mut().poll_next(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Some(Ok(chunk))) => {
                     *left = left.saturating_sub(chunk.len() as u64);
@@ -158,17 +198,5 @@ impl Body for Outgoing {
                 Poll::Ready(None) => Poll::Ready(Some(Err(BodyError::Incomplete))),
             },
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(&self.0, Rest::Full(None) | Rest::Stream { left: 0, .. })
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match &self.0 {
-            Rest::Full(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
-            Rest::Told(length) => *length,
-            Rest::Stream { left, .. } => *left,
-        })
     }
 }

@@ -46,6 +46,8 @@ pub struct Config {
     pub retry_interval: Duration,
     /// The day that lifecycle rules and reports count in.
     pub day: Day,
+    /// Between a request and the object that its line in the access log is written in.
+    pub log_interval: Duration,
 }
 
 impl Config {
@@ -89,6 +91,7 @@ mod tests {
             insecure_default_keys: false,
             retry_interval: Duration::from_secs(60),
             day: Day::default(),
+            log_interval: Duration::from_secs(300),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cosette_clock::Clock;
 use cosette_control::{Answer, Control};
+use cosette_jobs::AccessLog;
 use cosette_model::op::Op;
 use cosette_model::setting::Bound;
 use cosette_model::{Error, RequestId, Timestamp};
@@ -15,6 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
+use crate::access::{self, Answered, Glimpse, Ledger};
 use crate::accounts::Accounts;
 use crate::admin::Admin;
 use crate::body::{Outgoing, incoming, typed};
@@ -29,6 +31,7 @@ pub(crate) struct Door {
     pub(crate) control: Control,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) admin: Admin,
+    pub(crate) access_log: AccessLog,
     pub(crate) spelling: Spelling,
     /// Where we listen, for telling our own name from others in proxy requests.
     pub(crate) address: SocketAddr,
@@ -71,8 +74,7 @@ impl Door {
         now: Timestamp,
     ) -> Response<Outgoing> {
         let request_id = request_id(now);
-        let method = parts.method.clone();
-        let agent = parts.headers.get(header::USER_AGENT).cloned();
+        let glimpse = Glimpse::of(&parts);
         let stays = keeps_alive(&parts);
         // With `Expect: 100-continue` the client sends nothing until we read.
         let waits = parts.headers.contains_key(header::EXPECT);
@@ -80,7 +82,10 @@ impl Door {
         let request = Request::from_parts(parts, stream);
         let Decoded { mut asked, outcome, faulty } =
             self.wire.decode(request, peer, request_id, now, self.accounts.as_ref()).await;
+        let call = outcome.as_ref().ok().map(|(_, call)| call);
+        let mut ledger = Ledger::open(&self.ops, asked.cross.bucket.as_ref(), call);
         let mut limit = None;
+        let known;
         let outcome = match outcome {
             Ok((context, mut call)) => {
                 limit = context.traffic_limit;
@@ -91,12 +96,17 @@ impl Door {
                 let charged = self.ops.charges(&context, asked.cross.bucket.as_ref(), &call);
                 let outcome = self.ops.handle(&context, call).await;
                 asked.charged = charged && outcome.is_ok();
+                known = Some(context);
                 outcome
             }
-            Err(error) => match faulty.map(|ask| self.ops.may(&ask.context, ask.op, &ask.subject)) {
-                Some(Err(first)) => Err(first),
-                _ => Err(error),
-            },
+            Err(error) => {
+                let may = faulty.as_ref().map(|ask| self.ops.may(&ask.context, ask.op, &ask.subject));
+                known = faulty.map(|ask| ask.context);
+                match may {
+                    Some(Err(first)) => Err(first),
+                    _ => Err(error),
+                }
+            }
         };
         // Then the connection ends with the answer, which must say so.
         let closes = waits && leftover.is_unread();
@@ -104,6 +114,11 @@ impl Door {
             leftover.drain().await;
         }
         let failed = outcome.as_ref().err().map(Failed::of);
+        let mut told_of = None;
+        if let Some(ledger) = &mut ledger {
+            ledger.done(&outcome, asked.dialect);
+            told_of = outcome.as_ref().err().map(|error| access::failure(error, asked.dialect));
+        }
         if let Some(bucket) = &asked.cross.bucket {
             let crossing = asked.cross.asked.as_ref();
             (asked.cross.allowed, asked.cross.vary) = self.ops.cross_origin(bucket, crossing);
@@ -114,19 +129,33 @@ impl Door {
             let value = HeaderValue::from_static(if closes { "close" } else { "keep-alive" });
             response.headers_mut().insert(header::CONNECTION, value);
         }
-        let agent = agent.as_ref().and_then(|agent| agent.to_str().ok()).unwrap_or("-");
-        log(&asked, &method, agent, response.status(), failed.as_ref(), self.clock.now());
+        let (method, agent) = (glimpse.method(), glimpse.agent());
+        log(&asked, method, agent, response.status(), failed.as_ref(), self.clock.now());
+        let tally = ledger.map(|ledger| {
+            let answered = Answered {
+                glimpse: &glimpse,
+                asked: &asked,
+                context: known.as_ref(),
+                status: response.status(),
+                headers: response.headers(),
+                failed: told_of,
+                peer,
+            };
+            ledger.tally(&answered, self.access_log.clone(), self.clock.clone())
+        });
         let told = match response.status() {
             StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT => length(response.headers()),
             _ => None,
         };
-        response.map(|body| match (told, body, limit) {
-            (Some(length), ..) => Outgoing::told(length),
-            (None, ReplyBody::Stream { length, stream }, Some(bits)) => {
-                ReplyBody::Stream { length, stream: throttled(stream, bits) }.into()
-            }
-            (None, body, _) => body.into(),
-        })
+        response
+            .map(|body| match (told, body, limit) {
+                (Some(length), ..) => Outgoing::told(length),
+                (None, ReplyBody::Stream { length, stream }, Some(bits)) => {
+                    ReplyBody::Stream { length, stream: throttled(stream, bits) }.into()
+                }
+                (None, body, _) => body.into(),
+            })
+            .map(|body| body.counted(tally))
     }
 
     async fn cloud_api(&self, parts: Parts, body: Incoming) -> Response<Outgoing> {

@@ -1,5 +1,6 @@
 //! Joins the parts, listens, supervises, stops. The only crate that knows everyone.
 
+mod access;
 mod accounts;
 mod admin;
 mod body;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use cosette_clock::Clock;
 use cosette_control::Control;
 use cosette_function::Functions;
-use cosette_jobs::Jobs;
+use cosette_jobs::{AccessLog, Jobs};
 use cosette_ops::Ops;
 use cosette_runtime::Runtime;
 use cosette_store::{Durability, Options, Store};
@@ -94,6 +95,7 @@ struct House {
     functions: Functions,
     triggers: Triggers,
     jobs: Jobs,
+    access_log: AccessLog,
     control: Control,
     ops: Ops,
     wire: Arc<Wire>,
@@ -137,7 +139,9 @@ impl House {
                 finished_max: FINISHED_DELIVERIES_MAX,
             },
         )?;
-        let jobs = Jobs::start(&store, &clock, cosette_jobs::Options { day: config.day });
+        let access_log = AccessLog::default();
+        let options = cosette_jobs::Options { day: config.day, log_interval: config.log_interval };
+        let jobs = Jobs::start(&store, &clock, &access_log, options);
         let control = Control::new(
             store.clone(),
             functions.clone(),
@@ -167,6 +171,7 @@ impl House {
             functions,
             triggers,
             jobs,
+            access_log,
             control,
             ops,
             wire,
@@ -190,6 +195,7 @@ impl House {
                 functions: self.functions.clone(),
                 triggers: self.triggers.clone(),
             },
+            access_log: self.access_log.clone(),
             spelling,
             address: self.address,
         }

@@ -74,9 +74,10 @@ pub fn setting(document: &[u8]) {
             continue;
         }
         for dialect in [&crate::dialect::COS, &crate::dialect::S3] {
-            if let Ok(Some(setting)) = crate::setting::read(dialect, *name, document) {
+            if let Ok(Some(setting)) = crate::setting::read(dialect, &Everybody, *name, document) {
                 let written = crate::setting::write(dialect, *name, Some(&setting));
-                let again = crate::setting::read(dialect, *name, &written).expect("what we write we read");
+                let again = crate::setting::read(dialect, &Everybody, *name, &written)
+                    .expect("what we write we read");
                 let again = crate::setting::write(dialect, *name, again.as_ref());
                 assert_eq!(again, written, "{}", String::from_utf8_lossy(document));
             }

@@ -41,7 +41,8 @@ pub use cosette_model::Accounts;
 use cosette_model::op::{Call, Context, Op, Policy, Reply, Subject};
 use cosette_model::setting::{Allowed, Bound, Crossing};
 use cosette_model::{
-    BucketName, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Timestamp, VersionId,
+    BucketName, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Signed, Timestamp,
+    VersionId,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
@@ -100,6 +101,7 @@ pub struct Asked {
     pub website: bool,
     /// Its sender has paid for it, and is told.
     pub charged: bool,
+    pub signed: Signed,
     /// For the request log: bucket, key, who, and lenient passes taken (design 4), as
     /// `bucket=`, `key=`, `by=` and `lenient: ` lines.
     pub notes: Vec<String>,
@@ -185,6 +187,7 @@ impl Wire {
             origin: format!("{}://{effective}", parts.uri.scheme_str().unwrap_or("http")),
             now,
             cross: Cross::default(),
+            signed: scheme.signed(&parts.headers),
             website: matches!(host.kind, host::HostKind::Website(_)),
             charged: false,
             notes: Vec::new(),

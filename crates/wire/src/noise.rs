@@ -125,7 +125,7 @@ fn settings_survive_damage() {
                         _ => damaged.swap(noise.below(pieces.len()), noise.below(pieces.len())),
                     }
                     let xml = damaged.concat();
-                    let read = |xml: &[u8]| crate::setting::read(dialect, *name, xml);
+                    let read = |xml: &[u8]| crate::setting::read(dialect, &Everybody, *name, xml);
                     let Ok(Some(setting)) = read(xml.as_bytes()) else { continue };
                     taken += 1;
                     let written = crate::setting::write(dialect, *name, Some(&setting));

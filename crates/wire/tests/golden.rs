@@ -210,6 +210,7 @@ fn asked(dialect: DialectName, head: bool) -> Asked {
         now: now(),
         cross: Default::default(),
         website: false,
+        signed: Default::default(),
         notes: Vec::new(),
     }
 }

@@ -423,7 +423,12 @@ async fn a_restart_goes_on() {
         world.put("bbb", &format!("k{n:03}")).await;
     }
     world.clock.advance(DAY * 2);
-    let jobs = Jobs::start(&world.store, &world.clock, crate::Options { day: Day::default() });
+    let jobs = Jobs::start(
+        &world.store,
+        &world.clock,
+        &crate::AccessLog::default(),
+        crate::Options { day: Day::default(), log_interval: std::time::Duration::from_secs(300) },
+    );
     loop {
         let head = world.store.head();
         if !world.done().is_empty() {

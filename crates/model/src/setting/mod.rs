@@ -39,7 +39,8 @@ pub use origin::{
     OriginProtocol, OriginRule, Redirection,
 };
 pub use plain::{
-    Accelerate, Bound, DomainKind, DomainRule, Domains, ForcedBy, LogKeyFormat, Logging, RequestPayment,
+    Accelerate, Bound, DomainKind, DomainRule, Domains, ForcedBy, LogForm, LogKeyFormat, Logging,
+    RequestPayment,
 };
 pub use referer::Referer;
 pub use replication::{Replication, ReplicationRule, ReplicationTarget};
@@ -173,6 +174,7 @@ impl SettingName {
                 | Self::Accelerate
                 | Self::Domain
                 | Self::RequestPayment
+                | Self::Logging
         )
     }
 }

@@ -3,14 +3,23 @@
 use serde::{Deserialize, Serialize};
 
 use super::Status;
-use crate::{BucketName, Region};
+use crate::{BucketName, Grant, Region};
 
-/// Where requests are logged to; S3 may name the objects by date.
+/// Where requests are logged to; S3 may name the objects by date, and grant them to others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logging {
+    /// The service that it was set for, in whose form lines are written.
+    pub form: LogForm,
     pub bucket: String,
     pub prefix: String,
     pub key_format: Option<LogKeyFormat>,
+    pub grants: Vec<Grant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogForm {
+    S3,
+    Cos,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -131,6 +131,7 @@ impl Scene<'_> {
             account: uin(context),
             canonical: context.identity.account().map(Account::canonical_id),
             users: &context.identity.session().map(Session::names).unwrap_or_default(),
+            service: None,
             act,
             bucket: Some(&self.bucket.name),
             region: self.bucket.region.as_str(),

@@ -20,6 +20,7 @@ use cosette_store::{Bucket, Error as StoreError, Object, ReviseObject, Revision,
 use crate::Ops;
 use crate::error::{Failure, Result};
 use crate::reach;
+pub(crate) use action::{Act, cos as cos_name};
 pub(crate) use decide::Scene;
 pub(crate) use rules::Rules;
 

@@ -61,6 +61,7 @@ impl Ops {
             account: Some(&account.uin),
             canonical: None,
             users: &[],
+            service: None,
             act: Act::of(op, false),
             bucket,
             region,

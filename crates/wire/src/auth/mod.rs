@@ -8,7 +8,7 @@ mod sigv2;
 pub(crate) mod sigv4;
 
 pub(crate) use cosette_model::session::equal;
-use cosette_model::{Error, ErrorCode, Identity, Key, KeyRefused, Timestamp};
+use cosette_model::{Error, ErrorCode, Identity, Key, KeyRefused, Signed, SignedIn, Timestamp};
 use http::{HeaderMap, Method};
 
 use crate::query::Query;
@@ -63,6 +63,21 @@ impl Scheme {
             }
         }
         if header.is_empty() { Self::Anonymous } else { Self::Unknown }
+    }
+
+    /// As access logs tell of it.
+    pub(crate) fn signed(self, headers: &HeaderMap) -> Signed {
+        let in_header = headers.contains_key(http::header::AUTHORIZATION);
+        let (version, place) = match self {
+            Self::Anonymous | Self::Unknown => return Signed::default(),
+            Self::CosHeader => (None, SignedIn::Header),
+            Self::CosQuery | Self::CosMerged => (None, SignedIn::Query),
+            Self::AwsHeader => (Some("SigV4"), SignedIn::Header),
+            Self::AwsQuery => (Some("SigV4"), SignedIn::Query),
+            Self::AwsV2 if in_header => (Some("SigV2"), SignedIn::Header),
+            Self::AwsV2 => (Some("SigV2"), SignedIn::Query),
+        };
+        Signed { version, place: Some(place) }
     }
 
     /// The dialect a signed request is in.

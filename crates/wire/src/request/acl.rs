@@ -105,13 +105,7 @@ fn read_xml(document: &[u8], dialect: DialectName, accounts: &dyn Accounts) -> R
     let list = root.child("AccessControlList")?.ok_or_else(malformed)?;
     let mut grants = Vec::new();
     for grant in list.all("Grant") {
-        let named = grant.child("Grantee")?.ok_or_else(malformed)?;
-        let grantee = match (named.text_of("ID")?, named.text_of("URI")?, named.text_of("EmailAddress")?) {
-            (Some(id), None, None) => account(id, dialect, accounts)?,
-            (None, Some(uri), None) => group(uri)?,
-            (None, None, Some(_)) => return Err(ErrorCode::UnresolvableGrantByEmailAddress.into()),
-            _ => return Err(malformed()),
-        };
+        let grantee = grantee(grant.child("Grantee")?.ok_or_else(malformed)?, dialect, accounts)?;
         let permission = match grant.need("Permission")?.trim() {
             "READ" => Permission::Read,
             "WRITE" => Permission::Write,
@@ -123,6 +117,20 @@ fn read_xml(document: &[u8], dialect: DialectName, accounts: &dyn Accounts) -> R
         grants.push(Grant { grantee, permission });
     }
     Ok(NewAcl::Document { owner, grants })
+}
+
+/// Whom a `Grantee` names.
+pub(crate) fn grantee(
+    named: &Element,
+    dialect: DialectName,
+    accounts: &dyn Accounts,
+) -> Result<Grantee, Error> {
+    match (named.text_of("ID")?, named.text_of("URI")?, named.text_of("EmailAddress")?) {
+        (Some(id), None, None) => account(id, dialect, accounts),
+        (None, Some(uri), None) => group(uri),
+        (None, None, Some(_)) => Err(ErrorCode::UnresolvableGrantByEmailAddress.into()),
+        _ => Err(ErrorCode::MalformedXml.into()),
+    }
 }
 
 /// An account by its id: 64 hexadecimal digits on S3; on COS its UIN, `owner/sub`, or the CAM name.

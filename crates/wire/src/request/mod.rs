@@ -23,6 +23,7 @@ mod version;
 #[cfg(test)]
 pub(crate) use access::ownership_controls as read_ownership;
 pub(crate) use acl::MACHINE_IMAGES;
+pub(crate) use acl::grantee as acl_grantee;
 #[cfg(test)]
 pub(crate) use acl::read as read_acl;
 pub(crate) use document::checksum_element;

@@ -29,7 +29,7 @@ impl Incoming<'_> {
                 let lifecycle = name == SettingName::Lifecycle;
                 let small = if lifecycle { self.small_objects()? } else { SmallObjects::default() };
                 let document = self.payload.into_document(&self.headers, max).await?;
-                let mut setting = setting::read(self.dialect.dialect(), name, &document)?;
+                let mut setting = setting::read(self.dialect.dialect(), self.accounts, name, &document)?;
                 if let (Some(id), Some(said)) = (&id, setting.as_ref().and_then(Setting::id))
                     && id != said
                 {

@@ -6,6 +6,7 @@ mod filter;
 mod inventory;
 mod lifecycle;
 mod lock;
+mod logging;
 mod notification;
 mod origin;
 mod plain;
@@ -24,10 +25,10 @@ use cosette_model::op::reply;
 use cosette_model::setting::RequestPayment;
 use cosette_model::{Error, ErrorCode, Setting, SettingName};
 
-use crate::DialectName;
 use crate::dialect::Dialect;
 use crate::request;
 use crate::xml::{Element, Writer};
+use crate::{Accounts, DialectName};
 
 /// The document's root.
 pub(crate) fn root(name: SettingName) -> &'static str {
@@ -77,7 +78,12 @@ fn removed_by_nothing(name: SettingName) -> bool {
 ///
 /// # Errors
 /// `MalformedXML`, and the setting's own.
-pub(crate) fn read(dialect: &Dialect, name: SettingName, document: &[u8]) -> Result<Option<Setting>, Error> {
+pub(crate) fn read(
+    dialect: &Dialect,
+    accounts: &dyn Accounts,
+    name: SettingName,
+    document: &[u8],
+) -> Result<Option<Setting>, Error> {
     if removed_by_nothing(name) && document.trim_ascii().is_empty() {
         return Ok(None);
     }
@@ -89,7 +95,7 @@ pub(crate) fn read(dialect: &Dialect, name: SettingName, document: &[u8]) -> Res
         SettingName::Website => Some(Setting::Website(website::read(&root)?)),
         SettingName::Referer => referer::read(&root)?.map(Setting::Referer),
         SettingName::Lifecycle => Some(Setting::Lifecycle(lifecycle::read(&root, dialect)?)),
-        SettingName::Logging => plain::read_logging(&root)?.map(Setting::Logging),
+        SettingName::Logging => logging::read(&root, dialect, accounts)?.map(Setting::Logging),
         SettingName::Accelerate => Some(Setting::Accelerate(plain::read_accelerate(&root)?)),
         SettingName::Domain => Some(Setting::Domain(plain::read_domains(&root)?)),
         SettingName::RequestPayment => Some(Setting::RequestPayment(plain::read_payment(&root)?)),
@@ -142,7 +148,7 @@ fn write_inside(setting: &Setting, dialect: &Dialect, xml: &mut Writer) {
         Setting::Referer(referer) => referer::write(referer, xml),
         Setting::ObjectLock(lock) => lock::write(lock, xml),
         Setting::Lifecycle(lifecycle) => lifecycle::write(lifecycle, dialect, xml),
-        Setting::Logging(logging) => plain::write_logging(logging, xml),
+        Setting::Logging(logging) => logging::write(logging, xml),
         Setting::Accelerate(accelerate) => plain::write_accelerate(*accelerate, cos, xml),
         Setting::Domain(domains) => plain::write_domains(domains, xml),
         Setting::RequestPayment(payment) => plain::write_payment(*payment, xml),

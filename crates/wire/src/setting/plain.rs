@@ -1,55 +1,10 @@
 //! Settings whose documents have few elements (cos-api 3.3, and the S3 API reference).
 
-use cosette_model::setting::{
-    Accelerate, DomainKind, DomainRule, Domains, ForcedBy, LogKeyFormat, Logging, RequestPayment, Status,
-};
+use cosette_model::setting::{Accelerate, DomainKind, DomainRule, Domains, ForcedBy, RequestPayment, Status};
 use cosette_model::{Error, ErrorCode};
 
 use super::malformed;
 use crate::xml::{Element, Writer};
-
-/// `BucketLoggingStatus{ LoggingEnabled?{ TargetBucket, TargetPrefix } }`; without it, none.
-pub(super) fn read_logging(root: &Element) -> Result<Option<Logging>, Error> {
-    let Some(target) = root.child("LoggingEnabled")? else { return Ok(None) };
-    if target.child("TargetGrants")?.is_some_and(|grants| !grants.children.is_empty()) {
-        return Err(Error::with(ErrorCode::NotImplemented, "TargetGrants of logging is not implemented."));
-    }
-    let key_format = match target.child("TargetObjectKeyFormat")? {
-        None => None,
-        Some(format) => Some(match (format.child("SimplePrefix")?, format.child("PartitionedPrefix")?) {
-            (Some(_), None) => LogKeyFormat::Simple,
-            (None, Some(by)) => match by.text_of("PartitionDateSource")? {
-                Some("EventTime") => LogKeyFormat::ByEventTime,
-                Some("DeliveryTime") | None => LogKeyFormat::ByDeliveryTime,
-                Some(_) => return Err(malformed()),
-            },
-            _ => return Err(malformed()),
-        }),
-    };
-    Ok(Some(Logging {
-        bucket: target.text_of("TargetBucket")?.ok_or_else(malformed)?.to_owned(),
-        prefix: target.child("TargetPrefix")?.map(|prefix| prefix.text.clone()).unwrap_or_default(),
-        key_format,
-    }))
-}
-
-pub(super) fn write_logging(logging: &Logging, xml: &mut Writer) {
-    xml.element("LoggingEnabled", |xml| {
-        xml.text("TargetBucket", &logging.bucket);
-        xml.text("TargetPrefix", &logging.prefix);
-        let source = match logging.key_format {
-            None => return,
-            Some(LogKeyFormat::Simple) => {
-                return xml.element("TargetObjectKeyFormat", |xml| xml.element("SimplePrefix", |_| {}));
-            }
-            Some(LogKeyFormat::ByEventTime) => "EventTime",
-            Some(LogKeyFormat::ByDeliveryTime) => "DeliveryTime",
-        };
-        xml.element("TargetObjectKeyFormat", |xml| {
-            xml.element("PartitionedPrefix", |xml| xml.text("PartitionDateSource", source));
-        });
-    });
-}
 
 /// `AccelerateConfiguration{ Status=Enabled|Suspended, Type?=COS }`
 pub(super) fn read_accelerate(root: &Element) -> Result<Accelerate, Error> {

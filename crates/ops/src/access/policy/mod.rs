@@ -62,6 +62,8 @@ enum Principal {
     Canonical(String),
     /// A user or role: the account, and the resource part of the ARN.
     Within(String, Pattern),
+    /// Another service of the cloud: `logging.s3.amazonaws.com`.
+    Service(String),
 }
 
 /// A pattern for one service's names of operations.
@@ -83,6 +85,8 @@ pub(crate) struct Request<'a> {
     pub(crate) canonical: Option<String>,
     /// The user or role in the account, `assumed-role/name/session`; the account itself has none.
     pub(crate) users: &'a [String],
+    /// A service of the cloud that acts by itself.
+    pub(crate) service: Option<&'a str>,
     pub(crate) act: Act,
     /// `None`: all buckets there are.
     pub(crate) bucket: Option<&'a BucketName>,
@@ -189,6 +193,7 @@ impl Principal {
     fn is(&self, request: &Request<'_>) -> bool {
         match self {
             Self::Everybody => true,
+            Self::Service(name) => request.service == Some(name),
             Self::Account(uin) => request.account == Some(uin),
             Self::Canonical(id) => request.canonical.as_ref() == Some(id),
             Self::Within(uin, user) => {

@@ -185,8 +185,9 @@ fn principals(value: &Value, form: Form) -> Result<Vec<Principal>, String> {
             let principal = match (form, kind.as_str()) {
                 (Form::Iam, "AWS") => iam_principal(text),
                 (Form::Iam, "CanonicalUser") => canonical(text),
-                // No service signs requests here, so nothing is allowed to any.
-                (Form::Iam, "Service") if text.ends_with(".amazonaws.com") => continue,
+                (Form::Iam, "Service") if text.ends_with(".amazonaws.com") => {
+                    Some(Principal::Service(text.to_owned()))
+                }
                 (Form::Cam, kind) if kind.eq_ignore_ascii_case("qcs") => cam_principal(text),
                 _ => None,
             };

@@ -36,6 +36,7 @@ fn verdict(
         account,
         canonical: account.map(canonical_id),
         users: &[],
+        service: None,
         act: Act::of(op, false),
         bucket: Some(&name()),
         region: "ap-guangzhou",
