@@ -112,13 +112,14 @@ def test_lines_of_s3(buckets, logging_server):
     assert line[8].startswith(f"PUT /{source}/a%20b/") and line[8].endswith(" HTTP/1.1")
     assert (line[19], line[21]) == ("SigV4", "AuthHeader") and "Boto3" in line[16]
     assert re.fullmatch(r"\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000", line[2])
-    ranged, missing, presigned = by_operation["REST.GET.OBJECT"]
+    # Objects of one second are in no order.
+    presigned, ranged, missing = sorted(by_operation["REST.GET.OBJECT"], key=lambda line: line[9])
     assert (ranged[9], ranged[11], ranged[12]) == ("206", "2", "5")
     assert (missing[9], missing[10], missing[7]) == ("404", "NoSuchKey", "none")
     assert (presigned[21], presigned[11]) == ("QueryString", "5")
     assert by_operation["REST.COPY.OBJECT"][0][7] == "copy"
     assert by_operation["REST.COPY.OBJECT_GET"][0][7] == "a%20b/%E7%85%A7%E7%89%87"
-    assert [line[7] for line in by_operation["BATCH.DELETE.OBJECT"]] == ["copy", "other"]
+    assert sorted(line[7] for line in by_operation["BATCH.DELETE.OBJECT"]) == ["copy", "other"]
     assert len(by_operation["REST.POST.MULTI_OBJECT_DELETE"]) == 1
     assert all(re.fullmatch(r"logs/\d{4}(-\d\d){5}-[0-9A-F]{16}", key) for key in objects(s3, target))
 
