@@ -427,7 +427,7 @@ async fn a_restart_goes_on() {
         &world.store,
         &world.clock,
         &crate::AccessLog::default(),
-        crate::Options { day: Day::default(), log_interval: std::time::Duration::from_secs(300) },
+        crate::Options { day: Day::default(), log_interval: Duration::from_secs(300) },
     );
     loop {
         let head = world.store.head();
