@@ -221,6 +221,23 @@ def test_small_objects_stay_if_it_is_said(short, name):
     until(lambda: keys(s3, name) == {"small": "GLACIER_IR", "large": "GLACIER_IR"})
 
 
+def test_small_objects_stay_on_a_strict_server():
+    with Instance(None, "--strict", "--day", "300ms") as server:
+        s3, cos = s3_client(server), cos_client(server)
+        rule = {"ID": "r", "Status": "Enabled", "Filter": {}}
+        theirs, ours = f"s3-{server.appid}", f"cos-{server.appid}"
+        for bucket in (theirs, ours):
+            cos.create_bucket(Bucket=bucket)
+            for kib in (63, 64, 127, 128):
+                cos.put_object(Bucket=bucket, Key=f"{kib:03}", Body=bytes(kib << 10))
+        set_rules(server, theirs, {"Transitions": [{"Days": 0, "StorageClass": "GLACIER"}]})
+        rules = {"Rule": [{**rule, "Transition": [{"Days": "0", "StorageClass": "ARCHIVE"}]}]}
+        cos.put_bucket_lifecycle(Bucket=ours, LifecycleConfiguration=rules)
+        moved = {"063": "STANDARD", "064": "GLACIER", "127": "GLACIER", "128": "GLACIER"}
+        until(lambda: keys(s3, ours) == moved)
+        until(lambda: keys(s3, theirs) == {**moved, "064": "STANDARD", "127": "STANDARD"})
+
+
 def test_what_was_due_while_the_server_was_down(tmp_path):
     """Killed in the middle: each object ends once, and the rest by the next start."""
     count = 300

@@ -26,6 +26,19 @@ ACCOUNTS = [
 ]
 
 
+# The day of the suite's lifecycle tests, in seconds. Our own is a little shorter: some of the tests look after
+# exactly as many days as an object may take.
+DAY_S = 2
+DAY = f"--day={DAY_S * 1000 - 100}ms"
+
+# Tests that count days of 24 hours.
+FULL_DAYS = "test_lifecycle_expiration_header"
+
+# Classes that S3 moves objects to at any age. The suite would make more cases of tests that copy for each class,
+# so only tests of transitions hear of them.
+CLASSES = "INTELLIGENT_TIERING GLACIER"
+
+
 def configuration(port):
     """The suite's configuration file for a server on this port."""
     lines = ["[DEFAULT]", "host = localhost", f"port = {port}", "is_secure = False", "ssl_verify = False"]
@@ -41,7 +54,7 @@ def configuration(port):
         ]
         if section == "s3 main":
             # Its lifecycle tests sleep for multiples of this.
-            lines += ["api_name = us-east-1", "lc_debug_interval = 1", "rgw_restore_debug_interval = 1"]
+            lines += ["api_name = us-east-1", f"lc_debug_interval = {DAY_S}", "rgw_restore_debug_interval = 1"]
             lines += ["rgw_restore_processor_period = 1"]
         if section == "s3 tenant":
             lines += ["tenant = tenant"]
@@ -58,7 +71,9 @@ class Suite:
         log = os.environ.get("COSETTE_SUITE_LOG")
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
         log = log and f"{log}.{worker}"
-        self.server = Instance(None, *arguments, "--region=us-east-1", "--dialect=s3", "--log=debug", log=log)
+        arguments += ["--region=us-east-1", "--dialect=s3", "--log=debug"]
+        self.server = Instance(None, *arguments, DAY, log=log)
+        self.full_days = Instance(None, *arguments, log=log and f"{log}.full")
         self.file = tempfile.NamedTemporaryFile("w", prefix="s3-tests-", suffix=".conf")
         self.file.write(configuration(self.server.port))
         self.file.flush()
@@ -66,6 +81,7 @@ class Suite:
 
     def pytest_sessionfinish(self, session):
         self.server.stop()
+        self.full_days.stop()
         self.file.close()
 
     def pytest_collection_modifyitems(self, items):
@@ -79,6 +95,11 @@ class Suite:
         if fixturedef.argname == "setup_teardown":
             functional = sys.modules["s3tests.functional"]
             functional.prefix = functional.choose_bucket_prefix("cosette-{random}-")
+            server = self.full_days if request.node.name.startswith(FULL_DAYS) else self.server
+            functional.config.default_port = server.port
+            functional.config.default_endpoint = f"http://localhost:{server.port}"
+            transitions = request.node.get_closest_marker("lifecycle_transition")
+            functional.config.storage_classes = CLASSES if transitions else ""
 
 
 def pytest_configure(config):

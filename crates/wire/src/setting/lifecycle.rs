@@ -133,15 +133,14 @@ fn filter(rule: &Element, dialect: &Dialect) -> Result<LifecycleFilter, Error> {
     })
 }
 
-/// A class of the service that something can be moved to.
+/// A class that something can be moved to; S3's clients may name COS's (docs/decisions/0010), which
+/// are then S3's.
 fn class(element: &Element, dialect: &Dialect) -> Result<StorageClass, Error> {
-    let own = |class: &StorageClass| match dialect.name {
-        DialectName::S3 => class.in_s3() == *class,
-        DialectName::Cos => class.in_cos() == *class,
-    };
+    use StorageClass::{MazStandard, Standard};
     StorageClass::parse(element.need("StorageClass")?.trim())
-        .filter(|class| own(class) && (StorageClass::Standard.falls_to(*class) || class.is_maz()))
-        .filter(|class| *class != StorageClass::MazStandard)
+        .filter(|class| dialect.name == DialectName::S3 || class.in_cos() == *class)
+        .map(|class| if dialect.name == DialectName::S3 { class.in_s3() } else { class })
+        .filter(|class| [Standard, MazStandard].iter().any(|from| from.falls_to(*class)))
         .ok_or_else(malformed)
 }
 
