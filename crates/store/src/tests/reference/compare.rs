@@ -202,5 +202,6 @@ pub(super) fn agrees(object: &Object, thing: &Thing) {
     assert_eq!(object.crc64, cosette_blob::crc64(&thing.body));
     assert_eq!((object.appendable, object.properties.legal_hold), (thing.appendable, thing.hold));
     assert_eq!(object.properties.tags, tags(thing));
+    assert_eq!(object.attributes.storage_class.is_archive(), thing.cold);
     assert_eq!(object.parts.map_or(0, |parts| parts as usize), thing.made_of);
 }

@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cosette_model::{ChangeKind, ETag, EventType, VersionId, Versioning, Wanted};
+use cosette_model::setting::{Act, Standing};
+use cosette_model::{
+    ChangeKind, ETag, EventType, LifecycleChange, StorageClass, Timestamp, VersionId, Versioning, Wanted,
+};
 
 use crate::{Deleted, Kept};
 
@@ -58,6 +61,8 @@ pub(super) struct Thing {
     pub(super) appendable: bool,
     pub(super) tag: Option<u8>,
     pub(super) hold: bool,
+    /// A rule has moved it to an archive.
+    pub(super) cold: bool,
     /// How many parts it was made of, which a copy says too.
     pub(super) made_of: usize,
     /// Number and size of each part of an upload.
@@ -96,7 +101,16 @@ pub(super) fn md5(body: &[u8]) -> [u8; 16] {
 impl Thing {
     pub(super) fn new(body: &[u8]) -> Self {
         let (body, etag) = (Arc::new(body.to_vec()), ETag::of_md5(md5(body)));
-        Self { body, etag, appendable: false, tag: None, hold: false, made_of: 0, parts: Vec::new() }
+        Self {
+            body,
+            etag,
+            appendable: false,
+            tag: None,
+            hold: false,
+            cold: false,
+            made_of: 0,
+            parts: Vec::new(),
+        }
     }
 
     fn of_parts(chosen: &[(u64, Arc<Vec<u8>>)]) -> Self {
@@ -281,7 +295,13 @@ impl Model {
         self.bucket(to.0)?;
         let source = self.find(from, version, false)?.clone();
         let named = self.bucket(from.0)?.named(source.id());
-        let copy = Thing { appendable: false, hold: false, parts: Vec::new(), ..source.object.unwrap() };
+        let copy = Thing {
+            appendable: false,
+            hold: false,
+            cold: false,
+            parts: Vec::new(),
+            ..source.object.unwrap()
+        };
         Ok((self.write(to, copy, when, now, EventType::CreatedCopy)?, named))
     }
 
@@ -365,6 +385,56 @@ impl Model {
         let kind = ChangeKind::Object(EventType::RemovedDelete);
         self.say(kind, bucket, Some((key, named, gone.object.as_ref())));
         Ok(Deleted { version, delete_marker: gone.object.is_none(), existed: true })
+    }
+}
+
+/// Lifecycle rules.
+impl Model {
+    /// The stamps of a key's versions, newest first.
+    pub(super) fn stamps(&self, place: Place) -> Vec<u64> {
+        let versions = self.buckets.get(place.0).and_then(|filled| filled.keys.get(place.1));
+        versions.map_or(Vec::new(), |versions| versions.iter().map(|held| held.stamp).collect())
+    }
+
+    /// How a version stands and what is done to it by a rule that moves or ends whatever it can.
+    pub(super) fn age(
+        &mut self,
+        place: Place,
+        at: usize,
+        moves: bool,
+        now: u64,
+    ) -> Answer<(Standing, Option<Act>)> {
+        let (bucket, key) = place;
+        let filled = self.bucket(bucket)?;
+        let off = filled.versioning == Versioning::Off;
+        let versions = filled.keys.entry(key).or_default();
+        let is_marker = versions[at].object.is_none();
+        let standing = match at {
+            0 if off => Standing::Only,
+            0 => Standing::Current { alone: is_marker && versions.len() == 1 },
+            _ => Standing::Noncurrent { since: Timestamp::default(), newer: at as u32 - 1 },
+        };
+        let id = versions[at].id();
+        if is_marker && (moves || standing == (Standing::Current { alone: false })) {
+            return Ok((standing, None));
+        }
+        let (act, what, shown, thing) = if moves {
+            let thing = versions[at].object.as_mut().unwrap();
+            thing.cold = true;
+            let thing = Some(thing.clone());
+            (Act::Move(StorageClass::Archive), LifecycleChange::Transitioned, id, thing)
+        } else if at == 0 && !off && !is_marker {
+            let marker = filled.place(key, None, now)?;
+            self.versions.entry(place).or_default().push(marker.clone());
+            (Act::Mark, LifecycleChange::DeleteMarkerCreated, marker, None)
+        } else if versions[at].is_locked() {
+            return refuse("Locked");
+        } else {
+            (Act::Remove, LifecycleChange::Deleted, id, versions.remove(at).object)
+        };
+        let shown = self.bucket(bucket)?.named(shown);
+        self.say(ChangeKind::Lifecycle(what), bucket, Some((key, shown, thing.as_ref())));
+        Ok((standing, Some(act)))
     }
 }
 

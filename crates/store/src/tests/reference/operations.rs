@@ -32,6 +32,8 @@ pub(crate) enum Op {
     Abort(u8),
     Tag(At, Option<u8>, u8),
     Hold(At, Option<u8>, bool),
+    /// A lifecycle rule ends the version at this place among the key's, or moves it.
+    Age(At, u8, bool),
     Set(u8, u8, Option<u8>),
     Keep(Body),
     Release(u8),
@@ -144,6 +146,8 @@ pub(super) fn any_op() -> impl Strategy<Value = Op> {
         3 => (at(), version(), any::<u8>()).prop_map(|(at, version, tag)| Op::Tag(at, version, tag)),
         2 => (at(), version(), prop_oneof![Just(false), any::<bool>()])
             .prop_map(|(at, version, hold)| Op::Hold(at, version, hold)),
+        4 => (at(), prop_oneof![1 => Just(0u8), 2 => any::<u8>()], prop_oneof![2 => Just(false), 1 => Just(true)])
+            .prop_map(|(at, place, moves)| Op::Age(at, place, moves)),
         2 => (bucket(), 0..2u8, any::<Option<u8>>()).prop_map(|(bucket, setting, to)| Op::Set(bucket, setting, to)),
         1 => body().prop_map(Op::Keep),
         1 => any::<u8>().prop_map(Op::Release),

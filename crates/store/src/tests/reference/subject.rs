@@ -1,12 +1,16 @@
 //! A store beside its model: each operation is done to both.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cosette_blob::Disk;
 use cosette_clock::Clock;
 use cosette_model::op::{TagMatch, WriteConditions};
-use cosette_model::{Attributes, ETag, EventType, PartNumber, Properties, Seq, UploadId, VersionId};
+use cosette_model::setting::{Act, Aged, Standing};
+use cosette_model::{
+    Attributes, ETag, EventType, PartNumber, Properties, Seq, StorageClass, Timestamp, UploadId, VersionId,
+};
 
 use super::compare::{agrees, answer, opened, tags};
 use super::model::{Model, Place, Thing, UploadOf, When, md5};
@@ -18,7 +22,8 @@ use crate::tests::{
     recovery, try_seal,
 };
 use crate::{
-    AppendObject, CompleteUpload, DeleteObject, Durability, Error, Options, Result, ReviseObject, Store, Tx,
+    Age, Aging, AppendObject, CompleteUpload, DeleteObject, Durability, Error, Options, Result, ReviseObject,
+    Store, Tx, View,
 };
 
 pub(crate) struct Subject {
@@ -231,6 +236,7 @@ impl Subject {
                 let version = self.model.version(at.place(), version);
                 self.revise(at.place(), version, move |thing| thing.hold = hold).await;
             }
+            Op::Age(at, number, moves) => self.age(at.place(), number, moves).await,
             Op::Set(number, what, value) => {
                 let (bucket, what) = (bucket(number), setting(what));
                 let value = value.map(|value| vec![value; 3]);
@@ -343,6 +349,45 @@ impl Subject {
         };
         let expected = self.model.delete(place, version, when, self.now());
         self.same(self.store().delete_object(delete).await, expected);
+    }
+
+    async fn age(&mut self, place: Place, number: u8, moves: bool) {
+        let stamps = self.model.stamps(place);
+        let Some(at) = (number as usize).checked_rem(stamps.len()) else { return };
+        let what = Age {
+            bucket: name(place.0),
+            key: key(place.1),
+            stamp: stamps[at],
+            after: at.checked_sub(1).map(|after| stamps[after]),
+        };
+        let expected = self.model.age(place, at, moves, self.now());
+        let seen = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&seen);
+        let decide = move |_: &View, version: &Aged<'_>, _| {
+            *told.lock().unwrap() = Some(match version.standing {
+                Standing::Noncurrent { newer, .. } => {
+                    Standing::Noncurrent { since: Timestamp::default(), newer }
+                }
+                other => other,
+            });
+            let act = match version.standing {
+                _ if moves && !version.marker => Act::Move(StorageClass::Archive),
+                _ if moves => return Err(None),
+                Standing::Current { .. } if !version.marker => Act::Mark,
+                Standing::Current { alone: false } => return Err(None),
+                _ => Act::Remove,
+            };
+            Ok((act, cause()))
+        };
+        let aged = self.store().age(what, decide).await;
+        let found = aged.map(|aging| {
+            let act = match aging {
+                Aging::Done(act) => Some(act),
+                Aging::Nothing(_) => None,
+            };
+            (seen.lock().unwrap().take().unwrap(), act)
+        });
+        self.same(found, expected);
     }
 
     async fn complete(&mut self, id: &UploadOf, bits: u8, when: When) {
