@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -95,6 +95,13 @@ impl Disk {
     pub fn create(&self, path: &Path) -> io::Result<Output> {
         self.ask(Step::Create, path)?;
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        Ok(self.output(file, path))
+    }
+
+    /// A new file that nobody but its owner may read.
+    pub fn create_private(&self, path: &Path) -> io::Result<Output> {
+        self.ask(Step::Create, path)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         Ok(self.output(file, path))
     }
 

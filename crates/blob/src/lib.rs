@@ -6,16 +6,20 @@
 
 mod blocks;
 mod bodies;
+mod cipher;
 mod digest;
 mod disk;
 mod read;
+mod secret;
 mod staged;
 
 pub use bodies::{Bodies, BodyId, Removal, Unclaimed};
+pub use cipher::sealed_len;
 pub use digest::{Digester, combine, combine_crc64, crc64};
 pub use disk::{Disk, Faults, Output, Step, Verdict};
 pub use read::{Source, Span};
-pub use staged::{Received, Sealed, Staged};
+pub use secret::{SECRET_BYTES, Secret, random};
+pub use staged::{Received, Sealed, Staged, Stored};
 
 /// Why a body could not be stored or read.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@
 //! before the checksum of what it lies in has been looked at.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::io;
@@ -21,7 +22,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::blocks::{BLOCK_BYTES, Blocks, FOOTER_BYTES, blocks_of, entries, file_bytes};
 use crate::bodies::{Bodies, BodyId, Pin};
+use crate::cipher::Opener;
 use crate::digest::crc64;
+use crate::secret::Secret;
 use crate::{Error, Result};
 
 /// Bytes read in one go: whole blocks.
@@ -49,10 +52,33 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// Bytes there are.
+    fn size(&self) -> u64 {
+        match self {
+            Self::Body { size, .. } => *size,
+            Self::Held(bytes) => bytes.len() as u64,
+            Self::Within { len, .. } => *len,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body { id, .. } => write!(f, "body {id}"),
+            Self::Held(_) => f.write_str("body in its record"),
+            Self::Within { offset, .. } => write!(f, "body in the journal at {offset}"),
+        }
+    }
+}
+
 /// The bytes `start..end` of a source.
 #[derive(Debug)]
 pub struct Span {
     pub source: Source,
+    /// What lies there is encrypted under this key; the positions are of what was.
+    pub key: Option<Secret>,
     pub start: u64,
     pub end: u64,
 }
@@ -79,6 +105,7 @@ impl Bodies {
                 .collect(),
             spans: spans.into_iter().filter(|span| span.start < span.end).collect(),
             open: None,
+            opener: None,
         };
         cursor.open_next()?;
         let at_once = match &cursor.open {
@@ -139,6 +166,8 @@ struct Cursor {
     pins: Vec<Pin>,
     spans: VecDeque<Span>,
     open: Option<Open>,
+    /// Of what is open, if that is encrypted.
+    opener: Option<(Opener, String)>,
 }
 
 enum Open {
@@ -149,7 +178,16 @@ enum Open {
 
 impl Cursor {
     fn open_next(&mut self) -> Result<()> {
-        let Some(Span { source, start, end }) = self.spans.pop_front() else { return Ok(()) };
+        let Some(Span { source, key, mut start, mut end }) = self.spans.pop_front() else { return Ok(()) };
+        self.opener = None;
+        if let Some(key) = key {
+            let (name, sealed) = (source.to_string(), source.size());
+            let found = Opener::new(&key, sealed, start, end).ok_or_else(|| damaged(name.clone()))?;
+            let (opener, from, to) = found;
+            self.opener = Some((opener, name));
+            (start, end) = (from, to);
+        }
+        let name = source.to_string();
         let (whole, name) = match source {
             Source::Body { id, size, crc64 } if size > WHOLE_BYTES => {
                 let reader = Reader::open(self.bodies.open_file(id)?, id, size, start, end)?;
@@ -162,13 +200,13 @@ impl Cursor {
             Source::Body { id, size, crc64: crc } => {
                 let whole = read_small(&self.bodies.open_file(id)?, size)?;
                 let whole = whole.filter(|bytes| crc.is_none_or(|crc| crc64(bytes) == crc));
-                (whole, format!("body {id}"))
+                (whole, name)
             }
-            Source::Held(bytes) => (Some(bytes), "body in its record".to_owned()),
+            Source::Held(bytes) => (Some(bytes), name),
             Source::Within { file, offset, len, crc64: crc } => {
                 let bytes = read_at(&file, offset, len)?;
                 let whole = bytes.len() as u64 == len && crc64(&bytes) == crc;
-                (whole.then(|| bytes.into()), format!("body in the journal at {offset}"))
+                (whole.then(|| bytes.into()), name)
             }
         };
         match whole {
@@ -189,16 +227,23 @@ impl Cursor {
         if self.open.is_none() {
             self.open_next()?;
         }
-        match self.open.take() {
-            None => Ok(None),
-            Some(Open::Held(bytes)) => Ok(Some(bytes)),
+        let chunk = match self.open.take() {
+            None => return Ok(None),
+            Some(Open::Held(bytes)) => bytes,
             Some(Open::File(mut reader)) => {
                 let chunk = reader.next()?;
                 if !reader.is_done() {
                     self.open = Some(Open::File(reader));
                 }
-                Ok(Some(chunk))
+                chunk
             }
+        };
+        match &mut self.opener {
+            None => Ok(Some(chunk)),
+            Some((opener, name)) => match opener.open(&chunk) {
+                Ok(opened) => Ok(Some(opened)),
+                Err(number) => Err(damaged(format!("encrypted chunk {number} of {name}"))),
+            },
         }
     }
 }
@@ -360,7 +405,7 @@ mod tests {
         }
 
         async fn put(&self, payload: &[u8]) -> BodyId {
-            let mut staged = self.bodies.stage(None, 0, &Wanted::default());
+            let mut staged = self.bodies.stage(None, 0, &Wanted::default(), None);
             for chunk in payload.chunks(70_001) {
                 staged.write(Bytes::copy_from_slice(chunk)).await.unwrap();
             }
@@ -377,7 +422,7 @@ mod tests {
         /// What is served of a range, and whether it ended well.
         async fn get(&self, id: BodyId, size: u64, start: u64, end: u64) -> (Vec<u8>, bool) {
             let mut served = Vec::new();
-            let span = Span { source: Source::Body { id, size, crc64: None }, start, end };
+            let span = Span { source: Source::Body { id, size, crc64: None }, key: None, start, end };
             let mut stream = match self.bodies.read(vec![span]) {
                 Ok(stream) => stream,
                 Err(Error::Damaged { .. }) => return (served, false),
@@ -551,7 +596,7 @@ mod tests {
         std::fs::write(&journal, b"...within...").unwrap();
         let file = Arc::new(File::open(&journal).unwrap());
         let within = |crc64| Source::Within { file: Arc::clone(&file), offset: 3, len: 6, crc64 };
-        let span = |source, start, end| Span { source, start, end };
+        let span = |source, start, end| Span { source, key: None, start, end };
         let spans = |crc64| {
             vec![
                 span(Source::Held(Bytes::from_static(b"held")), 1, 3),
