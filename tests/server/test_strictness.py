@@ -1,5 +1,6 @@
 """Each row of docs/strictness.md, on a lenient and on a strict server."""
 
+import base64
 import re
 
 import pytest
@@ -104,6 +105,20 @@ def no_length(server):
     return raw.cos(server, "POST", B, "parts", {"uploads": ""})
 
 
+def customers_key(server):
+    key = b"k" * 32
+    words = {"algorithm": "AES256", "key": base64.b64encode(key).decode(), "key-MD5": raw.base64_md5(key)}
+    headers = {f"x-cos-server-side-encryption-customer-{name}": value for name, value in words.items()}
+    return raw.cos(server, "PUT", B, "customers", headers=headers, body=b"x")
+
+
+def customers_key_of_s3(server):
+    key = b"k" * 32
+    words = {"algorithm": "AES256", "key": base64.b64encode(key).decode(), "key-MD5": raw.base64_md5(key)}
+    headers = {f"x-amz-server-side-encryption-customer-{name}": value for name, value in words.items()}
+    return raw.s3(server, "PUT", f"/{B}/customers", headers=headers, body=b"x")
+
+
 #: Row of the table: requests, what a strict server answers, what a lenient one notes.
 PASSES = {
     "Bucket in the path, in the COS dialect or on a COS host": (
@@ -146,6 +161,11 @@ PASSES = {
         [class_of_many_zones],
         (400, "MAZOperationNotSupportOnOAZBucket"),
         "MAZ_STANDARD in a bucket of one zone",
+    ),
+    "A customer's key (SSE-C) over plain http": (
+        [customers_key, customers_key_of_s3],
+        (400, "InvalidRequest"),
+        "a customer's key over plain http",
     ),
     "User metadata with `_` in its name, in the COS dialect": (
         [metadata_with_underscore],

@@ -119,7 +119,8 @@ impl Opener {
         let mut opened = Vec::with_capacity(sealed.len());
         for chunk in sealed.chunks(BLOCK_BYTES as usize) {
             let number = self.number;
-            let (body, tag) = chunk.split_at_checked(chunk.len().wrapping_sub(TAG_BYTES as usize)).ok_or(number)?;
+            let (body, tag) =
+                chunk.split_at_checked(chunk.len().wrapping_sub(TAG_BYTES as usize)).ok_or(number)?;
             let start = opened.len();
             opened.extend_from_slice(body);
             self.cipher
@@ -178,7 +179,8 @@ mod tests {
             assert_eq!(whole.len() as u64, sealed_len(size));
             assert_eq!(opened_len(whole.len() as u64), size);
             assert!(sealed(&key, &body, 10_007) == whole, "how the bytes come makes no difference");
-            let borders = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, size - 1, size];
+            let borders =
+                [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, size - 1, size];
             for start in borders.into_iter().filter(|start| *start < size) {
                 for end in borders.into_iter().filter(|end| start < *end && *end <= size) {
                     let (mut opener, from, to) = Opener::new(&key, whole.len() as u64, start, end).unwrap();

@@ -190,10 +190,7 @@ impl Bodies {
             buffer: Vec::with_capacity(expected),
             spare: Vec::new(),
             size: 0,
-            hash: Work::Here(Hashes {
-                digester: Digester::new(wanted),
-                tail: key.is_none().then(Tail::new),
-            }),
+            hash: Work::Here(Hashes { digester: Digester::new(wanted), tail: key.is_none().then(Tail::new) }),
             key,
             file: None,
         }

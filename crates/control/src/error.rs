@@ -115,6 +115,9 @@ impl From<cosette_store::Error> for ApiError {
             E::NoSuchObject(_) | E::NoSuchVersion | E::DeleteMarker { .. } => {
                 Self::new("ResourceNotFound.CosObject", message)
             }
+            E::CustomerKeyMissing | E::CustomerKeyWrong | E::CustomerKeyUnwanted => {
+                Self::invalid_value("CosObjectName", message)
+            }
             // No action of this API does what could end so.
             E::BucketExists(_)
             | E::TooManyBuckets
@@ -129,9 +132,13 @@ impl From<cosette_store::Error> for ApiError {
             | E::Locked(_)
             | E::NotAppendable(_)
             | E::AppendPosition { .. } => Self::internal(message),
-            E::Corrupt { .. } | E::Poisoned(_) | E::Closed | E::Unavailable(_) | E::Io(_) | E::Index(_) => {
-                Self::internal(message)
-            }
+            E::Corrupt { .. }
+            | E::MasterKey(_)
+            | E::Poisoned(_)
+            | E::Closed
+            | E::Unavailable(_)
+            | E::Io(_)
+            | E::Index(_) => Self::internal(message),
         }
     }
 }

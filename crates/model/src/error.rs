@@ -96,6 +96,7 @@ codes! {
     InvalidTag 400 "InvalidTag" "The tag provided was not a valid tag.";
     InvalidTargetBucketForLogging 400 "InvalidTargetBucketForLogging" "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for the log-delivery group.";
     InvalidUri 400 "InvalidURI" "Couldn't parse the specified URI.";
+    KmsKeyNotExist 400 "KmsKeyNotExist" s3 "KMS.NotFoundException" "The key of the key management service does not exist.";
     KeyTooLong 400 "KeyTooLong" s3 "KeyTooLongError" "Your key is too long.";
     ListPartUploadIdIsEmpty 400 "ListPartUploadIdIsEmpty" s3 "InvalidArgument" "The upload id is empty.";
     MalformedAcl 400 "MalformedXML" s3 "MalformedACLError" "The XML you provided was not well-formed or did not validate against our published schema";
@@ -118,6 +119,7 @@ codes! {
     DnsRecordVerifyFailed 400 "DNSRecordVerifyFailed" "The record that proves the domain to be yours was not found.";
     DomainConfigConflict 409 "DomainConfigConflict" "The domain is bound to another bucket.";
     NoSuchDomainConfiguration 404 "DomainConfigNotFoundError" "The domain configuration does not exist.";
+    NoSuchEncryptionConfiguration 404 "NoSuchEncryptionConfiguration" s3 "ServerSideEncryptionConfigurationNotFoundError" "The server side encryption configuration was not found";
     NoSuchInventoryConfiguration 404 "InventoryConfigurationNotFoundError" s3 "NoSuchConfiguration" "The specified configuration does not exist.";
     NoSuchKey 404 "NoSuchKey" "The specified key does not exist.";
     NoSuchLifecycleConfiguration 404 "NoSuchLifecycleConfiguration" "The lifecycle configuration does not exist.";
@@ -147,6 +149,10 @@ codes! {
     ServiceUnavailable 503 "ServiceUnavailable" "Please reduce your request rate.";
     SignatureDoesNotMatch 403 "SignatureDoesNotMatch" "The request signature we calculated does not match the signature you provided.";
     SlowDown 503 "SlowDown" "Please reduce your request rate.";
+    SseHeaderNotAllowed 400 "SSEHeaderNotAllowed" s3 "InvalidArgument" "A header of server-side encryption is not supported for this operation.";
+    SseNotApplicable 400 "SSEHeaderNotAllowed" s3 "InvalidRequest" "The encryption parameters are not applicable to this object.";
+    SsecDecryptHeaderInvalid 400 "SsecDecryptHeaderInvalid" s3 "InvalidRequest" "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.";
+    SsecKeyWrong 400 "SsecDecryptHeaderInvalid" s3 "AccessDenied" @ 403 "The provided encryption parameters did not match the ones used originally.";
     TargetBucketNameInvalid 400 "TargetBucketNameInvalid" s3 "InvalidRequest" "The destination bucket is not valid.";
     TooManyBuckets 400 "TooManyBuckets" "You have attempted to create more buckets than allowed.";
     TooManyConfigurations 400 "TooManyConfigurations" "You are attempting to create a new configuration but have already reached the 1,000-configuration limit.";

@@ -26,6 +26,11 @@ impl ETag {
         Self(text.trim_matches('"').to_owned())
     }
 
+    /// The MD5 that it says, if it is that of a single body.
+    pub fn md5(&self) -> Option<[u8; 16]> {
+        hex::decode(&self.0).ok()?.try_into().ok()
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use cosette_model::{
     Body, BodyError, Checksum, ChecksumAlgorithm, Digests, Error, ErrorCode, Expected, Wanted,
 };
-use cosette_store::{Sealed, Store};
+use cosette_store::{Seal, Sealed, Store};
 
 use crate::error::Result;
 
@@ -19,13 +19,15 @@ pub(crate) struct Taken {
     pub(crate) checksums: Vec<Checksum>,
 }
 
-/// Receives the whole body. `also` are checksums to keep besides those the body brings.
+/// Receives the whole body. `also` are checksums to keep besides those the body brings; under `seal` it is
+/// encrypted.
 pub(crate) async fn take(
     store: &Store,
     body: Body,
     also: impl IntoIterator<Item = ChecksumAlgorithm>,
+    seal: Option<Seal>,
 ) -> Result<Taken> {
-    take_up_to(store, body, also, BODY_BYTES_MAX).await
+    take_up_to(store, body, also, seal, BODY_BYTES_MAX).await
 }
 
 /// The same of a body that may have at most `max` bytes.
@@ -33,6 +35,7 @@ pub(crate) async fn take_up_to(
     store: &Store,
     body: Body,
     also: impl IntoIterator<Item = ChecksumAlgorithm>,
+    seal: Option<Seal>,
     max: u64,
 ) -> Result<Taken> {
     let Body { mut stream, length, expected } = body;
@@ -49,7 +52,7 @@ pub(crate) async fn take_up_to(
             checksums.push(algorithm);
         }
     }
-    let mut staged = store.stage(length, Wanted { checksums })?;
+    let mut staged = store.stage_under(length, Wanted { checksums }, seal)?;
     let mut received = 0_u64;
     while let Some(chunk) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
         let chunk = chunk?;

@@ -4,11 +4,14 @@ use std::future::poll_fn;
 
 use cosette_model::op::{self, Context, CopySource, Op, reply};
 use cosette_model::{
-    Body, ChecksumAlgorithm, Digests, ETag, Error, ErrorCode, Expected, Properties, Tags, Wanted,
+    Body, ChecksumAlgorithm, Digests, ETag, Encryption, Error, ErrorCode, Expected, Properties, Tags, Wanted,
 };
-use cosette_store::{Bucket, CopyObject, Digester, Error as StoreError, Object, PutPart, Seen};
+use cosette_store::{
+    Bucket, CopiedContent, CopyObject, Digester, Error as StoreError, Object, PutPart, Sealing, Seen,
+};
 
 use crate::access::{Admitted, Scene};
+use crate::encryption::{customer_of, shown};
 use crate::error::{Failure, Result};
 use crate::object::{info, with_content_type};
 use crate::version::shown_version;
@@ -37,6 +40,7 @@ impl Ops {
                 && ask.website_redirect.is_none()
                 && replace.is_none()
                 && tags.is_none()
+                && ask.encryption.is_none()
                 && ask.storage_class == class
             {
                 return Err(Error::with(
@@ -54,7 +58,8 @@ impl Ops {
                 let rules = self.access_rules(&bucket.name)?;
                 Scene { context, bucket: &bucket, rules: &rules, object: None }.may_tag(&ask.key)?;
             }
-            let digests = self.digests(&from, &source, &found, ask.checksum).await?;
+            let to = if found.symlink.is_some() { None } else { self.how(&bucket, ask.encryption.clone())? };
+            let (content, digests) = self.content(&from, &source, &found, ask.checksum, to).await?;
             let copied = self
                 .store
                 .copy_object(CopyObject {
@@ -69,6 +74,7 @@ impl Ops {
                     storage_class: ask.storage_class,
                     website_redirect: ask.website_redirect.clone(),
                     digests,
+                    content,
                     conditions: ask.conditions.clone(),
                     cause: context.cause.clone(),
                 })
@@ -85,6 +91,7 @@ impl Ops {
                 version: shown_version(&bucket, object.version),
                 source_version,
                 checksums: object.checksums,
+                encryption: shown(object.sealing.as_ref(), customer_of(ask.encryption.as_ref())),
             });
         }
     }
@@ -113,10 +120,13 @@ impl Ops {
         if end - start > body::BODY_BYTES_MAX {
             return Err(too_large());
         }
-        let stream = self.store.read(&from.name, &source.key, &found, Some((start, end)))?;
+        let seal = self.part_seal(&upload, ask.customer.as_ref())?;
+        let customer = source.customer.as_ref();
+        self.store.check_customer(found.sealing.as_ref(), customer)?;
+        let stream = self.store.read_for(&from.name, &source.key, &found, Some((start, end)), customer)?;
         let body = Body { stream, length: Some(end - start), expected: Expected::default() };
         let also = upload.checksum.map(|(algorithm, _)| algorithm);
-        let taken = body::take(&self.store, body, also).await?;
+        let taken = body::take(&self.store, body, also, seal).await?;
         let part = self
             .store
             .put_part(PutPart {
@@ -133,6 +143,7 @@ impl Ops {
             modified: part.modified,
             source_version: shown_version(&from, found.version),
             checksums: taken.checksums,
+            encryption: shown(upload.sealing.as_ref(), ask.customer.as_ref()),
         })
     }
 
@@ -168,30 +179,71 @@ impl Ops {
         Ok((from, source, found))
     }
 
+    /// What becomes of the source's content in a copy that is to be encrypted so, with its digests where
+    /// they are not the source's.
+    async fn content(
+        &self,
+        from: &Bucket,
+        source: &CopySource,
+        found: &Object,
+        checksum: Option<ChecksumAlgorithm>,
+        to: Option<Encryption>,
+    ) -> Result<(CopiedContent, Option<Digests>)> {
+        let customer = source.customer.as_ref();
+        let seal = match (self.seal_of(found, customer)?, &to) {
+            (None, None) => None,
+            (Some(seal), Some(to)) => Some(self.store.reseal(&seal, to).await?),
+            // What is encrypted and what is not cannot be the same bytes.
+            (None, Some(_)) | (Some(_), None) => {
+                let seal = match &to {
+                    Some(to) => Some(self.store.seal(to).await?),
+                    None => None,
+                };
+                let stream = self.store.read_for(&from.name, &source.key, found, None, customer)?;
+                let body = Body { stream, length: Some(found.size), expected: Expected::default() };
+                let also = checksums_of(found, checksum);
+                let taken = body::take(&self.store, body, also, seal).await?;
+                let digests = taken.sealed.digests.clone();
+                return Ok((CopiedContent::Anew(taken.sealed), Some(digests)));
+            }
+        };
+        let hides = seal.as_ref().is_some_and(|seal| seal.sealing.hides_md5());
+        let digests = self.digests(from, source, found, checksum, hides).await?;
+        Ok((CopiedContent::Shared(seal), digests))
+    }
+
     /// Digests of what a copy holds as one body, where the source's do not say them: it was made
-    /// of parts or by appends, or a checksum is wanted that it does not have.
+    /// of parts or by appends, a checksum is wanted that it does not have, or its encryption hides
+    /// its MD5 and that of the copy does not.
     async fn digests(
         &self,
         from: &Bucket,
         source: &CopySource,
         found: &Object,
         wanted: Option<ChecksumAlgorithm>,
+        hides: bool,
     ) -> Result<Option<Digests>> {
         let has = |algorithm| found.checksums.iter().any(|c| c.algorithm == algorithm);
         let whole = found.parts.is_none() && !found.appendable;
-        if whole && wanted.is_none_or(has) {
+        let hidden = found.sealing.as_ref().is_some_and(Sealing::hides_md5);
+        if whole && wanted.is_none_or(has) && (hides || !hidden) {
             return Ok(None);
         }
-        let checksums = match wanted {
-            Some(wanted) => vec![wanted],
-            None => found.checksums.iter().map(|c| c.algorithm).collect(),
-        };
-        let mut digester = Digester::new(&Wanted { checksums });
-        let mut stream = self.store.read(&from.name, &source.key, found, None)?;
+        let mut digester = Digester::new(&Wanted { checksums: checksums_of(found, wanted) });
+        let customer = source.customer.as_ref();
+        let mut stream = self.store.read_for(&from.name, &source.key, found, None, customer)?;
         while let Some(chunk) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
             digester.update(&chunk?);
         }
         Ok(Some(digester.finish()))
+    }
+}
+
+/// The checksums that a copy is to have.
+fn checksums_of(found: &Object, wanted: Option<ChecksumAlgorithm>) -> Vec<ChecksumAlgorithm> {
+    match wanted {
+        Some(wanted) => vec![wanted],
+        None => found.checksums.iter().map(|c| c.algorithm).collect(),
     }
 }
 

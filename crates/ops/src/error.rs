@@ -58,6 +58,9 @@ fn of_store(error: StoreError) -> Error {
             .detail("ProposedSize", size.to_string())
             .detail("MinSizeAllowed", min.to_string())
             .detail("PartNumber", number.to_string()),
+        StoreError::CustomerKeyMissing => ErrorCode::SsecDecryptHeaderInvalid.into(),
+        StoreError::CustomerKeyWrong => ErrorCode::SsecKeyWrong.into(),
+        StoreError::CustomerKeyUnwanted => ErrorCode::SseNotApplicable.into(),
         // Whoever pins what it has seen looks again.
         StoreError::Changed | StoreError::PreconditionFailed => ErrorCode::PreconditionFailed.into(),
         StoreError::OverwriteForbidden => ErrorCode::FileAlreadyExists.into(),
@@ -71,9 +74,10 @@ fn of_store(error: StoreError) -> Error {
             ..Error::new(ErrorCode::ServiceUnavailable)
         },
         StoreError::Closed => ErrorCode::ServiceUnavailable.into(),
-        ours @ (StoreError::Corrupt { .. } | StoreError::Io(_) | StoreError::Index(_)) => {
-            Error::internal(ours)
-        }
+        ours @ (StoreError::Corrupt { .. }
+        | StoreError::MasterKey(_)
+        | StoreError::Io(_)
+        | StoreError::Index(_)) => Error::internal(ours),
     }
 }
 

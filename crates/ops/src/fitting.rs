@@ -1,11 +1,12 @@
 //! Whether a setting fits its bucket and the buckets it names.
 
 use cosette_model::op::{Context, Policy};
-use cosette_model::setting::{BucketRef, Inventory, Replication};
+use cosette_model::setting::{BucketEncryption, BucketRef, DefaultMethod, Inventory, Replication};
 use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Versioning};
 use cosette_store::{Bucket, View};
 
 use crate::Ops;
+use crate::encryption::kms_key;
 use crate::error::Result;
 
 impl Ops {
@@ -14,6 +15,7 @@ impl Ops {
         match setting {
             Setting::Logging(logging) => self.check_log_target(bucket, logging),
             Setting::Inventory(inventory) => self.check_inventory_target(bucket, inventory),
+            Setting::Encryption(encryption) => check_key(bucket, encryption),
             Setting::Replication(replication) => self.check_replicas(context, bucket, replication),
             _ => Ok(()),
         }
@@ -145,4 +147,12 @@ fn locks(seen: &View, policy: &Policy) -> bool {
 
 fn locked() -> crate::error::Failure {
     ErrorCode::BucketLocked.into()
+}
+
+/// The key that is named is one of key management.
+fn check_key(bucket: &Bucket, encryption: &BucketEncryption) -> Result<()> {
+    match &encryption.method {
+        DefaultMethod::Kms(Some(id)) => kms_key(bucket, Some(id.clone())).map(drop),
+        DefaultMethod::Kms(None) | DefaultMethod::Service => Ok(()),
+    }
 }

@@ -13,6 +13,7 @@ mod completed;
 mod copy;
 mod cors;
 mod domain;
+mod encryption;
 mod error;
 mod fitting;
 #[cfg(any(test, fuzzing))]

@@ -5,6 +5,7 @@ use cosette_model::{BucketName, Checksum, Error, ErrorCode, ObjectKey, PartNumbe
 use cosette_store::{Bucket, CompleteUpload, Object, Part, PutPart, Upload, UploadPage};
 
 use crate::completed::Again;
+use crate::encryption::{customer_of, shown};
 use crate::error::Result;
 use crate::object::with_content_type;
 use crate::version::shown_version;
@@ -22,9 +23,18 @@ impl Ops {
         let lock = self.lock(context, &bucket, &ask.key, ask.properties.lock())?;
         let properties = ask.properties.locked(lock);
         let properties = self.new_properties(context, &bucket, &ask.key, &ask.acl, properties)?;
+        let sealing = self.new_seal(&bucket, ask.encryption.clone()).await?.map(|seal| seal.sealing);
+        let encryption = shown(sealing.as_ref(), customer_of(ask.encryption.as_ref()));
         let upload = self
             .store
-            .create_upload(bucket.name.clone(), ask.key.clone(), attributes, properties, ask.checksum)
+            .create_upload(
+                bucket.name.clone(),
+                ask.key.clone(),
+                attributes,
+                properties,
+                ask.checksum,
+                sealing,
+            )
             .await?;
         Ok(reply::CreateMultipartUpload {
             abort: self.abort(&bucket, &ask.key, upload.initiated)?,
@@ -32,6 +42,7 @@ impl Ops {
             key: ask.key,
             upload: upload.id,
             checksum: ask.checksum,
+            encryption,
         })
     }
 
@@ -43,7 +54,8 @@ impl Ops {
         let bucket = self.admit(context, Op::UploadPart, (&ask.bucket, &ask.key))?;
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
         let also = upload.checksum.map(|(algorithm, _)| algorithm);
-        let taken = body::take(&self.store, ask.body, also).await?;
+        let seal = self.part_seal(&upload, ask.customer.as_ref())?;
+        let taken = body::take(&self.store, ask.body, also, seal).await?;
         let part = self
             .store
             .put_part(PutPart {
@@ -58,12 +70,14 @@ impl Ops {
             etag: cosette_model::ETag::of_md5(part.md5),
             crc64: part.crc64,
             checksums: taken.checksums,
+            encryption: shown(upload.sealing.as_ref(), ask.customer.as_ref()),
         })
     }
 
     pub(crate) fn list_parts(&self, context: &Context, ask: op::ListParts) -> Result<reply::ListParts> {
         let bucket = self.admit(context, Op::ListParts, (&ask.bucket, &ask.key))?;
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
+        self.listed_with(&upload, ask.customer.as_ref())?;
         let max = ask.max as usize;
         let mut parts = self.store.parts(&bucket.name, &ask.key, &ask.upload, ask.after, max + 1)?;
         let truncated = parts.len() > max;
@@ -150,6 +164,7 @@ impl Ops {
             version: shown_version(&bucket, object.version),
             checksums: object.checksums,
             checksum_type: object.checksum_type,
+            encryption: shown(object.sealing.as_ref(), None),
         })
     }
 
@@ -160,6 +175,7 @@ impl Ops {
         ask: op::CompleteMultipartUpload,
     ) -> Result<Object> {
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
+        self.complete_with(&upload, ask.customer.as_ref())?;
         if ask.parts.is_empty() {
             return Err(Error::with(ErrorCode::MalformedXml, "You must specify at least one part.").into());
         }

@@ -6,6 +6,7 @@ use cosette_store::{Bucket, DeleteObject, Object, PutObject};
 use futures_util::future::join_all;
 
 use crate::access::{Admitted, Scene};
+use crate::encryption::{customer_of, shown};
 use crate::error::Result;
 use crate::version::shown_version;
 use crate::{Ops, body, restore};
@@ -16,7 +17,8 @@ impl Ops {
         let lock = self.lock(context, &bucket, &ask.key, ask.properties.lock())?;
         let properties =
             self.new_properties(context, &bucket, &ask.key, &ask.acl, ask.properties.locked(lock))?;
-        let taken = body::take(&self.store, ask.body, ask.checksum).await?;
+        let seal = self.new_seal(&bucket, ask.encryption.clone()).await?;
+        let taken = body::take(&self.store, ask.body, ask.checksum, seal).await?;
         let object = self
             .store
             .put_object(PutObject {
@@ -38,6 +40,7 @@ impl Ops {
             crc64: object.crc64,
             version: shown_version(&bucket, object.version),
             checksums: taken.checksums,
+            encryption: shown(object.sealing.as_ref(), customer_of(ask.encryption.as_ref())),
         })
     }
 
@@ -46,14 +49,17 @@ impl Ops {
             self.admit_to(context, Op::GetObject, (&ask.bucket, &ask.key, &ask.version))?;
         self.check_referer(context, &bucket)?;
         let (key, object) = self.followed(context, Op::GetObject, &bucket, ask.key, found?)?;
+        let customer = ask.customer.as_ref();
+        self.store.check_customer(object.sealing.as_ref(), customer)?;
         let mut info = info(context, &bucket, &object, ask.checksums);
+        info.encryption = shown(object.sealing.as_ref(), customer);
         info.expiry = self.expiry_of(&bucket, &key, &object, ask.version.is_some())?;
         check(&ask.conditions, &info)?;
         self.of_part(&object, ask.part, &mut info)?;
         restore::readable(&object, info.clone())?;
         let wanted = ask.range.filter(|_| ask.if_range.as_ref().is_none_or(|tag| *tag == info.etag));
         let range = self.range(&object, wanted, ask.part)?;
-        let body = self.store.read(&bucket.name, &key, &object, range)?;
+        let body = self.store.read_for(&bucket.name, &key, &object, range, customer)?;
         Ok(reply::GetObject { info, range, by_part: ask.part.is_some(), overrides: ask.overrides, body })
     }
 
@@ -62,7 +68,10 @@ impl Ops {
             self.admit_to(context, Op::HeadObject, (&ask.bucket, &ask.key, &ask.version))?;
         self.check_referer(context, &bucket)?;
         let (key, object) = self.followed(context, Op::HeadObject, &bucket, ask.key, found?)?;
+        let customer = ask.customer.as_ref();
+        self.store.check_customer(object.sealing.as_ref(), customer)?;
         let mut info = info(context, &bucket, &object, ask.checksums);
+        info.encryption = shown(object.sealing.as_ref(), customer);
         info.expiry = self.expiry_of(&bucket, &key, &object, ask.version.is_some())?;
         check(&ask.conditions, &info)?;
         self.of_part(&object, ask.part, &mut info)?;
@@ -181,6 +190,7 @@ pub(crate) fn info(context: &Context, bucket: &Bucket, object: &Object, checksum
         restore: restore::state(object, context.now),
         appendable: object.appendable,
         lock: object.properties.lock(),
+        encryption: shown(object.sealing.as_ref(), None),
         expiry: None,
     }
 }

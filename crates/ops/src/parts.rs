@@ -45,6 +45,7 @@ impl Ops {
         let Admitted { bucket, found, .. } =
             self.admit_to(context, Op::GetObjectAttributes, (&ask.bucket, &ask.key, &ask.version))?;
         let object = found?;
+        self.store.check_customer(object.sealing.as_ref(), ask.customer.as_ref())?;
         let parts = match object.parts.filter(|_| ask.shown.parts) {
             None => None,
             Some(count) => {

@@ -4,6 +4,7 @@ use cosette_model::op::{self, Context, Op, reply};
 use cosette_model::{Error, ErrorCode, EventType};
 use cosette_store::PutObject;
 
+use crate::encryption::{customer_of, shown};
 use crate::error::Result;
 use crate::object::with_content_type;
 use crate::version::shown_version;
@@ -19,8 +20,10 @@ impl Ops {
         let lock = self.lock(context, &bucket, &ask.key, ask.properties.lock())?;
         let properties =
             self.new_properties(context, &bucket, &ask.key, &ask.acl, ask.properties.locked(lock))?;
+        let seal = self.new_seal(&bucket, ask.encryption.clone()).await?;
         let (min, max) = ask.size.unwrap_or((0, body::BODY_BYTES_MAX));
-        let taken = body::take_up_to(&self.store, ask.body, None, max.min(body::BODY_BYTES_MAX)).await?;
+        let taken =
+            body::take_up_to(&self.store, ask.body, None, seal, max.min(body::BODY_BYTES_MAX)).await?;
         if taken.sealed.size < min {
             return Err(Error::new(ErrorCode::EntityTooSmall)
                 .detail("ProposedSize", taken.sealed.size.to_string())
@@ -51,6 +54,7 @@ impl Ops {
             version: shown_version(&bucket, object.version),
             checksums: taken.checksums,
             answer: ask.answer,
+            encryption: shown(object.sealing.as_ref(), customer_of(ask.encryption.as_ref())),
         })
     }
 }

@@ -86,6 +86,7 @@ fn body(bytes: &'static [u8], expected: Expected) -> Body {
 
 fn put(bucket_name: &str, name: &str, body: Body) -> Call {
     Call::PutObject(PutObject {
+        encryption: None,
         bucket: bucket(bucket_name),
         key: key(name),
         attributes: Attributes::default(),
@@ -99,6 +100,7 @@ fn put(bucket_name: &str, name: &str, body: Body) -> Call {
 
 fn get(bucket_name: &str, name: &str) -> GetObject {
     GetObject {
+        customer: None,
         bucket: bucket(bucket_name),
         key: key(name),
         version: None,
@@ -301,9 +303,11 @@ async fn a_copy_must_have_a_source_and_change_something() {
                 version: None,
                 conditions: Conditions::default(),
                 expected_owner: None,
+                customer: None,
             },
             replace: None,
             acl: Default::default(),
+            encryption: None,
             storage_class: class,
             tags: None,
             website_redirect: None,
@@ -341,6 +345,7 @@ async fn a_full_object_checksum_is_that_of_the_whole() {
     let ops = ops();
     created(&ops, "photos").await;
     let create = CreateMultipartUpload {
+        encryption: None,
         bucket: bucket("photos"),
         key: key("a"),
         properties: Default::default(),
@@ -357,6 +362,7 @@ async fn a_full_object_checksum_is_that_of_the_whole() {
     for (number, bytes) in [(1, &b"12345"[..]), (2, b"6789")] {
         let number = PartNumber::new(number).unwrap();
         let part = UploadPart {
+            customer: None,
             bucket: bucket("photos"),
             key: key("a"),
             upload: upload.upload.clone(),
@@ -370,6 +376,7 @@ async fn a_full_object_checksum_is_that_of_the_whole() {
     }
     let complete = |checksum: [u8; 4]| {
         Call::CompleteMultipartUpload(CompleteMultipartUpload {
+            customer: None,
             bucket: bucket("photos"),
             key: key("a"),
             upload: upload.upload.clone(),
@@ -395,6 +402,7 @@ async fn a_form_is_bounded_and_has_an_event_of_its_own() {
     created(&ops, "photos").await;
     let post = |size| {
         Call::PostObject(PostObject {
+            encryption: None,
             bucket: bucket("photos"),
             key: key("a"),
             attributes: Attributes::default(),

@@ -121,6 +121,7 @@ impl Ops {
                 conditions: ask.conditions.clone(),
                 overrides: op::ResponseOverrides::default(),
                 checksums: false,
+                customer: None,
             },
         )
     }

@@ -43,7 +43,7 @@ impl Content {
 impl Tx<'_> {
     /// Takes over a received body, for a record that this commit writes.
     pub(crate) fn adopt(&mut self, sealed: Sealed) -> Result<Content> {
-        let (len, crc64) = (sealed.size, sealed.digests.crc64);
+        let (len, stored, salt) = (sealed.size, sealed.stored, sealed.salt);
         if len == 0 {
             return Ok(Content::empty());
         }
@@ -51,18 +51,18 @@ impl Tx<'_> {
             Received::Small(bytes) => {
                 let place = self.place(bytes);
                 if let Place::Journal { segment, .. } = place {
-                    self.count_live(segment, 1, signed(len))?;
+                    self.count_live(segment, 1, signed(stored.size))?;
                 }
                 place
             }
             Received::Stored(body) => {
                 let id = body.id();
                 self.writes.adopted.push(body);
-                self.write(schema::body(Kind::Body, id), &Owned { refs: 1, len })?;
-                Place::Body { id, size: len, at: 0 }
+                self.write(schema::body(Kind::Body, id), &Owned { refs: 1, len: stored.size })?;
+                Place::Body { id, size: stored.size, at: 0 }
             }
         };
-        Ok(Content(Layout::Pieces(vec![Piece { len, crc64, place }])))
+        Ok(Content(Layout::Pieces(vec![Piece { len, crc64: stored.crc64, place, salt }])))
     }
 
     /// The content as one more record refers to it.
@@ -127,7 +127,7 @@ impl Tx<'_> {
                 self.count_live(*segment, -1, 0)
             }
             Place::Journal { segment, listed: false, .. } => {
-                self.count_live(*segment, -1, -signed(piece.len))
+                self.count_live(*segment, -1, -signed(piece.stored()))
             }
             Place::Body { id, .. } => {
                 if self.count_refs(schema::body(Kind::Body, *id), -1)? == 0 {
@@ -222,7 +222,7 @@ impl Tx<'_> {
                 if listed {
                     self.unlist(segment, offset, &from)?;
                 } else {
-                    self.count_live(segment, 0, -signed(piece.len))?;
+                    self.count_live(segment, 0, -signed(piece.stored()))?;
                 }
                 self.list(segment, offset, &piece, to)?;
                 piece.place = Place::Journal { segment, offset, listed: true };
@@ -285,7 +285,7 @@ impl Tx<'_> {
                 continue;
             }
             any = true;
-            let len = signed(piece.len);
+            let len = signed(piece.stored());
             self.count_live(segment, -1, if listed { 0 } else { -len })?;
             if let Some((segment, offset)) = *to {
                 self.list(segment, offset, piece, holder)?;
@@ -307,7 +307,7 @@ impl Tx<'_> {
         let row = schema::small(segment, offset, holder);
         let before: Option<Small> = self.record("a small body", &row)?;
         let refs = before.map_or(0, |small| small.refs) + 1;
-        self.write(row, &Small { refs, len: piece.len, crc64: piece.crc64 })
+        self.write(row, &Small { refs, len: piece.stored(), crc64: piece.crc64 })
     }
 
     fn unlist(&mut self, segment: u64, offset: u64, holder: &Holder) -> Result<()> {

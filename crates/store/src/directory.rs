@@ -9,6 +9,7 @@
 //! changes/    the change log
 //! index/      the index's own files
 //! bodies/     <epoch>/<number>
+//! master.key  32 bytes, readable to their owner only; made when something is first encrypted
 //! ```
 
 use std::fs::{File, TryLockError};
@@ -109,6 +110,10 @@ impl Directory {
 
     pub(crate) fn bodies(&self) -> PathBuf {
         self.root.join("bodies")
+    }
+
+    pub(crate) fn master_key(&self) -> PathBuf {
+        self.root.join("master.key")
     }
 
     pub(crate) fn snapshots(&self) -> PathBuf {

@@ -39,6 +39,16 @@ pub enum Error {
     InvalidPartOrder,
     #[error("part {number} has {size} bytes, fewer than {min}")]
     PartTooSmall { number: u16, size: u64, min: u64 },
+    /// The content is encrypted under a key that its owner keeps.
+    #[error("the content is encrypted under a customer's key")]
+    CustomerKeyMissing,
+    #[error("the content is encrypted under another key of a customer's")]
+    CustomerKeyWrong,
+    #[error("the content is not encrypted under a customer's key")]
+    CustomerKeyUnwanted,
+    /// The key that what is stored is encrypted under is not there, or is another one.
+    #[error("{0}")]
+    MasterKey(String),
     #[error("a precondition does not hold")]
     PreconditionFailed,
     /// Another object is there than the one that was looked at.

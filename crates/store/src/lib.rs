@@ -24,6 +24,7 @@ mod open;
 mod read;
 mod record;
 mod schema;
+mod sealing;
 mod settings;
 mod snapshot;
 mod space;
@@ -42,8 +43,11 @@ pub use check::{Finding, Progress, Report, verify};
 pub use cosette_blob::{Digester, Disk, Faults, Step, Verdict, combine, combine_crc64};
 pub use error::{Error, Result};
 pub use listing::{ListedVersion, Page, UploadPage, VersionPage};
-pub use object::{AppendObject, CopyObject, DeleteObject, Deleted, PutObject, ReviseObject, Revision, Seen};
+pub use object::{
+    AppendObject, CopiedContent, CopyObject, DeleteObject, Deleted, PutObject, ReviseObject, Revision, Seen,
+};
 pub use record::{Bucket, Content, Object, ObjectPart, Part, Summary, Upload, Version};
+pub use sealing::{Seal, SealedBy, Sealing};
 pub use store::{Durability, Options, Sealed, Staged, Store};
 pub use tx::Tx;
 pub use upload::{CompleteUpload, PutPart};

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::holder::Holder;
 use crate::record::{Bucket, Object, ObjectPart, Version, decode};
 use crate::schema;
+use crate::sealing::{Seal, Sealing};
 use crate::store::{Sealed, Store};
 use crate::tx::{Subject, Tx};
 use crate::version::{Bypass, Current, Found, find};
@@ -58,10 +59,20 @@ pub struct CopyObject {
     /// Of the source's bytes, taken anew: the copy is one body even if its source was made of parts.
     /// `None` for those the source has.
     pub digests: Option<Digests>,
+    /// What becomes of the content.
+    pub content: CopiedContent,
     /// Of the copy; never the source's.
     pub website_redirect: Option<String>,
     pub conditions: WriteConditions,
     pub cause: Cause,
+}
+
+/// The content of a copy.
+pub enum CopiedContent {
+    /// The source's; if it is encrypted, its key is kept so.
+    Shared(Option<Seal>),
+    /// The same bytes, written anew, with their digests.
+    Anew(Sealed),
 }
 
 pub struct DeleteObject {
@@ -95,16 +106,17 @@ pub struct Revision<'a> {
     pub event: Option<EventType>,
 }
 
-/// Which bytes a look-up found: a version, and an appendable one at one length.
+/// Which bytes a look-up found: a version, and an appendable one at one length, with their key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     version: Version,
     etag: ETag,
+    sealing: Option<Sealing>,
 }
 
 impl Seen {
     pub fn of(object: &Object) -> Self {
-        Self { version: object.version, etag: object.etag.clone() }
+        Self { version: object.version, etag: object.etag.clone(), sealing: object.sealing.clone() }
     }
 }
 
@@ -252,7 +264,7 @@ impl Store {
                 let object = Object {
                     version,
                     size: body.size,
-                    etag: ETag::of_md5(body.digests.md5),
+                    etag: ETag::of_md5(body.tag),
                     modified: tx.now(),
                     attributes,
                     properties,
@@ -262,6 +274,7 @@ impl Store {
                     parts: None,
                     appendable: false,
                     symlink: put.symlink,
+                    sealing: body.sealing.clone(),
                     content: tx.adopt(body)?,
                     part_list: None,
                 };
@@ -277,7 +290,8 @@ impl Store {
     /// event is that of a put, as the services document none of its own.
     ///
     /// # Errors
-    /// `AppendPosition` with the length there is, `NotAppendable` for another kind of object, `Locked`.
+    /// `AppendPosition` with the length there is, `NotAppendable` for another kind of object, `Locked`;
+    /// `Changed` when the bytes are not encrypted as the object is.
     pub async fn append_object(&self, append: AppendObject) -> Result<Object> {
         let (_, object) = self
             .commit(move |tx| {
@@ -292,11 +306,14 @@ impl Store {
                     Some(object) => object.clone(),
                     None => {
                         let version = Version { null: true, ..tx.next_version(&bucket, &current) };
-                        Object::appendable(version, attributes, properties)
+                        Object::appendable(version, attributes, properties, body.sealing.clone())
                     }
                 };
                 if object.size != position {
                     return Err(Error::AppendPosition { length: object.size });
+                }
+                if object.sealing != body.sealing {
+                    return Err(Error::Changed);
                 }
                 if current.object.is_none() {
                     tx.make_room(&bucket, &key, current, object.version)?;
@@ -321,8 +338,11 @@ impl Store {
         Ok(object)
     }
 
-    /// Copies without copying bodies: both objects refer to the same ones. Returns the new object
-    /// and the source's version, where its bucket gives it one.
+    /// Copies without copying bodies where the copy may have its source's: both objects refer to the same
+    /// ones. Returns the new object and the source's version, where its bucket gives it one.
+    ///
+    /// # Errors
+    /// `Changed` when the source is not as the caller has seen it.
     pub async fn copy_object(&self, copy: CopyObject) -> Result<(Object, Option<VersionId>)> {
         let (_, copied) = self
             .commit(move |tx| {
@@ -349,19 +369,45 @@ impl Store {
                     tags: original.properties.tags.clone(),
                     ..Properties::default()
                 });
+                let holder = Holder::version(bucket.id, &key, version.stamp);
+                // Shared before the one there is let go of: they may be the same.
+                let (content, sealing, tag) = match copy.content {
+                    CopiedContent::Shared(seal) => {
+                        if seal.is_some() != original.sealing.is_some() {
+                            return Err(Error::Changed);
+                        }
+                        let hidden = original.sealing.as_ref().is_some_and(Sealing::hides_md5);
+                        let md5 = match &copy.digests {
+                            Some(digests) => Some(digests.md5),
+                            None if hidden => None,
+                            None => original.etag.md5(),
+                        };
+                        let tag = match &seal {
+                            Some(seal) => md5.map(|md5| seal.tag(md5)),
+                            None => md5,
+                        };
+                        (tx.share(&original.content, &holder)?, seal.map(|seal| seal.sealing), tag)
+                    }
+                    CopiedContent::Anew(body) => {
+                        let (sealing, tag) = (body.sealing.clone(), Some(body.tag));
+                        (tx.adopt(body)?, sealing, tag)
+                    }
+                };
                 let mut object = Object {
                     version,
                     modified: tx.now(),
                     attributes,
                     properties,
                     appendable: false,
-                    // Shared before the one there is let go of: they may be the same.
-                    content: tx.share(&original.content, &Holder::version(bucket.id, &key, version.stamp))?,
+                    sealing,
+                    content,
                     part_list: None,
                     ..original
                 };
+                if let Some(tag) = tag {
+                    object.etag = ETag::of_md5(tag);
+                }
                 if let Some(digests) = copy.digests {
-                    object.etag = ETag::of_md5(digests.md5);
                     object.checksums = digests.checksums;
                     object.checksum_type = None;
                     object.parts = None;
@@ -465,7 +511,12 @@ impl Tx<'_> {
 }
 
 impl Object {
-    fn appendable(version: Version, attributes: Attributes, properties: Properties) -> Self {
+    fn appendable(
+        version: Version,
+        attributes: Attributes,
+        properties: Properties,
+        sealing: Option<Sealing>,
+    ) -> Self {
         Self {
             version,
             size: 0,
@@ -479,6 +530,7 @@ impl Object {
             parts: None,
             appendable: true,
             symlink: None,
+            sealing,
             content: crate::Content::empty(),
             part_list: None,
         }

@@ -7,13 +7,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use cosette_blob::{Source, Span};
 use cosette_kv::Range;
-use cosette_model::{BodyError, BucketName, ByteStream, ObjectKey};
+use cosette_model::{BodyError, BucketName, ByteStream, CustomerKey, ObjectKey};
 use futures_core::Stream;
 
 use crate::Kept;
 use crate::error::{Error, Result};
 use crate::record::{Content, Layout, Object, Piece, Place, decode};
 use crate::schema;
+use crate::sealing::Seal;
 use crate::store::Store;
 
 impl Store {
@@ -29,9 +30,25 @@ impl Store {
         object: &Object,
         range: Option<(u64, u64)>,
     ) -> Result<ByteStream> {
+        self.read_for(bucket, key, object, range, None)
+    }
+
+    /// The same for who brings a key of its own.
+    ///
+    /// # Errors
+    /// As `read` and `unseal`.
+    pub fn read_for(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        object: &Object,
+        range: Option<(u64, u64)>,
+        customer: Option<&CustomerKey>,
+    ) -> Result<ByteStream> {
         let (start, end) = range.unwrap_or((0, object.size));
         let name = format!("{bucket}/{key}");
-        match self.read_range(&object.content, start, end) {
+        let seal = object.sealing.as_ref().map(|sealing| self.unseal(sealing, customer)).transpose()?;
+        match self.read_range(&object.content, start, end, seal.as_ref()) {
             Ok(stream) => Ok(Box::pin(Named { stream, name })),
             Err(Error::Corrupt { what }) => Err(Error::Corrupt { what: format!("{name}: {what}") }),
             Err(error) => Err(error),
@@ -46,13 +63,13 @@ impl Store {
     }
 
     pub(crate) fn read_content(&self, content: &Content) -> Result<ByteStream> {
-        self.read_range(content, 0, u64::MAX)
+        self.read_range(content, 0, u64::MAX, None)
     }
 
-    fn read_range(&self, content: &Content, start: u64, end: u64) -> Result<ByteStream> {
+    fn read_range(&self, content: &Content, start: u64, end: u64, seal: Option<&Seal>) -> Result<ByteStream> {
         let mut spans = Vec::new();
         match &content.0 {
-            Layout::Pieces(pieces) => self.select(pieces, 0, start, end, &mut spans)?,
+            Layout::Pieces(pieces) => self.select(pieces, 0, (start, end), seal, &mut spans)?,
             Layout::Manifest { id, .. } => {
                 let mut rows = Vec::new();
                 let mut visit = |key: &[u8], value: &[u8]| {
@@ -75,7 +92,8 @@ impl Store {
                 engine.scan(&within, &mut visit)?;
                 for (at, row) in rows {
                     let at = at.ok_or_else(|| Error::corrupt("key of pieces"))?;
-                    self.select(&decode::<Vec<Piece>>("pieces", &row)?, at, start, end, &mut spans)?;
+                    let pieces: Vec<Piece> = decode("pieces", &row)?;
+                    self.select(&pieces, at, (start, end), seal, &mut spans)?;
                 }
             }
         }
@@ -91,8 +109,8 @@ impl Store {
         &self,
         pieces: &[Piece],
         mut at: u64,
-        start: u64,
-        end: u64,
+        (start, end): (u64, u64),
+        seal: Option<&Seal>,
         spans: &mut Vec<Span>,
     ) -> Result<()> {
         for piece in pieces {
@@ -100,7 +118,7 @@ impl Store {
             if from < to {
                 let (source, skip) = match &piece.place {
                     Place::Body { id, size, at } => {
-                        let crc64 = (*size == piece.len).then_some(piece.crc64);
+                        let crc64 = (*size == piece.stored()).then_some(piece.crc64);
                         (Source::Body { id: *id, size: *size, crc64 }, *at)
                     }
                     Place::Inline(bytes) => (Source::Held(bytes.clone()), 0),
@@ -109,11 +127,16 @@ impl Store {
                             .segments()
                             .ok_or_else(|| Error::corrupt("a body in a journal that is not there"))?;
                         let file = segments.file(*segment)?;
-                        let (offset, len, crc64) = (*offset, piece.len, piece.crc64);
+                        let (offset, len, crc64) = (*offset, piece.stored(), piece.crc64);
                         (Source::Within { file, offset, len, crc64 }, 0)
                     }
                 };
-                spans.push(Span { source, start: skip + from - at, end: skip + to - at });
+                let key = match (piece.salt, seal) {
+                    (None, _) => None,
+                    (Some(salt), Some(seal)) => Some(seal.key_of(salt)),
+                    (Some(_), None) => return Err(Error::corrupt("an encrypted body without a key")),
+                };
+                spans.push(Span { source, key, start: skip + from - at, end: skip + to - at });
             }
             at += piece.len;
         }

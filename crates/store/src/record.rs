@@ -6,7 +6,7 @@
 //! shows, and the rest, which a listing does not read.
 
 use bytes::Bytes;
-use cosette_blob::BodyId;
+use cosette_blob::{BodyId, sealed_len};
 use cosette_model::op::ChecksumType;
 use cosette_model::{
     Attributes, BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, Properties, Region,
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::sealing::{Salt, Sealing};
 
 const VERSION: u8 = 1;
 
@@ -80,6 +81,8 @@ pub struct Object {
     pub appendable: bool,
     /// It is a symlink: where it leads, in its bucket. Its bytes are that key.
     pub symlink: Option<ObjectKey>,
+    /// How its content is encrypted, if it is.
+    pub sealing: Option<Sealing>,
     /// Where the bytes are; opaque to everybody outside the engine.
     pub content: Content,
     /// The list of its parts, if it has one.
@@ -99,6 +102,8 @@ struct Details {
     part_list: Option<u64>,
     #[serde(default)]
     symlink: Option<ObjectKey>,
+    #[serde(default)]
+    sealing: Option<Sealing>,
 }
 
 impl Object {
@@ -128,6 +133,7 @@ impl Object {
             &self.content,
             self.part_list,
             &self.symlink,
+            &self.sealing,
         );
         write(&mut bytes, &details)?;
         Ok(bytes)
@@ -153,6 +159,7 @@ impl Object {
             parts: details.parts,
             appendable: details.appendable,
             symlink: details.symlink,
+            sealing: details.sealing,
             content: details.content,
             part_list: details.part_list,
         }))
@@ -221,6 +228,9 @@ pub struct Upload {
     /// What the object will have.
     pub properties: Properties,
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    /// How its parts are encrypted, and the object will be.
+    #[serde(default)]
+    pub sealing: Option<Sealing>,
 }
 
 /// A stored part of an open upload.
@@ -228,6 +238,7 @@ pub struct Upload {
 pub struct Part {
     pub number: PartNumber,
     pub size: u64,
+    /// Of the content, or what stands for it in ETags where that is encrypted.
     pub md5: [u8; 16],
     pub crc64: u64,
     pub checksums: Vec<Checksum>,
@@ -252,11 +263,21 @@ pub(crate) enum Layout {
 /// A run of bytes that was received as one body.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Piece {
-    /// Bytes.
+    /// Bytes, as they are read.
     pub(crate) len: u64,
-    /// CRC-64/XZ of these bytes.
+    /// CRC-64/XZ of these bytes, as they lie where they are.
     pub(crate) crc64: u64,
     pub(crate) place: Place,
+    /// Of the key they are encrypted under, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) salt: Option<Salt>,
+}
+
+impl Piece {
+    /// Bytes where they lie.
+    pub(crate) fn stored(&self) -> u64 {
+        if self.salt.is_some() { sealed_len(self.len) } else { self.len }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -265,7 +286,7 @@ pub(crate) enum Place {
     /// with the body, and whoever reads that commit finds it.
     #[serde(rename = "j")]
     Journal { segment: u64, offset: u64, listed: bool },
-    /// `len` bytes from `at` on, of a file with a payload of `size` bytes.
+    /// From `at` on, in a file with a payload of `size` bytes.
     #[serde(rename = "b")]
     Body { id: BodyId, size: u64, at: u64 },
     /// In the record itself; only where there is no journal.
@@ -419,13 +440,20 @@ mod tests {
                 len: 5,
                 crc64: u64::MAX,
                 place: Place::Inline(Bytes::from_static(b"\xff\x00abc")),
+                salt: None,
             }]),
             Layout::Pieces(vec![
-                Piece { len: 1, crc64: 2, place: Place::Journal { segment: 3, offset: 4, listed: true } },
+                Piece {
+                    len: 1,
+                    crc64: 2,
+                    place: Place::Journal { segment: 3, offset: 4, listed: true },
+                    salt: Some(Salt(u128::MAX)),
+                },
                 Piece {
                     len: 1,
                     crc64: 2,
                     place: Place::Body { id: BodyId { epoch: 1, number: 9 }, size: 4, at: 3 },
+                    salt: None,
                 },
             ]),
             Layout::Manifest { id: 1, len: 2 },

@@ -85,6 +85,11 @@ pub(crate) fn applied() -> Vec<u8> {
     key(Kind::Meta, &[b"applied"])
 }
 
+/// The row by which the master key of encrypted contents is known.
+pub(crate) fn master() -> Vec<u8> {
+    key(Kind::Meta, &[b"master"])
+}
+
 pub(crate) fn key(kind: Kind, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
     key.push(kind as u8);

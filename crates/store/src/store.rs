@@ -22,6 +22,7 @@ use crate::journal::{Journal, Segments};
 use crate::open::{Opened, applied, open};
 use crate::record::Content;
 use crate::schema::{self, Kind};
+use crate::sealing::{self, Master, Salt, Seal, Sealing};
 use crate::settings::Settings;
 use crate::space::{Space, Use};
 use crate::tx::Tx;
@@ -54,12 +55,19 @@ pub struct Options {
 pub struct Sealed {
     pub size: u64,
     pub digests: Digests,
+    /// What stands for its MD5 in ETags.
+    pub tag: [u8; 16],
+    /// How it is encrypted, if it is.
+    pub(crate) sealing: Option<Sealing>,
+    pub(crate) salt: Option<Salt>,
+    pub(crate) stored: cosette_blob::Stored,
     pub(crate) body: cosette_blob::Received,
 }
 
 /// A body being received. Bytes go to disk (or memory) while digests are computed.
 pub struct Staged {
     staged: cosette_blob::Staged,
+    seal: Option<(Seal, Salt)>,
     space: Arc<Space>,
 }
 
@@ -73,7 +81,20 @@ impl Staged {
     /// All bytes have come: they are on disk (durably, if strict) when this returns.
     pub async fn seal(self) -> Result<Sealed> {
         let sealed = self.staged.seal().await?;
-        Ok(Sealed { size: sealed.size, digests: sealed.digests, body: sealed.body })
+        let tag = match &self.seal {
+            Some((seal, _)) => seal.tag(sealed.digests.md5),
+            None => sealed.digests.md5,
+        };
+        let (sealing, salt) = self.seal.map(|(seal, salt)| (seal.sealing, salt)).unzip();
+        Ok(Sealed {
+            size: sealed.size,
+            digests: sealed.digests,
+            tag,
+            sealing,
+            salt,
+            stored: sealed.stored,
+            body: sealed.body,
+        })
     }
 }
 
@@ -94,6 +115,7 @@ struct Inner {
     views: Arc<Views>,
     poison: Arc<Poison>,
     space: Arc<Space>,
+    master: Master,
     closing: AtomicBool,
     workers: Mutex<Option<Workers>>,
 }
@@ -166,6 +188,7 @@ impl Store {
         let poison = Arc::new(Poison::new());
         let on_disk = directory.as_ref().map(|at| (disk.clone(), at.journal()));
         let space = Arc::new(Space::new(on_disk, settings.reserve));
+        let master = Master::new(directory.as_ref().map(Directory::master_key), disk.clone());
         let kept = match (&segments, &directory, &journal) {
             (Some(segments), Some(directory), Some(journal)) => {
                 let snapshots = directory.snapshots();
@@ -215,6 +238,7 @@ impl Store {
             views,
             poison,
             space,
+            master,
             closing: AtomicBool::new(false),
             workers: Mutex::new(Some(workers)),
         })))
@@ -247,17 +271,28 @@ impl Store {
         &self.0.bodies
     }
 
+    pub(crate) fn master_key(&self) -> &Master {
+        &self.0.master
+    }
+
     pub(crate) fn segments(&self) -> Option<&Arc<Segments>> {
         self.0.segments.as_ref()
     }
 
     /// Begins to receive a body. `length` is a hint for where to put it.
     pub fn stage(&self, length: Option<u64>, wanted: Wanted) -> Result<Staged> {
+        self.stage_under(length, wanted, None)
+    }
+
+    /// The same of a body that is to be encrypted as the others of its object.
+    pub fn stage_under(&self, length: Option<u64>, wanted: Wanted, seal: Option<Seal>) -> Result<Staged> {
         if self.0.closing.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
-        let staged = self.0.bodies.stage(length, self.0.settings.small_max, &wanted);
-        Ok(Staged { staged, space: Arc::clone(&self.0.space) })
+        let seal = seal.map(|seal| Ok::<_, Error>((seal, sealing::salt()?))).transpose()?;
+        let key = seal.as_ref().map(|(seal, salt)| seal.key_of(*salt));
+        let staged = self.0.bodies.stage(length, self.0.settings.small_max, &wanted, key);
+        Ok(Staged { staged, seal, space: Arc::clone(&self.0.space) })
     }
 
     /// One atomic, durable, serial mutation. An `Err` from the closure writes nothing.

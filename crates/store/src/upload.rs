@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::holder::Holder;
 use crate::record::{Bucket, Object, ObjectPart, Part, Upload, UploadRecord, decode};
 use crate::schema::{self, Kind};
+use crate::sealing::Sealing;
 use crate::store::{Sealed, Store};
 use crate::tx::Tx;
 use crate::views::View;
@@ -147,13 +148,14 @@ impl Store {
         attributes: Attributes,
         properties: Properties,
         checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+        sealing: Option<Sealing>,
     ) -> Result<Upload> {
         let (_, upload) = self
             .commit(move |tx| {
                 let bucket = tx.need_bucket(&bucket)?;
                 let initiated = tx.now();
                 let id = new_id(initiated);
-                let upload = Upload { id, key, initiated, attributes, properties, checksum };
+                let upload = Upload { id, key, initiated, attributes, properties, checksum, sealing };
                 let record = UploadRecord { number: tx.seq().0, upload };
                 tx.write(schema::upload(bucket.id, &record.upload.key, &record.upload.id), &record)?;
                 Ok::<_, Error>(record.upload)
@@ -180,6 +182,9 @@ impl Store {
                 let PutPart { bucket, key, upload, number, body } = part;
                 let bucket = tx.need_bucket(&bucket)?;
                 let upload = tx.need_upload(&bucket, &key, &upload)?;
+                if upload.upload.sealing != body.sealing {
+                    return Err(Error::corrupt("a part that is encrypted otherwise than its upload"));
+                }
                 let row = schema::part(upload.number, number);
                 let holder = Holder::Part { upload: upload.number, number };
                 if let Some(before) = tx.record::<Part>("part", &row)? {
@@ -188,7 +193,7 @@ impl Store {
                 let part = Part {
                     number,
                     size: body.size,
-                    md5: body.digests.md5,
+                    md5: body.tag,
                     crc64: body.digests.crc64,
                     checksums: body.digests.checksums.clone(),
                     modified: tx.now(),
@@ -264,6 +269,7 @@ impl Store {
                     parts: count,
                     appendable: false,
                     symlink: None,
+                    sealing: upload.upload.sealing,
                     content: tx.join(contents, &Holder::version(bucket.id, &key, version.stamp))?,
                     part_list,
                 };

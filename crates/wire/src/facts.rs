@@ -146,6 +146,10 @@ fn of_headers(headers: &Headers, now: Timestamp, facts: &mut Facts) {
                 _ => continue,
             },
         };
+        // Nobody asks for this one, and it is better not kept.
+        if rest.ends_with("server-side-encryption-customer-key") {
+            continue;
+        }
         put(format!("x-{rest}"), value);
         if rest == "object-lock-retain-until-date"
             && let Some(until) = Timestamp::parse_rfc3339(value)

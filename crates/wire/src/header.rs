@@ -33,6 +33,9 @@ concepts! {
     COPY_SOURCE_IF_NONE_MATCH "copy-source-if-none-match";
     COPY_SOURCE_IF_UNMODIFIED_SINCE "copy-source-if-unmodified-since";
     COPY_SOURCE_RANGE "copy-source-range";
+    COPY_SOURCE_SSE_CUSTOMER_ALGORITHM "copy-source-server-side-encryption-customer-algorithm";
+    COPY_SOURCE_SSE_CUSTOMER_KEY "copy-source-server-side-encryption-customer-key";
+    COPY_SOURCE_SSE_CUSTOMER_KEY_MD5 "copy-source-server-side-encryption-customer-key-md5";
     COPY_SOURCE_VERSION_ID "copy-source-version-id";
     BUCKET_LOCK "bucket-object-lock-enabled";
     BUCKET_REGION "bucket-region";
@@ -60,6 +63,12 @@ concepts! {
     PART_NUMBER_MARKER "part-number-marker";
     RESTORE "restore";
     SDK_CHECKSUM_ALGORITHM "sdk-checksum-algorithm";
+    SSE "server-side-encryption";
+    SSE_BUCKET_KEY "server-side-encryption-bucket-key-enabled";
+    SSE_CONTEXT "server-side-encryption-context";
+    SSE_CUSTOMER_ALGORITHM "server-side-encryption-customer-algorithm";
+    SSE_CUSTOMER_KEY "server-side-encryption-customer-key";
+    SSE_CUSTOMER_KEY_MD5 "server-side-encryption-customer-key-md5";
     STORAGE_CLASS "storage-class";
     SYMLINK_TARGET "symlink-target";
     TAGGING "tagging";
@@ -70,6 +79,12 @@ concepts! {
     VERSION_ID "version-id";
     WEBSITE_REDIRECT "website-redirect-location";
 }
+
+/// The services name the key by the names of their own key management.
+pub(crate) const SSE_KMS_KEY_ID: Concept = Concept {
+    cos: "x-cos-server-side-encryption-cos-kms-key-id",
+    s3: "x-amz-server-side-encryption-aws-kms-key-id",
+};
 
 impl Concept {
     pub(crate) const fn of(self, dialect: DialectName) -> &'static str {

@@ -265,6 +265,7 @@ impl Wire {
             asked.notes.push(format!("lenient: signed for another name of this server, {alias}"));
         }
 
+        let secure = asked.origin.starts_with("https:");
         let mut context = Context {
             request_id: asked.request_id.clone(),
             identity: verified.identity.clone(),
@@ -282,14 +283,7 @@ impl Wire {
             pays: request::pays(&headers),
             traffic_limit: None,
             expected_owner: None,
-            facts: facts::facts(
-                &headers,
-                &query,
-                scheme,
-                peer,
-                asked.origin.starts_with("https:"),
-                asked.now,
-            ),
+            facts: facts::facts(&headers, &query, scheme, peer, secure, asked.now),
             now: asked.now,
             policy: self.policy(dialect),
         };
@@ -309,6 +303,7 @@ impl Wire {
                 identity: &verified.identity,
                 accounts,
                 payload: Payload { stream, chunks: verified.chunks },
+                secure,
                 notes: &mut asked.notes,
             };
             context.expected_owner = owner?;
@@ -471,4 +466,6 @@ pub const HEADER_SPELLINGS: &[&str] = &[
     "Transfer-Encoding",
     "Vary",
     "Allow",
+    "x-amz-server-side-encryption-customer-key-MD5",
+    "x-cos-server-side-encryption-customer-key-MD5",
 ];

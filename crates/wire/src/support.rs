@@ -16,7 +16,7 @@ fn page() -> String {
          `COSETTE_UPDATE_DOCS=1 cargo test -p cosette-wire`.\n\n\
          An operation that is not supported answers `501 NotImplemented` and names itself. So does a\n\
          request header or parameter that asks for something that is not here (\
-         server-side encryption): nothing is\n\
+         a callback): nothing is\n\
          accepted and ignored.\n",
     );
     let count = |word| Op::ALL.iter().filter(|op| support(**op) == word).count();

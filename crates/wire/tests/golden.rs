@@ -33,6 +33,8 @@ use md5::{Digest, Md5};
 
 #[path = "golden/replies_access.rs"]
 mod replies_access;
+#[path = "golden/replies_encryption.rs"]
+mod replies_encryption;
 #[path = "golden/replies_parts.rs"]
 mod replies_parts;
 #[path = "golden/replies_versions.rs"]
@@ -168,12 +170,28 @@ fn requests(names: &[&str], dialect: DialectName) {
 
 #[test]
 fn requests_of_cos() {
-    requests(&["requests-cos.txt", "requests-access-cos.txt", "requests-symlinks-cos.txt"], DialectName::Cos);
+    requests(
+        &[
+            "requests-cos.txt",
+            "requests-access-cos.txt",
+            "requests-symlinks-cos.txt",
+            "requests-encryption-cos.txt",
+        ],
+        DialectName::Cos,
+    );
 }
 
 #[test]
 fn requests_of_s3() {
-    requests(&["requests-s3.txt", "requests-access-s3.txt", "requests-symlinks-s3.txt"], DialectName::S3);
+    requests(
+        &[
+            "requests-s3.txt",
+            "requests-access-s3.txt",
+            "requests-symlinks-s3.txt",
+            "requests-encryption-s3.txt",
+        ],
+        DialectName::S3,
+    );
 }
 
 fn show(response: Response<ReplyBody>) -> String {
@@ -252,6 +270,7 @@ fn expiry() -> Expiry {
 
 fn info() -> ObjectInfo {
     ObjectInfo {
+        encryption: None,
         size: 5,
         etag: etag(),
         modified: now(),
@@ -402,6 +421,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "PutObject",
             Ok(Reply::PutObject(reply::PutObject {
+                encryption: None,
                 expiry: None,
                 etag: etag(),
                 crc64: CRC64,
@@ -412,6 +432,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "PutObject: suspended versioning",
             Ok(Reply::PutObject(reply::PutObject {
+                encryption: None,
                 expiry: None,
                 etag: etag(),
                 crc64: CRC64,
@@ -476,6 +497,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "CopyObject",
             Ok(Reply::CopyObject(reply::CopyObject {
+                encryption: None,
                 expiry: None,
                 etag: etag(),
                 crc64: CRC64,
@@ -488,6 +510,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "CreateMultipartUpload",
             Ok(Reply::CreateMultipartUpload(reply::CreateMultipartUpload {
+                encryption: None,
                 abort: Some(expiry()),
                 bucket: bucket(),
                 key: key("a & b"),
@@ -497,7 +520,12 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         ),
         (
             "UploadPart",
-            Ok(Reply::UploadPart(reply::UploadPart { etag: etag(), crc64: CRC64, checksums: sums() })),
+            Ok(Reply::UploadPart(reply::UploadPart {
+                encryption: None,
+                etag: etag(),
+                crc64: CRC64,
+                checksums: sums(),
+            })),
         ),
         (
             "ListParts",
@@ -524,6 +552,7 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "CompleteMultipartUpload",
             Ok(Reply::CompleteMultipartUpload(reply::CompleteMultipartUpload {
+                encryption: None,
                 expiry: None,
                 bucket: bucket(),
                 key: key("dir/a b&c.txt"),
@@ -596,6 +625,7 @@ fn all_replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     all.extend(replies_access::replies());
     all.extend(replies_versions::replies());
     all.extend(replies_parts::replies());
+    all.extend(replies_encryption::replies());
     all
 }
 

@@ -261,7 +261,7 @@ async fn uploads_are_aborted() {
     world.run().await;
     let begin = |object: &str| {
         let attributes = Attributes::default();
-        world.store.create_upload(name("bbb"), key(object), attributes, Properties::default(), None)
+        world.store.create_upload(name("bbb"), key(object), attributes, Properties::default(), None, None)
     };
     begin("early").await.unwrap();
     world.clock.advance(DAY);

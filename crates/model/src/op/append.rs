@@ -1,6 +1,6 @@
 //! Appends (COS only).
 
-use crate::{Attributes, Body, BucketName, ETag, ObjectKey, Properties};
+use crate::{Attributes, Body, BucketName, ETag, Encryption, ObjectKey, Properties};
 
 #[derive(Debug)]
 pub struct AppendObject {
@@ -12,11 +12,14 @@ pub struct AppendObject {
     pub attributes: Attributes,
     pub properties: Properties,
     pub acl: super::AskedAcl,
+    /// `None` leaves it to the object, or the bucket.
+    pub encryption: Option<Encryption>,
     pub body: Body,
 }
 
 pub mod reply {
     use super::ETag;
+    use crate::Encrypted;
 
     #[derive(Debug)]
     pub struct AppendObject {
@@ -27,5 +30,6 @@ pub mod reply {
         pub md5: [u8; 16],
         /// The length of the object now, in bytes.
         pub length: u64,
+        pub encryption: Option<Encrypted>,
     }
 }

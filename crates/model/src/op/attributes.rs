@@ -1,6 +1,6 @@
 //! GetObjectAttributes (S3 only): what is known of an object without its bytes.
 
-use crate::{BucketName, Checksum, ObjectKey, PartNumber, VersionId};
+use crate::{BucketName, Checksum, CustomerKey, ObjectKey, PartNumber, VersionId};
 
 use super::object::ObjectInfo;
 
@@ -19,6 +19,7 @@ pub struct GetObjectAttributes {
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub version: Option<VersionId>,
+    pub customer: Option<CustomerKey>,
     pub shown: Shown,
     /// Parts with greater numbers.
     pub parts_after: u16,

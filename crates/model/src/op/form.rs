@@ -1,6 +1,6 @@
 //! Browser uploads.
 
-use crate::{Attributes, Body, BucketName, ObjectKey, Properties};
+use crate::{Attributes, Body, BucketName, Encryption, ObjectKey, Properties};
 
 use super::object::WriteConditions;
 
@@ -21,6 +21,8 @@ pub struct PostObject {
     pub attributes: Attributes,
     pub properties: Properties,
     pub acl: super::AskedAcl,
+    /// `None` leaves it to the bucket.
+    pub encryption: Option<Encryption>,
     pub conditions: WriteConditions,
     /// The least and the greatest size that the policy allows, in bytes.
     pub size: Option<(u64, u64)>,
@@ -29,7 +31,7 @@ pub struct PostObject {
 }
 
 pub mod reply {
-    use crate::{BucketName, Checksum, ETag, ObjectKey, VersionId};
+    use crate::{BucketName, Checksum, ETag, Encrypted, ObjectKey, VersionId};
 
     #[derive(Debug)]
     pub struct PostObject {
@@ -40,6 +42,7 @@ pub mod reply {
         pub version: Option<VersionId>,
         pub checksums: Vec<Checksum>,
         pub answer: super::PostAnswer,
+        pub encryption: Option<Encrypted>,
         pub expiry: Option<crate::op::Expiry>,
     }
 }

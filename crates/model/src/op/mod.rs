@@ -226,6 +226,9 @@ operations! {
         PutBucketDomain CosOnly "Set domains";
         GetBucketDomain CosOnly "Read domains";
         DeleteBucketDomain CosOnly "Remove domains";
+        PutBucketEncryption Both "Set default encryption";
+        GetBucketEncryption Both "Read default encryption";
+        DeleteBucketEncryption Both "Remove default encryption";
         PutBucketRequestPayment S3Only "Set request payment";
         GetBucketRequestPayment S3Only "Read request payment";
         PutBucketNotification S3Only "Set event notification";
@@ -259,9 +262,6 @@ operations! {
         SelectObjectContent Object Both "Query an object";
         RenameObject Object Both "Rename";
         PostBucketInventory Bucket CosOnly "Write an inventory once, at once";
-        PutBucketEncryption Bucket Both "Set default encryption";
-        GetBucketEncryption Bucket Both "Read default encryption";
-        DeleteBucketEncryption Bucket Both "Remove default encryption";
     }
 }
 

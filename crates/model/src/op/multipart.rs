@@ -1,8 +1,8 @@
 //! Multipart uploads.
 
 use crate::{
-    Attributes, Body, BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, Properties,
-    StorageClass, Timestamp, UploadId, VersionId,
+    Attributes, Body, BucketName, Checksum, ChecksumAlgorithm, CustomerKey, ETag, Encrypted, Encryption,
+    ObjectKey, PartNumber, Properties, StorageClass, Timestamp, UploadId, VersionId,
 };
 
 use super::bucket::Owner;
@@ -22,6 +22,8 @@ pub struct CreateMultipartUpload {
     pub attributes: Attributes,
     pub properties: Properties,
     pub acl: super::AskedAcl,
+    /// Of all parts; `None` leaves it to the bucket.
+    pub encryption: Option<Encryption>,
     /// The checksum every part must carry, and its type.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
 }
@@ -32,6 +34,8 @@ pub struct UploadPart {
     pub key: ObjectKey,
     pub upload: UploadId,
     pub number: PartNumber,
+    /// The key that the upload was begun with, if that was a customer's.
+    pub customer: Option<CustomerKey>,
     pub body: Body,
 }
 
@@ -45,6 +49,8 @@ pub struct UploadPartCopy {
     pub source: CopySource,
     /// First and last byte of the source, both included; `None` for all of it.
     pub range: Option<(u64, u64)>,
+    /// As in [`UploadPart`].
+    pub customer: Option<CustomerKey>,
 }
 
 #[derive(Debug)]
@@ -56,6 +62,8 @@ pub struct ListParts {
     pub after: u16,
     pub max: u32,
     pub url_encode: bool,
+    /// As in [`UploadPart`]; it need not come.
+    pub customer: Option<CustomerKey>,
 }
 
 #[derive(Debug)]
@@ -90,6 +98,8 @@ pub struct CompleteMultipartUpload {
     pub checksums: Vec<Checksum>,
     /// The size the client expects (`x-amz-mp-object-size`), in bytes.
     pub size: Option<u64>,
+    /// As in [`UploadPart`].
+    pub customer: Option<CustomerKey>,
 }
 
 #[derive(Debug)]
@@ -108,6 +118,7 @@ pub mod reply {
         pub key: ObjectKey,
         pub upload: UploadId,
         pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+        pub encryption: Option<Encrypted>,
         /// When it will be aborted.
         pub abort: Option<Expiry>,
     }
@@ -117,6 +128,7 @@ pub mod reply {
         pub etag: ETag,
         pub crc64: u64,
         pub checksums: Vec<Checksum>,
+        pub encryption: Option<Encrypted>,
     }
 
     #[derive(Debug)]
@@ -126,6 +138,7 @@ pub mod reply {
         pub modified: Timestamp,
         pub source_version: Option<VersionId>,
         pub checksums: Vec<Checksum>,
+        pub encryption: Option<Encrypted>,
     }
 
     #[derive(Clone, Debug)]
@@ -187,6 +200,7 @@ pub mod reply {
         pub version: Option<VersionId>,
         pub checksums: Vec<Checksum>,
         pub checksum_type: Option<ChecksumType>,
+        pub encryption: Option<Encrypted>,
         pub expiry: Option<Expiry>,
     }
 

@@ -1,8 +1,9 @@
 //! Operations on whole objects.
 
 use crate::{
-    Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm, ETag, ErrorCode, Lock,
-    ObjectKey, PartNumber, Properties, Restore, Tags, Timestamp, VersionId,
+    Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm, CustomerKey, ETag,
+    Encrypted, Encryption, ErrorCode, Lock, ObjectKey, PartNumber, Properties, Restore, Tags, Timestamp,
+    VersionId,
 };
 
 /// What must hold of the object for the operation to go on (RFC 9110 13).
@@ -73,6 +74,8 @@ pub struct PutObject {
     pub attributes: Attributes,
     pub properties: Properties,
     pub acl: super::AskedAcl,
+    /// `None` leaves it to the bucket.
+    pub encryption: Option<Encryption>,
     pub conditions: WriteConditions,
     /// Checksums to compute, store and answer, besides those the body itself promises.
     pub checksum: Option<ChecksumAlgorithm>,
@@ -104,6 +107,8 @@ pub struct GetObject {
     pub overrides: ResponseOverrides,
     /// Stored checksums are to be shown (`x-amz-checksum-mode: ENABLED`).
     pub checksums: bool,
+    /// What it is encrypted under, if it is under a key of a customer's.
+    pub customer: Option<CustomerKey>,
 }
 
 #[derive(Debug)]
@@ -117,6 +122,8 @@ pub struct HeadObject {
     pub conditions: Conditions,
     pub overrides: ResponseOverrides,
     pub checksums: bool,
+    /// As in [`GetObject`].
+    pub customer: Option<CustomerKey>,
 }
 
 #[derive(Debug)]
@@ -157,6 +164,8 @@ pub struct CopySource {
     pub conditions: Conditions,
     /// Whose the bucket must be, by UIN.
     pub expected_owner: Option<String>,
+    /// As in [`GetObject`].
+    pub customer: Option<CustomerKey>,
 }
 
 #[derive(Debug)]
@@ -175,6 +184,8 @@ pub struct CopyObject {
     /// Of the copy; a source's lock is never copied.
     pub lock: Lock,
     pub acl: super::AskedAcl,
+    /// `None` leaves it to the bucket.
+    pub encryption: Option<Encryption>,
     pub conditions: WriteConditions,
     pub checksum: Option<ChecksumAlgorithm>,
 }
@@ -202,6 +213,7 @@ pub struct ObjectInfo {
     /// Made by appends, and open to more.
     pub appendable: bool,
     pub lock: Lock,
+    pub encryption: Option<Encrypted>,
     /// Of a current object.
     pub expiry: Option<Expiry>,
 }
@@ -229,6 +241,7 @@ pub mod reply {
         pub crc64: u64,
         pub version: Option<VersionId>,
         pub checksums: Vec<Checksum>,
+        pub encryption: Option<Encrypted>,
         pub expiry: Option<Expiry>,
     }
 
@@ -296,6 +309,7 @@ pub mod reply {
         pub version: Option<VersionId>,
         pub source_version: Option<VersionId>,
         pub checksums: Vec<Checksum>,
+        pub encryption: Option<Encrypted>,
         pub expiry: Option<Expiry>,
     }
 }

@@ -4,6 +4,7 @@
 mod by_id;
 mod cors;
 mod due;
+mod encryption;
 mod filter;
 mod inventory;
 mod lifecycle;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use by_id::{Analytics, AnalyticsExport, DefaultTiering, IntelligentTiering, Metrics, Tier};
 pub use cors::{Allowed, Cors, CorsRule, Crossing};
 pub use due::{Act, Aged, Due, Outlook, Standing};
+pub use encryption::{BucketEncryption, DefaultMethod};
 pub use filter::ObjectFilter;
 pub use inventory::{
     BucketRef, Destination, Frequency, Inventory, InventoryEncryption, InventoryField, InventoryFilter,
@@ -138,6 +140,7 @@ settings! {
     Logging Logging, "logging", None, PutBucketLogging GetBucketLogging;
     Accelerate Accelerate, "accelerate", None, PutBucketAccelerate GetBucketAccelerate;
     Domain Domains, "domain", Some(ErrorCode::NoSuchDomainConfiguration), PutBucketDomain GetBucketDomain DeleteBucketDomain;
+    Encryption BucketEncryption, "encryption", Some(ErrorCode::NoSuchEncryptionConfiguration), PutBucketEncryption GetBucketEncryption DeleteBucketEncryption;
     RequestPayment RequestPayment, "requestPayment", None, PutBucketRequestPayment GetBucketRequestPayment;
     Notification Notification, "notification", None, PutBucketNotification GetBucketNotification;
     Replication Replication, "replication", Some(ErrorCode::NoSuchReplicationConfiguration), PutBucketReplication GetBucketReplication DeleteBucketReplication;
@@ -170,6 +173,7 @@ impl SettingName {
                 | Self::Website
                 | Self::Referer
                 | Self::ObjectLock
+                | Self::Encryption
                 | Self::Lifecycle
                 | Self::Accelerate
                 | Self::Domain

@@ -85,9 +85,11 @@ async fn what_is_copied_is_what_was_allowed() {
     ops.handle(&by("2"), create).await.unwrap();
     let etags = meanwhile(&ops, 3_000, async || {
         let copy = Call::CopyObject(CopyObject {
+            encryption: None,
             bucket: bucket("mine"),
             key: key("a"),
             source: CopySource {
+                customer: None,
                 bucket: bucket("photos"),
                 key: key("a"),
                 version: None,

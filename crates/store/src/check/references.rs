@@ -33,7 +33,7 @@ impl Smalls {
             self.listed += 1;
             return true;
         }
-        live.bytes += piece.len;
+        live.bytes += piece.stored();
         self.homes.insert((segment, offset))
     }
 }
@@ -69,7 +69,7 @@ pub(super) fn check(engine: &dyn Engine, segments: &Segments, report: &mut Repor
                     let small =
                         engine.get(&row)?.map(|row| decode::<Small>("a small body", &row)).transpose()?;
                     let known =
-                        small.is_some_and(|small| (small.len, small.crc64) == (piece.len, piece.crc64));
+                        small.is_some_and(|small| (small.len, small.crc64) == (piece.stored(), piece.crc64));
                     if *listed && !known {
                         report.find(
                             &held.name,

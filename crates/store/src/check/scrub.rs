@@ -82,7 +82,7 @@ impl Stored<'_> {
             Place::Inline(_) => Err(Error::corrupt("body in its record")),
             Place::Body { id, size, at } => {
                 let found = self.bodies.check(*id, *size)?;
-                let is_whole = *at == 0 && *size == piece.len;
+                let is_whole = *at == 0 && *size == piece.stored();
                 if is_whole && found != piece.crc64 {
                     return Err(Error::corrupt(format!("body {id} is another one")));
                 }
@@ -91,7 +91,7 @@ impl Stored<'_> {
             Place::Journal { segment, offset, .. } => {
                 let missing = || Error::corrupt(format!("journal segment {segment}"));
                 let file = self.segments.ok_or_else(missing)?.file(*segment)?;
-                let mut bytes = vec![0; piece.len as usize];
+                let mut bytes = vec![0; piece.stored() as usize];
                 let damaged = || Error::corrupt(format!("body in journal segment {segment} at {offset}"));
                 file.read_exact_at(&mut bytes, *offset).map_err(|error| match error.kind() {
                     std::io::ErrorKind::UnexpectedEof => damaged(),
@@ -122,7 +122,7 @@ impl Id {
     fn bytes(self, piece: &Piece) -> u64 {
         match self {
             Self::Body(_, size) => size,
-            Self::Small(..) => piece.len,
+            Self::Small(..) => piece.stored(),
         }
     }
 }

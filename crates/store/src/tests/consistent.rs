@@ -254,10 +254,10 @@ impl Walk {
 
     fn see_piece(&mut self, piece: &Piece, holder: &Holder) {
         match &piece.place {
-            Place::Inline(bytes) => assert_eq!(bytes.len() as u64, piece.len),
+            Place::Inline(bytes) => assert_eq!(bytes.len() as u64, piece.stored()),
             Place::Body { id, size, at } => {
                 self.body_refs.entry(*id).or_insert((0, *size)).0 += 1;
-                if at + piece.len > *size {
+                if at + piece.stored() > *size {
                     self.problem(format!("{holder:?} goes past the end of body {id}"));
                 }
             }
@@ -266,11 +266,11 @@ impl Walk {
                 live.refs += 1;
                 if *listed {
                     let row = schema::small(*segment, *offset, holder);
-                    let found = Small { refs: 0, len: piece.len, crc64: piece.crc64 };
+                    let found = Small { refs: 0, len: piece.stored(), crc64: piece.crc64 };
                     self.small_refs.entry(row).or_insert(found).refs += 1;
                     return;
                 }
-                live.bytes += piece.len;
+                live.bytes += piece.stored();
                 if let Some(other) = self.homes.insert((*segment, *offset), holder.clone()) {
                     self.problem(format!("{other:?} and {holder:?} are home to one body"));
                 }

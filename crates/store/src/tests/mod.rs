@@ -17,6 +17,7 @@ mod power;
 mod recovery;
 mod reference;
 mod relaxed;
+mod sealing;
 mod uploads;
 mod versions;
 
@@ -36,8 +37,8 @@ use cosette_model::{
 
 use crate::settings::Settings;
 use crate::{
-    Bucket, CompleteUpload, CopyObject, DeleteObject, Deleted, Durability, Error, Object, Options, Part,
-    PutObject, PutPart, Result, Sealed, Store,
+    Bucket, CompleteUpload, CopiedContent, CopyObject, DeleteObject, Deleted, Durability, Error, Object,
+    Options, Part, PutObject, PutPart, Result, Sealed, Store,
 };
 
 /// A directory that is removed with its owner.
@@ -208,6 +209,7 @@ fn copy_of(from: (&str, &str), to: (&str, &str)) -> CopyObject {
             key: key(from.1),
             version: None,
             expected_owner: None,
+            customer: None,
             conditions: Conditions::default(),
         },
         bucket: name(to.0),
@@ -216,6 +218,7 @@ fn copy_of(from: (&str, &str), to: (&str, &str)) -> CopyObject {
         properties: None,
         storage_class: StorageClass::default(),
         digests: None,
+        content: CopiedContent::Shared(None),
         website_redirect: None,
         conditions: WriteConditions::default(),
         cause: cause(),
@@ -263,7 +266,7 @@ fn listing(prefix: &str, delimiter: &str, after: &str, max: u32) -> Listing {
 
 async fn begin(store: &Store, bucket: &str, object: &str) -> Result<UploadId> {
     Ok(store
-        .create_upload(name(bucket), key(object), Attributes::default(), Properties::default(), None)
+        .create_upload(name(bucket), key(object), Attributes::default(), Properties::default(), None, None)
         .await?
         .id)
 }

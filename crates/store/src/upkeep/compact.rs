@@ -104,7 +104,7 @@ impl Upkeep {
         each_home(segments, segment, &mut |holder, piece, offset| {
             let now = holder.find(|row| Ok(self.engine.get(row)?))?;
             if now.is_some_and(|(_, now)| now.pieces().iter().any(|now| now.place == piece.place)) {
-                let body = SmallBody { len: piece.len, crc64: piece.crc64, home: Some(holder.clone()) };
+                let body = SmallBody { len: piece.stored(), crc64: piece.crc64, home: Some(holder.clone()) };
                 found.insert(offset, body);
             }
             Ok(())

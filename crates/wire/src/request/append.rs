@@ -16,6 +16,7 @@ impl Incoming<'_> {
         let attributes = attributes::read(&self.headers)?;
         self.check_attributes(&attributes)?;
         let acl = self.asked_acl()?;
+        let encryption = self.encryption()?;
         let body = self.payload.into_body(&self.headers)?;
         if body.length.is_none() {
             return Err(ErrorCode::MissingContentLength.into());
@@ -27,6 +28,7 @@ impl Incoming<'_> {
             attributes,
             properties: setting::properties(&self.headers)?,
             acl,
+            encryption,
             body,
         })
     }

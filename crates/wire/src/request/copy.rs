@@ -33,25 +33,27 @@ impl Incoming<'_> {
         Ok(CopyObject {
             bucket: self.bucket()?,
             key: self.key()?,
-            source: source(&self.headers)?,
+            source: self.copy_source()?,
             storage_class: attributes.storage_class,
             website_redirect: attributes.website_redirect.clone(),
             replace: replace.then_some(attributes),
             tags: setting::copied_tags(&self.headers)?,
             lock: lock::asked(&self.headers)?,
             acl: self.asked_acl()?,
+            encryption: self.encryption()?,
             conditions: condition::write(&self.headers)?,
             checksum: algorithm(&self.headers, header::CHECKSUM_ALGORITHM)?,
         })
     }
 
-    pub(super) fn upload_part_copy(self) -> Result<UploadPartCopy, Error> {
+    pub(super) fn upload_part_copy(mut self) -> Result<UploadPartCopy, Error> {
         Ok(UploadPartCopy {
             bucket: self.bucket()?,
             key: self.key()?,
             upload: self.upload(),
             number: self.part_number()?,
-            source: source(&self.headers)?,
+            customer: self.customer_key()?,
+            source: self.copy_source()?,
             range: match self.headers.concept(COPY_SOURCE_RANGE)? {
                 None => None,
                 Some(text) => Some(range(text).ok_or_else(|| {
@@ -64,6 +66,14 @@ impl Incoming<'_> {
                 })?),
             },
         })
+    }
+}
+
+impl Incoming<'_> {
+    /// What is to be read, with the key that its customer keeps.
+    fn copy_source(&mut self) -> Result<CopySource, Error> {
+        let customer = self.source_customer_key()?;
+        Ok(CopySource { customer, ..source(&self.headers)? })
     }
 }
 
@@ -86,7 +96,14 @@ pub(super) fn source(headers: &Headers) -> Result<CopySource, Error> {
     let key = target::key(&key, headers.dialect())?;
     let version = version.map(|id| known_form(headers.dialect(), "x-amz-copy-source", id)).transpose()?;
     let expected_owner = owner(headers, SOURCE_EXPECTED_OWNER)?;
-    Ok(CopySource { bucket, key, version, conditions: condition::source(headers)?, expected_owner })
+    Ok(CopySource {
+        bucket,
+        key,
+        version,
+        conditions: condition::source(headers)?,
+        expected_owner,
+        customer: None,
+    })
 }
 
 /// `host/key`, `bucket/key`, `/bucket/key` or `http://host/...`, with `?versionId=` behind it,

@@ -109,7 +109,7 @@ impl Incoming<'_> {
         })
     }
 
-    pub(super) fn list_parts(self) -> Result<ListParts, Error> {
+    pub(super) fn list_parts(mut self) -> Result<ListParts, Error> {
         if self.query.filled("uploadId").is_none() {
             return Err(ErrorCode::ListPartUploadIdIsEmpty.into());
         }
@@ -121,6 +121,7 @@ impl Incoming<'_> {
             after: u16::try_from(after).unwrap_or(u16::MAX),
             max: self.number("max-parts", PAGE_MAX, PAGE_MAX)?,
             url_encode: self.url_encode()?,
+            customer: self.customer_key()?,
         })
     }
 

@@ -10,6 +10,7 @@ mod attributes;
 pub(crate) mod condition;
 mod copy;
 mod document;
+mod encryption;
 mod lenient;
 mod list;
 mod lock;
@@ -27,6 +28,7 @@ pub(crate) use acl::grantee as acl_grantee;
 #[cfg(test)]
 pub(crate) use acl::read as read_acl;
 pub(crate) use document::checksum_element;
+pub(crate) use encryption::kms_method;
 pub(crate) use list::token;
 pub(crate) use setting::{TRANSITION_MINIMUM, crossing};
 
@@ -46,6 +48,7 @@ use crate::payload::{self, Payload};
 use crate::query::Query;
 use crate::target::Target;
 use crate::{Accounts, Config, DialectName, route};
+use encryption::Takes;
 
 /// A request whose operation and sender are known.
 pub(crate) struct Incoming<'a> {
@@ -57,6 +60,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) accounts: &'a dyn Accounts,
     pub(crate) payload: Payload,
+    /// It came over TLS.
+    pub(crate) secure: bool,
     /// Lenient passes taken while decoding.
     pub(crate) notes: &'a mut Vec<String>,
 }
@@ -78,7 +83,7 @@ impl Incoming<'_> {
         if op == Op::OptionsObject {
             return Ok(Call::OptionsObject(self.options()?));
         }
-        self.refuse_unknown()?;
+        self.refuse_unknown(Takes::of(op))?;
         if let Some((name, verb)) = op.setting() {
             return self.setting(name, verb).await;
         }
@@ -166,7 +171,7 @@ impl Incoming<'_> {
     }
 
     /// Refuses every header that asks for something nobody here does.
-    fn refuse_unknown(&self) -> Result<(), Error> {
+    fn refuse_unknown(&self, takes: Takes) -> Result<(), Error> {
         for name in self.headers.names() {
             let Some(suffix) = name.strip_prefix("x-cos-").or_else(|| name.strip_prefix("x-amz-")) else {
                 if matches!(name, "pic-operations") && self.headers.get(name)?.is_some() {
@@ -174,12 +179,11 @@ impl Incoming<'_> {
                 }
                 continue;
             };
-            let refused = REFUSED.contains(&suffix) || REFUSED_PREFIXES.iter().any(|p| suffix.starts_with(p));
-            if refused && self.headers.get(name)?.is_some() {
+            if REFUSED.contains(&suffix) && self.headers.get(name)?.is_some() {
                 return Err(not_implemented(name));
             }
         }
-        Ok(())
+        takes.check(&self.headers)
     }
 
     async fn create_bucket(mut self) -> Result<CreateBucket, Error> {
@@ -235,13 +239,14 @@ impl Incoming<'_> {
             attributes,
             properties: setting::properties(&self.headers)?,
             acl: self.asked_acl()?,
+            encryption: self.encryption()?,
             conditions: condition::write(&self.headers)?,
             checksum: algorithm(&self.headers, header::SDK_CHECKSUM_ALGORITHM)?,
             body: self.payload.into_body(&self.headers)?,
         })
     }
 
-    fn get_object(self) -> Result<GetObject, Error> {
+    fn get_object(mut self) -> Result<GetObject, Error> {
         let mut range = self.headers.get("range")?.and_then(ByteRange::parse);
         let if_range = match self.headers.get("if-range")? {
             Some(tag) if tag.contains('"') => Some(cosette_model::ETag::parse(tag)),
@@ -264,10 +269,11 @@ impl Incoming<'_> {
             conditions: condition::read(&self.headers)?,
             overrides: self.overrides()?,
             checksums: self.checksum_mode()?,
+            customer: self.customer_key()?,
         })
     }
 
-    fn head_object(self) -> Result<HeadObject, Error> {
+    fn head_object(mut self) -> Result<HeadObject, Error> {
         let range = self.headers.get("range")?.and_then(ByteRange::parse);
         Ok(HeadObject {
             bucket: self.bucket()?,
@@ -278,6 +284,7 @@ impl Incoming<'_> {
             conditions: condition::read(&self.headers)?,
             overrides: self.overrides()?,
             checksums: self.checksum_mode()?,
+            customer: self.customer_key()?,
         })
     }
 
@@ -311,6 +318,7 @@ impl Incoming<'_> {
             attributes,
             properties: setting::properties(&self.headers)?,
             acl: self.asked_acl()?,
+            encryption: self.encryption()?,
             checksum: upload_checksum(&self.headers)?,
         })
     }
@@ -322,11 +330,12 @@ impl Incoming<'_> {
             key: self.key()?,
             upload: self.upload(),
             number: self.part_number()?,
+            customer: self.customer_key()?,
             body: self.payload.into_body(&self.headers)?,
         })
     }
 
-    async fn complete_upload(self) -> Result<CompleteMultipartUpload, Error> {
+    async fn complete_upload(mut self) -> Result<CompleteMultipartUpload, Error> {
         let (bucket, key, upload) = (self.bucket()?, self.key()?, self.upload());
         let conditions = condition::write(&self.headers)?;
         let size = match self.headers.concept(header::MP_OBJECT_SIZE)? {
@@ -341,10 +350,11 @@ impl Incoming<'_> {
         };
         // These headers speak of the object; the document's own digests have other names.
         let checksums = payload::checksums(&self.headers)?;
+        let customer = self.customer_key()?;
         let headers = self.headers.without_checksums();
         let document = self.payload.into_document(&headers, self.config.xml_bytes_max).await?;
         let parts = document::complete(&document)?;
-        Ok(CompleteMultipartUpload { bucket, key, upload, parts, conditions, checksums, size })
+        Ok(CompleteMultipartUpload { bucket, key, upload, parts, conditions, checksums, size, customer })
     }
 
     fn abort_upload(self) -> Result<AbortMultipartUpload, Error> {
@@ -433,8 +443,6 @@ const REFUSED: &[&str] = &[
     "return-body",
     "mime-limit",
 ];
-
-const REFUSED_PREFIXES: &[&str] = &["server-side-encryption", "copy-source-server-side-encryption"];
 
 fn algorithm(headers: &Headers, concept: header::Concept) -> Result<Option<ChecksumAlgorithm>, Error> {
     let Some(name) = headers.concept(concept)? else { return Ok(None) };

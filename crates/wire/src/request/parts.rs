@@ -33,7 +33,7 @@ impl Incoming<'_> {
         self.part_number().map(Some)
     }
 
-    pub(super) fn object_attributes(self) -> Result<GetObjectAttributes, Error> {
+    pub(super) fn object_attributes(mut self) -> Result<GetObjectAttributes, Error> {
         let mut shown = Shown::default();
         let name = header::OBJECT_ATTRIBUTES.of(self.dialect);
         // Some clients send a line for each.
@@ -61,6 +61,7 @@ impl Incoming<'_> {
             bucket: self.bucket()?,
             key: self.key()?,
             version: self.version()?,
+            customer: self.customer_key()?,
             shown,
             parts_after: u16::try_from(after).unwrap_or(u16::MAX),
             parts_max: self.counted(header::MAX_PARTS, PARTS_MAX, PARTS_MAX)?,

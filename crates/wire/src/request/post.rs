@@ -2,10 +2,11 @@
 //! (cos-api 2.8, 3.4; S3's "POST Object").
 
 use bytes::Bytes;
-use cosette_model::op::{Facts, PostAnswer, PostObject};
+use cosette_model::op::{Facts, Op, PostAnswer, PostObject};
 use cosette_model::{Body, Error, ErrorCode, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::encryption::Takes;
 use super::{Incoming, attributes, condition, pays, setting, traffic_limit};
 use crate::form::policy::{self, Policy};
 use crate::form::signature::{self, Signed};
@@ -45,7 +46,7 @@ impl Incoming<'_> {
         dialect: &mut DialectName,
         facts: &mut Facts,
     ) -> Result<(PostObject, Option<Signed>, Option<u64>, bool), Error> {
-        self.refuse_unknown()?;
+        self.refuse_unknown(Takes::none())?;
         let bucket = self.bucket()?;
         let content_type = self.headers.get("content-type")?.unwrap_or_default();
         let boundary = form::boundary(content_type).ok_or_else(|| match dialect {
@@ -81,10 +82,11 @@ impl Incoming<'_> {
         let answer = answer(&form);
         let headers = headers(&form, dialect)?;
         let mut as_put = Incoming { headers, dialect, payload: empty(), ..self };
-        as_put.refuse_unknown()?;
+        as_put.refuse_unknown(Takes::of(Op::PostObject))?;
         let attributes = attributes::read(&as_put.headers)?;
         as_put.check_attributes(&attributes)?;
         let acl = as_put.asked_acl()?;
+        let encryption = as_put.encryption()?;
         let headers = as_put.headers;
         let when = form.filled("x-amz-date").filter(|_| signed.is_some());
         let second = signed.is_some() && form.filled("awsaccesskeyid").is_some();
@@ -101,6 +103,7 @@ impl Incoming<'_> {
             attributes,
             properties,
             acl,
+            encryption,
             conditions: condition::write(&headers)?,
             size,
             answer,

@@ -3,6 +3,7 @@
 
 mod access;
 mod attributes;
+mod encryption;
 mod error;
 mod list;
 mod lock;

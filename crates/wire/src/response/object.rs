@@ -28,6 +28,7 @@ impl Answer<'_> {
         self.etag(&r.etag);
         self.crc64(r.crc64);
         self.written(r.version.as_ref());
+        self.encrypted(r.encryption.as_ref());
         self.checksums(&r.checksums, None, None);
     }
 
@@ -60,6 +61,7 @@ impl Answer<'_> {
     pub(super) fn append_object(&mut self, r: &reply::AppendObject) {
         self.etag(&r.etag);
         self.crc64(r.crc64);
+        self.encrypted(r.encryption.as_ref());
         self.set("x-cos-next-append-position", &r.length.to_string());
         self.concept(header::CONTENT_SHA1, &hex::encode(r.md5));
     }
@@ -79,6 +81,7 @@ impl Answer<'_> {
         self.expiry(info.expiry.as_ref());
         self.restore(info.restore);
         self.lock(info.lock);
+        self.encryption(info.encryption.as_ref());
         self.version(info.version.as_ref());
         if info.tags > 0 {
             self.concept(header::TAGGING_COUNT, &info.tags.to_string());
@@ -198,6 +201,7 @@ impl Answer<'_> {
         }
         self.expiry(r.expiry.as_ref());
         self.version(r.version.as_ref());
+        self.encrypted(r.encryption.as_ref());
         let mut xml = self.xml("CopyObjectResult");
         match self.dialect.name {
             DialectName::Cos => {

@@ -15,6 +15,7 @@ impl Answer<'_> {
         let shown = r.version.as_ref().filter(|v| !self.is_cos() || v.as_str() != "null");
         self.version(shown);
         self.checksums(&r.checksums, None, None);
+        self.encrypted(r.encryption.as_ref());
         let key = r.key.as_str();
         if let PostAnswer::Redirect(to) = &r.answer {
             let joint = if to.contains('?') { '&' } else { '?' };

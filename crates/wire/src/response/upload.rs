@@ -23,6 +23,7 @@ impl Answer<'_> {
             self.set("x-amz-checksum-algorithm", algorithm.name());
             self.set("x-amz-checksum-type", checksum_type(kind));
         }
+        self.encrypted(r.encryption.as_ref());
         let mut xml = self.xml("InitiateMultipartUploadResult");
         xml.text("Bucket", r.bucket.as_str());
         xml.text("Key", r.key.as_str());
@@ -34,6 +35,7 @@ impl Answer<'_> {
     pub(super) fn upload_part(&mut self, r: &reply::UploadPart) {
         self.etag(&r.etag);
         self.crc64(r.crc64);
+        self.encryption(r.encryption.as_ref());
         for checksum in &r.checksums {
             let name = format!("x-amz-checksum-{}", checksum.algorithm.name().to_ascii_lowercase());
             self.set(&name, &checksum_text(checksum, None, None));
@@ -45,6 +47,7 @@ impl Answer<'_> {
             self.concept(header::COPY_SOURCE_VERSION_ID, version.as_str());
         }
         self.crc64(r.crc64);
+        self.encryption(r.encryption.as_ref());
         let mut xml = self.xml("CopyPartResult");
         if self.is_cos() {
             xml.text("ETag", &r.etag.quoted());
@@ -66,6 +69,7 @@ impl Answer<'_> {
         self.crc64(r.crc64);
         self.expiry(r.expiry.as_ref());
         self.version(r.version.as_ref());
+        self.encryption(r.encryption.as_ref());
         let mut xml = Writer::with_namespace(
             self.dialect,
             "CompleteMultipartUploadResult",

@@ -2,6 +2,7 @@
 
 mod by_id;
 mod cors;
+mod encryption;
 mod filter;
 mod inventory;
 mod lifecycle;
@@ -43,6 +44,7 @@ pub(crate) fn root(name: SettingName) -> &'static str {
         SettingName::Accelerate => "AccelerateConfiguration",
         SettingName::Domain => "DomainConfiguration",
         SettingName::RequestPayment => "RequestPaymentConfiguration",
+        SettingName::Encryption => "ServerSideEncryptionConfiguration",
         SettingName::Notification => "NotificationConfiguration",
         SettingName::Replication => "ReplicationConfiguration",
         SettingName::Origin => "OriginConfiguration",
@@ -99,6 +101,7 @@ pub(crate) fn read(
         SettingName::Accelerate => Some(Setting::Accelerate(plain::read_accelerate(&root)?)),
         SettingName::Domain => Some(Setting::Domain(plain::read_domains(&root)?)),
         SettingName::RequestPayment => Some(Setting::RequestPayment(plain::read_payment(&root)?)),
+        SettingName::Encryption => Some(Setting::Encryption(encryption::read(&root)?)),
         SettingName::Notification => notification::read(&root)?.map(Setting::Notification),
         SettingName::Replication => Some(Setting::Replication(replication::read(&root, dialect)?)),
         SettingName::Origin => Some(Setting::Origin(origin::read(&root)?)),
@@ -152,6 +155,7 @@ fn write_inside(setting: &Setting, dialect: &Dialect, xml: &mut Writer) {
         Setting::Accelerate(accelerate) => plain::write_accelerate(*accelerate, cos, xml),
         Setting::Domain(domains) => plain::write_domains(domains, xml),
         Setting::RequestPayment(payment) => plain::write_payment(*payment, xml),
+        Setting::Encryption(encryption) => encryption::write(encryption, dialect.name, xml),
         Setting::Notification(notification) => notification::write(notification, xml),
         Setting::Replication(replication) => replication::write(replication, dialect, xml),
         Setting::Origin(origin) => origin::write(origin, xml),

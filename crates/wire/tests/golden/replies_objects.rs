@@ -11,6 +11,7 @@ use super::{CRC64, bucket, etag, info, key, now, sums, version};
 pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     let post = |answer| {
         Ok(Reply::PostObject(reply::PostObject {
+            encryption: None,
             expiry: None,
             bucket: bucket(),
             key: key("up/a b&c.txt"),

@@ -14,6 +14,7 @@ pub(super) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "UploadPartCopy",
             Ok(Reply::UploadPartCopy(reply::UploadPartCopy {
+                encryption: None,
                 etag: etag(),
                 crc64: CRC64,
                 modified: now(),
@@ -24,6 +25,7 @@ pub(super) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         (
             "AppendObject",
             Ok(Reply::AppendObject(reply::AppendObject {
+                encryption: None,
                 etag: etag(),
                 crc64: CRC64,
                 md5: [0x5d; 16],
