@@ -121,8 +121,8 @@ impl Control {
         issuer: &dyn Issuer,
     ) -> Result<Reply, ApiError> {
         let workings = &*self.parts;
-        let now = workings.clock.now();
-        let key = request.authenticate(parts, body, issuer, now)?;
+        let times = workings.clock.times();
+        let key = request.authenticate(parts, body, issuer, times)?;
         let region = match &request.region {
             Some(name) => Region::new(name.as_str())
                 .map_err(|_| ApiError::new("UnsupportedRegion", format!("{name} is not a region")))?,
@@ -143,7 +143,7 @@ impl Control {
             issuer,
             account: key.account.clone(),
             key: &key,
-            now,
+            now: times.now,
             region,
             strict: workings.strict,
         };

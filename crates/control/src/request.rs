@@ -2,7 +2,7 @@
 //! encodings, no action.
 
 use bytes::Bytes;
-use cosette_model::{Accounts, Key, KeyRefused, Timestamp};
+use cosette_model::{Accounts, Key, KeyRefused, Times};
 use http::Method;
 use http::request::Parts;
 use serde_json::{Map, Value};
@@ -131,17 +131,17 @@ impl ApiRequest {
         parts: &Parts,
         body: &[u8],
         accounts: &dyn Accounts,
-        now: Timestamp,
+        times: Times,
     ) -> Result<Key, ApiError> {
         let (key, token) = match &self.form {
-            Form::Tc3 => (tc3::verify(parts, body, accounts, now)?, header(parts, "x-tc-token")),
+            Form::Tc3 => (tc3::verify(parts, body, accounts, times.machine)?, header(parts, "x-tc-token")),
             Form::V1(pairs) => {
                 let token = pairs.iter().find(|(name, _)| name == "Token");
-                (v1::verify(parts, pairs, accounts, now)?, token.map(|(_, value)| value.as_str()))
+                (v1::verify(parts, pairs, accounts, times.machine)?, token.map(|(_, value)| value.as_str()))
             }
         };
         let refused = |why| Err(ApiError::new("AuthFailure.TokenFailure", why));
-        match key.check(token, now) {
+        match key.check(token, times.now) {
             Ok(()) => Ok(key),
             Err(KeyRefused::Token) => refused("a temporary key needs the token it was given with"),
             Err(KeyRefused::Expired) => refused("the temporary key has expired"),

@@ -11,7 +11,7 @@ use crate::exit::Failure;
 mod archive;
 mod binding;
 mod check;
-mod duration;
+mod clock;
 mod exit;
 mod function;
 mod logs;
@@ -61,6 +61,8 @@ CosetteLocalSecretKey00000000000 and APPID 1250000000.")]
     Function(FunctionCommand),
     /// Show what a function wrote
     Logs(logs::Logs),
+    /// Show the server's clock, or move it
+    Clock(clock::ClockCommand),
     /// Wait until every event has been delivered
     Wait(wait::Wait),
     /// Look for damage in what a running server stores
@@ -131,6 +133,7 @@ fn ask(command: Command) -> Result<(), Failure> {
         match command {
             Command::Serve(_) | Command::Verify(_) | Command::Completions { .. } => Ok(()),
             Command::Logs(logs) => logs.run().await,
+            Command::Clock(clock) => clock.run().await,
             Command::Wait(wait) => wait.run().await,
             Command::Scrub(scrub) => scrub.run().await,
             Command::Function(FunctionCommand::Deploy(deploy)) => deploy.run().await,
@@ -168,6 +171,7 @@ cosette function invoke: Run a function
 cosette function list: List the functions
 cosette function delete: Delete a function and its triggers
 cosette logs: Show what a function wrote
+cosette clock: Show the server's clock, or move it
 cosette wait: Wait until every event has been delivered
 cosette scrub: Look for damage in what a running server stores
 cosette verify: Look for damage in a data directory that no server has
@@ -208,6 +212,10 @@ cosette completions: Print a script that completes commands in a shell
             "function delete n --endpoint http://127.0.0.1:1",
             "logs n --follow --limit 5 --json",
             "wait --timeout 30s --request-id x",
+            "clock",
+            "clock --advance 3h --freeze",
+            "clock --set 2030-01-01T00:00:00Z --timeout 5s --json",
+            "clock --unfreeze",
             "scrub --json --endpoint http://127.0.0.1:1",
             "verify .cosette --json",
             "completions bash",
@@ -221,6 +229,8 @@ cosette completions: Print a script that completes commands in a shell
             "serve --listen nowhere",
             "function invoke n --event {} --event-file f",
             "wait --timeout 5",
+            "clock --advance 3h --set 2030-01-01T00:00:00Z",
+            "clock --freeze --unfreeze",
             "verify",
         ] {
             let words = line.split_ascii_whitespace();

@@ -8,11 +8,10 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, ValueEnum};
-use cosette_model::{Account, Day, Region};
+use cosette_model::{Account, Day, Region, duration};
 use cosette_server::{Config, DialectName, RunError};
 use tracing::Level;
 
-use crate::duration;
 use crate::exit::Failure;
 
 /// Where data goes when nobody says: in the folder the server is started in.

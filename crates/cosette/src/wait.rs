@@ -4,9 +4,9 @@ use std::io::Write;
 use std::time::Duration;
 
 use clap::Args;
+use cosette_model::duration;
 use serde_json::{Value, json};
 
-use crate::duration;
 use crate::exit::Failure;
 use crate::remote::Remote;
 

@@ -2,7 +2,7 @@
 //! waiting is done.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cosette_clock::Clock;
@@ -74,21 +74,49 @@ pub struct Jobs {
     clock: Clock,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// What each job waits for; `None` while it works.
+    rests: Arc<watch::Sender<Vec<Option<Next>>>>,
 }
 
 impl Jobs {
     pub(crate) fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, stop: watch::Sender::new(false), tasks: Mutex::default() }
+        Self { store, clock, stop: watch::Sender::new(false), tasks: Mutex::default(), rests: Arc::default() }
     }
 
     /// Starts one more, on the current tokio runtime.
     pub fn add<J: Job>(&self, job: J) {
+        let mut number = 0;
+        self.rests.send_modify(|rests| {
+            number = rests.len();
+            rests.push(None);
+        });
         let runner = Runner {
             store: self.store.clone(),
             clock: self.clock.clone(),
             stop: Stop(self.stop.subscribe()),
+            rests: Arc::clone(&self.rests),
+            number,
         };
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(tokio::spawn(runner.run(job)));
+    }
+
+    /// Returns once no job has anything to do before the clock moves on or something is committed.
+    pub async fn settled(&self) {
+        let mut rests = self.rests.subscribe();
+        while !self.is_settled() {
+            // The sender lives as long as `self`.
+            let _ = rests.changed().await;
+        }
+    }
+
+    /// Whether that is so now.
+    pub fn is_settled(&self) -> bool {
+        self.rests.borrow().iter().all(|next| next.is_some_and(|next| self.is_ahead(next)))
+    }
+
+    fn is_ahead(&self, next: Next) -> bool {
+        next.at.is_none_or(|at| at > self.clock.now())
+            && next.after.is_none_or(|after| after >= self.store.head())
     }
 
     /// Lets each job end the act it is at, and waits for that.
@@ -106,16 +134,33 @@ struct Runner {
     store: Store,
     clock: Clock,
     stop: Stop,
+    rests: Arc<watch::Sender<Vec<Option<Next>>>>,
+    number: usize,
 }
 
 impl Runner {
-    async fn run<J: Job>(mut self, mut job: J) {
+    async fn run<J: Job>(mut self, job: J) {
+        self.work(job).await;
+        self.rest(Some(Next::default()));
+    }
+
+    fn rest(&self, until: Option<Next>) {
+        self.rests.send_modify(|rests| {
+            if let Some(mine) = rests.get_mut(self.number) {
+                *mine = until;
+            }
+        });
+    }
+
+    async fn work<J: Job>(&mut self, mut job: J) {
         let mut pause = PAUSE.0;
         while self.stop.check().is_ok() {
             match job.run_due(self.clock.now(), &self.stop).await {
                 Ok(next) => {
                     pause = PAUSE.0;
+                    self.rest(Some(next));
                     self.wait(next, &job).await;
+                    self.rest(None);
                 }
                 Err(Error::Stopping) => break,
                 Err(Error::Store(StoreError::Closed)) => return,
@@ -196,7 +241,9 @@ mod tests {
         let next = Next { at: Some(Timestamp::from_secs(200)), after: Some(store.head()) };
         jobs.add(Told { runs: runs.clone(), next: Next { after: None, ..next } });
         assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(100))));
+        jobs.settled().await;
         clock.set(Timestamp::from_secs(200));
+        assert!(!jobs.is_settled());
         assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(200))));
         jobs.stop().await;
         assert_eq!(told.recv().await, Some(None));

@@ -8,6 +8,7 @@ pub mod account;
 pub mod body;
 pub mod change;
 pub mod checksum;
+pub mod duration;
 pub mod encryption;
 pub mod error;
 pub mod etag;
@@ -40,4 +41,4 @@ pub use property::{
 pub use range::ByteRange;
 pub use session::{Accounts, Issuer, Key, KeyRefused, NewSession, Persona, PolicyRefused, Session};
 pub use setting::{Setting, SettingName, Tags};
-pub use time::{Day, Timestamp};
+pub use time::{Day, Times, Timestamp};

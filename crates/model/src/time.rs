@@ -113,6 +113,22 @@ impl Timestamp {
     }
 }
 
+/// What time it is, twice: clients sign with the machine's, wherever the product's clock has been moved to, so
+/// the times in a signature are the machine's, and all others are shown ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// As shown.
+    pub now: Timestamp,
+    pub machine: Timestamp,
+}
+
+/// Of a clock that was never moved.
+impl From<Timestamp> for Times {
+    fn from(now: Timestamp) -> Self {
+        Self { now, machine: now }
+    }
+}
+
 /// The day that the service's own work counts in: lifecycle rules, reports. 24 hours from midnight
 /// UTC, or shorter for tests; days then follow one another from 1970 on just as midnights do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use cosette_function::{Functions, Record};
 use cosette_model::function::{FunctionRef, StatusCode as FunctionStatus};
-use cosette_model::{BucketName, Change, Seq};
+use cosette_model::{BucketName, Change, Seq, Timestamp, duration};
 use cosette_store::Store;
-use cosette_trigger::{Delivery, DeliveryState, Triggers};
+use cosette_trigger::{Delivery, DeliveryState};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -17,13 +17,14 @@ use serde_json::{Value, json};
 
 use crate::body::{Outgoing, typed};
 use crate::check::Scrubs;
+use crate::travel::Traveller;
 
 /// What the admin API looks at.
 pub(crate) struct Admin {
     pub(crate) store: Store,
     pub(crate) scrubs: Scrubs,
     pub(crate) functions: Functions,
-    pub(crate) triggers: Triggers,
+    pub(crate) traveller: Traveller,
 }
 
 /// Rows of a list when the request names no `max`, and the most it may name.
@@ -55,13 +56,14 @@ impl Admin {
             (&Method::GET | &Method::HEAD, "health") => Ok(self.health()),
             (&Method::POST, "wait") => self.wait(body).await,
             (&Method::POST, "scrub") => self.scrub(body).await,
+            (&Method::GET, "clock") => Ok(self.clock()),
+            (&Method::POST, "clock") => self.move_clock(body).await,
             (&Method::GET, "changes") => query.and_then(|query| self.changes(&query)),
             (&Method::GET, "deliveries") => query.and_then(|query| self.deliveries(&query)),
             (&Method::GET, "invocations") => query.and_then(|query| self.invocations(&query)),
-            (_, "health" | "wait" | "scrub" | "changes" | "deliveries" | "invocations") => Err(Refused(
-                StatusCode::METHOD_NOT_ALLOWED,
-                format!("{} does not take {}", path, parts.method),
-            )),
+            (_, "health" | "wait" | "scrub" | "clock" | "changes" | "deliveries" | "invocations") => Err(
+                Refused(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {}", path, parts.method)),
+            ),
             _ => Err(Refused(StatusCode::NOT_FOUND, format!("there is no /_cosette/{path}"))),
         };
         let (status, value) = match answer {
@@ -88,13 +90,14 @@ impl Admin {
             timeout_ms: u64,
             request_id: Option<String>,
         }
-        fn half_a_minute() -> u64 {
-            30_000
-        }
         let wait: Wait = asked(body).await?;
         let timeout = Duration::from_millis(wait.timeout_ms.min(WAIT_MS_MAX));
-        let quiet =
-            self.triggers.wait(wait.request_id.as_deref(), timeout).await.map_err(Refused::internal)?;
+        let quiet = self
+            .traveller
+            .triggers
+            .wait(wait.request_id.as_deref(), timeout)
+            .await
+            .map_err(Refused::internal)?;
         Ok(json!(quiet))
     }
 
@@ -118,6 +121,52 @@ impl Admin {
         self.scrubs.look(patience).await.map_err(Refused::internal)
     }
 
+    fn clock(&self) -> Value {
+        let clock = &self.traveller.clock;
+        let times = clock.times();
+        json!({
+            "now": times.now.iso_millis(),
+            "machine": times.machine.iso_millis(),
+            "frozen": clock.is_frozen(),
+        })
+    }
+
+    async fn move_clock(&self, body: Incoming) -> Result<Value, Refused> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Move {
+            advance: Option<String>,
+            set: Option<String>,
+            freeze: Option<bool>,
+            #[serde(default = "half_a_minute")]
+            timeout_ms: u64,
+        }
+        let asked: Move = asked(body).await?;
+        let clock = &self.traveller.clock;
+        let to = match (&asked.advance, &asked.set) {
+            (Some(by), None) => Some(clock.now().plus(duration::parse(by).map_err(Refused::bad)?)),
+            (None, Some(to)) => {
+                let wrong = || Refused::bad(format!("{to} is not a time such as 2030-01-01T00:00:00Z"));
+                let to = Timestamp::parse_rfc3339(to).ok_or_else(wrong)?;
+                if to < clock.now() {
+                    return Err(Refused::bad("the clock does not go back"));
+                }
+                Some(to)
+            }
+            (None, None) if asked.freeze.is_some() => None,
+            _ => return Err(Refused::bad("advance or set, or freeze alone")),
+        };
+        if let Some(freeze) = asked.freeze {
+            clock.freeze(freeze);
+        }
+        let patience = Duration::from_millis(asked.timeout_ms.min(WAIT_MS_MAX));
+        let to = to.unwrap_or_else(|| clock.now());
+        let settled = self.traveller.go(to, patience).await;
+        let mut answer = self.clock();
+        answer["settled"] = json!(settled);
+        Ok(answer)
+    }
+
     fn changes(&self, query: &Query) -> Result<Value, Refused> {
         let after = Seq(query.number("after")?.unwrap_or(0));
         let max = query.max()?;
@@ -139,7 +188,7 @@ impl Admin {
     }
 
     fn deliveries(&self, query: &Query) -> Result<Value, Refused> {
-        let found = self.triggers.deliveries(query.max()?).map_err(Refused::internal)?;
+        let found = self.traveller.triggers.deliveries(query.max()?).map_err(Refused::internal)?;
         Ok(json!({ "deliveries": found.iter().map(delivery).collect::<Vec<_>>() }))
     }
 
@@ -151,6 +200,10 @@ impl Admin {
         let found = self.functions.records(function, query.max()?).map_err(Refused::internal)?;
         Ok(json!({ "invocations": found.iter().map(invocation).collect::<Vec<_>>() }))
     }
+}
+
+fn half_a_minute() -> u64 {
+    30_000
 }
 
 /// What the request's body asks for, in JSON; nothing asks for nothing in particular.

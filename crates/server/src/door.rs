@@ -8,7 +8,7 @@ use cosette_control::{Answer, Control};
 use cosette_jobs::AccessLog;
 use cosette_model::op::Op;
 use cosette_model::setting::Bound;
-use cosette_model::{Error, RequestId, Timestamp};
+use cosette_model::{Error, RequestId, Times, Timestamp};
 use cosette_ops::Ops;
 use cosette_wire::{Asked, Decoded, ReplyBody, Wire};
 use http::request::Parts;
@@ -44,7 +44,7 @@ impl Door {
         if let Some(bound) = Wire::own_name(&parts).and_then(|name| self.ops.bound(&name)) {
             parts.extensions.insert(bound);
         }
-        let now = self.clock.now();
+        let times = self.clock.times();
         let path = parts.uri.path();
         let mut response = if parts.method == Method::CONNECT {
             refuse_proxy(&parts, "CONNECT is not supported; use plain http through the proxy")
@@ -56,11 +56,11 @@ impl Door {
         } else if Control::is_for_us(&parts) {
             self.cloud_api(parts, body).await
         } else if Wire::is_sts(&parts) {
-            self.token_service(parts, body, now).await
+            self.token_service(parts, body, times).await
         } else if !self.is_ours(&parts) && !is_object_host(&parts) && !is_bound(&parts) {
             refuse_proxy(&parts, "only COS, S3 and Tencent Cloud API hosts are answered here")
         } else {
-            self.object_service(parts, body, peer, now).await
+            self.object_service(parts, body, peer, times).await
         };
         self.spelling.apply(response.extensions_mut());
         response
@@ -71,9 +71,9 @@ impl Door {
         parts: Parts,
         body: Incoming,
         peer: IpAddr,
-        now: Timestamp,
+        times: Times,
     ) -> Response<Outgoing> {
-        let request_id = request_id(now);
+        let request_id = request_id(times.now);
         let glimpse = Glimpse::of(&parts);
         let stays = keeps_alive(&parts);
         // With `Expect: 100-continue` the client sends nothing until we read.
@@ -81,7 +81,7 @@ impl Door {
         let (stream, leftover) = incoming(body);
         let request = Request::from_parts(parts, stream);
         let Decoded { mut asked, outcome, faulty } =
-            self.wire.decode(request, peer, request_id, now, self.accounts.as_ref()).await;
+            self.wire.decode(request, peer, request_id, times, self.accounts.as_ref()).await;
         let call = outcome.as_ref().ok().map(|(_, call)| call);
         let mut ledger = Ledger::open(&self.ops, asked.cross.bucket.as_ref(), call);
         let mut limit = None;
@@ -173,7 +173,7 @@ impl Door {
         typed(StatusCode::OK, "application/json", answer.json)
     }
 
-    async fn token_service(&self, parts: Parts, body: Incoming, now: Timestamp) -> Response<Outgoing> {
+    async fn token_service(&self, parts: Parts, body: Incoming, times: Times) -> Response<Outgoing> {
         let body = match Limited::new(body, Wire::STS_BYTES_MAX).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
@@ -182,7 +182,7 @@ impl Door {
             Err(_) => return plain(StatusCode::BAD_REQUEST, "the request's body did not come whole\n"),
         };
         let id = uuid::Uuid::new_v4().to_string();
-        let answer = self.wire.answer_sts(&parts, &body, &id, now, self.accounts.as_ref());
+        let answer = self.wire.answer_sts(&parts, &body, &id, times, self.accounts.as_ref());
         match &answer.error {
             Some(code) => tracing::info!(%id, action = %answer.action, code = %code, "token service refused"),
             None => tracing::debug!(%id, action = %answer.action, "token service"),

@@ -10,6 +10,7 @@ mod connection;
 mod door;
 mod spelling;
 mod throttle;
+mod travel;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use crate::config::{Config, DEFAULT_SECRET_KEY, default_account, default_reg
 use crate::connection::Connections;
 use crate::door::Door;
 use crate::spelling::Spelling;
+use crate::travel::Traveller;
 
 /// Why the server did not start or did not end well; each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +96,7 @@ struct House {
     runtime: Runtime,
     functions: Functions,
     triggers: Triggers,
-    jobs: Jobs,
+    jobs: Arc<Jobs>,
     access_log: AccessLog,
     control: Control,
     ops: Ops,
@@ -141,7 +143,7 @@ impl House {
         )?;
         let access_log = AccessLog::default();
         let options = cosette_jobs::Options { day: config.day, log_interval: config.log_interval };
-        let jobs = Jobs::start(&store, &clock, &access_log, options);
+        let jobs = Arc::new(Jobs::start(&store, &clock, &access_log, options));
         let control = Control::new(
             store.clone(),
             functions.clone(),
@@ -193,7 +195,11 @@ impl House {
                 store: self.store.clone(),
                 scrubs: self.scrubs.clone(),
                 functions: self.functions.clone(),
-                triggers: self.triggers.clone(),
+                traveller: Traveller {
+                    clock: self.clock.clone(),
+                    triggers: self.triggers.clone(),
+                    jobs: Arc::clone(&self.jobs),
+                },
             },
             access_log: self.access_log.clone(),
             spelling,

@@ -162,6 +162,17 @@ impl Triggers {
         Ok(self.dispatcher.wait(request_id, timeout).await)
     }
 
+    /// Returns once every change has been reacted to and nothing runs; deliveries that wait for the time of their
+    /// next attempt may wait.
+    pub async fn settled(&self) {
+        self.dispatcher.settled().await;
+    }
+
+    /// Whether that is so now.
+    pub fn is_settled(&self) -> bool {
+        self.dispatcher.is_settled()
+    }
+
     /// Stops taking deliveries and waits for running ones, at most `grace`. Those that still run then are
     /// let go of and tried again, under the same id, by the next start.
     pub async fn stop(&self, grace: Duration) {

@@ -205,6 +205,11 @@ impl Queues {
         }
     }
 
+    /// Whether nothing runs or could: whatever is unfinished waits for its time.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.unfinished.len() == self.retries.len()
+    }
+
     /// Ids of what is unfinished, oldest first, at most `max`.
     pub(crate) fn pending(&self, request: Option<u64>, max: usize) -> Vec<String> {
         let is_meant = |unfinished: &&Unfinished| request.is_none_or(|r| r == unfinished.request);
@@ -281,6 +286,7 @@ mod tests {
         assert_eq!(start(&mut queues), [1]);
         let at = Timestamp::from_secs(60);
         queues.end(ticket(1, 1), End::Retry(at), 1);
+        assert!(!queues.is_settled());
         assert_eq!(start(&mut queues), [2]);
         assert_eq!(queues.next_retry(), Some(at));
         assert!(queues.due(Timestamp::from_secs(59)).is_empty());

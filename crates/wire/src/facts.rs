@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use cosette_model::Timestamp;
 use cosette_model::op::Facts;
+use cosette_model::{Times, Timestamp};
 
 use crate::DialectName;
 use crate::auth::Scheme;
@@ -42,7 +42,7 @@ pub(crate) fn facts(
     scheme: Scheme,
     peer: IpAddr,
     secure: bool,
-    now: Timestamp,
+    Times { now, machine }: Times,
 ) -> Facts {
     let mut facts = Facts::new();
     let mut put = |key: String, value: &str| facts.entry(key).or_default().push(value.to_owned());
@@ -74,7 +74,7 @@ pub(crate) fn facts(
         Scheme::AwsHeader => headers.get("x-amz-date").ok().flatten(),
         _ => None,
     };
-    let age = signed.and_then(Timestamp::parse_basic).map(|signed| age(signed, now));
+    let age = signed.and_then(Timestamp::parse_basic).map(|signed| age(signed, machine));
     // Of S3's second signature the age is always 0 (S3, "Signature Version 4 authentication-specific policy keys").
     let age = if scheme == Scheme::AwsV2 { Some("0".to_owned()) } else { age };
     if let Some(age) = age {
@@ -103,7 +103,7 @@ pub(crate) fn of_form(
     fields: &Headers,
     signed: Option<Timestamp>,
     second: bool,
-    now: Timestamp,
+    Times { now, machine }: Times,
     facts: &mut Facts,
 ) {
     facts.retain(|key, _| {
@@ -118,7 +118,7 @@ pub(crate) fn of_form(
         (None, false) => None,
     };
     if let Some(version) = version {
-        let age = signed.map_or("0".to_owned(), |signed| age(signed, now));
+        let age = signed.map_or("0".to_owned(), |signed| age(signed, machine));
         for (key, value) in [("authtype", "POST"), ("signatureversion", version), ("signatureage", &age)] {
             facts.insert(key.to_owned(), vec![value.to_owned()]);
         }
@@ -185,7 +185,7 @@ mod tests {
         let query = Query::parse(uri).unwrap();
         let headers = Headers::new(map, &query, DialectName::S3);
         let now = Timestamp::parse_basic("20240101T000010Z").unwrap();
-        facts(&headers, &query, scheme, Ipv4Addr::LOCALHOST.into(), false, now)
+        facts(&headers, &query, scheme, Ipv4Addr::LOCALHOST.into(), false, now.into())
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(facts["requestobjecttag/a"], ["1"]);
         let fields = Headers::new(HeaderMap::new(), &Query::default(), DialectName::S3);
         let now = Timestamp::parse_basic("20240101T000010Z").unwrap();
-        of_form(&fields, Timestamp::parse_basic("20240101T000000Z"), false, now, &mut facts);
+        of_form(&fields, Timestamp::parse_basic("20240101T000000Z"), false, now.into(), &mut facts);
         assert_eq!(
             (&facts["authtype"][..], &facts["signatureage"][..]),
             (&["POST".into()][..], &["10000".into()][..])

@@ -41,7 +41,7 @@ pub use cosette_model::Accounts;
 use cosette_model::op::{Call, Context, Op, Policy, Reply, Subject};
 use cosette_model::setting::{Allowed, Bound, Crossing};
 use cosette_model::{
-    BucketName, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Signed, Timestamp,
+    BucketName, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Signed, Times, Timestamp,
     VersionId,
 };
 use http::request::Parts;
@@ -158,9 +158,10 @@ impl Wire {
         request: Request<ByteStream>,
         peer: IpAddr,
         request_id: RequestId,
-        now: Timestamp,
+        times: impl Into<Times>,
         accounts: &dyn Accounts,
     ) -> Decoded {
+        let times = times.into();
         let (parts, stream) = request.into_parts();
         let named = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
         let authority = parts.uri.authority().map(|authority| authority.as_str());
@@ -185,7 +186,7 @@ impl Wire {
             head: parts.method == Method::HEAD,
             resource: format!("{effective}{shown}"),
             origin: format!("{}://{effective}", parts.uri.scheme_str().unwrap_or("http")),
-            now,
+            now: times.now,
             cross: Cross::default(),
             signed: scheme.signed(&parts.headers),
             website: matches!(host.kind, host::HostKind::Website(_)),
@@ -196,8 +197,19 @@ impl Wire {
         let mut faulty = None;
         let understood = async {
             let query = query?;
-            self.understand(&parts, hosts, query, scheme, stream, peer, &mut asked, accounts, &mut faulty)
-                .await
+            self.understand(
+                &parts,
+                hosts,
+                query,
+                scheme,
+                stream,
+                peer,
+                times,
+                &mut asked,
+                accounts,
+                &mut faulty,
+            )
+            .await
         };
         let outcome = understood.await;
         Decoded { asked, outcome, faulty }
@@ -212,6 +224,7 @@ impl Wire {
         scheme: Scheme,
         stream: ByteStream,
         peer: IpAddr,
+        times: Times,
         asked: &mut Asked,
         accounts: &dyn Accounts,
         faulty: &mut Option<Box<Faulty>>,
@@ -249,7 +262,7 @@ impl Wire {
                 aliases: !self.config.strict,
             },
             dialect,
-            now: asked.now,
+            times,
             accounts,
             service: "s3",
             body_hash: None,
@@ -283,7 +296,7 @@ impl Wire {
             pays: request::pays(&headers),
             traffic_limit: None,
             expected_owner: None,
-            facts: facts::facts(&headers, &query, scheme, peer, secure, asked.now),
+            facts: facts::facts(&headers, &query, scheme, peer, secure, times),
             now: asked.now,
             policy: self.policy(dialect),
         };
@@ -313,7 +326,7 @@ impl Wire {
                 return incoming.decode(op).await;
             }
             let (post, signed, limit, pays) =
-                incoming.post_object(asked.now, accounts, &mut asked.dialect, &mut context.facts).await?;
+                incoming.post_object(times, accounts, &mut asked.dialect, &mut context.facts).await?;
             context.traffic_limit = limit;
             context.pays |= pays;
             context.policy = self.policy(asked.dialect);

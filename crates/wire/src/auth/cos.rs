@@ -97,7 +97,7 @@ pub(crate) fn verify(scheme: Scheme, presented: &Presented<'_>) -> Result<Verifi
     // The key comes before the times, as 2.5 orders it.
     let signer = presented.key(secret_id)?;
     let (start, end) = (signed.0.max(keyed.0), signed.1.min(keyed.1));
-    let now = presented.now.as_secs();
+    let now = presented.times.machine.as_secs();
     if now.saturating_add(SKEW_MAX) < start {
         return Err(presented.skewed(Timestamp::from_secs(start).iso_seconds()));
     }
@@ -280,7 +280,7 @@ mod tests {
                 aliases: false,
             },
             dialect: DialectName::Cos,
-            now: Timestamp::default(),
+            times: Timestamp::default().into(),
             accounts: &Nobody,
             service: "s3",
             body_hash: None,

@@ -8,7 +8,7 @@ mod sigv2;
 pub(crate) mod sigv4;
 
 pub(crate) use cosette_model::session::equal;
-use cosette_model::{Error, ErrorCode, Identity, Key, KeyRefused, Signed, SignedIn, Timestamp};
+use cosette_model::{Error, ErrorCode, Identity, Key, KeyRefused, Signed, SignedIn, Times, Timestamp};
 use http::{HeaderMap, Method};
 
 use crate::query::Query;
@@ -99,7 +99,7 @@ pub(crate) struct Presented<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) names: Names<'a>,
     pub(crate) dialect: DialectName,
-    pub(crate) now: Timestamp,
+    pub(crate) times: Times,
     pub(crate) accounts: &'a dyn Accounts,
     /// Whose signature an AWS one must be: `s3`, `sts`.
     pub(crate) service: &'static str,
@@ -178,20 +178,20 @@ impl Presented<'_> {
         let token = ["x-cos-security-token", "x-amz-security-token"]
             .into_iter()
             .find_map(|name| self.header(name).or_else(|| self.query.get_any_case(name)));
-        key(self.accounts, secret_id, token, self.now)
+        key(self.accounts, secret_id, token, self.times.now)
     }
 
     fn skewed(&self, sent: String) -> Error {
         Error::new(ErrorCode::RequestTimeTooSkewed)
             .detail("RequestTime", sent)
-            .detail("ServerTime", self.now.iso_seconds())
+            .detail("ServerTime", self.times.machine.iso_seconds())
             .detail("MaxAllowedSkewMilliseconds", (SKEW_MAX * 1000).to_string())
     }
 
     fn expired(&self, expires: Timestamp) -> Error {
         Error::new(ErrorCode::RequestExpired)
             .detail("Expires", expires.iso_seconds())
-            .detail("ServerTime", self.now.iso_seconds())
+            .detail("ServerTime", self.times.machine.iso_seconds())
     }
 }
 

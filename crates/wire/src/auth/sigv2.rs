@@ -95,7 +95,7 @@ pub(crate) fn verify(presented: &Presented<'_>) -> Result<Verified, Error> {
             (Until::Expires(expires), text)
         }
     };
-    let now = presented.now.as_secs();
+    let now = presented.times.machine.as_secs();
     match until {
         Until::Made(when) if now.abs_diff(when.as_secs()) > SKEW_MAX => {
             return Err(presented.skewed(when.iso_seconds()));

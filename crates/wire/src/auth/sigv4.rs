@@ -122,7 +122,7 @@ pub(crate) fn verify_header(presented: &Presented<'_>) -> Result<Verified, Error
         authorization: header.to_owned(),
     };
     check(presented, signature, |when| {
-        let (now, then) = (presented.now.as_secs(), when.as_secs());
+        let (now, then) = (presented.times.machine.as_secs(), when.as_secs());
         if now.abs_diff(then) > SKEW_MAX { Err(presented.skewed(when.basic())) } else { Ok(()) }
     })
 }
@@ -180,11 +180,11 @@ pub(crate) fn verify_query(presented: &Presented<'_>) -> Result<Verified, Error>
         authorization,
     };
     check(presented, signature, |when| {
-        if when.as_secs() > presented.now.as_secs().saturating_add(SKEW_MAX) {
+        if when.as_secs() > presented.times.machine.as_secs().saturating_add(SKEW_MAX) {
             return Err(presented.skewed(when.basic()));
         }
         let end = Timestamp::from_secs(when.as_secs().saturating_add(expires));
-        if presented.now > end { Err(presented.expired(end)) } else { Ok(()) }
+        if presented.times.machine > end { Err(presented.expired(end)) } else { Ok(()) }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cosette_model::{Error, ErrorCode, Key, Timestamp};
+use cosette_model::{Error, ErrorCode, Key, Times};
 use sha1::{Digest, Sha1};
 
 use super::Form;
@@ -33,7 +33,7 @@ pub(crate) fn verify(
     form: &Form,
     policy: &str,
     accounts: &dyn Accounts,
-    now: Timestamp,
+    times: Times,
     dialect: DialectName,
 ) -> Result<Option<Signed>, Error> {
     let signed = [
@@ -56,7 +56,7 @@ pub(crate) fn verify(
     };
     let base64 = need("policy")?;
     if dialect == DialectName::Cos {
-        return verify_cos(form, policy, accounts, now, need).map(Some);
+        return verify_cos(form, policy, accounts, times, need).map(Some);
     }
     let (signer, expected, sent) = if form.get("x-amz-algorithm").is_some() {
         let (algorithm, credential) = (need("x-amz-algorithm")?, need("x-amz-credential")?);
@@ -75,13 +75,13 @@ pub(crate) fn verify(
         if !date.starts_with(credential.date) {
             return Err(wrong("its date is not that of x-amz-date."));
         }
-        let signer = key(form, accounts, credential.secret_id, now)?;
+        let signer = key(form, accounts, credential.secret_id, times)?;
         let expected =
             hex::encode(sigv4::hmac(&credential.key(&signer.account.secret_key), base64.as_bytes()));
         (signer, expected, sent)
     } else {
         let (id, sent) = (need("awsaccesskeyid")?, need("signature")?);
-        let signer = key(form, accounts, id, now)?;
+        let signer = key(form, accounts, id, times)?;
         let expected = BASE64_STANDARD.encode(cos::hmac(signer.account.secret_key.as_bytes(), base64));
         (signer, expected, sent)
     };
@@ -98,7 +98,7 @@ fn verify_cos<'a>(
     form: &Form,
     policy: &str,
     accounts: &dyn Accounts,
-    now: Timestamp,
+    times: Times,
     need: impl Fn(&'static str) -> Result<&'a str, Error>,
 ) -> Result<Signed, Error> {
     let (algorithm, id) = (need("q-sign-algorithm")?, need("q-ak")?);
@@ -106,14 +106,14 @@ fn verify_cos<'a>(
     if algorithm != "sha1" {
         return Err(ErrorCode::VerifyAlgorithmNotSupported.into());
     }
-    let signer = key(form, accounts, id, now)?;
+    let signer = key(form, accounts, id, times)?;
     let (start, end) = cos::window(key_time).ok_or_else(|| {
         Error::with(ErrorCode::InvalidArgument, "q-key-time must be two times in seconds, as start;end.")
     })?;
-    if now.as_secs().saturating_add(SKEW_MAX) < start {
+    if times.machine.as_secs().saturating_add(SKEW_MAX) < start {
         return Err(ErrorCode::RequestTimeTooSkewed.into());
     }
-    if now.as_secs() > end {
+    if times.machine.as_secs() > end {
         return Err(ErrorCode::RequestExpired.into());
     }
     let sign_key = hex::encode(cos::hmac(signer.account.secret_key.as_bytes(), key_time));
@@ -129,10 +129,10 @@ fn verify_cos<'a>(
 }
 
 /// A key, once the session token that it may need has been checked.
-fn key(form: &Form, accounts: &dyn Accounts, secret_id: &str, now: Timestamp) -> Result<Key, Error> {
+fn key(form: &Form, accounts: &dyn Accounts, secret_id: &str, times: Times) -> Result<Key, Error> {
     let token =
         ["x-cos-security-token", "x-amz-security-token"].into_iter().find_map(|name| form.filled(name));
-    crate::auth::key(accounts, secret_id, token, now)
+    crate::auth::key(accounts, secret_id, token, times.now)
 }
 
 #[cfg(test)]

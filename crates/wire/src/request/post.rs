@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use cosette_model::op::{Facts, Op, PostAnswer, PostObject};
-use cosette_model::{Body, Error, ErrorCode, Timestamp};
+use cosette_model::{Body, Error, ErrorCode, Times, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::encryption::Takes;
@@ -41,7 +41,7 @@ impl Incoming<'_> {
     /// Reads the form up to its file. Its fields say in which dialect it is.
     pub(crate) async fn post_object(
         self,
-        now: Timestamp,
+        times: Times,
         accounts: &dyn Accounts,
         dialect: &mut DialectName,
         facts: &mut Facts,
@@ -64,11 +64,11 @@ impl Incoming<'_> {
         form.name_file(|name| dialect == DialectName::S3 || name.eq_ignore_ascii_case("key"));
 
         let text = form.filled("policy").map(policy::decode).transpose()?;
-        let signed = signature::verify(&form, text.as_deref().unwrap_or_default(), accounts, now, dialect)?;
+        let signed = signature::verify(&form, text.as_deref().unwrap_or_default(), accounts, times, dialect)?;
         let mut size = None;
         if let Some(text) = &text {
             let policy = Policy::parse(text, dialect)?;
-            policy.check(&form, &bucket, now, dialect)?;
+            policy.check(&form, &bucket, times.machine, dialect)?;
             size = policy.length();
         }
 
@@ -90,7 +90,7 @@ impl Incoming<'_> {
         let headers = as_put.headers;
         let when = form.filled("x-amz-date").filter(|_| signed.is_some());
         let second = signed.is_some() && form.filled("awsaccesskeyid").is_some();
-        facts::of_form(&headers, when.and_then(Timestamp::parse_basic), second, now, facts);
+        facts::of_form(&headers, when.and_then(Timestamp::parse_basic), second, times, facts);
         let mut properties = setting::properties(&headers)?;
         if let Some(document) = form.filled("tagging") {
             let tags = object_tags(document.as_bytes())?;

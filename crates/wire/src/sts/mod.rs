@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cosette_model::{
-    Account, Error, ErrorCode, Issuer, Key, NewSession, Persona, PolicyRefused, Session, Timestamp,
+    Account, Error, ErrorCode, Issuer, Key, NewSession, Persona, PolicyRefused, Session, Times, Timestamp,
 };
 use http::Method;
 use http::request::Parts;
@@ -136,11 +136,11 @@ impl Wire {
         parts: &Parts,
         body: &[u8],
         id: &str,
-        now: Timestamp,
+        times: impl Into<Times>,
         issuer: &dyn Issuer,
     ) -> StsAnswer {
         let mut action = String::from("sts.?");
-        let outcome = self.sts(parts, body, now, issuer, &mut action);
+        let outcome = self.sts(parts, body, times.into(), issuer, &mut action);
         match outcome {
             Ok(Done { name, result, inside }) => {
                 let mut xml = Writer::with_namespace(&S3, name, Some(NAMESPACE));
@@ -165,7 +165,7 @@ impl Wire {
         &self,
         parts: &Parts,
         body: &[u8],
-        now: Timestamp,
+        times: Times,
         issuer: &dyn Issuer,
         action: &mut String,
     ) -> Result<Done, Refused> {
@@ -181,8 +181,8 @@ impl Wire {
         action.truncate(4);
         action.extend(name.chars().take(64));
 
-        let key = self.sender(parts, &query, body, now, issuer)?;
-        let asker = Asker { key, issuer, now };
+        let key = self.sender(parts, &query, body, times, issuer)?;
+        let asker = Asker { key, issuer, now: times.now };
         if name.is_empty() {
             return Err(Refused::new(400, "MissingAction", "The request must contain the parameter Action"));
         }
@@ -221,7 +221,7 @@ impl Wire {
         parts: &Parts,
         query: &Query,
         body: &[u8],
-        now: Timestamp,
+        times: Times,
         issuer: &dyn Issuer,
     ) -> Result<Key, Refused> {
         let named = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
@@ -242,7 +242,7 @@ impl Wire {
                 aliases: false,
             },
             dialect: DialectName::S3,
-            now,
+            times,
             accounts: issuer,
             service: "sts",
             body_hash: Some(&hash),

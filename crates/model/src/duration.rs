@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 /// Reads a whole number with a unit.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// In words, what is wrong with it.
+pub fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text} is not a length of time such as 200ms, 30s, 5m, 2h or 1d");
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

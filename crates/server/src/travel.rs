@@ -1,0 +1,54 @@
+//! Moving the clock: what comes due on the way is done in the order of its times, and then the server settles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cosette_clock::Clock;
+use cosette_jobs::Jobs;
+use cosette_model::Timestamp;
+use cosette_trigger::Triggers;
+
+/// Moments that one journey stops at; what comes due after them is done at its end.
+const STOPS_MAX: usize = 10_000;
+
+/// Who moves the clock, and those who react to it.
+#[derive(Clone)]
+pub(crate) struct Traveller {
+    pub(crate) clock: Clock,
+    pub(crate) triggers: Triggers,
+    pub(crate) jobs: Arc<Jobs>,
+}
+
+impl Traveller {
+    /// Goes to `to`, stopping wherever somebody has something to do, for as long as `patience` lasts in real
+    /// time; the clock is there in any case. Returns whether everything that is due has been done.
+    pub(crate) async fn go(&self, to: Timestamp, patience: Duration) -> bool {
+        let journey = async {
+            for _ in 0..STOPS_MAX {
+                self.settle().await;
+                match self.clock.next_wake() {
+                    Some(next) if next < to => self.clock.set(next),
+                    _ => break,
+                }
+            }
+            self.clock.set(to);
+            self.settle().await;
+        };
+        let arrived = tokio::time::timeout(patience, journey).await.is_ok();
+        self.clock.set(to);
+        arrived
+    }
+
+    /// Returns once nothing is left to do before the clock moves on.
+    pub(crate) async fn settle(&self) {
+        loop {
+            self.clock.woken().await;
+            self.jobs.settled().await;
+            self.triggers.settled().await;
+            // What the one has done may be work for the other.
+            if self.jobs.is_settled() && self.triggers.is_settled() {
+                return;
+            }
+        }
+    }
+}
