@@ -161,6 +161,31 @@ def test_a_list_for_machine_images(s3, new_bucket):
     assert s3.get_bucket_acl(Bucket=bucket)["Grants"] == grants
 
 
+def test_lists_show_whose_each_object_is(s3, s3_other, cos, cos_other, new_bucket, unique):
+    bucket = new_bucket()
+    s3.create_bucket(Bucket=bucket, ACL="public-read-write")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=bucket, Key="a")
+    s3_other.put_object(Bucket=bucket, Key="b")
+    mine, theirs = (client.list_buckets()["Owner"]["ID"] for client in (s3, s3_other))
+
+    def owners(listed, rows="Contents"):
+        return [row["Owner"]["ID"] for row in listed[rows]]
+
+    assert owners(s3.list_objects(Bucket=bucket)) == [mine, theirs]
+    assert owners(s3.list_objects_v2(Bucket=bucket, FetchOwner=True)) == [mine, theirs]
+    assert "Owner" not in s3.list_objects_v2(Bucket=bucket)["Contents"][0]
+    assert owners(s3.list_object_versions(Bucket=bucket), "Versions") == [mine, theirs]
+    enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    s3.put_bucket_acl(Bucket=bucket, ACL="private")
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=enforced)
+    assert owners(s3.list_objects(Bucket=bucket)) == [mine, mine]
+    name = f"{unique('acl')}-1250000000"
+    cos.create_bucket(Bucket=name, ACL="public-read-write")
+    cos_other.put_object(Bucket=name, Key="b", Body=b"x")
+    assert owners(cos.list_objects(Bucket=name)) == [OTHER["appid"]]
+
+
 # Accounts
 
 

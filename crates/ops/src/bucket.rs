@@ -7,8 +7,9 @@ use cosette_model::setting::ObjectLock;
 use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Tags, Timestamp, Versioning};
 use cosette_store::{NewBucket, Page, View};
 
-use crate::access::{Rules, Scene, account, acl, also, rules};
+use crate::access::{Admitted, Rules, Scene, account, acl, also, rules};
 use crate::error::{Failure, Result};
+use crate::owners::Owners;
 use crate::setting::request_tags;
 use crate::{Ops, restore};
 
@@ -149,10 +150,10 @@ impl Ops {
     }
 
     pub(crate) fn list_objects(&self, context: &Context, ask: op::ListObjects) -> Result<reply::ListObjects> {
-        let bucket = self.admit(context, Op::ListObjects, &ask.bucket)?;
+        let Admitted { bucket, rules, .. } = self.admit_to(context, Op::ListObjects, &ask.bucket)?;
+        let owners = Owners::new(self, &bucket, &rules);
         Ok(reply::ListObjects {
-            page: self.page(context.now, &bucket.name, &ask.listing)?,
-            owner: self.owner(&bucket),
+            page: self.page(context.now, &bucket.name, &ask.listing, Some(owners))?,
             region: bucket.region,
             bucket: ask.bucket,
             listing: ask.listing,
@@ -165,10 +166,10 @@ impl Ops {
         context: &Context,
         ask: op::ListObjectsV2,
     ) -> Result<reply::ListObjectsV2> {
-        let bucket = self.admit(context, Op::ListObjectsV2, &ask.bucket)?;
+        let Admitted { bucket, rules, .. } = self.admit_to(context, Op::ListObjectsV2, &ask.bucket)?;
+        let owners = ask.fetch_owner.then(|| Owners::new(self, &bucket, &rules));
         Ok(reply::ListObjectsV2 {
-            page: self.page(context.now, &bucket.name, &ask.listing)?,
-            owner: ask.fetch_owner.then(|| self.owner(&bucket)),
+            page: self.page(context.now, &bucket.name, &ask.listing, owners)?,
             region: bucket.region,
             bucket: ask.bucket,
             listing: ask.listing,
@@ -178,13 +179,20 @@ impl Ops {
         })
     }
 
-    fn page(&self, now: Timestamp, bucket: &BucketName, listing: &Listing) -> Result<reply::Page> {
+    fn page(
+        &self,
+        now: Timestamp,
+        bucket: &BucketName,
+        listing: &Listing,
+        mut owners: Option<Owners<'_>>,
+    ) -> Result<reply::Page> {
         let Page { objects, common_prefixes, next } = self.store.list_objects(bucket, listing)?;
         let objects = objects
             .into_iter()
             .map(|(key, object)| reply::Entry {
                 key,
                 restore: restore::of_summary(&object, now),
+                owner: owners.as_mut().map(|owners| owners.of(object.owner.as_deref())),
                 modified: object.modified,
                 etag: object.etag,
                 size: object.size,

@@ -23,6 +23,7 @@ mod lock;
 mod logging;
 mod multipart;
 mod object;
+mod owners;
 mod parts;
 mod policy;
 mod post;

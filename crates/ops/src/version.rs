@@ -1,11 +1,15 @@
 //! Versioning of buckets, and reads of one version.
 
-use cosette_model::op::{self, Context, Op, reply};
+use std::sync::Arc;
+
+use cosette_model::op::{self, Context, Op, Owner, reply};
 use cosette_model::{Error, ErrorCode, SettingName, VersionId, Versioning};
 use cosette_store::{Bucket, ListedVersion, Version, VersionPage};
 
 use crate::Ops;
+use crate::access::Admitted;
 use crate::error::{Failure, Result};
+use crate::owners::Owners;
 
 impl Ops {
     pub(crate) async fn put_versioning(
@@ -48,13 +52,19 @@ impl Ops {
         context: &Context,
         ask: op::ListObjectVersions,
     ) -> Result<reply::ListObjectVersions> {
-        let bucket = self.admit(context, Op::ListObjectVersions, &ask.bucket)?;
+        let Admitted { bucket, rules, .. } = self.admit_to(context, Op::ListObjectVersions, &ask.bucket)?;
         let VersionPage { versions, common_prefixes, next } =
             self.store.list_versions(&bucket.name, &ask.listing, ask.version_marker.as_ref())?;
         let never = bucket.versioning == Versioning::Off;
+        let mut owners = Owners::new(self, &bucket, &rules);
         Ok(reply::ListObjectVersions {
-            owner: self.owner(&bucket),
-            versions: versions.into_iter().map(|listed| entry(&bucket, listed)).collect(),
+            versions: versions
+                .into_iter()
+                .map(|listed| {
+                    let owner = owners.of(listed.summary.owner.as_deref());
+                    entry(&bucket, listed, owner)
+                })
+                .collect(),
             common_prefixes,
             next: next.map(|(key, version)| (key, version.filter(|_| !never))),
             bucket: ask.bucket,
@@ -71,7 +81,7 @@ pub(crate) fn shown_version(bucket: &Bucket, version: Version) -> Option<Version
     (bucket.versioning != Versioning::Off).then(|| version.id())
 }
 
-fn entry(bucket: &Bucket, listed: ListedVersion) -> reply::VersionEntry {
+fn entry(bucket: &Bucket, listed: ListedVersion, owner: Arc<Owner>) -> reply::VersionEntry {
     let ListedVersion { key, latest, summary } = listed;
     let body = (!summary.delete_marker).then_some(reply::VersionBody {
         etag: summary.etag,
@@ -83,6 +93,7 @@ fn entry(bucket: &Bucket, listed: ListedVersion) -> reply::VersionEntry {
         version: shown_version(bucket, summary.version),
         latest,
         modified: summary.modified,
+        owner,
         body,
     }
 }

@@ -109,6 +109,7 @@ impl Store {
                     owner_appid: owner.appid,
                     created: tx.now(),
                     versioning,
+                    floor: 0,
                 };
                 tx.write(schema::bucket(&bucket.name), &bucket)?;
                 tx.set(&bucket, settings);

@@ -30,6 +30,9 @@ pub struct Bucket {
     pub owner_appid: String,
     pub created: Timestamp,
     pub versioning: Versioning,
+    /// The greatest stamp of a version that went before the clock had passed it: none is given again.
+    #[serde(default)]
+    pub(crate) floor: u64,
 }
 
 /// A version's place among those of its key.
@@ -61,6 +64,9 @@ pub struct Summary {
     pub checksums: Vec<ChecksumAlgorithm>,
     pub checksum_type: Option<ChecksumType>,
     pub restore: Option<Restore>,
+    /// UIN of who owns it, if that is not the bucket's owner.
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
 /// One version of one object.
@@ -118,6 +124,7 @@ impl Object {
             checksums: self.checksums.iter().map(|checksum| checksum.algorithm).collect(),
             checksum_type: self.checksum_type,
             restore: self.properties.restore,
+            owner: self.properties.owner.clone(),
         }
     }
 
@@ -178,6 +185,7 @@ impl Summary {
             checksums: Vec::new(),
             checksum_type: None,
             restore: None,
+            owner: None,
         }
     }
 

@@ -30,6 +30,13 @@ pub(crate) enum Found {
 }
 
 impl Found {
+    fn version(&self) -> Version {
+        match self {
+            Self::Object(object) => object.version,
+            Self::Marker(marker) => marker.version,
+        }
+    }
+
     pub(crate) fn decode(record: &[u8]) -> Result<Self> {
         Ok(match Object::decode(record)? {
             Some(object) => Self::Object(Box::new(object)),
@@ -86,7 +93,7 @@ impl Tx<'_> {
     /// The place of the version that a write makes now.
     pub(crate) fn next_version(&self, bucket: &Bucket, current: &Current) -> Version {
         Version {
-            stamp: self.now().as_micros().max(current.newest + 1),
+            stamp: self.now().as_micros().max(current.newest + 1).max(bucket.floor + 1),
             null: bucket.versioning != Versioning::Enabled,
         }
     }
@@ -159,6 +166,7 @@ impl Tx<'_> {
         bypass: Bypass,
     ) -> Result<Option<Found>> {
         let Some((row, found)) = find(self, bucket, key, Some(id))? else { return Ok(None) };
+        self.retire(bucket, found.version())?;
         if let Found::Object(object) = &found {
             self.destroy(bucket, key, object, bypass)?;
         }
@@ -167,6 +175,19 @@ impl Tx<'_> {
         }
         self.remove(row);
         Ok(Some(found))
+    }
+
+    /// A version's id must not come back. Later ones are after it as the clock is, unless that stands still.
+    fn retire(&mut self, bucket: &Bucket, version: Version) -> Result<()> {
+        if version.null || version.stamp < self.now().as_micros() {
+            return Ok(());
+        }
+        let mut bucket = self.need_bucket(&bucket.name)?;
+        if bucket.floor < version.stamp {
+            bucket.floor = version.stamp;
+            self.write(schema::bucket(&bucket.name), &bucket)?;
+        }
+        Ok(())
     }
 
     /// Makes the newest version current if it is an object and nothing is.

@@ -310,6 +310,7 @@ fn page(full: bool) -> Page {
             size: 5,
             storage_class: StorageClass::Archive,
             restore: Some(Restore::Done { expires: now() }),
+            owner: Some(owner().into()),
         }],
         common_prefixes: vec!["照片/a +b/".into()],
         next: Some("照片/a +b/".into()),
@@ -321,7 +322,6 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         Reply::ListObjects(reply::ListObjects {
             bucket: bucket(),
             region: region(),
-            owner: owner(),
             listing: if full { listing() } else { Listing { max: 1000, ..Listing::default() } },
             url_encode,
             page: page(full),
@@ -331,7 +331,6 @@ fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         Reply::ListObjectsV2(reply::ListObjectsV2 {
             bucket: bucket(),
             region: region(),
-            owner: full.then(owner),
             listing: if full { listing() } else { Listing { max: 1000, ..Listing::default() } },
             continuation_token: full.then(|| "dG9rZW4".into()),
             start_after: full.then(|| "a b".into()),

@@ -90,6 +90,8 @@ pub struct Owner {
 }
 
 pub mod reply {
+    use std::sync::Arc;
+
     use crate::Restore;
 
     use super::{BucketName, ETag, Listing, ObjectKey, Owner, Region, StorageClass, Timestamp};
@@ -140,6 +142,8 @@ pub mod reply {
         pub storage_class: StorageClass,
         /// Of an archived object, as it stands now.
         pub restore: Option<Restore>,
+        /// `None` if it was not asked for.
+        pub owner: Option<Arc<Owner>>,
     }
 
     /// One page of a listing, keys and prefixes each in byte order.
@@ -155,7 +159,6 @@ pub mod reply {
     pub struct ListObjects {
         pub bucket: BucketName,
         pub region: Region,
-        pub owner: Owner,
         pub listing: Listing,
         pub url_encode: bool,
         pub page: Page,
@@ -165,8 +168,6 @@ pub mod reply {
     pub struct ListObjectsV2 {
         pub bucket: BucketName,
         pub region: Region,
-        /// `None` unless it was asked for.
-        pub owner: Option<Owner>,
         pub listing: Listing,
         pub continuation_token: Option<String>,
         pub start_after: Option<String>,

@@ -27,6 +27,8 @@ pub struct ListObjectVersions {
 }
 
 pub mod reply {
+    use std::sync::Arc;
+
     use super::*;
 
     #[derive(Debug)]
@@ -54,6 +56,7 @@ pub mod reply {
         /// It is what the key shows now.
         pub latest: bool,
         pub modified: Timestamp,
+        pub owner: Arc<Owner>,
         /// `None` for a delete marker.
         pub body: Option<VersionBody>,
     }
@@ -61,7 +64,6 @@ pub mod reply {
     #[derive(Debug)]
     pub struct ListObjectVersions {
         pub bucket: BucketName,
-        pub owner: Owner,
         pub listing: Listing,
         pub version_marker: Option<VersionId>,
         pub url_encode: bool,

@@ -213,7 +213,12 @@ impl Ops {
 
 /// UIN of who owns an object.
 pub(crate) fn object_owner<'a>(rules: &Rules, bucket: &'a Bucket, object: &'a Object) -> &'a str {
-    match (&object.properties.owner, rules.ownership) {
+    owner(rules, bucket, object.properties.owner.as_deref())
+}
+
+/// The same by what is kept of its owner.
+pub(crate) fn owner<'a>(rules: &Rules, bucket: &'a Bucket, kept: Option<&'a str>) -> &'a str {
+    match (kept, rules.ownership) {
         (Some(owner), ObjectOwnership::BucketOwnerPreferred | ObjectOwnership::ObjectWriter) => owner,
         _ => &bucket.owner_uin,
     }

@@ -759,3 +759,28 @@ async fn a_version_that_becomes_current_is_never_missed() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_version_that_is_gone_does_not_come_back_while_the_clock_stands_still() {
+    let clock = Clock::frozen(Timestamp::from_secs(1_700_000_000));
+    let options = Options { dir: None, durability: Durability::Strict, cache_bytes: 8 << 20 };
+    let store = Store::open_with(options, clock.clone(), Disk::default(), quick()).unwrap();
+    create(&store, "bucket").await.unwrap();
+    store.set_versioning(name("bucket"), true, cause()).await.unwrap();
+    let mut seen = Vec::new();
+    for round in 0..6 {
+        let object = add(&store, "key", "x").await;
+        if round == 3 {
+            clock.advance(Duration::from_secs(1));
+        }
+        let marker = mark(&store, "key").await;
+        for version in [marker, object] {
+            drop_version(&store, "key", &version).await;
+            seen.push(version.as_str().to_owned());
+        }
+    }
+    let given = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), given);
+}

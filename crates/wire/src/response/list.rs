@@ -1,8 +1,8 @@
 //! Listings of buckets and objects, elements in each service's own order (cos-api 3.1, 3.2).
 
 use cosette_model::Restore;
+use cosette_model::op::Listing;
 use cosette_model::op::reply::{Entry, ListBuckets, ListObjects, ListObjectsV2, Page};
-use cosette_model::op::{Listing, Owner};
 
 use super::Answer;
 use crate::header;
@@ -56,7 +56,7 @@ impl Answer<'_> {
             xml.value("IsTruncated", next.is_some());
             xml.maybe("NextMarker", next.as_deref());
             self.prefixes(&mut xml, &r.page, r.url_encode);
-            self.contents(&mut xml, &r.page, Some(&r.owner), r.url_encode);
+            self.contents(&mut xml, &r.page, r.url_encode);
         } else {
             xml.text("Prefix", &show(&r.listing.prefix));
             xml.text("Marker", &show(&r.listing.after));
@@ -66,7 +66,7 @@ impl Answer<'_> {
             xml.maybe("Delimiter", delimiter.as_deref());
             xml.maybe("EncodingType", encoding);
             xml.value("IsTruncated", next.is_some());
-            self.contents(&mut xml, &r.page, Some(&r.owner), r.url_encode);
+            self.contents(&mut xml, &r.page, r.url_encode);
             self.prefixes(&mut xml, &r.page, r.url_encode);
         }
         let document = xml.finish();
@@ -93,24 +93,24 @@ impl Answer<'_> {
         xml.maybe("Delimiter", r.listing.delimiter.as_deref().map(show).as_deref());
         xml.maybe("EncodingType", r.url_encode.then_some("url"));
         xml.value("IsTruncated", r.page.next.is_some());
-        self.contents(&mut xml, &r.page, r.owner.as_ref(), r.url_encode);
+        self.contents(&mut xml, &r.page, r.url_encode);
         self.prefixes(&mut xml, &r.page, r.url_encode);
         let document = xml.finish();
         self.document(document);
     }
 
-    fn contents(&self, xml: &mut Writer, page: &Page, owner: Option<&Owner>, url_encode: bool) {
+    fn contents(&self, xml: &mut Writer, page: &Page, url_encode: bool) {
         for entry in &page.objects {
-            xml.element("Contents", |xml| self.entry(xml, entry, owner, url_encode));
+            xml.element("Contents", |xml| self.entry(xml, entry, url_encode));
         }
     }
 
-    fn entry(&self, xml: &mut Writer, entry: &Entry, owner: Option<&Owner>, url_encode: bool) {
+    fn entry(&self, xml: &mut Writer, entry: &Entry, url_encode: bool) {
         xml.text("Key", &self.listed(entry.key.as_str(), url_encode));
         xml.text("LastModified", &entry.modified.iso_millis());
         xml.text("ETag", &entry.etag.quoted());
         xml.value("Size", entry.size);
-        if let Some(owner) = owner {
+        if let Some(owner) = &entry.owner {
             self.object_owner(xml, "Owner", owner);
         }
         xml.text("StorageClass", self.dialect.class(entry.storage_class));

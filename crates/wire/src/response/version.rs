@@ -78,7 +78,7 @@ impl Answer<'_> {
             xml.value("Size", body.size);
             xml.text("StorageClass", body.storage_class.name());
         }
-        self.object_owner(xml, "Owner", &r.owner);
+        self.object_owner(xml, "Owner", &entry.owner);
     }
 
     fn version_prefixes(&self, xml: &mut Writer, r: &ListObjectVersions) {

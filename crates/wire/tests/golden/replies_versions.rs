@@ -13,6 +13,7 @@ fn entry(version: Option<VersionId>, latest: bool, marker: bool) -> VersionEntry
         version,
         latest,
         modified: now(),
+        owner: owner().into(),
         body: (!marker).then_some(body),
     }
 }
@@ -20,7 +21,6 @@ fn entry(version: Option<VersionId>, latest: bool, marker: bool) -> VersionEntry
 fn page(versions: Vec<VersionEntry>, next: Option<(String, Option<VersionId>)>) -> Reply {
     Reply::ListObjectVersions(reply::ListObjectVersions {
         bucket: bucket(),
-        owner: owner(),
         listing: listing(),
         version_marker: version(),
         url_encode: next.is_some(),

@@ -43,6 +43,8 @@ pub(super) struct Filled {
     /// Versions, newest first.
     pub(super) keys: BTreeMap<&'static str, Vec<Held>>,
     pub(super) settings: BTreeMap<&'static str, Vec<u8>>,
+    /// No version gets this stamp or an earlier one.
+    floor: u64,
 }
 
 /// A version of a key.
@@ -171,7 +173,8 @@ impl Filled {
         let appended = object.as_ref().is_some_and(|object| object.appendable);
         let null = appended || self.versioning != Versioning::Enabled;
         let versions = self.keys.entry(key).or_default();
-        let stamp = now.max(versions.first().map_or(0, |newest| newest.stamp) + 1);
+        let newest = versions.first().map_or(0, |newest| newest.stamp);
+        let stamp = now.max(newest + 1).max(self.floor + 1);
         if let Some(goes) = versions.iter().position(|held| null && held.null) {
             if versions[goes].is_locked() {
                 return refuse("Locked");
@@ -381,6 +384,9 @@ impl Model {
             return refuse("Locked");
         }
         let gone = versions.remove(at);
+        if !gone.null && gone.stamp >= now {
+            filled.floor = filled.floor.max(gone.stamp);
+        }
         let named = filled.named(id);
         let kind = ChangeKind::Object(EventType::RemovedDelete);
         self.say(kind, bucket, Some((key, named, gone.object.as_ref())));
