@@ -30,6 +30,7 @@ mod post;
 mod reach;
 mod referer;
 mod restore;
+mod select;
 mod setting;
 mod symlink;
 mod tagging;
@@ -44,6 +45,7 @@ pub use access::session::SessionPolicy;
 use cosette_model::op::{Call, Context, Owner, Reply};
 use cosette_model::{Day, Error, Region};
 use cosette_store::Store;
+use tokio::sync::Semaphore;
 
 /// The handlers and what they work on; cheap to clone.
 #[derive(Clone)]
@@ -55,11 +57,20 @@ pub struct Ops {
     /// The day that lifecycle rules count in.
     day: Day,
     domains: Arc<domain::Table>,
+    /// Turns at queries.
+    queries: Arc<Semaphore>,
 }
 
 impl Ops {
     pub fn new(store: Store, default_region: Region, owners: Vec<Owner>) -> Self {
-        Self { store, default_region, owners: owners.into(), day: Day::default(), domains: Arc::default() }
+        Self {
+            store,
+            default_region,
+            owners: owners.into(),
+            day: Day::default(),
+            domains: Arc::default(),
+            queries: Arc::new(Semaphore::new(select::QUERIES_MAX)),
+        }
     }
 
     /// With another day than that of 24 hours.
@@ -114,6 +125,7 @@ impl Ops {
             }
             Call::PostObject(ask) => Reply::PostObject(self.post_object(context, ask).await?),
             Call::RestoreObject(ask) => Reply::RestoreObject(self.restore_object(context, ask).await?),
+            Call::SelectObjectContent(ask) => Reply::SelectObjectContent(self.select(context, ask).await?),
             Call::PutObjectRetention(ask) => {
                 Reply::PutObjectRetention(self.put_retention(context, ask).await?)
             }

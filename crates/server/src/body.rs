@@ -105,6 +105,8 @@ enum Rest {
         left: u64,
         stream: ByteStream,
     },
+    /// Of no length that is known before its end.
+    Events(Option<ByteStream>),
 }
 
 impl Outgoing {
@@ -131,6 +133,7 @@ impl From<ReplyBody> for Outgoing {
             ReplyBody::Empty => Rest::Full(None),
             ReplyBody::Full(bytes) => Rest::Full(Some(bytes).filter(|bytes| !bytes.is_empty())),
             ReplyBody::Stream { length, stream } => Rest::Stream { left: length, stream },
+            ReplyBody::Events(stream) => Rest::Events(Some(stream)),
         }
         .into()
     }
@@ -166,11 +169,13 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.rest, Rest::Full(None) | Rest::Stream { left: 0, .. })
+        matches!(&self.rest, Rest::Full(None) | Rest::Stream { left: 0, .. } | Rest::Events(None))
     }
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(match &self.rest {
+            Rest::Events(Some(_)) => return SizeHint::default(),
+            Rest::Events(None) => 0,
             Rest::Full(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
             Rest::Told(length) => *length,
             Rest::Stream { left, .. } => *left,
@@ -183,7 +188,14 @@ impl Rest {
         match self {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Told(_) => Poll::Ready(None),
-            Self::Stream { left: 0, .. } => Poll::Ready(None),
+            Self::Stream { left: 0, .. } | Self::Events(None) => Poll::Ready(None),
+            Self::Events(Some(stream)) => {
+                let next = std::task::ready!(stream.as_mut().poll_next(cx));
+                if next.is_none() {
+                    *self = Self::Events(None);
+                }
+                Poll::Ready(next.map(|chunk| chunk.map(Frame::data)))
+            }
             Self::Stream { left, stream } => match stream.as_mut().poll_next(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Some(Ok(chunk))) => {

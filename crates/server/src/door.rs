@@ -153,6 +153,9 @@ impl Door {
                 (None, ReplyBody::Stream { length, stream }, Some(bits)) => {
                     ReplyBody::Stream { length, stream: throttled(stream, bits) }.into()
                 }
+                (None, ReplyBody::Events(stream), Some(bits)) => {
+                    ReplyBody::Events(throttled(stream, bits)).into()
+                }
                 (None, body, _) => body.into(),
             })
             .map(|body| body.counted(tally))

@@ -75,11 +75,12 @@ pub struct Config {
     pub xml_bytes_max: usize,
 }
 
-/// A reply's body: nothing, a document, or an object's bytes of known length.
+/// A reply's body: nothing, a document, an object's bytes of known length, or events until they end.
 pub enum ReplyBody {
     Empty,
     Full(Bytes),
     Stream { length: u64, stream: ByteStream },
+    Events(ByteStream),
 }
 
 /// What the answer needs to know of its request. Made before anything can fail.

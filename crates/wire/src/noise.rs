@@ -340,3 +340,56 @@ fn lists_survive_noise() {
         let _ = crate::request::read_ownership(xml.as_bytes());
     }
 }
+
+/// Names and values of a query's document, put together at random.
+#[test]
+fn queries_survive_noise() {
+    const WORDS: &[&str] = &[
+        "Expression",
+        "ExpressionType",
+        "InputSerialization",
+        "OutputSerialization",
+        "CSV",
+        "JSON",
+        "Parquet",
+        "CompressionType",
+        "Type",
+        "FileHeaderInfo",
+        "RecordDelimiter",
+        "QuoteCharacter",
+        "QuoteFields",
+        "RequestProgress",
+        "Enabled",
+        "ScanRange",
+        "Start",
+    ];
+    const VALUES: &[&str] =
+        &["", "SQL", "GZIP", "LINES", "USE", "&#13;&#10;", "\\n", "照", "true", "1", "-1"];
+    let mut noise = Noise(0x005e_1ec7);
+    let mut taken = 0;
+    for _ in 0..20_000 {
+        let mut xml = String::from("<SelectRequest>");
+        if noise.below(2) == 0 {
+            xml.push_str("<Expression>x</Expression><ExpressionType>SQL</ExpressionType>");
+            xml.push_str("<OutputSerialization><CSV/></OutputSerialization>");
+        }
+        let mut open = Vec::new();
+        for _ in 0..noise.below(12) {
+            let (word, value) = (WORDS[noise.below(WORDS.len())], VALUES[noise.below(VALUES.len())]);
+            match noise.below(3) {
+                0 => xml.push_str(&format!("<{word}>{value}</{word}>")),
+                1 => {
+                    xml.push_str(&format!("<{word}>"));
+                    open.push(word);
+                }
+                _ => xml.push_str(&open.pop().map(|word| format!("</{word}>")).unwrap_or_default()),
+            }
+        }
+        while let Some(word) = open.pop() {
+            xml.push_str(&format!("</{word}>"));
+        }
+        xml.push_str("</SelectRequest>");
+        taken += usize::from(crate::request::read_query(xml.as_bytes()).is_ok());
+    }
+    assert!(taken > 0);
+}

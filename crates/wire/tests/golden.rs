@@ -176,6 +176,7 @@ fn requests_of_cos() {
             "requests-access-cos.txt",
             "requests-symlinks-cos.txt",
             "requests-encryption-cos.txt",
+            "requests-select-cos.txt",
         ],
         DialectName::Cos,
     );
@@ -189,6 +190,7 @@ fn requests_of_s3() {
             "requests-access-s3.txt",
             "requests-symlinks-s3.txt",
             "requests-encryption-s3.txt",
+            "requests-select-s3.txt",
         ],
         DialectName::S3,
     );
@@ -207,6 +209,12 @@ fn show(response: Response<ReplyBody>) -> String {
         }
         ReplyBody::Stream { length, .. } => {
             let _ = write!(out, "\n<{length} bytes>\n");
+        }
+        ReplyBody::Events(mut stream) => {
+            while let Some(message) = ready(std::future::poll_fn(|cx| stream.as_mut().poll_next(cx))) {
+                let _ = write!(out, "\n{}", message.unwrap().escape_ascii());
+            }
+            out.push('\n');
         }
     }
     out

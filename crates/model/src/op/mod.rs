@@ -12,6 +12,7 @@ pub mod lock;
 pub mod multipart;
 pub mod object;
 pub mod restore;
+pub mod select;
 pub mod setting;
 pub mod symlink;
 pub mod tagging;
@@ -29,6 +30,7 @@ pub use lock::*;
 pub use multipart::*;
 pub use object::*;
 pub use restore::*;
+pub use select::*;
 pub use setting::*;
 pub use symlink::*;
 pub use tagging::*;
@@ -200,6 +202,7 @@ operations! {
         PutSymlink Object CosOnly "Make a symlink";
         GetSymlink Object CosOnly "Read where a symlink leads";
         GetObjectAttributes Object S3Only "Attributes of an object";
+        SelectObjectContent Object Both "Query an object: CSV, JSON or Parquet";
         ServeWebsite Object Both "What a bucket's website host answers";
     }
     settings {
@@ -259,7 +262,6 @@ operations! {
         ListBucketMetrics S3Only "List request metrics";
     }
     unsupported {
-        SelectObjectContent Object Both "Query an object";
         RenameObject Object Both "Rename";
         PostBucketInventory Bucket CosOnly "Write an inventory once, at once";
     }
@@ -359,6 +361,7 @@ pub mod reply {
     pub use super::multipart::reply::*;
     pub use super::object::reply::*;
     pub use super::restore::reply::*;
+    pub use super::select::reply::*;
     pub use super::setting::reply::*;
     pub use super::symlink::reply::*;
     pub use super::tagging::reply::*;

@@ -44,7 +44,7 @@ actions! {
     AppendObject "PutObject" "AppendObject";
     GetObjectAttributes "GetObjectAttributes" @ "GetObjectVersionAttributes" "GetObjectAttributes";
     RestoreObject "RestoreObject" "PostObjectRestore";
-    SelectObjectContent "GetObject" "SelectObjectContent";
+    SelectObjectContent "GetObject" @ "GetObjectVersion" "GetObject";
     ServeWebsite "GetObject" "GetObject";
     OptionsObject "GetObject" "OptionsObject";
     PutObjectAcl "PutObjectAcl" @ "PutObjectVersionAcl" "PutObjectACL";

@@ -17,6 +17,7 @@ mod lock;
 mod parts;
 mod post;
 mod restore;
+mod select;
 mod setting;
 mod symlink;
 mod version;
@@ -30,6 +31,8 @@ pub(crate) use acl::read as read_acl;
 pub(crate) use document::checksum_element;
 pub(crate) use encryption::kms_method;
 pub(crate) use list::token;
+#[cfg(test)]
+pub(crate) use select::read as read_query;
 pub(crate) use setting::{TRANSITION_MINIMUM, crossing};
 
 use cosette_model::op::{
@@ -135,6 +138,7 @@ impl Incoming<'_> {
             Op::PutObjectLegalHold => Call::PutObjectLegalHold(self.put_legal_hold().await?),
             Op::GetObjectLegalHold => Call::GetObjectLegalHold(self.get_legal_hold()?),
             Op::RestoreObject => Call::RestoreObject(self.restore_object().await?),
+            Op::SelectObjectContent => Call::SelectObjectContent(self.select().await?),
             Op::PutObject => Call::PutObject(self.put_object()?),
             Op::GetObject => Call::GetObject(self.get_object()?),
             Op::HeadObject => Call::HeadObject(self.head_object()?),

@@ -9,6 +9,7 @@ mod list;
 mod lock;
 mod object;
 mod post;
+mod select;
 mod setting;
 mod upload;
 mod version;
@@ -142,6 +143,7 @@ impl<'a> Answer<'a> {
         // says so (cos-api 9.1).
         // S3 says nothing on 204 either.
         let silent = match self.response.status() {
+            _ if matches!(self.response.body(), ReplyBody::Events(_)) => true,
             StatusCode::NOT_MODIFIED => true,
             StatusCode::NO_CONTENT => !self.is_cos(),
             _ => false,
@@ -206,6 +208,7 @@ impl<'a> Answer<'a> {
             Reply::GetObjectRetention(r) => self.retention(r.retention),
             Reply::GetObjectLegalHold(r) => self.legal_hold(r.held),
             Reply::RestoreObject(r) => self.restore_object(&r),
+            Reply::SelectObjectContent(r) => self.select(r),
             Reply::PutObject(r) => self.put_object(&r),
             Reply::GetObject(r) => self.get_object(r),
             Reply::HeadObject(r) => self.head_object(&r),

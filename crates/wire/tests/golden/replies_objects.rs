@@ -1,12 +1,38 @@
 //! Replies about forms, locks and restores.
 
+use bytes::Bytes;
 use cosette_model::op::reply::{self, HeadObject};
-use cosette_model::op::{ObjectInfo, PostAnswer, Reply, ResponseOverrides};
+use cosette_model::op::{ObjectInfo, PostAnswer, Reply, ResponseOverrides, Scanned, SelectEvent};
 use cosette_model::{
     Attributes, Error, ErrorCode, Lock, Restore, RestoreTier, Retention, RetentionMode, StorageClass,
 };
 
 use super::{CRC64, bucket, etag, info, key, now, sums, version};
+
+struct Events(std::vec::IntoIter<Result<SelectEvent, Error>>);
+
+impl futures_core::Stream for Events {
+    type Item = Result<SelectEvent, Error>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.0.next())
+    }
+}
+
+fn selected(last: Result<SelectEvent, Error>) -> Reply {
+    let scanned = Scanned { scanned: 20, processed: 20, returned: 4 };
+    let mut events =
+        vec![Ok(SelectEvent::Records(Bytes::from_static(b"a,b\n"))), Ok(SelectEvent::Progress(scanned))];
+    if last.is_ok() {
+        events.push(Ok(SelectEvent::Stats(scanned)));
+    }
+    events.push(last);
+    let events = Box::pin(Events(events.into_iter()));
+    Reply::SelectObjectContent(reply::SelectObjectContent { events })
+}
 
 pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     let post = |answer| {
@@ -59,6 +85,8 @@ pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         ("RestoreObject: prolonged", Ok(Reply::RestoreObject(reply::RestoreObject { begun: false }))),
         ("HeadObject: being restored", head(Some(Restore::Ongoing { tier, days, requested }))),
         ("HeadObject: restored", head(Some(Restore::Done { expires: now() }))),
+        ("SelectObjectContent", Ok(selected(Ok(SelectEvent::End)))),
+        ("SelectObjectContent: fails after some records", Ok(selected(Err(ErrorCode::CastFailed.into())))),
         ("error: archived", Err(refused)),
         ("error: a restore is under way", Err(ErrorCode::RestoreAlreadyInProgress.into())),
         ("error: not archived", Err(ErrorCode::RestoreNonArchiveObject.into())),
