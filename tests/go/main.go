@@ -47,6 +47,8 @@ func main() {
 	check(err == nil && place.Location == "ap-guangzhou", "GET Bucket location", err)
 
 	settings(ctx, client)
+	rules(ctx, client)
+	versions(ctx, connect("versions-"+host))
 	name := "dir/a b+c 中.txt"
 	_, err = client.Object.Put(ctx, name, strings.NewReader("hello"), nil)
 	check(err == nil, "PUT Object", err)

@@ -291,6 +291,55 @@ const steps = {
     }
   },
 
+  async versions() {
+    const own = { ...at, Bucket: `v-${bucket}` };
+    await cos.putBucket(own);
+    await cos.putBucketVersioning({ ...own, VersioningConfiguration: { Status: 'Enabled' } });
+    assert.equal((await cos.getBucketVersioning(own)).VersioningConfiguration.Status, 'Enabled');
+    const ids = [];
+    for (const Body of ['first', 'second']) ids.push((await cos.putObject({ ...own, Key: 'k', Body })).VersionId);
+    const first = { ...own, Key: 'k', VersionId: ids[0] };
+    assert.equal((await cos.getObject(first)).Body.toString(), 'first');
+    const Tags = [{ Key: 't', Value: '1' }];
+    await cos.putObjectTagging({ ...first, Tags });
+    assert.deepEqual((await cos.getObjectTagging(first)).Tags, Tags);
+    assert.deepEqual((await cos.getObjectTagging({ ...own, Key: 'k' })).Tags, []);
+    await cos.deleteObjectTagging(first);
+    const deleted = await cos.deleteObject({ ...own, Key: 'k' });
+    assert.equal(deleted.headers['x-cos-delete-marker'], 'true');
+    const page = await cos.listObjectVersions(own);
+    assert.deepEqual(page.Versions.map((row) => row.VersionId).reverse(), ids);
+    assert.equal(page.DeleteMarkers[0].IsLatest, 'true');
+    const rows = [...page.Versions, ...page.DeleteMarkers];
+    await cos.deleteMultipleObject({ ...own, Objects: rows.map(({ Key, VersionId }) => ({ Key, VersionId })) });
+    await cos.deleteBucket(own);
+  },
+
+  async accessLists() {
+    const Key = 'listed';
+    await cos.putObject({ ...at, Key, Body: 'x', ACL: 'public-read' });
+    assert.equal((await cos.getObjectAcl({ ...at, Key })).ACL, 'public-read');
+    await cos.putObjectAcl({ ...at, Key, ACL: 'private' });
+    assert.equal((await cos.getObjectAcl({ ...at, Key })).ACL, 'private');
+    await cos.putBucketAcl({ ...at, ACL: 'public-read' });
+    const list = await cos.getBucketAcl(at);
+    assert.equal(list.ACL, 'public-read');
+    assert.deepEqual(list.Grants.map((grant) => grant.Permission).sort(), ['FULL_CONTROL', 'READ']);
+    await cos.putBucketAcl({ ...at, ACL: 'private' });
+    await cos.deleteObject({ ...at, Key });
+  },
+
+  async endsByRules() {
+    const Rules = [{ ID: 'end', Status: 'Enabled', Filter: { Prefix: 'end/' }, Expiration: { Days: '3' } }];
+    await cos.putBucketLifecycle({ ...at, Rules });
+    const { headers } = await cos.putObject({ ...at, Key: 'end/k', Body: 'x' });
+    assert.match(headers['x-cos-expiration'], /^expiry-date="[^"]+ 00:00:00 GMT", rule-id="end"$/);
+    Rules[0].Transition = { Days: '3', StorageClass: 'ARCHIVE' };
+    assert.deepEqual(await refused(cos.putBucketLifecycle({ ...at, Rules })), ['InvalidArgument', 400]);
+    await cos.deleteBucketLifecycle(at);
+    await cos.deleteObject({ ...at, Key: 'end/k' });
+  },
+
   async wrongKeys() {
     const wrong = client({ ...argument, key: 'wrong' });
     assert.deepEqual(await refused(wrong.getBucket(at)), ['SignatureDoesNotMatch', 403]);
