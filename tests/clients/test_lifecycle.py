@@ -212,7 +212,8 @@ def test_small_objects_stay_if_it_is_said(short, name):
     put, get = s3.put_bucket_lifecycle_configuration, s3.get_bucket_lifecycle_configuration
     rule = {"ID": "r", "Status": "Enabled", "Filter": {}}
     rules = {"Rules": [{**rule, "Transitions": [{"Days": 0, "StorageClass": "GLACIER_IR"}]}]}
-    put(Bucket=name, LifecycleConfiguration=rules, TransitionDefaultMinimumObjectSize="all_storage_classes_128K")
+    said = put(Bucket=name, LifecycleConfiguration=rules, TransitionDefaultMinimumObjectSize="all_storage_classes_128K")
+    assert said["TransitionDefaultMinimumObjectSize"] == "all_storage_classes_128K"
     assert get(Bucket=name)["TransitionDefaultMinimumObjectSize"] == "all_storage_classes_128K"
     s3.put_object(Bucket=name, Key="small", Body=b"x")
     s3.put_object(Bucket=name, Key="large", Body=bytes(128 << 10))

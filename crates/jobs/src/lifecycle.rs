@@ -95,7 +95,7 @@ impl Job for Lifecycles {
     const NAME: &'static str = "lifecycle";
 
     async fn run_due(&mut self, now: Timestamp, stop: &Stop) -> Result<Next, Error> {
-        self.refresh(now)?;
+        self.refresh(now).await?;
         let due = self.plans.iter().filter(|(_, plan)| plan.next.is_some_and(|next| next <= now));
         let due: Vec<Rules> = due.map(|(_, plan)| plan.rules.clone()).collect();
         for rules in due {
@@ -120,12 +120,12 @@ impl Lifecycles {
     }
 
     /// Learns of rules and of changes since the last run.
-    fn refresh(&mut self, now: Timestamp) -> Result<(), Error> {
+    async fn refresh(&mut self, now: Timestamp) -> Result<(), Error> {
         // Taken before anything is read: what comes later is looked at by the next run.
         let head = self.store.head();
         self.learn_rules(now)?;
         match self.cursor {
-            Some(cursor) if self.store.remembers(cursor) => self.learn_changes(cursor, head)?,
+            Some(cursor) if self.store.remembers(cursor) => self.learn_changes(cursor, head).await?,
             // Nothing is known of what has happened.
             _ => self.plans.values_mut().for_each(|plan| plan.next = Some(now)),
         }
@@ -171,7 +171,7 @@ impl Lifecycles {
         Ok(())
     }
 
-    fn learn_changes(&mut self, mut cursor: Seq, head: Seq) -> Result<(), Error> {
+    async fn learn_changes(&mut self, mut cursor: Seq, head: Seq) -> Result<(), Error> {
         while !self.plans.is_empty() && cursor < head {
             let changes = self.store.changes(cursor, PAGE)?;
             for change in changes.iter().filter(|change| change.seq <= head) {
@@ -183,6 +183,7 @@ impl Lifecycles {
                 Some(last) if changes.len() == PAGE => cursor = last.seq,
                 _ => break,
             }
+            tokio::task::yield_now().await;
         }
         Ok(())
     }

@@ -89,7 +89,7 @@ impl Ops {
             Ok(Some(value))
         };
         self.store.claim_setting(bucket.name, name.row(), context.cause.clone(), claim).await?;
-        Ok(reply::PutSetting { name })
+        Ok(reply::PutSetting { name, small: None })
     }
 }
 

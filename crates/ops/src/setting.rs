@@ -52,12 +52,16 @@ impl Ops {
         let cause = context.cause.clone();
         let Some(setting) = setting else {
             self.store.set_setting(bucket.name, name.row(), None, cause).await?;
-            return Ok(reply::PutSetting { name });
+            return Ok(reply::PutSetting { name, small: None });
         };
         if let Setting::Domain(domains) = setting {
             return self.put_domains(context, bucket, domains).await;
         }
         self.check_others(context, &bucket, &setting)?;
+        let small = match &setting {
+            Setting::Lifecycle(rules) => Some(rules.small),
+            _ => None,
+        };
         let (row, policy) = (name.row_of(setting.id()).into_owned(), context.policy);
         self.store
             .revise_setting(bucket.name, row.clone(), cause, move |seen| {
@@ -74,7 +78,7 @@ impl Ops {
                 Ok::<_, Failure>(Some(setting.encode().map_err(Error::internal)?))
             })
             .await?;
-        Ok(reply::PutSetting { name })
+        Ok(reply::PutSetting { name, small })
     }
 
     pub(crate) fn get_setting(&self, context: &Context, ask: op::GetSetting) -> Result<reply::GetSetting> {

@@ -35,11 +35,14 @@ pub struct ListSettings {
 }
 
 pub mod reply {
+    use crate::setting::SmallObjects;
     use crate::{Setting, SettingName};
 
     #[derive(Debug)]
     pub struct PutSetting {
         pub name: SettingName,
+        /// Of lifecycle rules: which objects they leave where they are.
+        pub small: Option<SmallObjects>,
     }
 
     #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Replies about settings and tags, and the headers that let scripts of other origins read answers.
 
 use cosette_model::op::reply;
-use cosette_model::setting::Allowed;
+use cosette_model::setting::{Allowed, SmallObjects};
 use cosette_model::{Setting, SettingName};
 use http::StatusCode;
 use http::header::{
@@ -15,16 +15,22 @@ use crate::setting;
 
 impl Answer<'_> {
     pub(super) fn put_setting(&mut self, r: &reply::PutSetting) {
+        self.small(r.small);
         if r.name == SettingName::Tagging {
             self.status(StatusCode::NO_CONTENT);
         }
     }
 
-    pub(super) fn get_setting(&mut self, r: &reply::GetSetting) {
-        if let Some(Setting::Lifecycle(rules)) = &r.setting
-            && let Some(name) = rules.small.name().filter(|_| !self.is_cos())
-        {
+    /// Which objects lifecycle rules leave where they are, in S3's words.
+    fn small(&mut self, small: Option<SmallObjects>) {
+        if let Some(name) = small.and_then(SmallObjects::name).filter(|_| !self.is_cos()) {
             self.set(TRANSITION_MINIMUM, name);
+        }
+    }
+
+    pub(super) fn get_setting(&mut self, r: &reply::GetSetting) {
+        if let Some(Setting::Lifecycle(rules)) = &r.setting {
+            self.small(Some(rules.small));
         }
         self.document(setting::write(self.dialect, r.name, r.setting.as_ref()));
     }

@@ -62,7 +62,7 @@ fn file(name: &str, dialect: DialectName, seen: &mut Vec<Op>) {
             _ => continue,
         };
         taken.extend(put.setting.clone());
-        let done = answer(Reply::PutSetting(reply::PutSetting { name: put.name }));
+        let done = answer(Reply::PutSetting(reply::PutSetting { name: put.name, small: None }));
         let found = reply::GetSetting { name: put.name, setting: put.setting.clone() };
         let found = answer(Reply::GetSetting(found));
         let (_, document) = found.split_once("\n\n").unwrap();
