@@ -1,9 +1,9 @@
 """Queries on objects, through boto3 and the COS Python SDK."""
 
-import base64
 import bz2
 import gzip
 import json
+import pathlib
 
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
@@ -14,6 +14,8 @@ from support import raw
 PEOPLE = "name,age,city\nAnn,31,Oslo\nBob,7,Rome\nCyd,44,Lima\n"
 EVENTS = [{"kind": "a", "n": 1.5, "tags": ["x", "y"]}, {"kind": "b", "n": 2, "tags": []}]
 CSV = {"CSV": {"FileHeaderInfo": "USE"}}
+# With Snappy; the file that crates/select/src/tests/columnar.rs makes.
+PARQUET = (pathlib.Path(__file__).parent / "people.parquet").read_bytes()
 
 
 def select(s3, bucket, key, expression, source=CSV, into=None, **more):
@@ -97,6 +99,19 @@ def test_compressed_through_boto3(s3, bucket, name, pack):
     details = {"BytesScanned": len(packed), "BytesProcessed": len(PEOPLE), "BytesReturned": 15}
     assert events[1]["Progress"]["Details"] == details
     assert events[2]["Stats"]["Details"] == details
+
+
+def test_parquet_through_both(s3, cos, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=PARQUET)
+    query = "SELECT s.name, s.tags[0] AS tag, s.debt FROM S3Object s WHERE s.age > 8 OR s.seen > `2017T`"
+    answer = records(select(s3, bucket, "k", query, {"Parquet": {}}, {"JSON": {}}))
+    assert [json.loads(line) for line in answer.splitlines()] == [
+        {"name": "Ann", "tag": "x", "debt": -1.5},
+        {"name": "Bob", "tag": "z", "debt": 0.01},
+        {"name": "Dan", "tag": "q", "debt": 0.01},
+    ]
+    answer = cos_select(cos, bucket, "k", "SELECT COUNT(age), SUM(age) FROM COSObject", {"Parquet": {}})
+    assert answer.get_select_result() == b"3,82\n"
 
 
 def test_ranges_through_boto3(s3, bucket):

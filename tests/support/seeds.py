@@ -27,6 +27,11 @@ SEEDS = {
     "policy": lambda: bodies("{"),
     "form": lambda: ["\x09" + body.replace("\n", "\r\n") for body in bodies("--")],
     "chunked": lambda: ["\x095\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n"],
+    "query": lambda: [
+        "\x13SELECT s.name, COUNT(*) FROM S3Object s WHERE age > 8 LIMIT 2\nname,age\nAnn,31\n",
+        "\x90SELECT a.b[0].c AS d FROM S3Object[*].x[*] a\n{\"x\":[{\"b\":[{\"c\":1.5}]}]}",
+        "\x1fSELECT CAST(_1 AS DECIMAL) / 3, TRIM(_2) LIKE '%a_' ESCAPE '!' FROM S3Object\n1,\"a\"\"b\"\n",
+    ],
     "action": lambda: ['{"FunctionName":"f"}', "Action=A&Version=1&Filters.0.Name=a&Filters.0.Values.0=b"],
 }
 

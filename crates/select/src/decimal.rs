@@ -112,14 +112,25 @@ impl Decimal {
         Self { mantissa: -self.mantissa, ..self }
     }
 
-    pub(crate) fn mul(mut self, mut other: Self) -> Option<Self> {
-        loop {
-            if let Some(mantissa) = self.mantissa.checked_mul(other.mantissa) {
-                return Self { mantissa, scale: self.scale + other.scale }.fitted();
-            }
-            let longer = if self.mantissa.abs() > other.mantissa.abs() { &mut self } else { &mut other };
-            *longer = longer.shortened()?;
+    pub(crate) fn mul(self, other: Self) -> Option<Self> {
+        let mut scale = self.scale + other.scale;
+        if let Some(mantissa) = self.mantissa.checked_mul(other.mantissa) {
+            return Self { mantissa, scale }.fitted();
         }
+        let mut product = Product::of(self.mantissa.unsigned_abs(), other.mantissa.unsigned_abs());
+        // The digit that was dropped last, and whether any before it was not 0.
+        let (mut last, mut more) = (0, false);
+        let whole = loop {
+            if let Some(whole) = product.fitting() {
+                break whole;
+            }
+            scale = scale.checked_sub(1)?;
+            more |= last != 0;
+            last = product.drop_digit();
+        };
+        let up = last > 5 || last == 5 && (more || whole % 2 != 0);
+        let mantissa = (whole + i128::from(up)) * self.mantissa.signum() * other.mantissa.signum();
+        Self { mantissa, scale }.fitted()
     }
 
     /// `None` for a division by zero too.
@@ -127,12 +138,17 @@ impl Decimal {
         if other.mantissa == 0 {
             return None;
         }
-        let (a, b) = (self.mantissa, other.mantissa);
-        let (mut quotient, mut rest) = (a / b, a % b);
+        let (a, mut b) = (self.mantissa, other.mantissa);
         let mut scale = i64::from(self.scale) - i64::from(other.scale);
+        // So that ten times what is left always fits.
+        while b.abs() >= LIMIT / 10 {
+            b = half_even(b, 10);
+            scale += 1;
+        }
+        let (mut quotient, mut rest) = (a / b, a % b);
         // Long division, digit by digit, as far as digits fit.
         while (rest != 0 || scale < 0) && quotient.abs() < LIMIT / 10 && scale < i64::from(SCALE_MAX) {
-            let Some(next) = rest.checked_mul(10) else { break };
+            let next = rest * 10;
             quotient = quotient * 10 + next / b;
             rest = next % b;
             scale += 1;
@@ -178,6 +194,39 @@ impl fmt::Display for Decimal {
     }
 }
 
+/// A product of two mantissas, in limbs of 19 digits from the lowest.
+struct Product([u128; 4]);
+
+impl Product {
+    const LIMB: u128 = 10_u128.pow(19);
+
+    fn of(a: u128, b: u128) -> Self {
+        let parts = |n: u128| [n % Self::LIMB, n / Self::LIMB];
+        let (a, b) = (parts(a), parts(b));
+        let mut limbs = [a[0] * b[0], a[0] * b[1] + a[1] * b[0], a[1] * b[1], 0];
+        for at in 0..3 {
+            limbs[at + 1] += limbs[at] / Self::LIMB;
+            limbs[at] %= Self::LIMB;
+        }
+        Self(limbs)
+    }
+
+    /// The number, if it has no more digits than a mantissa.
+    fn fitting(&self) -> Option<i128> {
+        let [low, high, 0, 0] = self.0 else { return None };
+        i128::try_from(high * Self::LIMB + low).ok()
+    }
+
+    fn drop_digit(&mut self) -> u128 {
+        let mut rest = 0;
+        for limb in self.0.iter_mut().rev() {
+            let whole = rest * Self::LIMB + *limb;
+            (*limb, rest) = (whole / 10, whole % 10);
+        }
+        rest
+    }
+}
+
 fn power(of: u32) -> Option<i128> {
     10_i128.checked_pow(of)
 }
@@ -197,6 +246,7 @@ fn half_even(number: i128, by: i128) -> i128 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::testing::Noise;
 
     fn d(text: &str) -> Decimal {
         Decimal::parse(text).unwrap()
@@ -238,9 +288,39 @@ mod tests {
             };
             assert_eq!(got.unwrap().to_string(), want, "{a} {op} {b}");
         }
+        let third = d("1").div(d("3")).unwrap();
+        let near = |got: Option<Decimal>, want: f64| (got.unwrap().to_f64() / want - 1.0).abs() < 1e-15;
+        assert!(near(d("7").div(third), 21.0) && near(third.div(third), 1.0));
+        assert!(near(d("12345678901234567890").mul(third), 12_345_678_901_234_567_890.0 / 3.0));
+        assert!(near(third.mul(d("123456789012345678901234567890123")), 1.234_567_890_123_456_8e32 / 3.0));
         assert!(d("1").div(d("0.0")).is_none());
         assert!(d("99999999999999999999999999999999999999").mul(d("10")).is_none());
         assert!(d("99999999999999999999999999999999999999").add(d("1")).is_none());
+    }
+
+    /// Whatever is reckoned is near to what floats make of it, and overflows only where it is too large.
+    #[test]
+    fn noise() {
+        let mut noise = Noise(0xdec);
+        for _ in 0..20_000 {
+            let mut number = d("1");
+            let mut float = 1.0_f64;
+            for _ in 0..noise.below(12) {
+                let by = Decimal::from(1 + i64::try_from(noise.below(999)).unwrap());
+                let (next, near) = match noise.below(3) {
+                    0 => (number.mul(by), float * by.to_f64()),
+                    1 => (number.div(by), float / by.to_f64()),
+                    _ => (by.div(number), by.to_f64() / float),
+                };
+                number = next.unwrap_or_else(|| panic!("{number} {by} {near}"));
+                float = near;
+                // Very small numbers lose their last places.
+                if float.abs() < 1e-9 || float.abs() > 1e24 {
+                    break;
+                }
+                assert!((number.to_f64() / float - 1.0).abs() < 1e-9, "{number} {float}");
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod decimal;
 mod expr;
 mod fold;
 mod functions;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod input;
 mod json;
 mod moment;

@@ -213,6 +213,24 @@ fn records_are_bounded() {
     assert_eq!(answer(&twice, data.as_bytes()), Err(ErrorCode::OverMaxRecordSize));
 }
 
+/// The same of bytes as the fuzzer makes them.
+#[test]
+fn forms_survive_noise() {
+    let mut noise = Noise(0xf0f0);
+    let asked = || {
+        for _ in 0..5_000 {
+            let mut bytes = vec![u8::try_from(noise.below(256)).unwrap()];
+            bytes.extend_from_slice(
+                [&b"SELECT * FROM S3Object\n"[..], b"SELECT _1 FROM S3Object\n"][noise.below(2)],
+            );
+            bytes.extend(noise.bytes(b"ab,,\"\"\\\r\n{}[]:1PAR\xff\x1f\x8bBZh9", 60));
+            crate::fuzzing::query(&bytes);
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(crate::STACK_BYTES);
+    std::thread::scope(|scope| thread.spawn_scoped(scope, asked).unwrap().join().unwrap());
+}
+
 /// Words of the language in any order, over any text, end in an answer or an error.
 #[test]
 fn noise() {

@@ -11,6 +11,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("form", cosette_wire::fuzzing::form),
     ("chunked", cosette_wire::fuzzing::chunked),
     ("policy", cosette_ops::fuzzing::policy),
+    ("query", cosette_select::fuzzing::query),
     ("action", cosette_control::fuzzing::action),
     ("frame", cosette_store::fuzzing::frame),
     ("object", cosette_store::fuzzing::object),
