@@ -65,3 +65,11 @@ def test_the_token_service_does_not_take_it(server):
     headers["Authorization"] = f"AWS {server.secret_id}:{signature}"
     answer = raw.send(server, "POST", "/", headers, b"Action=GetCallerIdentity&Version=2011-06-15")
     assert answer.status == 400 and b"signature version 4 is for" in answer.body
+
+
+def test_an_empty_date_is_none(server, bucket):
+    client = s3_client(server, signature_version="s3")
+    client.meta.events.register("before-send", lambda request, **_: request.headers.update({"x-amz-date": ""}))
+    with pytest.raises(ClientError) as caught:
+        client.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert caught.value.response["Error"]["Code"] == "AccessDenied"

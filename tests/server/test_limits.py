@@ -102,6 +102,7 @@ def documents(sub, body, key=None, **more):
     ("long", "a" * 64, (400, "InvalidBucketName"), (400, "InvalidBucketName")),
     ("underscore", "a_b-1250000000", (400, "InvalidBucketName"), (400, "InvalidBucketName")),
     ("upper case", "Upper", (400, "InvalidBucketName"), None),
+    ("dash beside a dot", "ab-.cd", (400, "InvalidBucketName"), (400, "InvalidBucketName")),
     ("dash first", "-ab-1250000000", (400, "InvalidBucketName"), (400, "InvalidBucketName")),
     ("two dots", "a..b", (400, "InvalidBucketName"), None),
     ("an address", "192.168.5.4", (400, "InvalidBucketName"), None),

@@ -5,7 +5,7 @@ use cosette_model::{Encryption, Error, ErrorCode, ObjectKey, StorageClass};
 use cosette_store::{AppendObject, Bucket, Error as StoreError, Seal, SealedBy};
 
 use crate::encryption::{customer_of, shown};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, class_refused};
 use crate::object::with_content_type;
 use crate::{Ops, body};
 
@@ -19,9 +19,7 @@ impl Ops {
         let bucket = self.admit(context, Op::AppendObject, (&ask.bucket, &ask.key))?;
         let class = ask.attributes.storage_class;
         if matches!(class, StorageClass::IntelligentTiering | StorageClass::DeepArchive) {
-            return Err(Error::new(ErrorCode::NotSupportedStorageClass)
-                .detail("StorageClassRequested", class.name())
-                .into());
+            return Err(class_refused(class));
         }
         let lock = self.lock(context, &bucket, &ask.key, ask.properties.lock())?;
         let properties =

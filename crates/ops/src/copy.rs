@@ -7,7 +7,7 @@ use cosette_model::{
     Body, ChecksumAlgorithm, Digests, ETag, Encryption, Error, ErrorCode, Expected, Properties, Tags, Wanted,
 };
 use cosette_store::{
-    Bucket, CopiedContent, CopyObject, Digester, Error as StoreError, Object, PutPart, Sealing, Seen,
+    Bucket, CopiedContent, CopyObject, Digester, Error as StoreError, Object, Sealing, Seen,
 };
 
 use crate::access::{Admitted, Scene};
@@ -120,29 +120,21 @@ impl Ops {
         if end - start > body::BODY_BYTES_MAX {
             return Err(too_large());
         }
-        let seal = self.part_seal(&upload, ask.customer.as_ref())?;
+        // Before anything is read of the source.
+        self.of_upload(&upload, ask.customer.as_ref())?;
         let customer = source.customer.as_ref();
         self.store.check_customer(found.sealing.as_ref(), customer)?;
         let stream = self.store.read_for(&from.name, &source.key, &found, Some((start, end)), customer)?;
         let body = Body { stream, length: Some(end - start), expected: Expected::default() };
-        let also = upload.checksum.map(|(algorithm, _)| algorithm);
-        let taken = body::take(&self.store, body, also, seal).await?;
-        let part = self
-            .store
-            .put_part(PutPart {
-                bucket: bucket.name,
-                key: ask.key,
-                upload: ask.upload,
-                number: ask.number,
-                body: taken.sealed,
-            })
-            .await?;
+        let at = (ask.key, ask.upload, ask.number);
+        let (part, checksums) =
+            self.receive_part(bucket.name, at, &upload, body, ask.customer.as_ref()).await?;
         Ok(reply::UploadPartCopy {
             etag: ETag::of_md5(part.md5),
             crc64: part.crc64,
             modified: part.modified,
             source_version: shown_version(&from, found.version),
-            checksums: taken.checksums,
+            checksums,
             encryption: shown(upload.sealing.as_ref(), ask.customer.as_ref()),
         })
     }

@@ -59,7 +59,7 @@ impl Ops {
         if customer.is_none() { Ok(()) } else { self.of_upload(upload, customer) }
     }
 
-    fn of_upload(&self, upload: &Upload, customer: Option<&CustomerKey>) -> Result<()> {
+    pub(crate) fn of_upload(&self, upload: &Upload, customer: Option<&CustomerKey>) -> Result<()> {
         let why = match self.store.check_customer(upload.sealing.as_ref(), customer) {
             Ok(()) => return Ok(()),
             Err(StoreError::CustomerKeyMissing) => {

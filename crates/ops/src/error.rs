@@ -1,6 +1,6 @@
 //! From what went wrong in the store to what the client is told.
 
-use cosette_model::{BodyError, Error, ErrorCode};
+use cosette_model::{BodyError, Error, ErrorCode, StorageClass};
 use cosette_store::Error as StoreError;
 
 /// A handler's failure: already what the client is told, whichever layer it came from.
@@ -8,6 +8,11 @@ use cosette_store::Error as StoreError;
 pub(crate) struct Failure(pub(crate) Error);
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+/// A class that what is asked for does not have.
+pub(crate) fn class_refused(class: StorageClass) -> Failure {
+    Error::new(ErrorCode::NotSupportedStorageClass).detail("StorageClassRequested", class.name()).into()
+}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {

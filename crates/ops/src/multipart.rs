@@ -1,7 +1,9 @@
 //! Multipart uploads.
 
 use cosette_model::op::{self, CompletedPart, Context, Listing, Op, Owner, reply};
-use cosette_model::{BucketName, Checksum, Error, ErrorCode, ObjectKey, PartNumber, UploadId};
+use cosette_model::{
+    Body, BucketName, Checksum, CustomerKey, Error, ErrorCode, ObjectKey, PartNumber, UploadId,
+};
 use cosette_store::{Bucket, CompleteUpload, Object, Part, PutPart, Upload, UploadPage};
 
 use crate::completed::Again;
@@ -53,25 +55,31 @@ impl Ops {
     ) -> Result<reply::UploadPart> {
         let bucket = self.admit(context, Op::UploadPart, (&ask.bucket, &ask.key))?;
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
-        let also = upload.checksum.map(|(algorithm, _)| algorithm);
-        let seal = self.part_seal(&upload, ask.customer.as_ref())?;
-        let taken = body::take(&self.store, ask.body, also, seal).await?;
-        let part = self
-            .store
-            .put_part(PutPart {
-                bucket: bucket.name,
-                key: ask.key,
-                upload: ask.upload,
-                number: ask.number,
-                body: taken.sealed,
-            })
-            .await?;
+        let at = (ask.key, ask.upload, ask.number);
+        let (part, checksums) =
+            self.receive_part(bucket.name, at, &upload, ask.body, ask.customer.as_ref()).await?;
         Ok(reply::UploadPart {
             etag: cosette_model::ETag::of_md5(part.md5),
             crc64: part.crc64,
-            checksums: taken.checksums,
+            checksums,
             encryption: shown(upload.sealing.as_ref(), ask.customer.as_ref()),
         })
+    }
+
+    /// Takes the bytes of a part, sent or copied, and keeps them with their checksums.
+    pub(crate) async fn receive_part(
+        &self,
+        bucket: BucketName,
+        (key, upload, number): (ObjectKey, UploadId, PartNumber),
+        of: &Upload,
+        body: Body,
+        customer: Option<&CustomerKey>,
+    ) -> Result<(Part, Vec<Checksum>)> {
+        let also = of.checksum.map(|(algorithm, _)| algorithm);
+        let seal = self.part_seal(of, customer)?;
+        let taken = body::take(&self.store, body, also, seal).await?;
+        let part = PutPart { bucket, key, upload, number, body: taken.sealed };
+        Ok((self.store.put_part(part).await?, taken.checksums))
     }
 
     pub(crate) fn list_parts(&self, context: &Context, ask: op::ListParts) -> Result<reply::ListParts> {

@@ -7,7 +7,7 @@ use cosette_store::{Bucket, Object, PutObject};
 
 use crate::Ops;
 use crate::access::Admitted;
-use crate::error::Result;
+use crate::error::{Result, class_refused};
 use crate::object::with_content_type;
 use crate::version::shown_version;
 
@@ -21,9 +21,7 @@ impl Ops {
         let bucket = self.admit(context, Op::PutSymlink, (&ask.bucket, &ask.key))?;
         let class = ask.attributes.storage_class;
         if class != StorageClass::Standard {
-            return Err(Error::new(ErrorCode::NotSupportedStorageClass)
-                .detail("StorageClassRequested", class.name())
-                .into());
+            return Err(class_refused(class));
         }
         let lock = self.lock(context, &bucket, &ask.key, ask.properties.lock())?;
         let properties =

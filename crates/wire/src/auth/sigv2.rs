@@ -73,7 +73,10 @@ pub(crate) fn verify(presented: &Presented<'_>) -> Result<Verified, Error> {
     let key = presented.key(secret_id)?;
     refuse_unsigned(presented)?;
     // The second date wins; the line of the first is empty then.
-    let dates = [presented.header("x-amz-date"), presented.header("date")];
+    // An empty one is no date, and not none.
+    let second = presented.headers.contains_key("x-amz-date");
+    let dates =
+        [second.then(|| presented.header("x-amz-date").unwrap_or_default()), presented.header("date")];
     let (until, line) = match header {
         Some(_) => {
             let date = dates[0].or(dates[1]).unwrap_or_default();
