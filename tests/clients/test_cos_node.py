@@ -19,4 +19,4 @@ def test_every_operation(server, node, new_bucket, tmp_path, sdk, way):
             "directory": str(tmp_path),
         },
     )
-    assert len(done["passed"]) == 17
+    assert len(done["passed"]) == 18

@@ -340,6 +340,26 @@ const steps = {
     await cos.deleteObject({ ...at, Key: 'end/k' });
   },
 
+  async queries() {
+    await cos.putObject({ ...at, Key: 'people.csv', Body: 'name,age\nAnn,31\nBob,7\n' });
+    const ask = (Expression) =>
+      cos.selectObjectContent({
+        ...at,
+        Key: 'people.csv',
+        SelectType: 2,
+        SelectRequest: {
+          Expression,
+          ExpressionType: 'SQL',
+          InputSerialization: { CSV: { FileHeaderInfo: 'USE', RecordDelimiter: '\\n' } },
+          OutputSerialization: { JSON: { RecordDelimiter: '\\n' } },
+          RequestProgress: { Enabled: 'FALSE' },
+        },
+      });
+    const found = await ask('SELECT s.name FROM COSObject s WHERE s.age > 8');
+    assert.equal(String(found.Payload), '{"name":"Ann"}\n');
+    assert.deepEqual(await refused(ask('SELECT s.town FROM COSObject s')), ['MissingHeaders', 400]);
+  },
+
   async wrongKeys() {
     const wrong = client({ ...argument, key: 'wrong' });
     assert.deepEqual(await refused(wrong.getBucket(at)), ['SignatureDoesNotMatch', 403]);
