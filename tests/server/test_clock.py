@@ -117,3 +117,37 @@ def test_the_command(server):
     assert server.cli("clock", "--unfreeze").returncode == 0
     back = server.cli("clock", "--set", "2001-01-01T00:00:00Z", check=False)
     assert (back.returncode, "does not go back" in back.stderr) == (1, True), back.stderr
+
+
+NOTES = {"index.py": "import json\ndef main_handler(event, context):\n    print(json.dumps(event))\n"}
+
+
+def test_a_restore_is_completed_and_told_of(server):
+    scf, cos = functions.client(server), cos_client(server)
+    bucket = "b-1250000000"
+    cos.create_bucket(Bucket=bucket)
+    functions.deploy(scf, "notes", NOTES)
+    functions.bind(scf, "notes", bucket, event="cos:ObjectRestore:Completed")
+    for key in ("a", "never"):
+        cos.put_object(Bucket=bucket, Key=key, Body=b"cold", StorageClass="ARCHIVE")
+        request = {"Days": "2", "CASJobParameters": {"Tier": "Expedited"}}
+        cos.restore_object(Bucket=bucket, Key=key, RestoreRequest=request)
+    cos.delete_object(Bucket=bucket, Key="never")
+    move(server, advance="30s")
+    assert not server.deliveries("notes")
+    move(server, advance="2h")
+    (delivery,) = server.deliveries("notes")
+    (record,) = delivery["event"]["Records"]
+    assert record["event"]["eventName"] == "cos:ObjectRestore:Completed"
+    assert record["cos"]["cosObject"]["key"] == f"/{server.appid}/b/a"
+    assert record["cos"]["cosObject"]["meta"]["x-cos-storage-class"] == "Archive"
+    assert record["event"]["requestParameters"]["requestHeaders"] == {"Authorization": ""}
+    # At its minute, not at the end of the journey.
+    begun, told = (change for change in server.changes(bucket=bucket) if change["key"] == "a" and "Restore" in change["kind"])
+    assert begun["kind"] == "cos:ObjectRestore:Post" and told["kind"] == "cos:ObjectRestore:Completed"
+    assert when(told["time"]) - when(begun["time"]) < datetime.timedelta(minutes=2)
+    assert told["requestId"] == begun["requestId"]
+    assert 'ongoing-request="false"' in cos.head_object(Bucket=bucket, Key="a")["x-cos-restore"]
+    assert cos.get_object(Bucket=bucket, Key="a")["Body"].get_raw_stream().read() == b"cold"
+    move(server, advance="3d")
+    assert "x-cos-restore" not in cos.head_object(Bucket=bucket, Key="a")

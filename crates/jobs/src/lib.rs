@@ -7,6 +7,7 @@
 
 mod access_log;
 mod lifecycle;
+mod restores;
 mod supervisor;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use cosette_store::Store;
 
 pub use access_log::AccessLog;
 use lifecycle::Lifecycles;
+use restores::Restores;
 pub use supervisor::{Job, Jobs, Next, Stop};
 
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,7 @@ impl Jobs {
     pub fn start(store: &Store, clock: &Clock, log: &AccessLog, options: Options) -> Self {
         let jobs = Self::new(store.clone(), clock.clone());
         jobs.add(Lifecycles::new(store.clone(), options.day));
+        jobs.add(Restores(store.clone()));
         jobs.add(access_log::Writer {
             log: log.clone(),
             store: store.clone(),

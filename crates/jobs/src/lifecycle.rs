@@ -110,7 +110,7 @@ impl Job for Lifecycles {
                 tracing::debug!(bucket = %rules.bucket, ?next, "lifecycle rules: nothing due");
             }
         }
-        Ok(Next { at: Some(self.day.next(now)), after: None })
+        Ok(Next { at: Some(self.day.next(now)), restores: None })
     }
 }
 

@@ -41,8 +41,8 @@ pub trait Job: Send + Sync + 'static {
 pub struct Next {
     /// By the clock.
     pub at: Option<Timestamp>,
-    /// Once there are commits after this one.
-    pub after: Option<Seq>,
+    /// Once a commit after this one has begun or finished a restore.
+    pub restores: Option<Seq>,
 }
 
 /// Says whether the server stops.
@@ -116,7 +116,7 @@ impl Jobs {
 
     fn is_ahead(&self, next: Next) -> bool {
         next.at.is_none_or(|at| at > self.clock.now())
-            && next.after.is_none_or(|after| after >= self.store.head())
+            && next.restores.is_none_or(|after| after >= self.store.last_restoring())
     }
 
     /// Lets each job end the act it is at, and waits for that.
@@ -194,8 +194,8 @@ impl Runner {
                 }
             } => {}
             () = async {
-                match next.after {
-                    Some(after) => self.store.changed(after).await,
+                match next.restores {
+                    Some(after) => self.store.restores(after).await,
                     None => std::future::pending().await,
                 }
             } => {}
@@ -206,7 +206,7 @@ impl Runner {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use cosette_store::{Durability, Options, Table, Tx};
+    use cosette_store::{Durability, Options};
     use tokio::sync::mpsc;
 
     use super::*;
@@ -232,32 +232,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_runs_by_the_clock_and_by_commits_until_the_stop() {
+    async fn a_job_runs_by_the_clock_until_the_stop() {
         let clock = Clock::frozen(Timestamp::from_secs(100));
         let options = Options { dir: None, durability: Durability::Relaxed, cache_bytes: 1 << 20 };
         let store = Store::open(options, clock.clone()).unwrap();
         let jobs = Jobs::new(store.clone(), clock.clone());
         let (runs, mut told) = mpsc::unbounded_channel();
-        let next = Next { at: Some(Timestamp::from_secs(200)), after: Some(store.head()) };
-        jobs.add(Told { runs: runs.clone(), next: Next { after: None, ..next } });
+        let next = Next { at: Some(Timestamp::from_secs(200)), ..Next::default() };
+        jobs.add(Told { runs, next });
         assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(100))));
         jobs.settled().await;
         clock.set(Timestamp::from_secs(200));
         assert!(!jobs.is_settled());
-        assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(200))));
-        jobs.stop().await;
-        assert_eq!(told.recv().await, Some(None));
-
-        let jobs = Jobs::new(store.clone(), clock.clone());
-        jobs.add(Told { runs, next: Next { at: None, ..next } });
-        assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(200))));
-        store
-            .commit(|tx: &mut Tx<'_>| {
-                tx.put(Table::Cursor, b"x", Vec::new());
-                Ok::<_, Error>(())
-            })
-            .await
-            .unwrap();
         assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(200))));
         jobs.stop().await;
         assert_eq!(told.recv().await, Some(None));

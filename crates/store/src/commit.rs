@@ -95,6 +95,8 @@ pub(crate) struct Committer {
     pub(crate) log: Arc<ChangeLog>,
     pub(crate) journal: Option<Journal>,
     pub(crate) head: Arc<watch::Sender<Seq>>,
+    /// The last commit that touched a row of restores.
+    pub(crate) restoring: Arc<watch::Sender<Seq>>,
     pub(crate) views: Arc<Views>,
     pub(crate) poison: Arc<Poison>,
     pub(crate) chores: Arc<Chores>,
@@ -263,6 +265,7 @@ impl Committer {
         let position = appended.map_err(NotAppended::into_error).map_err(Error::from)?;
         let mut batch = Batch::default();
         let mut changes = Vec::new();
+        let restores = run.overlay.keys().any(|key| schema::is_restoring(key));
         let outdated = run.overlay.keys().any(|key| schema::is_of_bucket(key));
         for (key, value) in run.overlay {
             match (schema::change_of(&key), value) {
@@ -285,6 +288,9 @@ impl Committer {
             self.views.outdate();
         }
         self.head.send_replace(run.last);
+        if restores {
+            self.restoring.send_replace(run.last);
+        }
         self.chores.committed(Committed { seq: run.last, written, freed: run.freed });
         Ok(())
     }

@@ -23,6 +23,7 @@ mod object;
 mod open;
 mod read;
 mod record;
+mod restores;
 mod schema;
 mod sealing;
 mod settings;

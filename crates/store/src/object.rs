@@ -444,6 +444,9 @@ impl Store {
                 object.attributes.storage_class = storage_class;
                 object.properties = properties;
                 tx.put_row(row, object.encode()?);
+                if event == Some(EventType::RestorePost) {
+                    tx.begin_restore(bucket, &key, &object, &cause)?;
+                }
                 let kind = event.map_or(ChangeKind::SettingChanged, ChangeKind::Object);
                 tx.change(kind, bucket, Some(subject(bucket, &key, &object)), cause)?;
                 Ok::<_, E>(object)

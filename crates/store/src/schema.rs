@@ -4,7 +4,7 @@
 //! A kind is never reused; one that is retired stays listed here.
 
 use cosette_blob::BodyId;
-use cosette_model::{BucketName, ObjectKey, PartNumber, Seq, UploadId};
+use cosette_model::{BucketName, ObjectKey, PartNumber, Seq, Timestamp, UploadId};
 
 use crate::error::{Error, Result};
 use crate::holder::Holder;
@@ -55,6 +55,8 @@ pub(crate) enum Kind {
     PartList = 0x18,
     /// Sequence number, count -> `Content` that is kept for a subsystem.
     Kept = 0x19,
+    /// Time, sequence number -> `Restoring`: a restore that will be finished then.
+    Restoring = 0x1a,
 }
 
 #[cfg(test)]
@@ -78,6 +80,7 @@ pub(crate) const KINDS: &[Kind] = &[
     Kind::Small,
     Kind::PartList,
     Kind::Kept,
+    Kind::Restoring,
 ];
 
 /// The row that says up to where in the journal the index has been brought.
@@ -145,6 +148,20 @@ pub(crate) fn stamp_of(row: &[u8]) -> Result<u64> {
 
 pub(crate) fn null(bucket: u64, name: &ObjectKey) -> Vec<u8> {
     of_key(Kind::Null, bucket, name.as_str())
+}
+
+/// The row of a restore that a commit begins; they are in the order of their ends.
+pub(crate) fn restoring(at: Timestamp, seq: Seq) -> Vec<u8> {
+    key(Kind::Restoring, &[&at.as_micros().to_be_bytes(), &seq.0.to_be_bytes()])
+}
+
+/// When the restore of this row will be finished.
+pub(crate) fn restored_at(row: &[u8]) -> Result<Timestamp> {
+    number8(row, 1).map(Timestamp::from_micros).ok_or_else(|| Error::corrupt("a restore's row"))
+}
+
+pub(crate) fn is_restoring(row: &[u8]) -> bool {
+    row.first() == Some(&(Kind::Restoring as u8))
 }
 
 /// Whether a row says something of a bucket itself.

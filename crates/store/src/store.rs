@@ -110,6 +110,7 @@ struct Inner {
     segments: Option<Arc<Segments>>,
     queue: mpsc::Sender<Message>,
     head: Arc<watch::Sender<Seq>>,
+    restoring: Arc<watch::Sender<Seq>>,
     chores: Arc<Chores>,
     settings: Settings,
     views: Arc<Views>,
@@ -183,6 +184,7 @@ impl Store {
         let segments = directory.as_ref().map(|at| Arc::new(Segments::new(at.journal(), disk.clone())));
         let (queue, waiting) = mpsc::channel();
         let head = Arc::new(watch::Sender::new(head));
+        let restoring = Arc::new(watch::Sender::new(Seq(0)));
         let chores = Arc::new(Chores::new(&settings));
         let views = Arc::new(Views::default());
         let poison = Arc::new(Poison::new());
@@ -201,6 +203,7 @@ impl Store {
             log: Arc::clone(&log),
             journal,
             head: Arc::clone(&head),
+            restoring: Arc::clone(&restoring),
             views: Arc::clone(&views),
             poison: Arc::clone(&poison),
             chores: Arc::clone(&chores),
@@ -233,6 +236,7 @@ impl Store {
             segments,
             queue,
             head,
+            restoring,
             chores,
             settings,
             views,
@@ -341,6 +345,10 @@ impl Store {
     pub async fn changed(&self, after: Seq) {
         // The sender lives as long as `self`, so waiting cannot fail.
         let _ = self.0.head.subscribe().wait_for(|head| *head > after).await;
+    }
+
+    pub(crate) fn restoring(&self) -> &watch::Sender<Seq> {
+        &self.0.restoring
     }
 
     // --- records of subsystems ---

@@ -155,7 +155,7 @@ impl Job for Writer {
             self.write(batch).await?;
             stop.check()?;
         }
-        Ok(Next { at: self.log.oldest().map(|since| since.plus(self.interval)), after: None })
+        Ok(Next { at: self.log.oldest().map(|since| since.plus(self.interval)), restores: None })
     }
 
     async fn finish(&mut self) -> Result<(), Error> {

@@ -13,6 +13,7 @@ use crate::journal::Segments;
 use crate::record::{
     Content, Layout, Live, ObjectPart, Owned, Piece, Place, Small, Summary, UploadRecord, decode,
 };
+use crate::restores::Restoring;
 use crate::schema::{self, KINDS, Kind};
 use crate::{Kept, Tx};
 
@@ -207,6 +208,10 @@ impl Walk {
                 if gaps > 0 {
                     self.problem(format!("part list {} has gaps", number(key, 1)));
                 }
+            }
+            Kind::Restoring => {
+                schema::restored_at(key).unwrap();
+                decode::<Restoring>("a restore", value).unwrap();
             }
             Kind::Kept => {
                 let content: Content = decode("kept", value).unwrap();
