@@ -420,6 +420,22 @@ def test_cos_copies_and_parts(cos, bucket):
     assert got["Body"].get_raw_stream().read() == b"y" * MIB + b"x" * MIB
 
 
+def test_cos_transfers_and_restores(cos, bucket, tmp_path):
+    """The SDK's own helpers, which bring the key along, but not with a complete."""
+    local, body = tmp_path / "local", body_of(3 * MIB)
+    local.write_bytes(body)
+    done = cos.upload_file(Bucket=bucket, Key="k", LocalFilePath=str(local), PartSize=1, **customer())
+    assert done[f"{COS_SSE}-customer-algorithm"] == "AES256" and f"{COS_SSE}-customer-key-MD5" not in done
+    to = tmp_path / "to"
+    cos.download_file(Bucket=bucket, Key="k", DestFilePath=str(to), PartSize=1, EnableCRC=True, **customer())
+    assert to.read_bytes() == body
+    cos.put_object(Bucket=bucket, Key="a", Body=b"x", StorageClass="ARCHIVE", **customer())
+    job = {"Days": 1, "CASJobParameters": {"Tier": "Expedited"}}
+    restore = {"Bucket": bucket, "Key": "a", "RestoreRequest": job}
+    assert refused(cos.restore_object, **restore, **customer(OTHER)) == ("SsecDecryptHeaderInvalid", 400)
+    cos.restore_object(**restore, **customer())
+
+
 def test_cos_appends_to_what_is_encrypted(server, cos, bucket):
     def append(position, body, headers):
         query = [("append", ""), ("position", str(position))]

@@ -45,7 +45,7 @@ pub enum Encrypted {
     Service,
     Kms(KmsKey),
     Customer {
-        /// Of the key that came with the request.
-        md5: [u8; 16],
+        /// Of the key that came with the request; `None` if none did, as none need with a complete.
+        md5: Option<[u8; 16]>,
     },
 }

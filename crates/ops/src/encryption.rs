@@ -84,7 +84,7 @@ pub(crate) fn shown(sealing: Option<&Sealing>, customer: Option<&CustomerKey>) -
     Some(match &sealing?.by {
         SealedBy::Service => Encrypted::Service,
         SealedBy::Kms(key) => Encrypted::Kms(key.clone()),
-        SealedBy::Customer { .. } => Encrypted::Customer { md5: customer?.md5 },
+        SealedBy::Customer { .. } => Encrypted::Customer { md5: customer.map(|customer| customer.md5) },
     })
 }
 

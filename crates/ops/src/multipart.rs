@@ -156,6 +156,7 @@ impl Ops {
     ) -> Result<reply::CompleteMultipartUpload> {
         let bucket = self.admit(context, Op::CompleteMultipartUpload, (&ask.bucket, &ask.key))?;
         let (name, key) = (ask.bucket.clone(), ask.key.clone());
+        let customer = ask.customer.clone();
         let again = context.policy.complete_again.then(|| Again::of(&ask));
         let object = match (self.complete(context, &bucket, ask).await, again) {
             (Err(failure), Some(again)) if failure.0.code == ErrorCode::NoSuchUpload => {
@@ -172,7 +173,7 @@ impl Ops {
             version: shown_version(&bucket, object.version),
             checksums: object.checksums,
             checksum_type: object.checksum_type,
-            encryption: shown(object.sealing.as_ref(), None),
+            encryption: shown(object.sealing.as_ref(), customer.as_ref()),
         })
     }
 

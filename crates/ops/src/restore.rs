@@ -57,7 +57,10 @@ impl Ops {
         let op = Op::RestoreObject;
         let Admitted { bucket, found, .. } =
             self.admit_to(context, op, (&ask.bucket, &ask.key, &ask.version))?;
-        found?;
+        let found = found?;
+        if ask.customer.is_some() {
+            self.store.check_customer(found.sealing.as_ref(), ask.customer.as_ref())?;
+        }
         let (tier, days) = (ask.tier, ask.days);
         let object = self
             .revise(context, op, bucket.name, ask.key, ask.version, move |revision, _| {

@@ -442,6 +442,7 @@ async fn an_archived_object_is_readable_while_it_is_restored() {
     let ask = || {
         let (days, tier) = (1, RestoreTier::Expedited);
         Call::RestoreObject(RestoreObject {
+            customer: None,
             bucket: bucket("photos"),
             key: key("a"),
             version: None,

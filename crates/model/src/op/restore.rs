@@ -1,6 +1,6 @@
 //! Bringing archived objects back.
 
-use crate::{BucketName, ObjectKey, RestoreTier, VersionId};
+use crate::{BucketName, CustomerKey, ObjectKey, RestoreTier, VersionId};
 
 #[derive(Debug)]
 pub struct RestoreObject {
@@ -10,6 +10,8 @@ pub struct RestoreObject {
     /// How long the restored copy stays, in days; at least 1.
     pub days: u32,
     pub tier: RestoreTier,
+    /// What it is encrypted under, if it is under a key of a customer's; it need not come (COS).
+    pub customer: Option<CustomerKey>,
 }
 
 pub mod reply {

@@ -86,7 +86,7 @@ impl Incoming<'_> {
         if op == Op::OptionsObject {
             return Ok(Call::OptionsObject(self.options()?));
         }
-        self.refuse_unknown(Takes::of(op))?;
+        self.refuse_unknown(Takes::of(op, self.dialect))?;
         if let Some((name, verb)) = op.setting() {
             return self.setting(name, verb).await;
         }

@@ -82,7 +82,7 @@ impl Incoming<'_> {
         let answer = answer(&form);
         let headers = headers(&form, dialect)?;
         let mut as_put = Incoming { headers, dialect, payload: empty(), ..self };
-        as_put.refuse_unknown(Takes::of(Op::PostObject))?;
+        as_put.refuse_unknown(Takes::of(Op::PostObject, dialect))?;
         let attributes = attributes::read(&as_put.headers)?;
         as_put.check_attributes(&attributes)?;
         let acl = as_put.asked_acl()?;

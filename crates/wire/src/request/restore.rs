@@ -10,11 +10,12 @@ use crate::xml::Element;
 const DAYS_MAX: u32 = 36_500;
 
 impl Incoming<'_> {
-    pub(super) async fn restore_object(self) -> Result<RestoreObject, Error> {
+    pub(super) async fn restore_object(mut self) -> Result<RestoreObject, Error> {
         let (bucket, key, version) = (self.bucket()?, self.key()?, self.version()?);
+        let customer = self.customer_key()?;
         let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
         let (days, tier) = read(&document)?;
-        Ok(RestoreObject { bucket, key, version, days, tier })
+        Ok(RestoreObject { bucket, key, version, days, tier, customer })
     }
 }
 

@@ -24,7 +24,9 @@ impl Answer<'_> {
             }
             Some(Encrypted::Customer { md5 }) => {
                 self.concept(header::SSE_CUSTOMER_ALGORITHM, "AES256");
-                self.concept(header::SSE_CUSTOMER_KEY_MD5, &BASE64_STANDARD.encode(md5));
+                if let Some(md5) = md5 {
+                    self.concept(header::SSE_CUSTOMER_KEY_MD5, &BASE64_STANDARD.encode(md5));
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Replies of multipart uploads (cos-api 3.5).
 
-use cosette_model::ETag;
 use cosette_model::op::{Expiry, reply};
+use cosette_model::{ETag, Encrypted};
 
 use super::{Answer, checksum_text, checksum_type, http_date};
 use crate::request::checksum_element;
@@ -69,7 +69,10 @@ impl Answer<'_> {
         self.crc64(r.crc64);
         self.expiry(r.expiry.as_ref());
         self.version(r.version.as_ref());
-        self.encryption(r.encryption.as_ref());
+        // COS says so of a customer's key as well, which need not have come; S3 does not.
+        let shown =
+            r.encryption.as_ref().filter(|how| self.is_cos() || !matches!(how, Encrypted::Customer { .. }));
+        self.encryption(shown);
         let mut xml = Writer::with_namespace(
             self.dialect,
             "CompleteMultipartUploadResult",

@@ -27,7 +27,7 @@ pub(super) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     vec![
         ("PutObject: under a key of the service", put(Encrypted::Service)),
         ("PutObject: under a key of key management", put(kms())),
-        ("PutObject: under the customer's key", put(Encrypted::Customer { md5: [7; 16] })),
+        ("PutObject: under the customer's key", put(Encrypted::Customer { md5: Some([7; 16]) })),
         (
             "HeadObject: under a key of key management",
             Ok(Reply::HeadObject(reply::HeadObject {
