@@ -6,6 +6,7 @@
 //! by a crash, and no client's write is overtaken. What a job keeps in memory it can find out again.
 
 mod access_log;
+mod inventory;
 mod lifecycle;
 mod restores;
 mod supervisor;
@@ -17,6 +18,7 @@ use cosette_model::Day;
 use cosette_store::Store;
 
 pub use access_log::AccessLog;
+use inventory::Inventories;
 use lifecycle::Lifecycles;
 use restores::Restores;
 pub use supervisor::{Job, Jobs, Next, Stop};
@@ -43,6 +45,7 @@ impl Jobs {
         let jobs = Self::new(store.clone(), clock.clone());
         jobs.add(Lifecycles::new(store.clone(), options.day));
         jobs.add(Restores(store.clone()));
+        jobs.add(Inventories::new(store.clone(), options.day));
         jobs.add(access_log::Writer {
             log: log.clone(),
             store: store.clone(),

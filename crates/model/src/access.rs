@@ -1,7 +1,7 @@
 //! A request that has been answered, as access logs tell of it, and where they are written.
 
 use crate::op::Op;
-use crate::setting::{LogForm, LogKeyFormat};
+use crate::setting::{LogKeyFormat, ServiceForm};
 use crate::{BucketName, Grant, Region, Timestamp};
 
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ pub enum SignedIn {
 pub struct LogTarget {
     pub bucket: BucketName,
     pub prefix: String,
-    pub form: LogForm,
+    pub form: ServiceForm,
     pub keys: LogKeyFormat,
     /// Of the objects that are written.
     pub grants: Vec<Grant>,

@@ -62,6 +62,7 @@ codes! {
     BucketNameTooLong 400 "BucketNameTooLong" s3 "InvalidBucketName" "The bucket name is too long for its host name of at most 60 characters.";
     BucketNotEmpty 409 "BucketNotEmpty" "The bucket you tried to delete is not empty.";
     BucketVersionNotOpen 400 "BucketVersionNotOpen" s3 "InvalidRequest" "Versioning must be 'Enabled' on the bucket to apply a replication configuration";
+    DuplicateInventoryId 409 "DuplicateInventoryId" "An inventory of this id has been asked for today.";
     EntityTooLarge 400 "EntityTooLarge" "Your proposed upload exceeds the maximum allowed object size.";
     EntityTooSmall 400 "EntityTooSmall" "Your proposed upload is smaller than the minimum allowed object size.";
     ExpiredToken 400 "ExpiredToken" "The provided token has expired.";

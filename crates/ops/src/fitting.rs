@@ -28,6 +28,10 @@ impl Ops {
             Err(Error::with(ErrorCode::InvalidArgument, why).detail("Bucket", to.name.as_str()).into())
         };
         match self.referred(to)? {
+            Some(target) if target.owner_uin != bucket.owner_uin => {
+                let why = "Inventories in a bucket of another account are not implemented.";
+                Err(Error::with(ErrorCode::NotImplemented, why).into())
+            }
             Some(target) if target.region == bucket.region => Ok(()),
             Some(_) => refuse("The destination bucket must be in the same region as the source bucket."),
             None => refuse("The destination bucket does not exist."),

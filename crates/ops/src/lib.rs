@@ -18,6 +18,7 @@ mod error;
 mod fitting;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod inventory;
 mod lifecycle;
 mod lock;
 mod logging;
@@ -173,6 +174,9 @@ impl Ops {
             }
             Call::ServeWebsite(ask) => Reply::ServeWebsite(self.serve_website(context, ask)?),
             Call::OptionsObject(ask) => Reply::OptionsObject(self.options(context, ask)?),
+            Call::PostBucketInventory(ask) => {
+                Reply::PostBucketInventory(self.post_inventory(context, ask).await?)
+            }
             Call::PutSetting(ask) => Reply::PutSetting(self.put_setting(context, ask).await?),
             Call::GetSetting(ask) => Reply::GetSetting(self.get_setting(context, ask)?),
             Call::DeleteSetting(ask) => Reply::DeleteSetting(self.delete_setting(context, ask).await?),

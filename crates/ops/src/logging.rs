@@ -1,7 +1,7 @@
 //! Access logs: where those of a bucket go, and whether they may.
 
 use cosette_model::op::{Facts, ObjectOwnership, Op};
-use cosette_model::setting::{LogForm, LogKeyFormat, Logging, ObjectLock, RequestPayment};
+use cosette_model::setting::{LogKeyFormat, Logging, ObjectLock, RequestPayment, ServiceForm};
 use cosette_model::{
     BucketName, Error, ErrorCode, Grantee, LogTarget, ObjectKey, Permission, SettingName, canonical_id,
 };
@@ -50,7 +50,7 @@ impl Ops {
             Some(target) if target.owner_uin == bucket.owner_uin && target.region == bucket.region => target,
             _ => return refuse(None),
         };
-        if logging.form == LogForm::Cos {
+        if logging.form == ServiceForm::Cos {
             return Ok(());
         }
         if self.setting(&target.name)? == Some(RequestPayment::Requester) {

@@ -68,6 +68,8 @@ pub enum Table {
     Cursor = 0x4a,
     /// The trigger subsystem's own notes: counters and marks, by name.
     TriggerNote = 0x4b,
+    /// Inventories: which are to be written once, and when the others come next.
+    Report = 0x4c,
 }
 
 /// A body that the store keeps for a subsystem, which puts this into its own record.

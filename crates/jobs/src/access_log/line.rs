@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use cosette_model::op::{Level, Op};
-use cosette_model::setting::LogForm;
+use cosette_model::setting::ServiceForm;
 use cosette_model::{Access, AccessPart, SignedIn, Timestamp, canonical_id};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -16,11 +16,11 @@ const BARE: &AsciiSet = &CONTROLS.add(b' ').add(b'"');
 /// What would end a field in quotes.
 const QUOTED: &AsciiSet = &CONTROLS.add(b'"');
 
-pub(super) fn write(form: LogForm, access: &Access, out: &mut String) {
+pub(super) fn write(form: ServiceForm, access: &Access, out: &mut String) {
     let fields: &[String] = match form {
-        LogForm::S3 => &s3(access),
-        LogForm::Cos if access.part != AccessPart::Whole => return,
-        LogForm::Cos => &cos(access),
+        ServiceForm::S3 => &s3(access),
+        ServiceForm::Cos if access.part != AccessPart::Whole => return,
+        ServiceForm::Cos => &cos(access),
     };
     out.push_str(&fields.join(" "));
     out.push('\n');
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
     use crate::access_log::tests::access;
 
-    fn line(form: LogForm, access: &Access) -> String {
+    fn line(form: ServiceForm, access: &Access) -> String {
         let mut out = String::new();
         write(form, access, &mut out);
         out
@@ -216,7 +216,7 @@ mod tests {
     fn a_line_is_as_the_services_write_it() {
         let access = access("b-1250000000", "a b\"照");
         assert_eq!(
-            line(LogForm::S3, &access),
+            line(ServiceForm::S3, &access),
             format!(
                 "{} b-1250000000 [14/Nov/2023:22:13:20 +0000] 127.0.0.1 {} id REST.GET.OBJECT a%20b%22%E7%85%A7 \
                  \"GET /a%20b?x=1 HTTP/1.1\" 200 - 5 5 30 20 \"-\" \"agent 1\" - host-id SigV4 - AuthHeader h - - -\n",
@@ -225,7 +225,7 @@ mod tests {
             )
         );
         assert_eq!(
-            line(LogForm::Cos, &access),
+            line(ServiceForm::Cos, &access),
             "1.0 b-1250000000 ap-guangzhou 2023-11-14T22:13:20Z h GetObject 127.0.0.1 AKID - 0 - \
              /a%20b%22%E7%85%A7 GET agent%201 200 - - 5 30 USER STANDARD 100000000001 20 \
              100000000002:100000000002 id 5 - - \"-\" \"GET /a%20b?x=1 HTTP/1.1\"\n"
@@ -240,12 +240,12 @@ mod tests {
             *field = Some(text.to_owned());
         }
         hostile.error = Some(("NoSuchKey", text.to_owned()));
-        for (form, fields) in [(LogForm::S3, 26), (LogForm::Cos, 30)] {
+        for (form, fields) in [(ServiceForm::S3, 26), (ServiceForm::Cos, 30)] {
             let line = line(form, &hostile);
             assert_eq!(line.matches('\n').count(), 1, "{line}");
             let outside: Vec<_> = line.split('"').step_by(2).collect();
             // A date in brackets has one space; what is in quotes counts as one.
-            let spaces = outside.concat().matches(' ').count() - usize::from(form == LogForm::S3);
+            let spaces = outside.concat().matches(' ').count() - usize::from(form == ServiceForm::S3);
             assert_eq!(spaces + 1, fields, "{line}");
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_model::op::WriteConditions;
-use cosette_model::setting::{LogForm, LogKeyFormat};
+use cosette_model::setting::{LogKeyFormat, ServiceForm};
 use cosette_model::{
     Access, Acl, Attributes, BucketName, Cause, EventType, LogTarget, ObjectKey, Properties, Region,
     Timestamp, Wanted,
@@ -180,8 +180,8 @@ impl Writer {
             return Ok(());
         };
         let (content_type, body) = match batch.target.form {
-            LogForm::S3 => ("text/plain", batch.lines.into_bytes()),
-            LogForm::Cos => ("application/gzip", gzip(batch.lines.as_bytes())),
+            ServiceForm::S3 => ("text/plain", batch.lines.into_bytes()),
+            ServiceForm::Cos => ("application/gzip", gzip(batch.lines.as_bytes())),
         };
         let grants = batch.target.grants;
         let mut staged = self.store.stage(Some(body.len() as u64), Wanted::default())?;
@@ -228,12 +228,12 @@ fn name(batch: &Batch, now: Timestamp, id: &str) -> String {
     // 2023-11-14-22-13-20
     let time = now.iso_seconds().get(..19).unwrap_or_default().replace([':', 'T'], "-");
     match (form, keys) {
-        (LogForm::Cos, _) => {
+        (ServiceForm::Cos, _) => {
             let digits: String = time.chars().filter(char::is_ascii_digit).collect();
             format!("{prefix}{}/{digits}_{unique}_0.gz", day(now))
         }
-        (LogForm::S3, LogKeyFormat::Simple) => format!("{prefix}{time}-{unique}"),
-        (LogForm::S3, LogKeyFormat::ByEventTime | LogKeyFormat::ByDeliveryTime) => {
+        (ServiceForm::S3, LogKeyFormat::Simple) => format!("{prefix}{time}-{unique}"),
+        (ServiceForm::S3, LogKeyFormat::ByEventTime | LogKeyFormat::ByDeliveryTime) => {
             let Source { bucket, owner, region } = &batch.source;
             let (day, time) = match &batch.day {
                 Some(day) => (day.clone(), format!("{}-00-00-00", day.replace('/', "-"))),
@@ -295,7 +295,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn target(form: LogForm, keys: LogKeyFormat) -> LogTarget {
+    fn target(form: ServiceForm, keys: LogKeyFormat) -> LogTarget {
         LogTarget {
             bucket: BucketName::new("logs-1250000000").unwrap(),
             prefix: "p/".into(),
@@ -305,7 +305,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn batch(form: LogForm, keys: LogKeyFormat, day: Option<&str>) -> Batch {
+    fn batch(form: ServiceForm, keys: LogKeyFormat, day: Option<&str>) -> Batch {
         Batch {
             source: Source {
                 bucket: BucketName::new("b-1250000000").unwrap(),
@@ -325,17 +325,17 @@ pub(crate) mod tests {
         let now = Timestamp::from_secs(1_700_000_000);
         let id = "0123456789ABCDEF0123456789ABCDEF";
         for (batch, want) in [
-            (batch(LogForm::S3, LogKeyFormat::Simple, None), "p/2023-11-14-22-13-20-0123456789ABCDEF"),
+            (batch(ServiceForm::S3, LogKeyFormat::Simple, None), "p/2023-11-14-22-13-20-0123456789ABCDEF"),
             (
-                batch(LogForm::S3, LogKeyFormat::ByDeliveryTime, None),
+                batch(ServiceForm::S3, LogKeyFormat::ByDeliveryTime, None),
                 "p/100000000001/ap-guangzhou/b-1250000000/2023/11/14/2023-11-14-22-13-20-0123456789ABCDEF",
             ),
             (
-                batch(LogForm::S3, LogKeyFormat::ByEventTime, Some("2023/11/13")),
+                batch(ServiceForm::S3, LogKeyFormat::ByEventTime, Some("2023/11/13")),
                 "p/100000000001/ap-guangzhou/b-1250000000/2023/11/13/2023-11-13-00-00-00-0123456789ABCDEF",
             ),
             (
-                batch(LogForm::Cos, LogKeyFormat::Simple, None),
+                batch(ServiceForm::Cos, LogKeyFormat::Simple, None),
                 "p/2023/11/14/20231114221320_0123456789ABCDEF_0.gz",
             ),
         ] {
@@ -346,7 +346,7 @@ pub(crate) mod tests {
     #[test]
     fn memory_is_bounded_and_what_is_beyond_it_is_dropped() {
         let log = AccessLog::default();
-        let target = target(LogForm::S3, LogKeyFormat::Simple);
+        let target = target(ServiceForm::S3, LogKeyFormat::Simple);
         let big = Access { agent: Some("x".repeat(1 << 20)), ..access("b-1250000000", "k") };
         for _ in 0..40 {
             log.note(&target, &big);
@@ -380,7 +380,7 @@ pub(crate) mod tests {
         let log = AccessLog::default();
         let interval = Duration::from_secs(300);
         jobs.add(Writer { log: log.clone(), store: store.clone(), clock: clock.clone(), interval });
-        let target = target(LogForm::S3, LogKeyFormat::Simple);
+        let target = target(ServiceForm::S3, LogKeyFormat::Simple);
         let head = store.head();
         log.note(&target, &access("b-1250000000", "1"));
         log.note(&target, &access("b-1250000000", "2"));

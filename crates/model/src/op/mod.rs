@@ -8,6 +8,7 @@ pub mod attributes;
 pub mod bucket;
 pub mod cors;
 pub mod form;
+pub mod inventory;
 pub mod lock;
 pub mod multipart;
 pub mod object;
@@ -26,6 +27,7 @@ pub use attributes::*;
 pub use bucket::*;
 pub use cors::*;
 pub use form::*;
+pub use inventory::*;
 pub use lock::*;
 pub use multipart::*;
 pub use object::*;
@@ -201,6 +203,7 @@ operations! {
         AppendObject Object CosOnly "Append";
         PutSymlink Object CosOnly "Make a symlink";
         GetSymlink Object CosOnly "Read where a symlink leads";
+        PostBucketInventory Bucket CosOnly "Write an inventory once, at once";
         GetObjectAttributes Object S3Only "Attributes of an object";
         SelectObjectContent Object Both "Query an object: CSV, JSON or Parquet";
         ServeWebsite Object Both "What a bucket's website host answers";
@@ -263,7 +266,6 @@ operations! {
     }
     unsupported {
         RenameObject Object Both "Rename";
-        PostBucketInventory Bucket CosOnly "Write an inventory once, at once";
     }
 }
 
@@ -357,6 +359,7 @@ pub mod reply {
     pub use super::bucket::reply::*;
     pub use super::cors::reply::*;
     pub use super::form::reply::*;
+    pub use super::inventory::reply::*;
     pub use super::lock::reply::*;
     pub use super::multipart::reply::*;
     pub use super::object::reply::*;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectFilter, Status};
+use super::{ObjectFilter, ServiceForm, Status};
 use crate::{StorageClass, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,8 @@ pub struct Inventory {
     /// tests expect it).
     #[serde(default)]
     pub made: u64,
+    /// The service that it was set for, in whose form it is written.
+    pub form: ServiceForm,
     pub status: Status,
     /// Every version, with delete markers, or what is current.
     pub all_versions: bool,

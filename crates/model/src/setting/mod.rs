@@ -41,8 +41,8 @@ pub use origin::{
     OriginProtocol, OriginRule, Redirection,
 };
 pub use plain::{
-    Accelerate, Bound, DomainKind, DomainRule, Domains, ForcedBy, LogForm, LogKeyFormat, Logging,
-    RequestPayment,
+    Accelerate, Bound, DomainKind, DomainRule, Domains, ForcedBy, LogKeyFormat, Logging, RequestPayment,
+    ServiceForm,
 };
 pub use referer::Referer;
 pub use replication::{Replication, ReplicationRule, ReplicationTarget};
@@ -179,6 +179,7 @@ impl SettingName {
                 | Self::Domain
                 | Self::RequestPayment
                 | Self::Logging
+                | Self::Inventory
         )
     }
 }

@@ -9,15 +9,16 @@ use crate::{BucketName, Grant, Region};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logging {
     /// The service that it was set for, in whose form lines are written.
-    pub form: LogForm,
+    pub form: ServiceForm,
     pub bucket: String,
     pub prefix: String,
     pub key_format: Option<LogKeyFormat>,
     pub grants: Vec<Grant>,
 }
 
+/// In whose form the service writes what it writes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LogForm {
+pub enum ServiceForm {
     S3,
     Cos,
 }

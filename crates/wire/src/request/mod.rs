@@ -133,6 +133,7 @@ impl Incoming<'_> {
             Op::DeleteBucketOwnershipControls => {
                 Call::DeleteBucketOwnershipControls(DeleteBucketOwnershipControls { bucket: self.bucket()? })
             }
+            Op::PostBucketInventory => Call::PostBucketInventory(self.post_inventory().await?),
             Op::PutObjectRetention => Call::PutObjectRetention(self.put_retention().await?),
             Op::GetObjectRetention => Call::GetObjectRetention(self.get_retention()?),
             Op::PutObjectLegalHold => Call::PutObjectLegalHold(self.put_legal_hold().await?),

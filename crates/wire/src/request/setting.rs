@@ -2,7 +2,7 @@
 
 use cosette_model::op::{
     Call, DeleteObjectTagging, DeleteSetting, GetObjectTagging, GetSetting, ListSettings, OptionsObject,
-    PutObjectTagging, PutSetting, ServeWebsite,
+    PostBucketInventory, PutObjectTagging, PutSetting, ServeWebsite,
 };
 use cosette_model::setting::{Crossing, LifecycleRule, SmallObjects, Verb};
 use cosette_model::{ByteRange, Error, ErrorCode, Properties, Setting, SettingName, Tags};
@@ -45,6 +45,17 @@ impl Incoming<'_> {
                 Call::PutSetting(PutSetting { bucket, name, setting })
             }
         })
+    }
+
+    pub(super) async fn post_inventory(self) -> Result<PostBucketInventory, Error> {
+        let (bucket, id) = (self.bucket()?, self.setting_id(SettingName::Inventory)?);
+        let document = self.payload.into_document(&self.headers, self.config.xml_bytes_max).await?;
+        let inventory = setting::inventory_once(self.dialect.dialect(), &document)?;
+        if id.as_ref().is_some_and(|id| *id != inventory.id) {
+            let why = "The id in the document is not the id in the request.";
+            return Err(invalid("Id", &inventory.id, why));
+        }
+        Ok(PostBucketInventory { bucket, inventory })
     }
 
     /// Which, of those a bucket has several of.

@@ -242,6 +242,7 @@ impl<'a> Answer<'a> {
             Reply::ServeWebsite(r) => self.serve_website(r),
             Reply::PutSetting(r) => self.put_setting(&r),
             Reply::GetSetting(r) => self.get_setting(&r),
+            Reply::PostBucketInventory(r) => self.post_inventory(&r),
             Reply::ListSettings(r) => self.list_settings(&r),
             Reply::DeleteSetting(_) => self.status(StatusCode::NO_CONTENT),
         }

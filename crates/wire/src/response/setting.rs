@@ -35,6 +35,13 @@ impl Answer<'_> {
         self.document(setting::write(self.dialect, r.name, r.setting.as_ref()));
     }
 
+    pub(super) fn post_inventory(&mut self, r: &reply::PostBucketInventory) {
+        let mut xml = self.xml("PostInventoryResult");
+        xml.text("JobId", &r.job);
+        let document = xml.finish();
+        self.document(document);
+    }
+
     pub(super) fn list_settings(&mut self, r: &reply::ListSettings) {
         self.document(setting::write_list(self.dialect, r));
     }

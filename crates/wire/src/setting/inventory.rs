@@ -2,7 +2,7 @@
 
 use cosette_model::setting::{
     Destination, Frequency, Inventory, InventoryEncryption, InventoryField, InventoryFilter, InventoryFormat,
-    Status,
+    ServiceForm, Status,
 };
 use cosette_model::{Error, ErrorCode, StorageClass};
 
@@ -31,6 +31,10 @@ pub(super) fn read(root: &Element, dialect: &Dialect, once: bool) -> Result<Inve
     Ok(Inventory {
         id: filter::id(root)?,
         made: 0,
+        form: match dialect.name {
+            DialectName::Cos => ServiceForm::Cos,
+            DialectName::S3 => ServiceForm::S3,
+        },
         status,
         all_versions: match root.text_of("IncludedObjectVersions")? {
             Some("All") => true,
@@ -55,7 +59,16 @@ fn field(name: &str, dialect: &Dialect) -> Result<InventoryField, Error> {
         (Tag | Crc64 | Meta(_), service) => service == DialectName::Cos,
         (_, service) => service == DialectName::S3,
     };
-    if known { Ok(field) } else { Err(malformed()) }
+    match field {
+        _ if !known => Err(malformed()),
+        InventoryField::EncryptionStatus
+        | InventoryField::ObjectAccessControlList
+        | InventoryField::LifecycleExpirationDate => {
+            let why = format!("The field {name} of an inventory is not implemented.");
+            Err(Error::with(ErrorCode::NotImplemented, why).detail("Field", name))
+        }
+        field => Ok(field),
+    }
 }
 
 fn read_filter(element: &Element, dialect: &Dialect) -> Result<InventoryFilter, Error> {

@@ -1,7 +1,7 @@
 //! `BucketLoggingStatus{ LoggingEnabled?{ TargetBucket, TargetPrefix } }` (cos-api 3.3); S3's has grants and
 //! ways to name the objects besides.
 
-use cosette_model::setting::{LogForm, LogKeyFormat, Logging};
+use cosette_model::setting::{LogKeyFormat, Logging, ServiceForm};
 use cosette_model::{Error, Grant, Grantee, Permission, canonical_id};
 
 use super::malformed;
@@ -40,8 +40,8 @@ pub(super) fn read(
     };
     let form = match dialect.name {
         DialectName::Cos if key_format.is_some() || !grants.is_empty() => return Err(malformed()),
-        DialectName::Cos => LogForm::Cos,
-        DialectName::S3 => LogForm::S3,
+        DialectName::Cos => ServiceForm::Cos,
+        DialectName::S3 => ServiceForm::S3,
     };
     Ok(Some(Logging {
         form,

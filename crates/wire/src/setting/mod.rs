@@ -23,7 +23,7 @@ pub(crate) use tagging::{
 
 use bytes::Bytes;
 use cosette_model::op::reply;
-use cosette_model::setting::RequestPayment;
+use cosette_model::setting::{Inventory, RequestPayment};
 use cosette_model::{Error, ErrorCode, Setting, SettingName};
 
 use crate::dialect::Dialect;
@@ -113,6 +113,14 @@ pub(crate) fn read(
         SettingName::Analytics => Some(Setting::Analytics(by_id::read_analytics(&root, dialect)?)),
         SettingName::Metrics => Some(Setting::Metrics(by_id::read_metrics(&root)?)),
     })
+}
+
+/// An inventory that is to be written once.
+///
+/// # Errors
+/// As those of [`read`].
+pub(crate) fn inventory_once(dialect: &Dialect, document: &[u8]) -> Result<Inventory, Error> {
+    inventory::read(&Element::parse(document, root(SettingName::Inventory))?, dialect, true)
 }
 
 /// A document of what is set, or an empty one.

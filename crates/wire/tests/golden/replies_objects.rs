@@ -81,6 +81,10 @@ pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         ("PutObjectLegalHold", Ok(Reply::PutObjectLegalHold(reply::PutObjectLegalHold {}))),
         ("GetObjectLegalHold", Ok(Reply::GetObjectLegalHold(reply::GetObjectLegalHold { held: true }))),
         ("HeadObject: locked", Ok(Reply::HeadObject(locked))),
+        (
+            "PostBucketInventory",
+            Ok(Reply::PostBucketInventory(reply::PostBucketInventory { job: "2a".to_owned() })),
+        ),
         ("RestoreObject: begun", Ok(Reply::RestoreObject(reply::RestoreObject { begun: true }))),
         ("RestoreObject: prolonged", Ok(Reply::RestoreObject(reply::RestoreObject { begun: false }))),
         ("HeadObject: being restored", head(Some(Restore::Ongoing { tier, days, requested }))),
