@@ -130,6 +130,8 @@ def test_names_by_date_and_grants(buckets, logging_server):
         Bucket=target, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
     )
     s3.put_bucket_acl(Bucket=target, ACL="log-delivery-write")
+    by_itself = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    s3.put_bucket_encryption(Bucket=target, ServerSideEncryptionConfiguration={"Rules": [by_itself]})
     alt = s3_client(logging_server, secret_id=ALT[0], secret_key=ALT[1])
     grantee = {"Type": "CanonicalUser", "ID": alt.list_buckets()["Owner"]["ID"]}
     enabled = {
@@ -145,6 +147,7 @@ def test_names_by_date_and_grants(buckets, logging_server):
     day = time.strftime("%Y/%m/%d", time.gmtime())
     begin = f"{logging_server.uin}/{logging_server.region}/{source}/{day}/{day.replace('/', '-')}-00-00-00-"
     assert found[0].startswith(begin)
+    assert s3.head_object(Bucket=target, Key=found[0])["ServerSideEncryption"] == "AES256"
     # The other account reads what was granted to it.
     assert b"REST.PUT.OBJECT" in alt.get_object(Bucket=target, Key=found[0])["Body"].read()
 

@@ -68,14 +68,17 @@ def test_daily_list_of_s3(short_days, unique):
     second = s3.put_object(Bucket=source, Key='a/b "照', Body=b"three", ChecksumAlgorithm="CRC32")
     s3.put_object(Bucket=source, Key="other", Body=b"x")
     marker = s3.delete_object(Bucket=source, Key='a/gone')
-    fields = ["Size", "LastModifiedDate", "ETag", "StorageClass", "IsMultipartUploaded", "ChecksumAlgorithm"]
+    fields = ["EncryptionStatus", "Size", "LastModifiedDate", "ETag", "StorageClass", "IsMultipartUploaded", "ChecksumAlgorithm"]
     change = {"IsEnabled": True, "Filter": {"Prefix": "a/"}, "OptionalFields": fields, "IncludedObjectVersions": "All"}
     inventory = s3_inventory(target, "daily", **change)
+    inventory["Destination"]["S3BucketDestination"]["Encryption"] = {"SSES3": {}}
     s3.put_bucket_inventory_configuration(Bucket=source, Id="daily", InventoryConfiguration=inventory)
     manifest = until(lambda: finished(s3, target, f"p/{source}/daily/"))[0]
     assert re.fullmatch(rf"p/{source}/daily/\d{{4}}-\d\d-\d\dT\d\d-\d\dZ/manifest.json", manifest)
     told, rows = report(s3, target, manifest)
     assert told["sourceBucket"] == source and told["destinationBucket"] == f"arn:aws:s3:::{target}"
+    assert s3.head_object(Bucket=target, Key=told["files"][0]["key"])["ServerSideEncryption"] == "AES256"
+    assert rows[0]["EncryptionStatus"] == "NOT-SSE"
     assert told["version"] == "2016-11-30" and told["fileFormat"] == "CSV"
     assert told["files"][0]["key"].startswith(f"p/{source}/daily/data/")
     assert [urllib.parse.unquote(row["Key"]) for row in rows] == ['a/b "照', 'a/b "照', "a/gone"]

@@ -6,6 +6,7 @@
 //! by a crash, and no client's write is overtaken. What a job keeps in memory it can find out again.
 
 mod access_log;
+mod deliver;
 mod inventory;
 mod lifecycle;
 mod restores;

@@ -98,7 +98,7 @@ pub(crate) fn customer_of(asked: Option<&Encryption>) -> Option<&CustomerKey> {
 
 /// A key of the key management service. Here all are there whose name can be one.
 pub(crate) fn kms_key(bucket: &Bucket, id: Option<String>) -> Result<String> {
-    let Some(id) = id else { return Ok(default_key(bucket)) };
+    let Some(id) = id else { return Ok(bucket.own_kms_key()) };
     let plain = |text: &str| {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/');
         (1..=256).contains(&text.len()) && text.bytes().all(allowed)
@@ -124,9 +124,4 @@ pub(crate) fn kms_key(bucket: &Bucket, id: Option<String>) -> Result<String> {
     }
     let why = format!("Key '{id}' does not exist");
     Err(Failure::from(Error::with(ErrorCode::KmsKeyNotExist, why)))
-}
-
-/// The account's own key, that is used where none is named: its id is one that no key of a user has.
-fn default_key(bucket: &Bucket) -> String {
-    format!("00000000-0000-0000-0000-{:0>12}", bucket.owner_appid)
 }

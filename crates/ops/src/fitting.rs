@@ -1,7 +1,9 @@
 //! Whether a setting fits its bucket and the buckets it names.
 
 use cosette_model::op::{Context, Policy};
-use cosette_model::setting::{BucketEncryption, BucketRef, DefaultMethod, Inventory, Replication};
+use cosette_model::setting::{
+    BucketEncryption, BucketRef, DefaultMethod, Inventory, InventoryEncryption, Replication,
+};
 use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Versioning};
 use cosette_store::{Bucket, View};
 
@@ -24,6 +26,9 @@ impl Ops {
     /// Lists go to a bucket in the same region.
     pub(crate) fn check_inventory_target(&self, bucket: &Bucket, inventory: &Inventory) -> Result<()> {
         let to = &inventory.destination.bucket;
+        if let Some(InventoryEncryption::Kms(id)) = &inventory.destination.encryption {
+            kms_key(bucket, Some(id.clone()))?;
+        }
         let refuse = |why: &str| {
             Err(Error::with(ErrorCode::InvalidArgument, why).detail("Bucket", to.name.as_str()).into())
         };

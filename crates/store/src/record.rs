@@ -35,6 +35,14 @@ pub struct Bucket {
     pub(crate) floor: u64,
 }
 
+impl Bucket {
+    /// The id of the key that its account has without making one, used where none is named: one that no
+    /// key of a user has.
+    pub fn own_kms_key(&self) -> String {
+        format!("00000000-0000-0000-0000-{:0>12}", self.owner_appid)
+    }
+}
+
 /// A version's place among those of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Version {

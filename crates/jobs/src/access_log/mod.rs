@@ -9,20 +9,15 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cosette_clock::Clock;
-use cosette_model::op::WriteConditions;
 use cosette_model::setting::{LogKeyFormat, ServiceForm};
-use cosette_model::{
-    Access, Acl, Attributes, BucketName, Cause, EventType, LogTarget, ObjectKey, Properties, Region,
-    Timestamp, Wanted,
-};
-use cosette_store::{Error as StoreError, PutObject, Store};
+use cosette_model::{Access, Acl, BucketName, LogTarget, Region, Timestamp};
+use cosette_store::{Error as StoreError, Store};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::sync::Notify;
 
-use crate::{Error, Job, Next, Stop};
+use crate::{Error, Job, Next, Stop, deliver};
 
 /// Bytes of lines of one object; more begin another.
 const OBJECT_BYTES_MAX: usize = 4 << 20;
@@ -171,48 +166,36 @@ impl Job for Writer {
 }
 
 impl Writer {
-    async fn write(&self, batch: Batch) -> Result<(), Error> {
+    async fn write(&self, mut batch: Batch) -> Result<(), Error> {
         let now = self.clock.now();
         let id = uuid::Uuid::new_v4().simple().to_string().to_ascii_uppercase();
         let name = name(&batch, now, &id);
-        let Ok(key) = ObjectKey::new(name.as_str()) else {
-            tracing::warn!(%name, "no log of requests: its object cannot have this name");
-            return Ok(());
-        };
         let (content_type, body) = match batch.target.form {
-            ServiceForm::S3 => ("text/plain", batch.lines.into_bytes()),
+            ServiceForm::S3 => ("text/plain", std::mem::take(&mut batch.lines).into_bytes()),
             ServiceForm::Cos => ("application/gzip", gzip(batch.lines.as_bytes())),
         };
-        let grants = batch.target.grants;
-        let mut staged = self.store.stage(Some(body.len() as u64), Wanted::default())?;
-        staged.write(Bytes::from(body)).await?;
-        let put = PutObject {
-            bucket: batch.target.bucket.clone(),
-            key,
-            attributes: Attributes { content_type: Some(content_type.to_owned()), ..Attributes::default() },
-            properties: Properties {
-                acl: (!grants.is_empty()).then_some(Acl { grants }),
-                ..Properties::default()
-            },
-            checksum_type: None,
-            conditions: WriteConditions::default(),
-            symlink: None,
-            body: staged.seal().await?,
-            event: EventType::CreatedPut,
-            cause: Cause { request_id: id, source_ip: "127.0.0.1".to_owned(), ..Cause::default() },
-        };
-        match self.store.put_object(put).await {
+        match self.put(&batch, &name, content_type, body).await {
             Ok(_) => {
                 tracing::debug!(source = %batch.source.bucket, target = %batch.target.bucket, %name, "log written");
                 Ok(())
             }
-            Err(error @ (StoreError::Closed | StoreError::Poisoned(_))) => Err(error.into()),
+            Err(Error::Store(error @ (StoreError::Closed | StoreError::Poisoned(_)))) => Err(error.into()),
             // The target may have gone meanwhile. Nobody is told, as on the services.
             Err(error) => {
                 tracing::warn!(source = %batch.source.bucket, target = %batch.target.bucket, %error, "log lost");
                 Ok(())
             }
         }
+    }
+
+    async fn put(&self, batch: &Batch, name: &str, content_type: &str, body: Vec<u8>) -> Result<(), Error> {
+        let target = &batch.target;
+        let Some(bucket) = self.store.bucket(&target.bucket)? else {
+            return Err(StoreError::NoSuchBucket(target.bucket.clone()).into());
+        };
+        let acl = (!target.grants.is_empty()).then(|| Acl { grants: target.grants.clone() });
+        let sealed = deliver::whole(&self.store, &bucket, body, None).await?;
+        deliver::put(&self.store, &bucket, name, content_type, acl, sealed).await
     }
 }
 
@@ -255,7 +238,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 #[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
     use cosette_model::op::{Listing, Op, Owner};
-    use cosette_model::{AccessPart, Grant, Grantee, Permission, Signed, SignedIn};
+    use cosette_model::{AccessPart, Cause, Grant, Grantee, Permission, Signed, SignedIn};
     use cosette_store::{Durability, Options};
 
     use super::*;

@@ -3,18 +3,16 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use cosette_model::op::{Listing, WriteConditions};
-use cosette_model::setting::{Inventory, InventoryFilter, ServiceForm};
-use cosette_model::{
-    Attributes, BucketName, Cause, EventType, ObjectKey, Properties, Timestamp, VersionId, Wanted,
-};
-use cosette_store::{Bucket, Error as StoreError, ListedVersion, Object, PutObject, Staged, Store};
+use cosette_model::op::Listing;
+use cosette_model::setting::{Inventory, InventoryEncryption, InventoryFilter, ServiceForm};
+use cosette_model::{BucketName, Encryption, KmsKey, Timestamp, VersionId};
+use cosette_store::{Bucket, Error as StoreError, ListedVersion, Object, Staged, Store};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
 use super::row;
-use crate::{Error, Stop};
+use crate::{Error, Stop, deliver};
 
 const PAGE_MAX: u32 = 1_000;
 
@@ -66,28 +64,26 @@ impl Report<'_> {
             ServiceForm::S3 => format!("{base}/data/{unique}.csv.gz"),
             ServiceForm::Cos => format!("{base}/{}.csv.gz", unique.simple()),
         };
-        let mut staged = self.store.stage(None, Wanted::default())?;
+        let mut staged = deliver::stage(self.store, &target, None, self.encryption()).await?;
         let counts = self.list(&mut staged, stop).await?;
         let sealed = staged.seal().await?;
         let (size, md5) = (sealed.size, hex(&sealed.digests.md5));
-        self.put(&target, &data, "application/gzip", sealed).await?;
-        let manifest = self.manifest(&target, &data, size, &md5, &counts);
-        let sealed = self.body(manifest).await?;
-        let md5 = hex(&sealed.digests.md5);
-        self.put(&target, &format!("{dated}/manifest.json"), "application/json", sealed).await?;
-        let sealed = self.body(md5).await?;
-        self.put(&target, &format!("{dated}/manifest.checksum"), "text/plain", sealed).await?;
+        deliver::put(self.store, &target, &data, "application/gzip", None, sealed).await?;
         if self.inventory.form == ServiceForm::S3 {
             let date = self.now.iso_seconds();
             let date = date.get(..16).unwrap_or_default().replace(['T', ':'], "-");
-            let sealed = self.body(format!("s3://{target}/{data}\n")).await?;
-            self.put(&target, &format!("{base}/hive/dt={date}/symlink.txt"), "text/plain", sealed).await?;
+            let text = format!("s3://{}/{data}\n", target.name);
+            self.put_text(&target, &format!("{base}/hive/dt={date}/symlink.txt"), "text/plain", text).await?;
         }
+        let manifest = self.manifest(&target.name, &data, size, &md5, &counts);
+        let name = format!("{dated}/manifest.json");
+        let md5 = self.put_text(&target, &name, "application/json", manifest).await?;
+        self.put_text(&target, &format!("{dated}/manifest.checksum"), "text/plain", md5).await?;
         Ok(())
     }
 
     /// The target as it is now, if it is still of the same account and region.
-    fn target(&self) -> Result<Option<BucketName>, Error> {
+    fn target(&self) -> Result<Option<Bucket>, Error> {
         let Ok(name) = BucketName::new(self.inventory.destination.bucket.name.as_str()) else {
             return Ok(None);
         };
@@ -98,7 +94,7 @@ impl Report<'_> {
             return Ok(None);
         }
         let own = |to: &Bucket| to.owner_uin == self.bucket.owner_uin && to.region == self.bucket.region;
-        Ok(found.filter(own).map(|bucket| bucket.name))
+        Ok(found.filter(own))
     }
 
     /// Of all reports of the inventory, and of this one.
@@ -154,41 +150,26 @@ impl Report<'_> {
         .to_string()
     }
 
-    async fn body(&self, text: String) -> Result<cosette_store::Sealed, Error> {
-        let mut staged = self.store.stage(Some(text.len() as u64), Wanted::default())?;
-        staged.write(Bytes::from(text)).await?;
-        Ok(staged.seal().await?)
+    async fn put_text(
+        &self,
+        target: &Bucket,
+        name: &str,
+        content_type: &str,
+        text: String,
+    ) -> Result<String, Error> {
+        let sealed = deliver::whole(self.store, target, text, self.encryption()).await?;
+        let md5 = hex(&sealed.digests.md5);
+        deliver::put(self.store, target, name, content_type, None, sealed).await?;
+        Ok(md5)
     }
 
-    async fn put(
-        &self,
-        target: &BucketName,
-        key: &str,
-        content_type: &str,
-        body: cosette_store::Sealed,
-    ) -> Result<(), Error> {
-        let Ok(key) = ObjectKey::new(key) else {
-            tracing::warn!(%key, "no part of an inventory: its object cannot have this name");
-            return Ok(());
-        };
-        let put = PutObject {
-            bucket: target.clone(),
-            key,
-            attributes: Attributes { content_type: Some(content_type.to_owned()), ..Attributes::default() },
-            properties: Properties::default(),
-            checksum_type: None,
-            conditions: WriteConditions::default(),
-            symlink: None,
-            body,
-            event: EventType::CreatedPut,
-            cause: Cause {
-                request_id: uuid::Uuid::new_v4().simple().to_string(),
-                source_ip: "127.0.0.1".to_owned(),
-                ..Cause::default()
-            },
-        };
-        self.store.put_object(put).await?;
-        Ok(())
+    fn encryption(&self) -> Option<Encryption> {
+        Some(match self.inventory.destination.encryption.as_ref()? {
+            InventoryEncryption::Service => Encryption::Service,
+            InventoryEncryption::Kms(id) => {
+                Encryption::Kms(KmsKey { id: Some(id.clone()), context: None, bucket_key: None })
+            }
+        })
     }
 
     /// Writes the list, page by page.

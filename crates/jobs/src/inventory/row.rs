@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use cosette_model::setting::{Inventory, InventoryField, ServiceForm};
 use cosette_model::{RetentionMode, Versioning, canonical_id};
-use cosette_store::{Bucket, ListedVersion, Object};
+use cosette_store::{Bucket, ListedVersion, Object, SealedBy};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const KEY: &AsciiSet =
@@ -127,11 +127,23 @@ fn value(
                 object.attributes.user.get(wanted).cloned().unwrap_or_default()
             }
         }),
-        // Nothing is replicated here yet, nor are there tiers or bucket keys.
-        InventoryField::ReplicationStatus | InventoryField::IntelligentTieringAccessTier => String::new(),
-        InventoryField::BucketKeyStatus => "DISABLED".to_owned(),
-        // Refused when the inventory is set.
-        InventoryField::EncryptionStatus
+        InventoryField::EncryptionStatus => of(&|object| {
+            let status = match object.sealing.as_ref().map(|sealing| &sealing.by) {
+                None => "NOT-SSE",
+                Some(SealedBy::Service) => "SSE-S3",
+                Some(SealedBy::Kms(_)) => "SSE-KMS",
+                Some(SealedBy::Customer { .. }) => "SSE-C",
+            };
+            status.to_owned()
+        }),
+        InventoryField::BucketKeyStatus => of(&|object| {
+            let by = object.sealing.as_ref().map(|sealing| &sealing.by);
+            let enabled = matches!(by, Some(SealedBy::Kms(key)) if key.bucket_key == Some(true));
+            if enabled { "ENABLED" } else { "DISABLED" }.to_owned()
+        }),
+        // Nothing is replicated here yet, nor are there tiers. The others are refused when it is set.
+        InventoryField::ReplicationStatus
+        | InventoryField::IntelligentTieringAccessTier
         | InventoryField::ObjectAccessControlList
         | InventoryField::LifecycleExpirationDate => String::new(),
     }

@@ -61,9 +61,7 @@ fn field(name: &str, dialect: &Dialect) -> Result<InventoryField, Error> {
     };
     match field {
         _ if !known => Err(malformed()),
-        InventoryField::EncryptionStatus
-        | InventoryField::ObjectAccessControlList
-        | InventoryField::LifecycleExpirationDate => {
+        InventoryField::ObjectAccessControlList | InventoryField::LifecycleExpirationDate => {
             let why = format!("The field {name} of an inventory is not implemented.");
             Err(Error::with(ErrorCode::NotImplemented, why).detail("Field", name))
         }
