@@ -6,7 +6,7 @@ mod report;
 mod row;
 
 use cosette_model::setting::{Frequency, Inventory, Status};
-use cosette_model::{Day, SettingName, Timestamp};
+use cosette_model::{Day, Seq, SettingName, Timestamp};
 use cosette_store::{Bucket, Error as StoreError, Store, Table};
 use serde::{Deserialize, Serialize};
 
@@ -34,13 +34,15 @@ pub(crate) struct Inventories {
     day: Day,
     /// When the buckets are to be looked through; `None` before the first time.
     scan: Option<Timestamp>,
+    /// All commits up to this one have been looked at.
+    head: Seq,
 }
 
 impl Job for Inventories {
     const NAME: &'static str = "inventories";
 
     async fn run_due(&mut self, now: Timestamp, stop: &Stop) -> Result<Next, Error> {
-        let head = self.store.head();
+        self.head = self.store.head();
         self.write_asked(now, stop).await?;
         if self.scan.is_none_or(|scan| scan <= now) {
             for bucket in self.store.buckets()? {
@@ -49,13 +51,18 @@ impl Job for Inventories {
             self.forget_done(now).await?;
             self.scan = Some(self.day.next(now));
         }
-        Ok(Next { at: self.scan, after: Some(head) })
+        Ok(Next { at: self.scan, restores: None })
+    }
+
+    /// A commit may have asked for one; looking costs one read of the index.
+    async fn early(&self) {
+        self.store.changed(self.head).await;
     }
 }
 
 impl Inventories {
     pub(crate) fn new(store: Store, day: Day) -> Self {
-        Self { store, day, scan: None }
+        Self { head: store.head(), store, day, scan: None }
     }
 
     async fn write_asked(&self, now: Timestamp, stop: &Stop) -> Result<(), Error> {
