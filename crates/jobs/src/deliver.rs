@@ -2,18 +2,18 @@
 
 use bytes::Bytes;
 use cosette_model::op::WriteConditions;
-use cosette_model::setting::BucketEncryption;
 use cosette_model::{
-    Acl, Attributes, Cause, Encryption, EventType, KmsKey, ObjectKey, Properties, SettingName, Wanted,
+    Acl, Attributes, Cause, Encryption, EventType, KmsKey, ObjectKey, Properties, Setting, SettingName,
+    Wanted,
 };
-use cosette_store::{Bucket, PutObject, Sealed, Staged, Store};
+use cosette_store::{Bucket, Error as StoreError, PutObject, Sealed, Staged, Store};
 
 use crate::Error;
 
 /// Begins the body of an object of a bucket.
 ///
 /// # Errors
-/// The store's.
+/// The store's; `Corrupt` when what the bucket says cannot be read.
 pub(crate) async fn stage(
     store: &Store,
     bucket: &Bucket,
@@ -22,10 +22,7 @@ pub(crate) async fn stage(
 ) -> Result<Staged, Error> {
     let how = match asked {
         Some(asked) => Some(asked),
-        None => store.setting(&bucket.name, SettingName::Encryption.row())?.and_then(|row| {
-            let default: Option<BucketEncryption> = serde_json::from_slice(&row).ok();
-            default.as_ref().map(BucketEncryption::of)
-        }),
+        None => default(store, bucket)?,
     };
     let seal = match how {
         None => None,
@@ -36,6 +33,17 @@ pub(crate) async fn stage(
         Some(how) => Some(store.seal(&how).await?),
     };
     Ok(store.stage_under(length, Wanted::default(), seal)?)
+}
+
+/// As the bucket says.
+fn default(store: &Store, bucket: &Bucket) -> Result<Option<Encryption>, Error> {
+    let name = SettingName::Encryption;
+    let Some(row) = store.setting(&bucket.name, name.row())? else { return Ok(None) };
+    match name.decode(&row) {
+        Ok(Setting::Encryption(default)) => Ok(Some(default.of())),
+        // Nothing is written in the clear because it is not known how it should be.
+        _ => Err(StoreError::Corrupt { what: format!("encryption of bucket {}", bucket.name) }.into()),
+    }
 }
 
 /// A body of one piece.
@@ -89,4 +97,39 @@ pub(crate) async fn put(
     };
     store.put_object(put).await?;
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use cosette_clock::Clock;
+    use cosette_model::op::Owner;
+    use cosette_model::setting::{BucketEncryption, DefaultMethod};
+    use cosette_model::{BucketName, Region, Timestamp};
+    use cosette_store::{Durability, Options};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_encrypted_as_the_bucket_says_or_not_written() {
+        let options = Options { dir: None, durability: Durability::Relaxed, cache_bytes: 1 << 20 };
+        let store = Store::open(options, Clock::frozen(Timestamp::from_secs(1_700_000_000))).unwrap();
+        let owner = Owner { uin: "1".into(), appid: "1250000000".into(), name: String::new() };
+        let region = Region::new("ap-guangzhou").unwrap();
+        let name = BucketName::new("logs-1250000000").unwrap();
+        let bucket = store.create_bucket(name.clone(), region, owner, Cause::default()).await.unwrap();
+        let set = |row| store.set_setting(name.clone(), SettingName::Encryption.row(), row, Cause::default());
+        let written = async || {
+            let body = whole(&store, &bucket, "lines", None).await?;
+            put(&store, &bucket, "log", "text/plain", None, body).await?;
+            Ok::<_, Error>(store.object(&name, &ObjectKey::new("log").unwrap(), None)?.sealing.is_some())
+        };
+        assert!(!written().await.unwrap());
+        let default = BucketEncryption { method: DefaultMethod::Service, bucket_key: false };
+        set(Some(Setting::Encryption(default).encode().unwrap())).await.unwrap();
+        assert!(written().await.unwrap());
+        set(Some(b"{}".to_vec())).await.unwrap();
+        assert!(matches!(written().await, Err(Error::Store(StoreError::Corrupt { .. }))));
+        store.close().await.unwrap();
+    }
 }
