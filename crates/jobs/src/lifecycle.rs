@@ -98,8 +98,19 @@ impl Job for Lifecycles {
         self.refresh(now).await?;
         let due = self.plans.iter().filter(|(_, plan)| plan.next.is_some_and(|next| next <= now));
         let due: Vec<Rules> = due.map(|(_, plan)| plan.rules.clone()).collect();
+        let mut failed = None;
         for rules in due {
-            let tally = self.carry_out(&rules, now, stop).await?;
+            let tally = match self.carry_out(&rules, now, stop).await {
+                // What is damaged in one bucket holds up no other.
+                Err(Error::Store(error))
+                    if !matches!(error, StoreError::Closed | StoreError::Poisoned(_)) =>
+                {
+                    tracing::error!(bucket = %rules.bucket, %error, "lifecycle rules");
+                    failed = failed.or(Some(error));
+                    continue;
+                }
+                tally => tally?,
+            };
             if let Some(plan) = self.plans.get_mut(&rules.bucket) {
                 plan.next = tally.next;
             }
@@ -110,7 +121,10 @@ impl Job for Lifecycles {
                 tracing::debug!(bucket = %rules.bucket, ?next, "lifecycle rules: nothing due");
             }
         }
-        Ok(Next { at: Some(self.day.next(now)), restores: None })
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(Next { at: Some(self.day.next(now)), restores: None }),
+        }
     }
 }
 
