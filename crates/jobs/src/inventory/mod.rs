@@ -5,6 +5,8 @@
 mod report;
 mod row;
 
+use std::collections::BTreeSet;
+
 use cosette_model::setting::{Frequency, Inventory, Status};
 use cosette_model::{Day, Seq, SettingName, Timestamp};
 use cosette_store::{Bucket, Error as StoreError, Store, Table};
@@ -13,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Job, Next, Stop};
 
 /// Rows of [`Table::Report`]: what is to be written once, what has been so today, and when the others
-/// come next.
+/// come next ([`Coming`]).
 const TODO: &[u8] = b"todo\0";
 const DONE: &[u8] = b"done\0";
 const NEXT: &[u8] = b"next\0";
@@ -27,6 +29,13 @@ const PAGE_MAX: usize = 16;
 struct Asked {
     bucket: cosette_model::BucketName,
     inventory: Inventory,
+}
+
+/// When one comes next, by this schedule: what a change of it brings is another one.
+#[derive(Serialize, Deserialize)]
+struct Coming {
+    at: Timestamp,
+    schedule: Frequency,
 }
 
 pub(crate) struct Inventories {
@@ -45,10 +54,11 @@ impl Job for Inventories {
         self.head = self.store.head();
         self.write_asked(now, stop).await?;
         if self.scan.is_none_or(|scan| scan <= now) {
+            let mut known = BTreeSet::new();
             for bucket in self.store.buckets()? {
-                self.write_due(&bucket, now, stop).await?;
+                self.write_due(&bucket, now, stop, &mut known).await?;
             }
-            self.forget_done(now).await?;
+            self.forget(now, &known).await?;
             self.scan = Some(self.day.next(now));
         }
         Ok(Next { at: self.scan, restores: None })
@@ -90,7 +100,14 @@ impl Inventories {
         }
     }
 
-    async fn write_due(&self, bucket: &Bucket, now: Timestamp, stop: &Stop) -> Result<(), Error> {
+    /// Adds to `known` the rows of those that there are.
+    async fn write_due(
+        &self,
+        bucket: &Bucket,
+        now: Timestamp,
+        stop: &Stop,
+        known: &mut BTreeSet<Vec<u8>>,
+    ) -> Result<(), Error> {
         let name = SettingName::Inventory;
         let rows = match self.store.settings(&bucket.name, &name.row_of(Some(""))) {
             Err(StoreError::NoSuchBucket(_)) => return Ok(()),
@@ -98,13 +115,19 @@ impl Inventories {
         };
         for row in rows {
             stop.check()?;
-            let Ok(inventory) = serde_json::from_slice::<Inventory>(&row) else { continue };
+            let Ok(inventory) = serde_json::from_slice::<Inventory>(&row) else {
+                tracing::error!(bucket = %bucket.name, "an inventory cannot be read");
+                continue;
+            };
             let Some(schedule) = inventory.schedule.filter(|_| inventory.status == Status::Enabled) else {
                 continue;
             };
             let key = [NEXT, &bucket.id.to_be_bytes(), inventory.id.as_bytes()].concat();
-            let due = match self.store.get(Table::Report, &key)? {
-                Some(row) => time(&row),
+            known.insert(key.clone());
+            let coming = self.store.get(Table::Report, &key)?;
+            let coming = coming.and_then(|row| serde_json::from_slice::<Coming>(&row).ok());
+            let due = match coming.filter(|coming| coming.schedule == schedule) {
+                Some(coming) => Some(coming.at),
                 // Found for the first time: with the day that begins now, but not because of a start.
                 None if self.scan.is_some() && !matches!(schedule, Frequency::Monthly(Some(_))) => Some(now),
                 None => None,
@@ -117,9 +140,11 @@ impl Inventories {
                 }
                 None => first(schedule, now, self.day),
             };
+            let coming = serde_json::to_vec(&Coming { at: next, schedule });
+            let coming = coming.map_err(|error| StoreError::Index(error.to_string()))?;
             self.store
                 .commit(move |tx| {
-                    tx.put(Table::Report, &key, next.as_micros().to_be_bytes().to_vec());
+                    tx.put(Table::Report, &key, coming);
                     Ok::<_, StoreError>(())
                 })
                 .await?;
@@ -127,15 +152,14 @@ impl Inventories {
         Ok(())
     }
 
-    /// An id may be used again the day after.
-    async fn forget_done(&self, now: Timestamp) -> Result<(), Error> {
+    /// An id may be used again the day after; those that are gone come no more.
+    async fn forget(&self, now: Timestamp, known: &BTreeSet<Vec<u8>>) -> Result<(), Error> {
         let today = self.day.start(now);
-        let rows = self.store.scan(Table::Report, DONE, None, usize::MAX)?;
-        let old: Vec<_> = rows
-            .into_iter()
-            .filter(|(_, row)| time(row).is_none_or(|time| time < today))
-            .map(|(key, _)| key)
-            .collect();
+        let done = self.store.scan(Table::Report, DONE, None, usize::MAX)?;
+        let done = done.into_iter().filter(|(_, row)| time(row).is_none_or(|time| time < today));
+        let next = self.store.scan(Table::Report, NEXT, None, usize::MAX)?;
+        let next = next.into_iter().filter(|(key, _)| !known.contains(key));
+        let old: Vec<_> = done.chain(next).map(|(key, _)| key).collect();
         if old.is_empty() {
             return Ok(());
         }
@@ -184,7 +208,87 @@ fn after(schedule: Frequency, now: Timestamp, day: Day) -> Timestamp {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use cosette_clock::Clock;
+    use cosette_model::op::{Listing, Owner};
+    use cosette_model::setting::{BucketRef, Destination, InventoryFormat, ServiceForm};
+    use cosette_model::{BucketName, Cause, Region};
+    use cosette_store::{Durability, Options};
+
     use super::*;
+
+    struct World {
+        clock: Clock,
+        store: Store,
+        job: Inventories,
+    }
+
+    const BUCKET: &str = "listed-1250000000";
+
+    impl World {
+        async fn new() -> Self {
+            // Noon.
+            let clock = Clock::frozen(Timestamp::parse_rfc3339("2024-01-30T12:00:00Z").unwrap());
+            let options = Options { dir: None, durability: Durability::Relaxed, cache_bytes: 1 << 20 };
+            let store = Store::open(options, clock.clone()).unwrap();
+            let owner = Owner { uin: "100".to_owned(), appid: "1250000000".to_owned(), name: String::new() };
+            let region = Region::new("ap-guangzhou").unwrap();
+            let bucket = BucketName::new(BUCKET).unwrap();
+            store.create_bucket(bucket, region, owner, Cause::default()).await.unwrap();
+            let job = Inventories::new(store.clone(), Day::default());
+            Self { clock, store, job }
+        }
+
+        /// `None` removes it.
+        async fn set(&self, schedule: Option<Frequency>) {
+            let inventory = |schedule| Inventory {
+                id: "list".to_owned(),
+                made: 0,
+                form: ServiceForm::Cos,
+                status: Status::Enabled,
+                all_versions: false,
+                filter: None,
+                fields: Vec::new(),
+                schedule: Some(schedule),
+                destination: Destination {
+                    bucket: BucketRef { name: BUCKET.to_owned(), region: None },
+                    account: None,
+                    prefix: None,
+                    format: InventoryFormat::Csv,
+                    encryption: None,
+                },
+            };
+            let row = schedule.map(|schedule| serde_json::to_vec(&inventory(schedule)).unwrap());
+            let name = SettingName::Inventory.row_of(Some("list"));
+            let bucket = BucketName::new(BUCKET).unwrap();
+            let set = self.store.revise_setting(bucket, name, Cause::default(), |_| Ok::<_, StoreError>(row));
+            set.await.unwrap();
+        }
+
+        /// Moves to noon so many days later and does what is due; how many lists there are then.
+        async fn after(&mut self, days: u32) -> usize {
+            self.clock.advance(std::time::Duration::from_secs(24 * 3600) * days);
+            self.job.run_due(self.clock.now(), &crate::supervisor::never()).await.unwrap();
+            let listing = Listing { max: 100, ..Listing::default() };
+            let page = self.store.list_objects(&BucketName::new(BUCKET).unwrap(), &listing).unwrap();
+            page.objects.iter().filter(|(key, _)| key.as_str().ends_with("manifest.json")).count()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_schedule_counts_at_once_and_one_that_is_gone_leaves_nothing() {
+        let mut world = World::new().await;
+        world.set(Some(Frequency::Weekly)).await;
+        assert_eq!(world.after(0).await, 0);
+        assert_eq!(world.after(1).await, 1);
+        assert_eq!(world.after(1).await, 1);
+        world.set(Some(Frequency::Daily)).await;
+        assert_eq!(world.after(1).await, 2);
+        assert_eq!(world.after(1).await, 3);
+        world.set(None).await;
+        assert_eq!(world.after(1).await, 3);
+        assert!(world.store.scan(Table::Report, NEXT, None, 10).unwrap().is_empty());
+        world.store.close().await.unwrap();
+    }
 
     #[test]
     fn they_come_daily_weekly_and_monthly() {
