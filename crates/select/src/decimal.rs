@@ -78,7 +78,10 @@ impl Decimal {
 
     /// Fewer places until the digits fit.
     fn fitted(mut self) -> Option<Self> {
-        while self.mantissa.abs() >= LIMIT || self.scale > SCALE_MAX {
+        while self.mantissa.unsigned_abs() >= LIMIT.unsigned_abs() || self.scale > SCALE_MAX {
+            if self.mantissa == 0 {
+                return Some(Self { mantissa: 0, scale: SCALE_MAX });
+            }
             self = self.shortened()?;
         }
         Some(self)
@@ -296,6 +299,9 @@ mod tests {
         assert!(d("1").div(d("0.0")).is_none());
         assert!(d("99999999999999999999999999999999999999").mul(d("10")).is_none());
         assert!(d("99999999999999999999999999999999999999").add(d("1")).is_none());
+        // What a file may say of itself.
+        assert!(Decimal::new(i128::MIN, 0).is_none());
+        assert!(Decimal::new(i128::MAX, u32::MAX).unwrap().is_zero());
     }
 
     /// Whatever is reckoned is near to what floats make of it, and overflows only where it is too large.
