@@ -7,6 +7,7 @@ use cosette_model::{Error, ErrorCode};
 use crate::cast::{Type, cast};
 use crate::csv::Record;
 use crate::functions::{self, Function};
+use crate::input::RECORD_BYTES_MAX;
 use crate::json::{Name, Step};
 use crate::value::{Number, Value};
 
@@ -23,6 +24,11 @@ pub(crate) enum Expr {
     Concat(Box<Expr>, Box<Expr>),
     IsNull(Box<Expr>),
     IsMissing(Box<Expr>),
+    Between {
+        of: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+    },
     In(Box<Expr>, Vec<Expr>),
     Like {
         text: Box<Expr>,
@@ -172,6 +178,9 @@ impl Expr {
             Self::Concat(a, b) => {
                 let (a, b) = (a.value(scope)?, b.value(scope)?);
                 match (a.text(), b.text()) {
+                    (Some(a), Some(b)) if a.len() + b.len() > RECORD_BYTES_MAX => {
+                        return Err(ErrorCode::OverMaxRecordSize.into());
+                    }
                     (Some(a), Some(b)) => Value::Text(format!("{a}{b}")),
                     _ if a.is_absent() || b.is_absent() => Value::Null,
                     _ => return Err(ErrorCode::IncorrectSqlFunctionArgumentType.into()),
@@ -179,6 +188,16 @@ impl Expr {
             }
             Self::IsNull(of) => Value::Bool(of.value(scope)?.is_absent()),
             Self::IsMissing(of) => Value::Bool(matches!(of.value(scope)?, Value::Missing)),
+            Self::Between { of, low, high } => {
+                let of = of.value(scope)?;
+                match Comparison::GreaterOrEqual.of(&of, &low.value(scope)?) {
+                    Some(false) => Value::Bool(false),
+                    first => match Comparison::LessOrEqual.of(&of, &high.value(scope)?) {
+                        Some(false) => Value::Bool(false),
+                        second => boolean(first.and(second)),
+                    },
+                }
+            }
             Self::In(of, list) => {
                 let of = of.value(scope)?;
                 let mut found = Some(false);

@@ -107,6 +107,7 @@ fn looks_at_record(expr: &Expr) -> bool {
         | Expr::Compare(_, a, b)
         | Expr::Arithmetic(_, a, b)
         | Expr::Concat(a, b) => looks_at_record(a) || looks_at_record(b),
+        Expr::Between { of, low, high } => [of, low, high].into_iter().any(|expr| looks_at_record(expr)),
         Expr::In(a, list) => looks_at_record(a) || list.iter().any(looks_at_record),
         Expr::Like { text, pattern, escape } => {
             looks_at_record(text)
@@ -201,10 +202,8 @@ impl Lowering<'_> {
                 not(negated, Expr::In(self.boxed(*expr)?, self.all(list)?))
             }
             Ast::Between { expr, negated, low, high } => {
-                let of = self.boxed(*expr)?;
-                let low = Expr::Compare(Comparison::GreaterOrEqual, of.clone(), self.boxed(*low)?);
-                let high = Expr::Compare(Comparison::LessOrEqual, of, self.boxed(*high)?);
-                not(negated, Expr::And(Box::new(low), Box::new(high)))
+                let (of, low, high) = (self.boxed(*expr)?, self.boxed(*low)?, self.boxed(*high)?);
+                not(negated, Expr::Between { of, low, high })
             }
             Ast::Like { negated, any: false, expr, pattern, escape_char } => {
                 let escape = escape_char.map(|escape| self.boxed(*escape)).transpose()?;

@@ -8,7 +8,7 @@ use cosette_model::{Error, ErrorCode, Timestamp};
 
 use crate::csv::{Format, Record};
 use crate::expr::{Row, Scope};
-use crate::input::{self, Bytes, Cut, Meter, Source, Window};
+use crate::input::{self, Bytes, Cut, Meter, RECORD_BYTES_MAX, Source, Window};
 use crate::json::{self, Flow};
 use crate::moment::Moment;
 use crate::output::{Outlet, Sink, Stop};
@@ -252,7 +252,15 @@ impl<'a, 'b> Rows<'a, 'b> {
     fn columns(&mut self, row: &Row, aggregates: &[Value]) -> Result<(), Stop> {
         let Output::Columns(columns) = &self.plan.output else { return Ok(()) };
         let scope = Scope { row, aggregates };
-        let values = columns.iter().map(|(_, expr)| expr.value(&scope)).collect::<Result<Vec<_>, _>>()?;
+        let (mut values, mut bytes) = (Vec::with_capacity(columns.len()), 0);
+        for (_, expr) in columns {
+            let value = expr.value(&scope)?;
+            bytes += value.least_bytes();
+            if bytes > RECORD_BYTES_MAX {
+                return Err(ErrorCode::OverMaxRecordSize.into());
+            }
+            values.push(value);
+        }
         self.outlet.record(columns.iter().map(|(name, _)| name.as_str()).zip(&values))
     }
 

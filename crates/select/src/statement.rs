@@ -116,8 +116,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, Error> {
                 return Err(ErrorCode::ParseUnexpectedKeyword.into());
             }
             Token::Word(word) => {
-                let counted = ["and", "or", "not", "in", "like", "between", "is", "case", "when"];
-                operators += usize::from(counted.iter().any(|keyword| is_keyword(word, keyword)));
+                operators += usize::from(OPERATORS.iter().any(|keyword| is_keyword(word, keyword)));
             }
             Token::Eq
             | Token::Neq
@@ -152,6 +151,13 @@ fn tokens(text: &str) -> Result<Vec<Token>, Error> {
     }
     Ok(tokens)
 }
+
+/// Words that make a tree deeper; the second half are the parser's alone, and refused once it is built.
+const OPERATORS: &[&str] = &[
+    "and", "or", "not", "in", "like", "between", "is", "case", "when", "at", "collate", "div", "glob",
+    "global", "ilike", "match", "member", "notnull", "operator", "overlaps", "regexp", "rlike", "similar",
+    "xor",
+];
 
 /// Words that go on with a statement or an expression, which the parser would take for operands.
 const GO_ON: &[&str] =

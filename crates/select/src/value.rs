@@ -144,6 +144,18 @@ impl Value {
         }
     }
 
+    /// That it takes when it is written, at the least.
+    pub(crate) fn least_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Field(text) => text.len(),
+            Self::List(values) => values.iter().map(|value| 1 + value.least_bytes()).sum(),
+            Self::Struct(fields) => {
+                fields.iter().map(|(name, value)| 1 + name.len() + value.least_bytes()).sum()
+            }
+            _ => 0,
+        }
+    }
+
     /// As a field of a CSV record; what is not there is empty.
     pub(crate) fn write_text(&self, out: &mut String) {
         match self {

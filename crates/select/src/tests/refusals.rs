@@ -99,9 +99,34 @@ fn expressions() {
         let asked = query(&expression, csv(FileHeader::None), to_csv());
         assert_eq!(answer(&asked, b"x"), Err(want));
     }
+    // Operators of the parser that no service has.
+    for operator in ["XOR 1", "DIV 1", "RLIKE 1", "OVERLAPS 1", "COLLATE b", "AT TIME ZONE 'UTC'"] {
+        let asked = format!("SELECT 1 {} FROM S3Object", format!("{operator} ").repeat(10_000));
+        assert_eq!(
+            answer(&query(&asked, csv(FileHeader::None), to_csv()), b"x"),
+            Err(MaxOperatorsExceeded),
+            "{operator}"
+        );
+    }
     // As deep as it gets.
     let wide = format!("SELECT 1 {} FROM S3Object", "+ 1".repeat(399));
     assert_eq!(answer(&query(&wide, csv(FileHeader::None), to_csv()), b"x").as_deref(), Ok("400\n"));
+    // What is asked about stands there once.
+    let ranges = format!("SELECT 1 FROM S3Object WHERE 5{}", " BETWEEN 1 AND 9".repeat(199));
+    assert_eq!(answer(&query(&ranges, csv(FileHeader::None), to_csv()), b"x").as_deref(), Ok(""));
+}
+
+/// A small expression does not make much of a large record.
+#[test]
+fn sizes() {
+    let data = [b'x'; 1 << 19];
+    for expression in [
+        format!("SELECT _1{} FROM S3Object", ", _1".repeat(50_000)),
+        format!("SELECT CHAR_LENGTH(_1{}) FROM S3Object", "|| _1".repeat(390)),
+    ] {
+        let asked = query(&expression, csv(FileHeader::None), to_csv());
+        assert_eq!(answer(&asked, &data), Err(ErrorCode::OverMaxRecordSize));
+    }
 }
 
 #[test]
