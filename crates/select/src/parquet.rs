@@ -8,9 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use cosette_model::{Error, ErrorCode};
 use parquet::basic::{Compression, Type as Physical};
+use parquet::bloom_filter::Sbbf;
+use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result as Parquet};
-use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::reader::{ChunkReader, FileReader, Length, RowGroupReader, SerializedFileReader};
+use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
+use parquet::schema::types::Type as Schema;
 
 use crate::decimal::Decimal;
 use crate::input::{Meter, Source};
@@ -115,7 +120,8 @@ pub(crate) fn rows(
         if !(start..=end).contains(&first) {
             continue;
         }
-        for row in group.get_row_iter(None).map_err(fault)? {
+        let group = Checked(group);
+        for row in RowIter::from_row_group(None, &group).map_err(fault)? {
             let value = tree(row.map_err(fault)?)?;
             count();
             if each(value)? == Flow::Enough {
@@ -125,6 +131,63 @@ pub(crate) fn rows(
     }
     count();
     Ok(())
+}
+
+/// A group whose pages are what they say. The library makes room for as many values as a dictionary says that it
+/// has, before it looks for them.
+struct Checked<'a>(Box<dyn RowGroupReader + 'a>);
+
+impl RowGroupReader for Checked<'_> {
+    fn metadata(&self) -> &RowGroupMetaData {
+        self.0.metadata()
+    }
+
+    fn num_columns(&self) -> usize {
+        self.0.num_columns()
+    }
+
+    fn get_column_page_reader(&self, at: usize) -> Parquet<Box<dyn PageReader>> {
+        Ok(Box::new(CheckedPages(self.0.get_column_page_reader(at)?)))
+    }
+
+    fn get_column_bloom_filter(&self, at: usize) -> Option<&Sbbf> {
+        self.0.get_column_bloom_filter(at)
+    }
+
+    fn get_row_iter(&self, projection: Option<Schema>) -> Parquet<RowIter<'_>> {
+        RowIter::from_row_group(projection, self)
+    }
+}
+
+struct CheckedPages(Box<dyn PageReader>);
+
+impl Iterator for CheckedPages {
+    type Item = Parquet<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for CheckedPages {
+    fn get_next_page(&mut self) -> Parquet<Option<Page>> {
+        let page = self.0.get_next_page()?;
+        match &page {
+            // No value takes less than a byte.
+            Some(Page::DictionaryPage { buf, num_values, .. }) if *num_values as usize > buf.len() => {
+                Err(ParquetError::EOF("a dictionary with fewer values than it says".into()))
+            }
+            _ => Ok(page),
+        }
+    }
+
+    fn peek_next_page(&mut self) -> Parquet<Option<PageMetadata>> {
+        self.0.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Parquet<()> {
+        self.0.skip_next_page()
+    }
 }
 
 /// Refuses what the services do.

@@ -115,3 +115,17 @@ fn damage() {
         let _ = answer(&asked, &file);
     }
 }
+
+/// A dictionary says that it has two billion values; no room is made for them.
+#[test]
+fn a_dictionary_that_is_none() {
+    let mut file = file(Codec::UNCOMPRESSED);
+    // Behind the magic: a page header (thrift, compact) of type 2, two sizes, and the dictionary's own header, whose
+    // first field counts the values. The count takes four bytes more than it did: the first value's length gives them.
+    let at = file.windows(4).position(|bytes| bytes == [0x4c, 0x15, 0x04, 0x15]).unwrap() + 2;
+    file.splice(at..at + 1, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    let value = file.windows(7).position(|bytes| bytes == b"\x03\0\0\0Ann").unwrap();
+    file.drain(value..value + 4);
+    let asked = query("SELECT name FROM S3Object", Input::Parquet, to_csv());
+    assert_eq!(answer(&asked, &file), Err(ErrorCode::ParquetParsingError));
+}
