@@ -89,7 +89,7 @@ pub(crate) struct Serve {
     #[arg(long, env = "COSETTE_PROJECT", value_name = "FILE", hide = true)]
     project: Option<PathBuf>,
 
-    /// How long the day is that lifecycle rules count in; shorter than a day for tests
+    /// How long the day is that lifecycle rules and inventories count in; shorter than a day for tests
     #[arg(long, env = "COSETTE_DAY", value_name = "TIME", default_value = "1d", value_parser = parse_day)]
     day: Day,
 
