@@ -8,15 +8,16 @@ use cosette_model::{Times, Timestamp};
 
 use crate::DialectName;
 use crate::auth::Scheme;
+use crate::form::signature::Version;
 use crate::header::{self, Headers};
 use crate::query::Query;
+use crate::request::condition::http_date;
 
 /// Parameters that have keys of their own.
-const PARAMETERS: [&str; 10] = [
+const PARAMETERS: [&str; 9] = [
     "prefix",
     "delimiter",
     "max-keys",
-    "versionId",
     "response-cache-control",
     "response-content-disposition",
     "response-content-encoding",
@@ -64,17 +65,23 @@ pub(crate) fn facts(
             put(key.into(), value);
         }
     }
+    // Each as it is read for what is done, or a second spelling would be judged in its place.
     for name in PARAMETERS {
-        if let Some(value) = query.get_any_case(name) {
-            put(name.to_ascii_lowercase(), value);
+        if let Some(value) = query.get(name) {
+            put(name.to_owned(), value);
         }
     }
+    if let Some(version) = query.get_any_case("versionId") {
+        put("versionid".to_owned(), version);
+    }
+    let header = |name| headers.get(name).ok().flatten();
     let signed = match scheme {
         Scheme::AwsQuery => query.get_any_case("X-Amz-Date"),
-        Scheme::AwsHeader => headers.get("x-amz-date").ok().flatten(),
+        Scheme::AwsHeader => header("x-amz-date").or_else(|| header("date")),
         _ => None,
     };
-    let age = signed.and_then(Timestamp::parse_basic).map(|signed| age(signed, machine));
+    let signed = signed.and_then(|date| Timestamp::parse_basic(date).or_else(|| http_date(date)));
+    let age = signed.map(|signed| age(signed, machine));
     // Of S3's second signature the age is always 0 (S3, "Signature Version 4 authentication-specific policy keys").
     let age = if scheme == Scheme::AwsV2 { Some("0".to_owned()) } else { age };
     if let Some(age) = age {
@@ -98,11 +105,9 @@ pub(crate) fn of_tags<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>, facts:
 }
 
 /// What the fields of a form say in place of headers, of which the form's request may have had its own.
-/// `signed`: when, with S3's fourth signature; `second`: that it is S3's older one.
 pub(crate) fn of_form(
     fields: &Headers,
-    signed: Option<Timestamp>,
-    second: bool,
+    signed: Option<Version>,
     Times { now, machine }: Times,
     facts: &mut Facts,
 ) {
@@ -112,13 +117,12 @@ pub(crate) fn of_form(
             && !key.starts_with("object-lock-")
             && !["content-type", "authtype", "signatureversion", "signatureage"].contains(&key.as_str())
     });
-    let version = match (signed, second) {
-        (Some(_), _) => Some("AWS4-HMAC-SHA256"),
-        (None, true) => Some("AWS"),
-        (None, false) => None,
+    let signed = match signed {
+        Some(Version::AwsV4(made)) => Some(("AWS4-HMAC-SHA256", age(made, machine))),
+        Some(Version::AwsV2) => Some(("AWS", "0".to_owned())),
+        Some(Version::Cos) | None => None,
     };
-    if let Some(version) = version {
-        let age = signed.map_or("0".to_owned(), |signed| age(signed, machine));
+    if let Some((version, age)) = signed {
         for (key, value) in [("authtype", "POST"), ("signatureversion", version), ("signatureage", &age)] {
             facts.insert(key.to_owned(), vec![value.to_owned()]);
         }
@@ -142,12 +146,16 @@ fn of_headers(headers: &Headers, now: Timestamp, facts: &mut Facts) {
             Some(rest) => rest,
             // Of two spellings the dialect's own counts, as it does for what is done.
             None => match name.strip_prefix(other) {
-                Some(rest) if !headers.has(&format!("{own}{rest}")) => rest,
+                Some(rest) if matches!(headers.get(&format!("{own}{rest}")), Ok(None)) => rest,
                 _ => continue,
             },
         };
-        // Nobody asks for this one, and it is better not kept.
-        if rest.ends_with("server-side-encryption-customer-key") {
+        // An empty one is absent. Nobody asks for a customer's key, and it is better not kept. A key of the
+        // key management service has two names.
+        if value.is_empty()
+            || rest.ends_with("server-side-encryption-customer-key")
+            || rest.ends_with("-kms-key-id")
+        {
             continue;
         }
         put(format!("x-{rest}"), value);
@@ -161,6 +169,11 @@ fn of_headers(headers: &Headers, now: Timestamp, facts: &mut Facts) {
         }
         if matches!(rest, "object-lock-mode" | "object-lock-legal-hold" | "object-lock-retain-until-date") {
             put(rest.to_owned(), value);
+        }
+    }
+    if let Ok(Some(id)) = headers.concept(header::SSE_KMS_KEY_ID) {
+        for service in ["aws", "cos"] {
+            put(format!("x-server-side-encryption-{service}-kms-key-id"), id);
         }
     }
     if let Ok(Some(tags)) = headers.concept(header::TAGGING) {
@@ -195,6 +208,8 @@ mod tests {
         assert_eq!(age(&asked(Scheme::AwsQuery, query, &[])).as_deref(), Some("10000"));
         let header = [("x-amz-date", "20240101T000009Z")];
         assert_eq!(age(&asked(Scheme::AwsHeader, "", &header)).as_deref(), Some("1000"));
+        let plain = [("date", "Mon, 01 Jan 2024 00:00:08 GMT")];
+        assert_eq!(age(&asked(Scheme::AwsHeader, "", &plain)).as_deref(), Some("2000"));
         assert_eq!(age(&asked(Scheme::AwsV2, "", &header)).as_deref(), Some("0"));
         assert_eq!(age(&asked(Scheme::Anonymous, query, &header)), None);
     }
@@ -205,12 +220,51 @@ mod tests {
         assert_eq!(facts["requestobjecttag/a"], ["1"]);
         let fields = Headers::new(HeaderMap::new(), &Query::default(), DialectName::S3);
         let now = Timestamp::parse_basic("20240101T000010Z").unwrap();
-        of_form(&fields, Timestamp::parse_basic("20240101T000000Z"), false, now.into(), &mut facts);
+        let signed = Timestamp::parse_basic("20240101T000000Z").map(Version::AwsV4);
+        of_form(&fields, signed, now.into(), &mut facts);
         assert_eq!(
             (&facts["authtype"][..], &facts["signatureage"][..]),
             (&["POST".into()][..], &["10000".into()][..])
         );
         assert!(!facts.contains_key("requestobjecttag/a") && !facts.contains_key("content-type"));
+    }
+
+    #[test]
+    fn a_parameter_counts_as_it_is_read() {
+        // Lists read `prefix` and no other spelling of it.
+        let facts = asked(Scheme::Anonymous, "Prefix=home/&prefix=other/&VersionID=v", &[]);
+        assert_eq!(
+            (&facts["prefix"][..], &facts["versionid"][..]),
+            (&["other/".into()][..], &["v".into()][..])
+        );
+        assert!(!asked(Scheme::Anonymous, "Prefix=home/", &[]).contains_key("prefix"));
+    }
+
+    #[test]
+    fn an_empty_header_is_absent_here_as_well() {
+        let headers = [("x-amz-acl", ""), ("x-cos-acl", "public-read"), ("x-amz-grant-read", "")];
+        let facts = asked(Scheme::Anonymous, "", &headers);
+        assert_eq!(facts["x-acl"], ["public-read"]);
+        assert!(!facts.contains_key("x-grant-read"));
+        let both = [("x-amz-acl", "private"), ("x-cos-acl", "public-read")];
+        assert_eq!(asked(Scheme::Anonymous, "", &both)["x-acl"], ["private"]);
+    }
+
+    #[test]
+    fn a_key_of_the_key_service_has_both_its_names() {
+        for name in
+            ["x-cos-server-side-encryption-cos-kms-key-id", "x-amz-server-side-encryption-aws-kms-key-id"]
+        {
+            let facts = asked(Scheme::Anonymous, "", &[(name, "k")]);
+            for key in ["x-server-side-encryption-aws-kms-key-id", "x-server-side-encryption-cos-kms-key-id"]
+            {
+                assert_eq!(
+                    facts.get(key).map(|values| &values[..]),
+                    Some(&["k".to_owned()][..]),
+                    "{name} {key}"
+                );
+            }
+        }
     }
 
     #[test]

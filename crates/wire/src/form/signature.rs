@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cosette_model::{Error, ErrorCode, Key, Times};
+use cosette_model::{Error, ErrorCode, Key, Times, Timestamp};
 use sha1::{Digest, Sha1};
 
 use super::Form;
@@ -26,6 +26,16 @@ pub(crate) struct Signed {
     pub(crate) key: Key,
     /// The signature as sent, for the change record.
     pub(crate) authorization: String,
+    pub(crate) version: Version,
+}
+
+/// Whose signature it is, and S3's which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    Cos,
+    AwsV2,
+    /// With when it was made.
+    AwsV4(Timestamp),
 }
 
 /// Checks the signature of the policy; `None` for a form that has none.
@@ -58,7 +68,7 @@ pub(crate) fn verify(
     if dialect == DialectName::Cos {
         return verify_cos(form, policy, accounts, times, need).map(Some);
     }
-    let (signer, expected, sent) = if form.get("x-amz-algorithm").is_some() {
+    let (signer, expected, sent, version) = if form.get("x-amz-algorithm").is_some() {
         let (algorithm, credential) = (need("x-amz-algorithm")?, need("x-amz-credential")?);
         let (date, sent) = (need("x-amz-date")?, need("x-amz-signature")?);
         if algorithm != sigv4::ALGORITHM {
@@ -72,18 +82,17 @@ pub(crate) fn verify(
             Error::with(ErrorCode::AuthorizationQueryParametersError, why)
         };
         let credential = sigv4::Credential::parse(credential, "s3").map_err(wrong)?;
-        if !date.starts_with(credential.date) {
-            return Err(wrong("its date is not that of x-amz-date."));
-        }
+        let made = Timestamp::parse_basic(date).filter(|_| date.starts_with(credential.date));
+        let made = made.ok_or_else(|| wrong("its date is not that of x-amz-date."))?;
         let signer = key(form, accounts, credential.secret_id, times)?;
         let expected =
             hex::encode(sigv4::hmac(&credential.key(&signer.account.secret_key), base64.as_bytes()));
-        (signer, expected, sent)
+        (signer, expected, sent, Version::AwsV4(made))
     } else {
         let (id, sent) = (need("awsaccesskeyid")?, need("signature")?);
         let signer = key(form, accounts, id, times)?;
         let expected = BASE64_STANDARD.encode(cos::hmac(signer.account.secret_key.as_bytes(), base64));
-        (signer, expected, sent)
+        (signer, expected, sent, Version::AwsV2)
     };
     if !equal(expected.as_bytes(), sent.as_bytes()) {
         return Err(Error::new(ErrorCode::SignatureDoesNotMatch)
@@ -91,7 +100,7 @@ pub(crate) fn verify(
             .detail("StringToSign", base64)
             .detail("SignatureProvided", sent));
     }
-    Ok(Some(Signed { key: signer, authorization: String::new() }))
+    Ok(Some(Signed { key: signer, authorization: String::new(), version }))
 }
 
 fn verify_cos<'a>(
@@ -125,7 +134,7 @@ fn verify_cos<'a>(
     }
     let authorization =
         format!("q-sign-algorithm={algorithm}&q-ak={id}&q-key-time={key_time}&q-signature={sent}");
-    Ok(Signed { key: signer, authorization })
+    Ok(Signed { key: signer, authorization, version: Version::Cos })
 }
 
 /// A key, once the session token that it may need has been checked.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use cosette_model::op::{Facts, Op, PostAnswer, PostObject};
-use cosette_model::{Body, Error, ErrorCode, Times, Timestamp};
+use cosette_model::{Body, Error, ErrorCode, Times};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::encryption::Takes;
@@ -88,12 +88,12 @@ impl Incoming<'_> {
         let acl = as_put.asked_acl()?;
         let encryption = as_put.encryption()?;
         let headers = as_put.headers;
-        let when = form.filled("x-amz-date").filter(|_| signed.is_some());
-        let second = signed.is_some() && form.filled("awsaccesskeyid").is_some();
-        facts::of_form(&headers, when.and_then(Timestamp::parse_basic), second, times, facts);
+        facts::of_form(&headers, signed.as_ref().map(|signed| signed.version), times, facts);
         let mut properties = setting::properties(&headers)?;
         if let Some(document) = form.filled("tagging") {
             let tags = object_tags(document.as_bytes())?;
+            // In place of those of a field that is a header elsewhere, as for what is done.
+            facts.retain(|key, _| !key.starts_with("requestobjecttag"));
             facts::of_tags(tags.iter(), facts);
             properties.tags = tags.into_map();
         }
@@ -166,4 +166,58 @@ fn answer(form: &Form) -> PostAnswer {
         Some("201") => StatusCode::CREATED.as_u16(),
         _ => StatusCode::NO_CONTENT.as_u16(),
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    use cosette_model::{RequestId, Timestamp};
+
+    use super::*;
+    use crate::auth::cos;
+    use crate::fuzzing::wire;
+    use crate::testing::{Everybody, pieces, ready};
+
+    /// What policies may ask of a form that is signed with S3's older signature.
+    fn facts(fields: &[(&str, &str)]) -> Facts {
+        let now = Timestamp::from_secs(1_369_353_600);
+        let named = fields.iter().map(|(name, _)| format!(r#", ["starts-with", "${name}", ""]"#));
+        let policy = BASE64_STANDARD.encode(format!(
+            r#"{{"expiration": "2030-01-01T00:00:00Z", "conditions": [["starts-with", "$key", ""]{}]}}"#,
+            named.collect::<String>()
+        ));
+        let signature = BASE64_STANDARD.encode(cos::hmac(b"k", &policy));
+        let signed =
+            [("key", "k"), ("AWSAccessKeyId", "id"), ("policy", &*policy), ("signature", &*signature)];
+        let mut body = String::new();
+        for (name, value) in signed.iter().chain(fields).chain(&[("file", "x")]) {
+            body += &format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        }
+        body += "--b--\r\n";
+        let request = http::Request::post("/bucket")
+            .header("content-type", "multipart/form-data; boundary=b")
+            .body(pieces(vec![body.into_bytes()]))
+            .unwrap();
+        let peer = std::net::Ipv4Addr::LOCALHOST.into();
+        ready(wire().decode(request, peer, RequestId::new("id"), now, &Everybody)).outcome.unwrap().0.facts
+    }
+
+    #[test]
+    fn a_form_is_of_the_signature_that_was_checked() {
+        let facts = facts(&[("x-amz-date", "20130524T000000Z")]);
+        assert_eq!(
+            (&facts["signatureversion"][..], &facts["signatureage"][..]),
+            (&["AWS".into()][..], &["0".into()][..])
+        );
+    }
+
+    #[test]
+    fn the_tags_that_are_judged_are_those_that_are_kept() {
+        let document = "<Tagging><TagSet><Tag><Key>team</Key><Value>other</Value></Tag></TagSet></Tagging>";
+        let facts = facts(&[("x-amz-tagging", "team=mine"), ("tagging", document)]);
+        assert_eq!(facts["requestobjecttag/team"], ["other"]);
+        assert_eq!(facts["requestobjecttagkeys"], ["team"]);
+    }
 }
