@@ -28,7 +28,7 @@ pub struct Access {
     pub event: Option<&'static str>,
     pub key: Option<String>,
     pub method: String,
-    /// Path and query, as they were sent.
+    /// Path and query, as they were sent but for keys of customers.
     pub target: String,
     pub host: Option<String>,
     pub status: u16,

@@ -8,7 +8,7 @@ use cosette_model::op::{Call, Context, CopySource, Op, Reply};
 use cosette_model::{Access, AccessPart, BucketName, Error, LogTarget, Timestamp, VersionId};
 use cosette_ops::Ops;
 use cosette_store::Bucket;
-use cosette_wire::{Asked, DialectName};
+use cosette_wire::{Asked, DialectName, logged_target};
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HOST, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
@@ -193,7 +193,7 @@ impl Answered<'_> {
             event: asked.op.map(Ops::event_name),
             key: asked.notes.iter().find_map(|note| note.strip_prefix("key=")).map(str::to_owned),
             method: glimpse.method.to_string(),
-            target: glimpse.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
+            target: logged_target(&glimpse.uri),
             host: text(glimpse.host.as_ref()),
             status: self.status.as_u16(),
             error: self.failed.clone(),

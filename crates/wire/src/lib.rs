@@ -53,6 +53,7 @@ use header::Headers;
 use host::Host;
 use payload::Payload;
 use query::Query;
+pub use query::logged_target;
 use request::Incoming;
 pub use sts::StsAnswer;
 use target::Target;
