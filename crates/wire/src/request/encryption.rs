@@ -61,9 +61,14 @@ impl Takes {
             let taken = match suffix {
                 "server-side-encryption"
                 | "server-side-encryption-context"
-                | "server-side-encryption-bucket-key-enabled"
-                | "server-side-encryption-aws-kms-key-id"
-                | "server-side-encryption-cos-kms-key-id" => self.write,
+                | "server-side-encryption-bucket-key-enabled" => self.write,
+                // Of the two services' words only these are read.
+                _ if [DialectName::Cos, DialectName::S3]
+                    .map(|of| header::SSE_KMS_KEY_ID.of(of))
+                    .contains(&name) =>
+                {
+                    self.write
+                }
                 "server-side-encryption-customer-algorithm"
                 | "server-side-encryption-customer-key"
                 | "server-side-encryption-customer-key-md5" => self.customer,
