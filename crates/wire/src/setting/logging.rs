@@ -6,7 +6,7 @@ use cosette_model::{Error, Grant, Grantee, Permission, canonical_id};
 
 use super::malformed;
 use crate::dialect::Dialect;
-use crate::request::acl_grantee;
+use crate::request::{MACHINE_IMAGES, acl_grantee};
 use crate::xml::{Element, Writer};
 use crate::{Accounts, DialectName};
 
@@ -86,16 +86,13 @@ pub(super) fn write(logging: &Logging, xml: &mut Writer) {
 
 fn write_grant(grant: &Grant, xml: &mut Writer) {
     const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+    let group = |name: &str| ("Group", "URI", format!("http://acs.amazonaws.com/groups/{name}"));
     let (kind, name, value) = match &grant.grantee {
         Grantee::Account(uin) => ("CanonicalUser", "ID", canonical_id(uin)),
-        group => {
-            let group = match group {
-                Grantee::AuthenticatedUsers => "global/AuthenticatedUsers",
-                Grantee::LogDelivery => "s3/LogDelivery",
-                _ => "global/AllUsers",
-            };
-            ("Group", "URI", format!("http://acs.amazonaws.com/groups/{group}"))
-        }
+        Grantee::MachineImages => ("CanonicalUser", "ID", MACHINE_IMAGES.to_owned()),
+        Grantee::AuthenticatedUsers => group("global/AuthenticatedUsers"),
+        Grantee::LogDelivery => group("s3/LogDelivery"),
+        Grantee::AllUsers => group("global/AllUsers"),
     };
     xml.element_with("Grantee", &[("xmlns:xsi", XSI), ("xsi:type", kind)], |xml| xml.text(name, &value));
     let named = PERMISSIONS.iter().find(|(permission, _)| *permission == grant.permission);
