@@ -1,5 +1,7 @@
 //! Whom changes of a bucket's objects are told to (S3's form). Kept, not yet acted on.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +88,10 @@ impl NotificationRule {
                 |all: &str, one: &str| all.strip_suffix('*').is_some_and(|kind| one.starts_with(kind));
             a == b || within(a, b) || within(b, a)
         };
-        let events = self.events.iter().any(|event| other.events.iter().any(|theirs| same(event, theirs)));
+        // Each once, however often a rule names it: there are few.
+        let (mine, theirs): (BTreeSet<_>, BTreeSet<_>) =
+            (self.events.iter().collect(), other.events.iter().collect());
+        let events = mine.iter().any(|event| theirs.iter().any(|their| same(event, their)));
         let text = |filter: &Option<KeyFilter>, suffix: bool| {
             let filter = filter.clone().unwrap_or_default();
             if suffix { filter.suffix } else { filter.prefix }.unwrap_or_default()
@@ -127,5 +132,16 @@ mod tests {
             let both = Notification { rules: vec![one, other], event_bridge: false };
             assert_eq!(both.overlaps(), want, "{both:?}");
         }
+    }
+
+    #[test]
+    fn events_named_over_and_over_are_compared_once() {
+        let many = |event: &str| {
+            let one = rule(event, "", "");
+            NotificationRule { events: vec![event.to_owned(); 20_000], ..one }
+        };
+        let rules = vec![many("s3:ObjectCreated:Put"), many("s3:ObjectRemoved:Delete")];
+        // Each with each would be hundreds of millions.
+        assert!(!Notification { rules, event_bridge: false }.overlaps());
     }
 }

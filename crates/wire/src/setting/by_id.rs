@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use cosette_model::Error;
 use cosette_model::setting::{
-    Analytics, AnalyticsExport, DefaultTiering, IntelligentTiering, Metrics, Status, Tier,
+    Analytics, AnalyticsExport, DefaultTiering, IntelligentTiering, Metrics, ObjectFilter, Status, Tier,
 };
 
 use super::{filter, malformed};
@@ -120,7 +120,7 @@ pub(super) fn read_analytics(root: &Element, dialect: &Dialect) -> Result<Analyt
             })
         }
     };
-    Ok(Analytics { id: filter::id(root)?, made: 0, filter: some(root)?, export })
+    Ok(Analytics { id: filter::id(root)?, made: 0, filter: some(filter::of(root)?)?, export })
 }
 
 pub(super) fn write_analytics(analytics: &Analytics, dialect: &Dialect, xml: &mut Writer) {
@@ -144,7 +144,7 @@ pub(super) fn write_analytics(analytics: &Analytics, dialect: &Dialect, xml: &mu
 
 /// `MetricsConfiguration{ Id, Filter? }`
 pub(super) fn read_metrics(root: &Element) -> Result<Metrics, Error> {
-    Ok(Metrics { id: filter::id(root)?, made: 0, filter: some(root)? })
+    Ok(Metrics { id: filter::id(root)?, made: 0, filter: some(filter::of_metrics(root)?)? })
 }
 
 pub(super) fn write_metrics(metrics: &Metrics, xml: &mut Writer) {
@@ -153,8 +153,8 @@ pub(super) fn write_metrics(metrics: &Metrics, xml: &mut Writer) {
 }
 
 /// A filter that says something, if there is one.
-fn some(root: &Element) -> Result<Option<cosette_model::setting::ObjectFilter>, Error> {
-    match filter::of(root)? {
+fn some(filter: Option<ObjectFilter>) -> Result<Option<ObjectFilter>, Error> {
+    match filter {
         Some(empty) if empty == Default::default() => Err(malformed()),
         filter => Ok(filter),
     }

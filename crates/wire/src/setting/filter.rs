@@ -16,19 +16,28 @@ pub(super) fn argument(why: impl Into<String>) -> Error {
 
 /// The only `Filter` of an element.
 pub(super) fn of(element: &Element) -> Result<Option<ObjectFilter>, Error> {
-    element.child("Filter")?.map(read).transpose()
+    element.child("Filter")?.map(|filter| read(filter, false)).transpose()
 }
 
-fn read(filter: &Element) -> Result<ObjectFilter, Error> {
+/// The same of metrics, which alone know access points.
+pub(super) fn of_metrics(element: &Element) -> Result<Option<ObjectFilter>, Error> {
+    element.child("Filter")?.map(|filter| read(filter, true)).transpose()
+}
+
+fn read(filter: &Element, access_points: bool) -> Result<ObjectFilter, Error> {
     let said = ["Prefix", "Tag", "AccessPointArn", "And"];
     if said.iter().map(|name| filter.all(name).count()).sum::<usize>() > 1 {
         return Err(malformed());
     }
-    inner(filter.child("And")?.unwrap_or(filter))
+    inner(filter.child("And")?.unwrap_or(filter), access_points)
 }
 
 /// What stands in `Filter` or in `And`.
-pub(super) fn inner(element: &Element) -> Result<ObjectFilter, Error> {
+pub(super) fn inner(element: &Element, access_points: bool) -> Result<ObjectFilter, Error> {
+    let access_point = text(element, "AccessPointArn")?;
+    if access_point.is_some() && !access_points {
+        return Err(malformed());
+    }
     let tags = element
         .all("Tag")
         .map(|tag| Ok((tag.need("Key")?.to_owned(), tag.need("Value")?.to_owned())))
@@ -40,7 +49,7 @@ pub(super) fn inner(element: &Element) -> Result<ObjectFilter, Error> {
     Ok(ObjectFilter {
         prefix: element.child("Prefix")?.map(|prefix| prefix.text.clone()),
         tags,
-        access_point: element.text_of("AccessPointArn")?.map(str::to_owned),
+        access_point,
     })
 }
 

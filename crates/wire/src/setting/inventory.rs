@@ -1,5 +1,7 @@
 //! `InventoryConfiguration` of both services (cos-api 3.3; S3's PutBucketInventoryConfiguration).
 
+use std::collections::BTreeSet;
+
 use cosette_model::setting::{
     Destination, Frequency, Inventory, InventoryEncryption, InventoryField, InventoryFilter, InventoryFormat,
     ServiceForm, Status,
@@ -25,8 +27,9 @@ pub(super) fn read(root: &Element, dialect: &Dialect, once: bool) -> Result<Inve
             list.all("Field").map(|item| field(item.text.trim(), dialect)).collect::<Result<Vec<_>, _>>()?
         }
     };
-    if let Some((at, _)) = fields.iter().enumerate().find(|(at, field)| fields[..*at].contains(field)) {
-        return Err(filter::argument("A field is named twice.").detail("ArgumentValue", fields[at].name()));
+    let mut names = BTreeSet::new();
+    if let Some(twice) = fields.iter().find(|field| !names.insert(field.name())) {
+        return Err(filter::argument("A field is named twice.").detail("ArgumentValue", twice.name()));
     }
     Ok(Inventory {
         id: filter::id(root)?,
@@ -71,7 +74,7 @@ fn field(name: &str, dialect: &Dialect) -> Result<InventoryField, Error> {
 
 fn read_filter(element: &Element, dialect: &Dialect) -> Result<InventoryFilter, Error> {
     let and = element.child("And")?;
-    let objects = filter::inner(and.unwrap_or(element))?;
+    let objects = filter::inner(and.unwrap_or(element), false)?;
     let cos = dialect.name == DialectName::Cos;
     if !cos && (and.is_some() || !objects.tags.is_empty()) {
         return Err(malformed());
