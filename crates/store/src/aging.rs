@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use cosette_kv::Range;
 use cosette_model::setting::{Act, Aged, Standing};
 use cosette_model::{
-    BucketName, Cause, ChangeKind, LifecycleChange, ObjectKey, Timestamp, VersionId, Versioning,
+    BucketName, Cause, ChangeKind, LifecycleChange, ObjectKey, Restore, Timestamp, VersionId, Versioning,
 };
 
 use crate::error::{Error, Result};
@@ -120,6 +120,11 @@ impl Tx<'_> {
                 self.mark_deleted(bucket, key, current, kind, cause)?;
             }
             (Act::Move(class), Found::Object(mut object)) => {
+                // How far a restore is follows from the class it was asked for: what has been restored
+                // stays for its time, and what has not yet been is not by this restore.
+                let (from, now) = (object.attributes.storage_class, self.now());
+                let restore = object.properties.restore.and_then(|restore| restore.at(from, now));
+                object.properties.restore = restore.filter(|at| matches!(at, Restore::Done { .. }));
                 object.attributes.storage_class = class;
                 self.put_row(row, object.encode()?);
                 let kind = ChangeKind::Lifecycle(LifecycleChange::Transitioned);

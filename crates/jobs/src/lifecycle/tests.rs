@@ -9,8 +9,8 @@ use cosette_model::setting::{
     Expiration, LifecycleFilter, LifecycleRule, Noncurrent, Status, Transition, When,
 };
 use cosette_model::{
-    Attributes, EventType, LifecycleChange, Lock, Properties, Region, Retention, RetentionMode, StorageClass,
-    Wanted,
+    Attributes, EventType, LifecycleChange, Lock, Properties, Region, Restore, RestoreTier, Retention,
+    RetentionMode, StorageClass, Wanted,
 };
 use cosette_store::{DeleteObject, Durability, Options, PutObject, ReviseObject};
 
@@ -385,6 +385,48 @@ async fn nothing_due_is_missed_by_not_looking() {
         }
         assert!(acts > 0 || seed > 0, "the scripts do something");
     }
+}
+
+/// A class has its own tiers and times: those of a restore from another one say nothing of it.
+#[tokio::test]
+async fn an_archived_object_that_was_restored_can_be_restored_again_where_it_is_moved_to() {
+    let mut world = World::new(None);
+    world
+        .bucket(
+            "bbb",
+            [rule("deep", |rule| {
+                rule.transitions =
+                    vec![Transition { when: When::Days(10), class: StorageClass::DeepArchive }];
+            })],
+        )
+        .await;
+    let restore = async |world: &World, object: &str, days| {
+        let what =
+            ReviseObject { bucket: name("bbb"), key: key(object), version: None, cause: Cause::default() };
+        let revised = world.store.revise_object(what, move |revision| {
+            revision.storage_class = StorageClass::Archive;
+            let (tier, requested) = (RestoreTier::Expedited, revision.now);
+            revision.properties.restore = Some(Restore::Ongoing { tier, days, requested });
+            Ok::<_, StoreError>(())
+        });
+        revised.await.unwrap();
+    };
+    for object in ["before", "still", "under way"] {
+        world.put("bbb", object).await;
+    }
+    restore(&world, "before", 1).await;
+    restore(&world, "still", 100).await;
+    world.run().await;
+    world.clock.advance(DAY * 11 - Duration::from_secs(1));
+    restore(&world, "under way", 100).await;
+    world.run().await;
+    let shown = |object: &str| {
+        let object = world.store.object(&name("bbb"), &key(object), None).unwrap();
+        assert_eq!(object.attributes.storage_class, StorageClass::DeepArchive);
+        object.properties.restore
+    };
+    assert_eq!((shown("before"), shown("under way")), (None, None));
+    assert!(matches!(shown("still"), Some(Restore::Done { .. })));
 }
 
 /// A day on which nothing can be due looks at no object.
