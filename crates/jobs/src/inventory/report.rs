@@ -200,6 +200,7 @@ impl Report<'_> {
                 Some((key, version)) => (listing.after, marker) = (key, version),
                 None => break,
             }
+            tokio::task::yield_now().await;
         }
         let rest = packed.finish().unwrap_or_default();
         staged.write(Bytes::from(rest)).await?;
