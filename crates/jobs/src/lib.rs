@@ -22,7 +22,7 @@ pub use access_log::AccessLog;
 use inventory::Inventories;
 use lifecycle::Lifecycles;
 use restores::Restores;
-pub use supervisor::{Job, Jobs, Next, Stop};
+pub use supervisor::{Called, Job, Jobs, Next, Stop};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

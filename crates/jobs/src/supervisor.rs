@@ -2,7 +2,7 @@
 //! waiting is done.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cosette_clock::Clock;
@@ -30,11 +30,19 @@ pub trait Job: Send + Sync + 'static {
         std::future::pending()
     }
 
+    /// Says whether `early` would come: there is work that the job has not begun to look at.
+    fn called(&self) -> Called {
+        Box::new(|| false)
+    }
+
     /// The server stops: what only the memory holds is to be written down.
     fn finish(&mut self) -> impl Future<Output = Result<(), Error>> + Send {
         async { Ok(()) }
     }
 }
+
+/// Whether there is such work.
+pub type Called = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// When a job is to be run again: at the earlier of the two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,11 +84,13 @@ pub struct Jobs {
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// What each job waits for; `None` while it works.
     rests: Arc<watch::Sender<Vec<Option<Next>>>>,
+    calls: Mutex<Vec<Called>>,
 }
 
 impl Jobs {
     pub(crate) fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, stop: watch::Sender::new(false), tasks: Mutex::default(), rests: Arc::default() }
+        let (stop, rests) = (watch::Sender::new(false), Arc::default());
+        Self { store, clock, stop, tasks: Mutex::default(), rests, calls: Mutex::default() }
     }
 
     /// Starts one more, on the current tokio runtime.
@@ -90,6 +100,7 @@ impl Jobs {
             number = rests.len();
             rests.push(None);
         });
+        self.calls().push(job.called());
         let runner = Runner {
             store: self.store.clone(),
             clock: self.clock.clone(),
@@ -111,7 +122,13 @@ impl Jobs {
 
     /// Whether that is so now.
     pub fn is_settled(&self) -> bool {
-        self.rests.borrow().iter().all(|next| next.is_some_and(|next| self.is_ahead(next)))
+        // In this order: whoever looks at what it is called for works by then.
+        let called = self.calls().iter().any(|called| called());
+        !called && self.rests.borrow().iter().all(|next| next.is_some_and(|next| self.is_ahead(next)))
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Vec<Called>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_ahead(&self, next: Next) -> bool {

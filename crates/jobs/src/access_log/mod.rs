@@ -17,7 +17,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::sync::Notify;
 
-use crate::{Error, Job, Next, Stop, deliver};
+use crate::{Called, Error, Job, Next, Stop, deliver};
 
 /// Bytes of lines of one object; more begin another.
 const OBJECT_BYTES_MAX: usize = 4 << 20;
@@ -40,6 +40,8 @@ struct Waiting {
     batches: VecDeque<Batch>,
     bytes: usize,
     dropped: u64,
+    /// The writer has been told of something and has not looked yet.
+    news: bool,
 }
 
 /// Lines for one object.
@@ -103,6 +105,7 @@ impl AccessLog {
                 true
             }
         };
+        waiting.news |= news;
         drop(waiting);
         if news {
             self.0.news.notify_one();
@@ -146,6 +149,7 @@ impl Job for Writer {
     const NAME: &'static str = "access logs";
 
     async fn run_due(&mut self, now: Timestamp, stop: &Stop) -> Result<Next, Error> {
+        self.log.waiting().news = false;
         while let Some(batch) = self.log.take(Some(now.minus(self.interval))) {
             self.write(batch).await?;
             stop.check()?;
@@ -162,6 +166,11 @@ impl Job for Writer {
 
     async fn early(&self) {
         self.log.0.news.notified().await;
+    }
+
+    fn called(&self) -> Called {
+        let log = self.log.clone();
+        Box::new(move || log.waiting().news)
     }
 }
 
@@ -364,14 +373,14 @@ pub(crate) mod tests {
         let interval = Duration::from_secs(300);
         jobs.add(Writer { log: log.clone(), store: store.clone(), clock: clock.clone(), interval });
         let target = target(ServiceForm::S3, LogKeyFormat::Simple);
-        let head = store.head();
+        jobs.settled().await;
         log.note(&target, &access("b-1250000000", "1"));
         log.note(&target, &access("b-1250000000", "2"));
         log.note(&target, &access("other-1250000000", "3"));
         assert_eq!(keys(&store).await.len(), 0);
         clock.set(now.plus(Duration::from_secs(301)));
-        store.changed(head).await;
-        store.changed(cosette_model::Seq(head.0 + 1)).await;
+        assert!(!jobs.is_settled(), "not looked at yet");
+        jobs.settled().await;
         assert_eq!(keys(&store).await.len(), 2);
         log.note(&target, &access("b-1250000000", "4"));
         jobs.stop().await;

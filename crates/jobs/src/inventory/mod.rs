@@ -12,7 +12,7 @@ use cosette_model::{Day, Seq, SettingName, Timestamp};
 use cosette_store::{Bucket, Error as StoreError, Store, Table};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Job, Next, Stop};
+use crate::{Called, Error, Job, Next, Stop};
 
 /// Rows of [`Table::Report`]: what is to be written once, what has been so today, and when the others
 /// come next ([`Coming`]).
@@ -67,6 +67,11 @@ impl Job for Inventories {
     /// A commit may have asked for one; looking costs one read of the index.
     async fn early(&self) {
         self.store.changed(self.head).await;
+    }
+
+    fn called(&self) -> Called {
+        let store = self.store.clone();
+        Box::new(move || store.scan(Table::Report, TODO, None, 1).is_ok_and(|rows| !rows.is_empty()))
     }
 }
 
