@@ -184,6 +184,13 @@ impl Filled {
         versions.insert(0, Held { stamp, null, object });
         Ok(versions[0].id())
     }
+
+    /// Its id does not come back.
+    fn retire(&mut self, gone: &Held, now: u64) {
+        if !gone.null && gone.stamp >= now {
+            self.floor = self.floor.max(gone.stamp);
+        }
+    }
 }
 
 /// Buckets, and what is named.
@@ -384,9 +391,7 @@ impl Model {
             return refuse("Locked");
         }
         let gone = versions.remove(at);
-        if !gone.null && gone.stamp >= now {
-            filled.floor = filled.floor.max(gone.stamp);
-        }
+        filled.retire(&gone, now);
         let named = filled.named(id);
         let kind = ChangeKind::Object(EventType::RemovedDelete);
         self.say(kind, bucket, Some((key, named, gone.object.as_ref())));
@@ -436,7 +441,9 @@ impl Model {
         } else if versions[at].is_locked() {
             return refuse("Locked");
         } else {
-            (Act::Remove, LifecycleChange::Deleted, id, versions.remove(at).object)
+            let gone = versions.remove(at);
+            filled.retire(&gone, now);
+            (Act::Remove, LifecycleChange::Deleted, id, gone.object)
         };
         let shown = self.bucket(bucket)?.named(shown);
         self.say(ChangeKind::Lifecycle(what), bucket, Some((key, shown, thing.as_ref())));
