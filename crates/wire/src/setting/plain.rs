@@ -4,6 +4,7 @@ use cosette_model::setting::{Accelerate, DomainKind, DomainRule, Domains, Forced
 use cosette_model::{Error, ErrorCode};
 
 use super::malformed;
+use crate::host;
 use crate::xml::{Element, Writer};
 
 /// `AccelerateConfiguration{ Status=Enabled|Suspended, Type?=COS }`
@@ -57,7 +58,9 @@ fn domain(rule: &Element) -> Result<DomainRule, Error> {
     let label = |label: &str| {
         !label.is_empty() && label.len() < 64 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
-    if name.len() > 253 || !name.contains('.') || !name.split('.').all(label) {
+    // A request by an address or by a name of the services never asks what it is bound to.
+    let own = host::is_own(&name.to_ascii_lowercase());
+    if name.len() > 253 || !own || !name.split('.').all(label) {
         return Err(Error::with(ErrorCode::InvalidArgument, "The domain name is not valid."));
     }
     Ok(DomainRule {
