@@ -131,6 +131,11 @@ impl Jobs {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// When the next of those that wait for the clock is to run.
+    pub fn next_run(&self) -> Option<Timestamp> {
+        self.rests.borrow().iter().flatten().filter_map(|next| next.at).min()
+    }
+
     fn is_ahead(&self, next: Next) -> bool {
         next.at.is_none_or(|at| at > self.clock.now())
             && next.restores.is_none_or(|after| after >= self.store.last_restoring())
@@ -259,6 +264,7 @@ mod tests {
         jobs.add(Told { runs, next });
         assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(100))));
         jobs.settled().await;
+        assert_eq!(jobs.next_run(), Some(Timestamp::from_secs(200)));
         clock.set(Timestamp::from_secs(200));
         assert!(!jobs.is_settled());
         assert_eq!(told.recv().await, Some(Some(Timestamp::from_secs(200))));

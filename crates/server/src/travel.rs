@@ -26,7 +26,7 @@ impl Traveller {
         let journey = async {
             for _ in 0..STOPS_MAX {
                 self.settle().await;
-                match self.clock.next_wake() {
+                match self.next() {
                     Some(next) if next < to => self.clock.set(next),
                     _ => break,
                 }
@@ -37,6 +37,12 @@ impl Traveller {
         let arrived = tokio::time::timeout(patience, journey).await.is_ok();
         self.clock.set(to);
         arrived
+    }
+
+    /// When somebody next has something to do. Who has just said so may not sleep yet.
+    fn next(&self) -> Option<Timestamp> {
+        let said = [self.clock.next_wake(), self.jobs.next_run(), self.triggers.next_retry()];
+        said.into_iter().flatten().min()
     }
 
     /// Returns once nothing is left to do before the clock moves on.

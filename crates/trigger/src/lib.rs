@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cosette_clock::Clock;
+use cosette_model::Timestamp;
 use cosette_model::function::{FunctionRef, Invoke};
 use cosette_store::{Store, Tx};
 use tokio::task::JoinHandle;
@@ -171,6 +172,11 @@ impl Triggers {
     /// Whether that is so now.
     pub fn is_settled(&self) -> bool {
         self.dispatcher.is_settled()
+    }
+
+    /// When the next delivery that waits for its time is due.
+    pub fn next_retry(&self) -> Option<Timestamp> {
+        self.dispatcher.next_retry()
     }
 
     /// Stops taking deliveries and waits for running ones, at most `grace`. Those that still run then are

@@ -205,9 +205,9 @@ impl Queues {
         }
     }
 
-    /// Whether nothing runs or could: whatever is unfinished waits for its time.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.unfinished.len() == self.retries.len()
+    /// Whether nothing runs or could at `now`: whatever is unfinished waits for its time.
+    pub(crate) fn is_settled(&self, now: Timestamp) -> bool {
+        self.unfinished.len() == self.retries.len() && self.next_retry().is_none_or(|at| at > now)
     }
 
     /// Ids of what is unfinished, oldest first, at most `max`.
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(start(&mut queues), [1]);
         let at = Timestamp::from_secs(60);
         queues.end(ticket(1, 1), End::Retry(at), 1);
-        assert!(!queues.is_settled());
+        assert!(!queues.is_settled(Timestamp::from_secs(0)));
         assert_eq!(start(&mut queues), [2]);
         assert_eq!(queues.next_retry(), Some(at));
         assert!(queues.due(Timestamp::from_secs(59)).is_empty());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cosette_model::Seq;
+use cosette_model::{Seq, Timestamp};
 use serde::Serialize;
 
 use crate::dispatch::{Dispatcher, digest};
@@ -55,9 +55,14 @@ impl Dispatcher {
     pub(crate) fn is_settled(&self) -> bool {
         let (cursor, settled) = {
             let queues = self.queues();
-            (queues.cursor(), queues.is_settled())
+            (queues.cursor(), queues.is_settled(self.clock.now()))
         };
         settled && cursor >= self.store.head()
+    }
+
+    /// When the next of those that wait is due.
+    pub(crate) fn next_retry(&self) -> Option<Timestamp> {
+        self.queues().next_retry()
     }
 
     fn look(&self, request: Option<u64>, asked: Seq) -> Quiet {

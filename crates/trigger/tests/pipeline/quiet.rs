@@ -8,7 +8,7 @@ use cosette_trigger::DeliveryState;
 use tokio::sync::Semaphore;
 
 use super::scripted::key;
-use super::world::{PUT, World, put};
+use super::world::{MINUTE, PUT, World, put};
 
 #[tokio::test]
 async fn writes_that_fire_nothing_cost_no_commit_and_are_quiet() {
@@ -63,6 +63,22 @@ async fn a_delivery_that_waits_for_its_retry_is_not_quiet() {
         let not = world.triggers.wait(request, Duration::from_millis(1)).await.unwrap();
         assert!(!not.quiet && not.pending.len() == 1, "{not:?}");
     }
+}
+
+#[tokio::test]
+async fn not_settled_while_a_retry_is_due() {
+    let world = World::memory().await;
+    world.functions.answer("f", StatusCode::UserCodeException);
+    world.rule("f", PUT, "").await.unwrap();
+    world.put("a").await;
+    world.triggers.settled().await;
+    assert_eq!(world.deliveries()[0].attempts.len(), 1);
+    let due = world.clock.now().plus(MINUTE);
+    assert_eq!(world.triggers.next_retry(), Some(due));
+    world.clock.set(due);
+    assert!(!world.triggers.is_settled(), "though nobody has seen yet that the clock has moved");
+    world.triggers.settled().await;
+    assert_eq!(world.deliveries()[0].attempts.len(), 2);
 }
 
 #[tokio::test]

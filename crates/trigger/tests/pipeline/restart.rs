@@ -1,7 +1,10 @@
 //! What a stop or crash leaves behind and the next start takes up.
 
+use std::sync::Arc;
+
 use cosette_model::function::StatusCode;
 use cosette_trigger::DeliveryState;
+use tokio::sync::Semaphore;
 
 use super::world::{MINUTE, PUT, World, function, in_time};
 
@@ -106,17 +109,22 @@ async fn more_than_a_page_of_unfinished_deliveries_is_taken_up_in_order() {
 #[tokio::test]
 async fn a_stop_lets_running_deliveries_end() {
     let world = World::directory().await;
-    world.functions.define("f", 1, |_| async {
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let held = gate.clone();
+    world.functions.define("f", 1, move |_| {
+        let gate = held.clone();
+        async move {
+            gate.acquire().await.unwrap().forget();
+            StatusCode::Success
         }
-        StatusCode::Success
     });
     world.rule("f", PUT, "").await.unwrap();
     world.put("a").await;
     world.put("b").await;
     world.functions.until("f", |seen| seen.running == 1).await;
-    in_time(world.triggers.stop(MINUTE)).await;
+    // It ends only after the stop has begun.
+    let ends = async { gate.add_permits(2) };
+    in_time(async { tokio::join!(biased; world.triggers.stop(MINUTE), ends) }).await;
     let states: Vec<DeliveryState> = world.deliveries().into_iter().map(|d| d.state).collect();
     assert_eq!(states[0], DeliveryState::Succeeded);
     assert_eq!(world.functions.ids("f").len(), 1, "nothing new is begun");
