@@ -140,15 +140,20 @@ impl Ops {
     }
 
     /// What is to be copied, if its conditions hold. Its bucket may lie in another region than the
-    /// request was sent to. `tagged`: its tags are to be read as well.
+    /// request was sent to, and be without acceleration. `tagged`: its tags are to be read as well.
     fn source(
         &self,
         context: &Context,
         mut source: CopySource,
         tagged: bool,
     ) -> Result<(Bucket, CopySource, Object)> {
-        let anywhere =
-            Context { region: None, expected_owner: source.expected_owner.clone(), ..context.clone() };
+        let anywhere = Context {
+            region: None,
+            // It is the copy's bucket that the host name is of.
+            accelerated: false,
+            expected_owner: source.expected_owner.clone(),
+            ..context.clone()
+        };
         let Admitted { bucket: from, rules, found } =
             self.admit_to(&anywhere, Op::GetObject, (&source.bucket, &source.key, &source.version))?;
         source.bucket = from.name.clone();

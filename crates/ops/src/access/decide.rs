@@ -22,6 +22,13 @@ pub(crate) struct Scene<'a> {
     pub(crate) object: Option<&'a Object>,
 }
 
+/// Who asks and where, as conditions call it.
+pub(super) fn facts_of(context: &Context, region: &str, facts: &mut Facts) {
+    let mut put = |key: &str, value: &str| facts.insert(key.to_owned(), vec![value.to_owned()]);
+    put("requestedregion", region);
+    principal(context, put);
+}
+
 /// Who asks, as conditions and variables call it (AWS, "Where you can use policy variables"; CAM, "Policy
 /// variables"). There are no users besides accounts, so nobody has a user's name.
 fn principal<T>(context: &Context, mut put: impl FnMut(&str, &str) -> T) {
@@ -78,7 +85,10 @@ impl Scene<'_> {
             Verdict::Deny if owns_bucket && mends => return Ok(()),
             Verdict::Deny => return Err(ErrorCode::AccessDenied.into()),
             Verdict::Allow if owns_bucket || !rules.restricts_policy() => {
-                return self.or_absent(act, resource, true);
+                return match (act.need, self.object) {
+                    (Need::Object(_), None) => self.absent(resource),
+                    _ => Ok(()),
+                };
             }
             Verdict::Allow | Verdict::Silent => {}
         }
@@ -92,7 +102,7 @@ impl Scene<'_> {
             Need::Object(permission) => match self.object {
                 Some(object) if self.object_grants(object, permission) => Ok(()),
                 Some(_) => Err(ErrorCode::AccessDenied.into()),
-                None => self.or_absent(act, resource, owns_bucket),
+                None => self.absent(resource),
             },
             Need::Owner | Need::Bucket(_) => Err(ErrorCode::AccessDenied.into()),
         }
@@ -151,11 +161,10 @@ impl Scene<'_> {
         facts.insert("resource_tag".to_owned(), pairs.collect());
         let mut put = |key: &str, value: &str| facts.insert(key.to_owned(), vec![value.to_owned()]);
         put("resourceaccount", &self.bucket.owner_uin);
-        put("requestedregion", self.bucket.region.as_str());
         if let Some(creates) = act.creates() {
             put("objectcreationoperation", if creates { "true" } else { "false" });
         }
-        principal(self.context, put);
+        facts_of(self.context, self.bucket.region.as_str(), facts);
     }
 
     /// Refuses what the policy of the key that has signed does not allow.
@@ -168,27 +177,13 @@ impl Scene<'_> {
     }
 
     /// That an object is not there is told only to those who may list the bucket.
-    fn or_absent(&self, act: Act, resource: Resource<'_>, allowed: bool) -> Result<()> {
-        if self.object.is_some() && allowed {
-            return Ok(());
-        }
+    fn absent(&self, resource: Resource<'_>) -> Result<()> {
         // As if the key alone were to be listed.
         let mut listing = self.context.clone();
         if let Some(key) = resource.key {
             listing.facts.insert("prefix".to_owned(), vec![key.as_str().to_owned()]);
         }
-        let all = (&self.bucket.name).into();
-        let listed = Scene { context: &listing, object: None, ..*self };
-        let list = Act::of(Op::ListObjects, false);
-        let may_list = listed.within_session(list, all).is_ok()
-            && (self.owns_bucket()
-                || self.rules.bucket_grants(uin(self.context), Permission::Read)
-                || listed.verdict(list, all) == Verdict::Allow);
-        match act.need {
-            Need::Object(_) if !may_list && self.object.is_none() => Err(ErrorCode::AccessDenied.into()),
-            _ if allowed || may_list => Ok(()),
-            _ => Err(ErrorCode::AccessDenied.into()),
-        }
+        Scene { context: &listing, object: None, ..*self }.decide(Op::ListObjects, (&self.bucket.name).into())
     }
 
     fn object_grants(&self, object: &Object, permission: Permission) -> bool {

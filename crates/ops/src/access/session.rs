@@ -5,6 +5,7 @@ use cosette_model::op::{Context, Op};
 use cosette_model::{Account, BucketName, Error, ErrorCode, PolicyRefused};
 
 use super::action::Act;
+use super::decide;
 use super::policy::{Policy, Request, Verdict};
 use crate::Ops;
 use crate::error::Result;
@@ -57,6 +58,8 @@ impl Ops {
     ) -> Result<()> {
         let Some(policy) = policy(context)? else { return Ok(()) };
         let account = super::account(context)?;
+        let mut facts = context.facts.clone();
+        decide::facts_of(context, region, &mut facts);
         let verdict = policy.verdict(&Request {
             account: Some(&account.uin),
             canonical: None,
@@ -67,7 +70,7 @@ impl Ops {
             region,
             appid: &account.appid,
             key: None,
-            facts: &context.facts,
+            facts: &facts,
         });
         if verdict == Verdict::Allow { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) }
     }

@@ -1,7 +1,10 @@
 //! What policies decide, through the handlers.
 
-use cosette_model::op::{DeleteObject, PutBucketPolicy, PutObjectRetention, PutObjectTagging, PutSetting};
-use cosette_model::setting::ObjectLock;
+use cosette_model::op::{
+    DeleteObject, PublicAccessBlock, PutBucketPolicy, PutObjectRetention, PutObjectTagging,
+    PutPublicAccessBlock, PutSetting,
+};
+use cosette_model::setting::{Accelerate, ObjectLock, Status};
 use cosette_model::{
     Persona, Properties, Retention, RetentionMode, Session, Setting, SettingName, Tags, Timestamp, VersionId,
 };
@@ -176,4 +179,94 @@ async fn who_would_lock_itself_out_must_say_that_it_knows() {
     assert_eq!(code(&ops, &role(), put(true)).await, DENIED);
     // The account itself can always mend it.
     assert_eq!(code(&ops, &by("1"), put(false)).await, None);
+}
+
+#[tokio::test]
+async fn that_nothing_is_there_is_for_who_may_list() {
+    let ops = ops();
+    created(&ops, "photos").await;
+    ops.handle(&by("1"), put("photos", "a", body(b"hello", Expected::default()))).await.unwrap();
+    let read = async |uin: &str, name: &str| code(&ops, &by(uin), Call::GetObject(get("photos", name))).await;
+    policy(&ops, &allow(r#""s3:GetObject""#, "")).await;
+    assert_eq!((read("2", "a").await, read("2", "b").await), (None, DENIED));
+    policy(&ops, &allow(r#""s3:GetObject","s3:ListBucket""#, r#""StringEquals":{"s3:prefix":"b"}"#)).await;
+    assert_eq!((read("2", "b").await, read("2", "c").await), (Some(ErrorCode::NoSuchKey), DENIED));
+
+    // A policy that is not heeded lets nobody list, and one that denies has the last word.
+    let everybody = r#"{"Effect":"Allow","Principal":"*","Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::photos","arn:aws:s3:::photos/*"]}"#;
+    policy(&ops, everybody).await;
+    assert_eq!(read("2", "b").await, Some(ErrorCode::NoSuchKey));
+    let block = PublicAccessBlock { restrict_public_buckets: true, ..PublicAccessBlock::default() };
+    let call = PutPublicAccessBlock { bucket: bucket("photos"), block };
+    ops.handle(&by("1"), Call::PutPublicAccessBlock(call)).await.unwrap();
+    assert_eq!((read("2", "b").await, read("1", "b").await), (DENIED, Some(ErrorCode::NoSuchKey)));
+    policy(
+        &ops,
+        r#"{"Effect":"Deny","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::photos"}"#,
+    )
+    .await;
+    assert_eq!((read("1", "a").await, read("1", "b").await), (None, DENIED));
+}
+
+#[tokio::test]
+async fn conditions_of_a_temporary_key_see_who_asks_and_where() {
+    let ops = ops();
+    let with = |condition: &str| {
+        let Identity::Known(known) = by("1").identity else { panic!() };
+        let policy = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{{{condition}}}}}}}"#
+        );
+        let persona = Persona::Role { name: "r".into(), session: "s".into() };
+        let session = Session { token: String::new(), expires: None, persona, policy: Some(policy) };
+        Context { identity: Identity::Known(Key { session: Some(session.into()), ..known }), ..by("1") }
+    };
+    let list = || Call::ListBuckets(op::ListBuckets::default());
+    for (condition, allowed) in [
+        (r#""StringEquals":{"aws:RequestedRegion":"ap-guangzhou"}"#, true),
+        (r#""StringNotEquals":{"aws:RequestedRegion":"ap-guangzhou"}"#, false),
+        (r#""StringEquals":{"aws:PrincipalType":"AssumedRole"}"#, true),
+        (r#""StringNotEquals":{"aws:PrincipalAccount":"1"}"#, false),
+    ] {
+        let refused = code(&ops, &with(condition), list()).await;
+        assert_eq!(refused, if allowed { None } else { DENIED }, "{condition}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_bucket_that_a_request_is_sent_to_must_be_accelerated() {
+    let ops = ops();
+    created(&ops, "photos").await;
+    created(&ops, "copies").await;
+    ops.handle(&by("1"), put("photos", "a", body(b"hello", Expected::default()))).await.unwrap();
+    let accelerate = PutSetting {
+        bucket: bucket("copies"),
+        name: SettingName::Accelerate,
+        setting: Some(Setting::Accelerate(Accelerate { status: Status::Enabled })),
+    };
+    ops.handle(&by("1"), Call::PutSetting(accelerate)).await.unwrap();
+    let context = Context { accelerated: true, ..by("1") };
+    let refused = code(&ops, &context, Call::GetObject(get("photos", "a"))).await;
+    assert_eq!(refused, Some(ErrorCode::BucketAccelerateNotEnabled));
+    let copy = Call::CopyObject(CopyObject {
+        encryption: None,
+        bucket: bucket("copies"),
+        key: key("a"),
+        source: CopySource {
+            customer: None,
+            bucket: bucket("photos"),
+            key: key("a"),
+            version: None,
+            conditions: Conditions::default(),
+            expected_owner: None,
+        },
+        replace: None,
+        acl: Default::default(),
+        storage_class: StorageClass::Standard,
+        tags: None,
+        website_redirect: None,
+        lock: Default::default(),
+        conditions: Default::default(),
+        checksum: None,
+    });
+    assert_eq!(code(&ops, &context, copy).await, None);
 }
