@@ -1,7 +1,10 @@
 """The clock of a running server: shown, moved, frozen; what comes due is done before the answer."""
 
+import concurrent.futures
 import datetime
 import json
+import socket
+import time
 import urllib.error
 import urllib.request
 
@@ -39,6 +42,12 @@ def refused(server, **how):
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request)
     return caught.value.code, json.load(caught.value)["error"]
+
+
+def until(condition, limit=60):
+    ends = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < ends, "what was waited for did not happen"
 
 
 def test_a_retry_runs_when_the_clock_has_passed_its_time(server):
@@ -105,8 +114,31 @@ def test_frozen_time_moves_only_when_moved(server):
     assert move(server, set="2040-01-01T00:00:00Z") == when("2040-01-01T00:00:00+00:00") == now(server)
     assert not server.admin("POST", "clock", {"freeze": False})["frozen"]
     assert refused(server, set="2030-01-01T00:00:00Z") == (400, "the clock does not go back")
-    for how in ({}, {"advance": "1h", "set": "2050-01-01T00:00:00Z"}, {"advance": "soon"}, {"set": "x"}, {"other": 1}):
+    for how in ({}, {"advance": "1h", "set": "2050-01-01T00:00:00Z"}, {"advance": "soon"}, {"advance": "9999999d"}, {"set": "x"}, {"other": 1}):
         assert refused(server, **how)[0] == 400, how
+
+
+def test_moves_come_one_after_the_other(server):
+    before = move(server, freeze=True)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: move(server, advance="1h"), range(200)))
+    assert now(server) - before == datetime.timedelta(hours=200)
+
+
+def test_a_move_ends_though_nobody_waits_for_its_answer(server):
+    scf, s3 = functions.client(server), s3_client(server)
+    s3.create_bucket(Bucket="b-1250000000")
+    functions.deploy(scf, "slow", {"index.py": "import time\ndef main_handler(event, context):\n    time.sleep(60)\n"})
+    functions.bind(scf, "slow", "b-1250000000")
+    s3.put_object(Bucket="b-1250000000", Key="k", Body=b"x")
+    until(lambda: [row["state"] for row in server.deliveries("slow")] == ["running"])
+    before = now(server)
+    body = json.dumps({"advance": "5h", "freeze": True, "timeout_ms": 2000}).encode()
+    head = f"POST /_cosette/clock HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as leaves:
+        leaves.sendall(head.encode() + body)
+        until(lambda: server.admin("GET", "clock")["frozen"])
+    until(lambda: now(server) - before >= datetime.timedelta(hours=5))
 
 
 def test_the_command(server):

@@ -23,6 +23,9 @@ const BASIC: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]
 const PLAIN: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
 
 impl Timestamp {
+    /// The last second that can be written, of the year 9999.
+    pub const END: Self = Self::from_secs(253_402_300_799);
+
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
@@ -57,8 +60,8 @@ impl Timestamp {
     }
 
     fn calendar(self) -> OffsetDateTime {
-        // `time` ends at year 9999; anything later is shown as the last second it can show.
-        let secs = i64::try_from(self.as_secs()).unwrap_or(i64::MAX).min(253_402_300_799);
+        // Anything later than `time` can show is shown as the last second.
+        let secs = i64::try_from(self.as_secs().min(Self::END.as_secs())).unwrap_or_default();
         let micros = i64::try_from(self.0 % 1_000_000).unwrap_or(0);
         OffsetDateTime::from_unix_timestamp(secs).unwrap_or(OffsetDateTime::UNIX_EPOCH)
             + ::time::Duration::microseconds(micros)

@@ -143,6 +143,8 @@ impl Admin {
         }
         let asked: Move = asked(body).await?;
         let clock = &self.traveller.clock;
+        // One after the other: how far an advance goes counts from where the clock is when its turn comes.
+        let turn = self.traveller.turn().await;
         let to = match (&asked.advance, &asked.set) {
             (Some(by), None) => Some(clock.now().plus(duration::parse(by).map_err(Refused::bad)?)),
             (None, Some(to)) => {
@@ -156,12 +158,21 @@ impl Admin {
             (None, None) if asked.freeze.is_some() => None,
             _ => return Err(Refused::bad("advance or set, or freeze alone")),
         };
+        if to.is_some_and(|to| to > Timestamp::END) {
+            return Err(Refused::bad("the clock ends with the year 9999"));
+        }
         if let Some(freeze) = asked.freeze {
             clock.freeze(freeze);
         }
         let patience = Duration::from_millis(asked.timeout_ms.min(WAIT_MS_MAX));
         let to = to.unwrap_or_else(|| clock.now());
-        let settled = self.traveller.go(to, patience).await;
+        // To its end, even if nobody waits for the answer any more.
+        let traveller = self.traveller.clone();
+        let journey = tokio::spawn(async move {
+            let _turn = turn;
+            traveller.go(to, patience).await
+        });
+        let settled = journey.await.map_err(Refused::internal)?;
         let mut answer = self.clock();
         answer["settled"] = json!(settled);
         Ok(answer)

@@ -199,6 +199,7 @@ impl House {
                     clock: self.clock.clone(),
                     triggers: self.triggers.clone(),
                     jobs: Arc::clone(&self.jobs),
+                    turns: Arc::default(),
                 },
             },
             access_log: self.access_log.clone(),

@@ -7,6 +7,7 @@ use cosette_clock::Clock;
 use cosette_jobs::Jobs;
 use cosette_model::Timestamp;
 use cosette_trigger::Triggers;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Moments that one journey stops at; what comes due after them is done at its end.
 const STOPS_MAX: usize = 10_000;
@@ -17,9 +18,15 @@ pub(crate) struct Traveller {
     pub(crate) clock: Clock,
     pub(crate) triggers: Triggers,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) turns: Arc<Mutex<()>>,
 }
 
 impl Traveller {
+    /// Waits until nobody else moves the clock, and keeps others from it until it is dropped.
+    pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.turns).lock_owned().await
+    }
+
     /// Goes to `to`, stopping wherever somebody has something to do, for as long as `patience` lasts in real
     /// time; the clock is there in any case. Returns whether everything that is due has been done.
     pub(crate) async fn go(&self, to: Timestamp, patience: Duration) -> bool {
