@@ -189,6 +189,7 @@ def test_lines_of_cos(logging_server, unique):
     cos.create_bucket(Bucket=bucket)
     enabled = {"TargetBucket": bucket, "TargetPrefix": "logs/"}
     cos.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
+    assert cos.get_bucket_logging(Bucket=bucket)["LoggingEnabled"] == enabled
     put = cos.put_object(Bucket=bucket, Key="a b/照片", Body=b"hello")
     assert code(cos.get_object, Bucket=bucket, Key="none") == ("NoSuchKey", 404)
 

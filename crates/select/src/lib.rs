@@ -1,7 +1,8 @@
 //! Queries on the content of an object (S3 Select, COS Select): SQL over CSV, JSON and Parquet.
 //!
 //! Knows no store, no HTTP and no XML. [`run`] reads a [`Source`] and gives events to a [`Sink`]; it blocks,
-//! and holds no more than a record, a page of Parquet and a piece of the answer.
+//! and holds no more than a record, a page of Parquet (which is as large as its file makes it) and a piece of the
+//! answer.
 
 mod cast;
 mod csv;
