@@ -1,12 +1,14 @@
 //! Who owns things and who asks for them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{Key, Session};
 
 /// One cloud account with its one key pair.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// `AKID...` on COS, the access key id of S3.
     pub secret_id: String,
@@ -16,6 +18,19 @@ pub struct Account {
     /// The root user's number.
     pub uin: String,
     pub name: String,
+}
+
+/// Without the secret, which must reach no log.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { secret_id, secret_key: _, appid, uin, name } = self;
+        f.debug_struct("Account")
+            .field("secret_id", secret_id)
+            .field("appid", appid)
+            .field("uin", uin)
+            .field("name", name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Account {

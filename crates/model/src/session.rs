@@ -1,5 +1,6 @@
 //! Keys, permanent and temporary, and where they are looked up and given out.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::{Account, Timestamp};
@@ -14,7 +15,7 @@ pub struct Key {
 }
 
 /// What a temporary key is bound to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Session {
     /// Must be sent with every request.
     pub token: String,
@@ -23,6 +24,18 @@ pub struct Session {
     pub persona: Persona,
     /// JSON of either service's form. All it does not allow is refused; `None` refuses nothing.
     pub policy: Option<String>,
+}
+
+/// Without the token, which is half of a key.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { token: _, expires, persona, policy } = self;
+        f.debug_struct("Session")
+            .field("expires", expires)
+            .field("persona", persona)
+            .field("policy", policy)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whom a temporary key stands for, in its account.
@@ -149,5 +162,20 @@ mod tests {
         assert_eq!(temporary.check(None, now), Err(KeyRefused::Token));
         assert_eq!(temporary.check(Some("t"), end), Err(KeyRefused::Expired));
         assert_eq!(temporary.check(Some("u"), end), Err(KeyRefused::Token));
+    }
+
+    #[test]
+    fn what_a_log_shows_of_a_key_signs_nothing() {
+        let account = Account {
+            secret_id: "AKID".into(),
+            secret_key: "hidden".into(),
+            appid: "1".into(),
+            uin: "2".into(),
+            name: "me".into(),
+        };
+        let session =
+            Session { token: "hidden".into(), expires: None, persona: Persona::Account, policy: None };
+        let shown = format!("{:?}", Key { account, session: Some(Arc::new(session)) });
+        assert!(shown.contains("AKID") && !shown.contains("hidden"), "{shown}");
     }
 }

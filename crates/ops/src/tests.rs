@@ -98,6 +98,31 @@ fn put(bucket_name: &str, name: &str, body: Body) -> Call {
     })
 }
 
+/// A copy of `photos/a` under the same key.
+fn copy_to(bucket_name: &str) -> Call {
+    Call::CopyObject(CopyObject {
+        encryption: None,
+        bucket: bucket(bucket_name),
+        key: key("a"),
+        source: CopySource {
+            customer: None,
+            bucket: bucket("photos"),
+            key: key("a"),
+            version: None,
+            conditions: Conditions::default(),
+            expected_owner: None,
+        },
+        replace: None,
+        acl: Default::default(),
+        storage_class: StorageClass::Standard,
+        tags: None,
+        website_redirect: None,
+        lock: Default::default(),
+        conditions: Default::default(),
+        checksum: None,
+    })
+}
+
 fn get(bucket_name: &str, name: &str) -> GetObject {
     GetObject {
         customer: None,

@@ -247,26 +247,6 @@ async fn only_the_bucket_that_a_request_is_sent_to_must_be_accelerated() {
     let context = Context { accelerated: true, ..by("1") };
     let refused = code(&ops, &context, Call::GetObject(get("photos", "a"))).await;
     assert_eq!(refused, Some(ErrorCode::BucketAccelerateNotEnabled));
-    let copy = Call::CopyObject(CopyObject {
-        encryption: None,
-        bucket: bucket("copies"),
-        key: key("a"),
-        source: CopySource {
-            customer: None,
-            bucket: bucket("photos"),
-            key: key("a"),
-            version: None,
-            conditions: Conditions::default(),
-            expected_owner: None,
-        },
-        replace: None,
-        acl: Default::default(),
-        storage_class: StorageClass::Standard,
-        tags: None,
-        website_redirect: None,
-        lock: Default::default(),
-        conditions: Default::default(),
-        checksum: None,
-    });
+    let copy = copy_to("copies");
     assert_eq!(code(&ops, &context, copy).await, None);
 }

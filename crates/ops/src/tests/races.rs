@@ -84,27 +84,7 @@ async fn what_is_copied_is_what_was_allowed() {
     });
     ops.handle(&by("2"), create).await.unwrap();
     let etags = meanwhile(&ops, 3_000, async || {
-        let copy = Call::CopyObject(CopyObject {
-            encryption: None,
-            bucket: bucket("mine"),
-            key: key("a"),
-            source: CopySource {
-                customer: None,
-                bucket: bucket("photos"),
-                key: key("a"),
-                version: None,
-                conditions: Conditions::default(),
-                expected_owner: None,
-            },
-            replace: None,
-            acl: Default::default(),
-            storage_class: StorageClass::Standard,
-            tags: None,
-            website_redirect: None,
-            lock: Default::default(),
-            conditions: Default::default(),
-            checksum: None,
-        });
+        let copy = copy_to("mine");
         match ops.handle(&by("2"), copy).await {
             Ok(Reply::CopyObject(copied)) => Some(copied.etag.as_str().to_owned()),
             _ => None,

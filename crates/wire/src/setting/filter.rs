@@ -64,14 +64,18 @@ pub(super) fn write(filter: Option<&ObjectFilter>, xml: &mut Writer) {
 }
 
 pub(super) fn write_inner(filter: &ObjectFilter, xml: &mut Writer) {
-    xml.maybe("Prefix", filter.prefix.as_deref());
-    for (key, value) in &filter.tags {
+    write_prefix_and_tags(filter.prefix.as_deref(), &filter.tags, xml);
+    xml.maybe("AccessPointArn", filter.access_point.as_deref());
+}
+
+pub(super) fn write_prefix_and_tags(prefix: Option<&str>, tags: &[(String, String)], xml: &mut Writer) {
+    xml.maybe("Prefix", prefix);
+    for (key, value) in tags {
         xml.element("Tag", |xml| {
             xml.text("Key", key);
             xml.text("Value", value);
         });
     }
-    xml.maybe("AccessPointArn", filter.access_point.as_deref());
 }
 
 /// `qcs::cos:REGION::NAME` on COS, `arn:aws:s3:::NAME` on S3.

@@ -11,6 +11,7 @@ use cosette_model::setting::{
 use cosette_model::{Error, ErrorCode, StorageClass, Tags, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::filter::write_prefix_and_tags;
 use super::{enabled, invalid_tag, malformed};
 use crate::DialectName;
 use crate::dialect::Dialect;
@@ -252,13 +253,7 @@ fn write_filter(filter: &LifecycleFilter, xml: &mut Writer) {
         + usize::from(filter.larger.is_some())
         + usize::from(filter.smaller.is_some());
     let all = |xml: &mut Writer| {
-        xml.maybe("Prefix", filter.prefix.as_deref());
-        for (key, value) in &filter.tags {
-            xml.element("Tag", |xml| {
-                xml.text("Key", key);
-                xml.text("Value", value);
-            });
-        }
+        write_prefix_and_tags(filter.prefix.as_deref(), &filter.tags, xml);
         xml.maybe("PrefixNotEquals", filter.not_prefix.as_deref());
         for (name, bytes) in
             [("ObjectSizeGreaterThan", filter.larger), ("ObjectSizeLessThan", filter.smaller)]
