@@ -9,7 +9,7 @@ RUN cargo build --locked --release --package cosette
 FROM debian:bookworm-slim
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends nodejs python3 tini \
+    && apt-get install --yes --no-install-recommends ca-certificates nodejs python3 tini \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --create-home --home-dir /data cosette
 COPY --from=build /src/target/release/cosette /usr/local/bin/cosette
