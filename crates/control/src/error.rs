@@ -166,7 +166,7 @@ impl From<cosette_trigger::Error> for ApiError {
         let text = error.to_string();
         match error {
             E::NoSuchBucket(_) => Self::new("ResourceNotFound.Cos", text),
-            E::NoSuchFunction(_) => Self::no_function(text),
+            E::NoSuchFunction(_) | E::NoSuchTarget(_) => Self::no_function(text),
             E::OtherRegion { .. } => Self::new("UnauthorizedOperation.Region", text),
             E::OtherAccount => Self::new("UnauthorizedOperation.CreateTrigger", text),
             E::Conflict { .. } => Self::new("InvalidParameterValue.CosNotifyRuleConflict", text),

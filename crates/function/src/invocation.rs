@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cosette_model::Timestamp;
 use cosette_model::function::{FunctionRef, Invocation, Outcome, StatusCode};
+use cosette_model::{Target, Timestamp};
 use cosette_runtime::{Ran, Spec};
 
 use crate::running::Entered;
@@ -69,9 +69,14 @@ async fn write(functions: Functions, mut record: Record, entered: Entered, mut o
 impl Functions {
     pub(crate) async fn run(&self, invocation: Invocation) -> Outcome {
         let started = self.shared.clock.now();
+        let Target::Function(function) = &invocation.target else {
+            let (id, text) = (&invocation.request_id, format!("{} is no function", invocation.target));
+            let ran = failure(StatusCode::FunctionNotFound, &text, id, Duration::ZERO);
+            return outcome(id, NO_MEMORY, Duration::ZERO, started, ran);
+        };
         let record = Record {
             request_id: invocation.request_id.clone(),
-            function: invocation.function.clone(),
+            function: function.clone(),
             event: log::cut(&invocation.event, KEPT_BYTES_MAX).to_owned(),
             source: invocation.source.clone(),
             retry: invocation.retry,
@@ -81,9 +86,9 @@ impl Functions {
         let entered = self.shared.running.enter(record.clone());
         let under_way =
             UnderWay { functions: self.clone(), record: Some((record, entered)), began: Instant::now() };
-        let outcome = self.attempt(&invocation, started).await;
+        let outcome = self.attempt(function, &invocation, started).await;
         tracing::info!(
-            function = invocation.function.name,
+            function = function.name,
             request_id = invocation.request_id,
             source = invocation.source,
             retry = invocation.retry,
@@ -95,9 +100,9 @@ impl Functions {
         outcome
     }
 
-    async fn attempt(&self, invocation: &Invocation, started: Timestamp) -> Outcome {
+    async fn attempt(&self, function: &FunctionRef, invocation: &Invocation, started: Timestamp) -> Outcome {
         let id = &invocation.request_id;
-        let FunctionRef { namespace, name, qualifier } = &invocation.function;
+        let FunctionRef { namespace, name, qualifier } = function;
         let fail = |memory_mb, status, text: String| {
             outcome(id, memory_mb, Duration::ZERO, started, failure(status, &text, id, Duration::ZERO))
         };

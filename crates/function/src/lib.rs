@@ -21,8 +21,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cosette_clock::Clock;
-use cosette_model::Timestamp;
-use cosette_model::function::{Description, FunctionRef, Invocation, Invoke, Outcome, RetryPolicy};
+use cosette_model::function::{Description, FunctionRef, Home, Invocation, Invoke, Outcome, RetryPolicy};
+use cosette_model::{Target, Timestamp};
 use cosette_runtime::Runtime;
 use cosette_store::{Store, Table};
 use serde::{Deserialize, Serialize};
@@ -230,14 +230,14 @@ impl Invoke for Functions {
         Box::pin(self.run(invocation))
     }
 
-    fn describe(&self, function: &FunctionRef) -> Option<Description> {
+    fn describe(&self, target: &Target) -> Option<Description> {
+        let function = target.function()?;
         if !invocation::is_latest(&function.qualifier) {
             return None;
         }
         match self.get(&function.namespace, &function.name) {
             Ok(found) => Some(Description {
-                region: found.region,
-                appid: found.appid,
+                home: Some(Home { region: found.region, appid: found.appid }),
                 retry: found.configuration.retry,
                 concurrency: Slots::EACH,
             }),

@@ -78,7 +78,7 @@ fn called(name: &str, qualifier: &str) -> FunctionRef {
 fn call(name: &str, event: &str) -> Invocation {
     Invocation {
         request_id: ID.into(),
-        function: called(name, "$DEFAULT"),
+        target: called(name, "$DEFAULT").into(),
         event: event.into(),
         retry: 0,
         source: "API".into(),
@@ -145,7 +145,7 @@ async fn what_cannot_be_invoked_is_an_outcome() {
     let house = House::new();
     house.create("thumbnail", ECHO).await;
     let run = async |name, qualifier, event: &str| {
-        let invocation = Invocation { function: called(name, qualifier), ..call(name, event) };
+        let invocation = Invocation { target: called(name, qualifier).into(), ..call(name, event) };
         house.functions.invoke(invocation).await.status
     };
     assert_eq!(run("nosuch", "$LATEST", "{}").await, StatusCode::FunctionNotFound);
@@ -255,7 +255,7 @@ async fn deletion_takes_records_along() {
     assert!(matches!(house.functions.delete("default", "thumbnail").await, Err(Error::NoSuchFunction(_))));
     assert_eq!(house.functions.records(Some(("default", "thumbnail")), 100).unwrap().len(), 0);
     assert_eq!(house.functions.records(None, 100).unwrap().len(), 1);
-    assert_eq!(house.functions.describe(&called("thumbnail", "$LATEST")), None);
+    assert_eq!(house.functions.describe(&called("thumbnail", "$LATEST").into()), None);
     house.create("thumbnail", ECHO).await;
     assert_eq!(house.invoke("thumbnail", "1").await.status, StatusCode::Success);
     assert_eq!(house.functions.records(Some(("default", "thumbnail")), 100).unwrap().len(), 1);
@@ -265,17 +265,16 @@ async fn deletion_takes_records_along() {
 async fn triggers_learn_what_they_must_know() {
     let house = House::new();
     house.create("thumbnail", ECHO).await;
-    let described = house.functions.describe(&called("thumbnail", "$DEFAULT")).unwrap();
+    let described = house.functions.describe(&called("thumbnail", "$DEFAULT").into()).unwrap();
     assert_eq!(
         described,
         Description {
-            region: "ap-guangzhou".into(),
-            appid: "1250000000".into(),
+            home: Some(Home { region: "ap-guangzhou".into(), appid: "1250000000".into() }),
             retry: RetryPolicy { retries: 1, max_age_secs: 60 },
             concurrency: 10,
         }
     );
-    assert_eq!(house.functions.describe(&called("thumbnail", "1")), None);
+    assert_eq!(house.functions.describe(&called("thumbnail", "1").into()), None);
 }
 
 #[tokio::test]

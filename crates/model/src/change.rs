@@ -35,6 +35,30 @@ impl ChangeKind {
         }
     }
 
+    /// What S3 calls it, with `s3:`. What COS's origins and replication bring is to S3 an object that was put.
+    pub fn s3_event(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Object(event) => match event {
+                EventType::CreatedPut | EventType::CreatedOrigin | EventType::CreatedReplication => {
+                    "s3:ObjectCreated:Put"
+                }
+                EventType::CreatedPost => "s3:ObjectCreated:Post",
+                EventType::CreatedCopy => "s3:ObjectCreated:Copy",
+                EventType::CreatedCompleteMultipartUpload => "s3:ObjectCreated:CompleteMultipartUpload",
+                EventType::RemovedDelete => "s3:ObjectRemoved:Delete",
+                EventType::RemovedDeleteMarkerCreated => "s3:ObjectRemoved:DeleteMarkerCreated",
+                EventType::RestorePost => "s3:ObjectRestore:Post",
+                EventType::RestoreCompleted => "s3:ObjectRestore:Completed",
+            },
+            Self::Lifecycle(LifecycleChange::Deleted) => "s3:LifecycleExpiration:Delete",
+            Self::Lifecycle(LifecycleChange::DeleteMarkerCreated) => {
+                "s3:LifecycleExpiration:DeleteMarkerCreated"
+            }
+            Self::Lifecycle(LifecycleChange::Transitioned) => "s3:LifecycleTransition",
+            Self::BucketCreated | Self::BucketDeleted | Self::SettingChanged => return None,
+        })
+    }
+
     /// A stable name for people and JSON.
     pub fn name(self) -> &'static str {
         match self {

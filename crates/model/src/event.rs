@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ChangeKind;
+
 /// A concrete event; what a message's `eventName` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum EventType {
@@ -117,6 +119,68 @@ impl EventPattern {
         match self {
             Self::One(one) => one == event,
             Self::Family(family) => family == event.family(),
+        }
+    }
+}
+
+/// All that a rule listens to, in one service's words. Told apart by their form when they are stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Events {
+    Cos(EventPattern),
+    /// As S3 writes them: `s3:ObjectCreated:*`.
+    S3(Vec<String>),
+}
+
+impl Events {
+    /// The event that `change` is to who listens so.
+    pub fn covered(&self, kind: ChangeKind) -> Option<Happened> {
+        match self {
+            Self::Cos(pattern) => kind.event().filter(|&event| pattern.covers(event)).map(Happened::Cos),
+            Self::S3(names) => {
+                let happened = kind.s3_event()?;
+                let covers = |name: &String| {
+                    name == happened
+                        || name.strip_suffix('*').is_some_and(|family| happened.starts_with(family))
+                };
+                names.iter().any(covers).then(|| Happened::S3(happened.to_owned()))
+            }
+        }
+    }
+
+    /// The one of COS, if it is one of COS.
+    pub fn cos(&self) -> Option<EventPattern> {
+        match self {
+            Self::Cos(pattern) => Some(*pattern),
+            Self::S3(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cos(pattern) => pattern.fmt(f),
+            Self::S3(names) => f.write_str(&names.join(", ")),
+        }
+    }
+}
+
+/// What happened, in the words of the rule that it fired. Told apart by their spelling when they are stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Happened {
+    Cos(EventType),
+    /// With `s3:`.
+    S3(String),
+}
+
+impl Happened {
+    /// With the service's prefix: `cos:ObjectCreated:Put`, `s3:ObjectCreated:Put`.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Cos(event) => event.name(),
+            Self::S3(name) => name,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{Target, Timestamp};
 
 /// Which function, and which of its versions: `namespace.name.qualifier` in an event's queue name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -16,12 +16,12 @@ pub struct FunctionRef {
     pub qualifier: String,
 }
 
-/// One call of a function, whoever asks.
+/// One message for a target, whoever sends it: a call of a function, a post to a webhook, an object to be written.
 #[derive(Clone, Debug)]
 pub struct Invocation {
     /// The function's request id: the same for every attempt of one delivery. A lower-case UUID.
     pub request_id: String,
-    pub function: FunctionRef,
+    pub target: Target,
     /// JSON text given to the handler.
     pub event: String,
     /// 0 for the first attempt.
@@ -133,23 +133,31 @@ impl Default for RetryPolicy {
     }
 }
 
-/// What the trigger subsystem needs of functions. The function registry implements it.
+/// What the trigger subsystem needs of targets. The function registry implements it for functions; whoever joins
+/// several kinds implements it by handing on to each what is its own.
 pub trait Invoke: Send + Sync + 'static {
-    /// Runs one invocation to its end and records it. Never fails: a failure is an `Outcome`.
+    /// Runs one invocation to its end and records it. Never fails: a failure is an `Outcome`, and so is a
+    /// target that is not there or of a kind that is not known.
     fn invoke<'a>(&'a self, invocation: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
-    /// `None` when there is no such function or qualifier.
-    fn describe(&self, function: &FunctionRef) -> Option<Description>;
+    /// `None` when there is no such function or qualifier, or no such target of another kind.
+    fn describe(&self, target: &Target) -> Option<Description>;
 }
 
-/// What rules and deliveries must know of a function.
+/// What rules and deliveries must know of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
-    /// The function's region; a COS trigger's bucket must be in it.
-    pub region: String,
-    /// The owner's APPID; a COS trigger's bucket must belong to it.
-    pub appid: String,
+    /// Where a function is, and whose; `None` for what takes messages of every region and account.
+    pub home: Option<Home>,
     pub retry: RetryPolicy,
     /// At most this many invocations at once.
     pub concurrency: usize,
+}
+
+/// A function's place. A COS trigger's bucket must be in the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    pub region: String,
+    /// The owner's APPID.
+    pub appid: String,
 }

@@ -21,6 +21,7 @@ pub mod property;
 pub mod range;
 pub mod session;
 pub mod setting;
+pub mod target;
 pub mod time;
 
 pub use access::{Access, AccessPart, LogTarget, Signed, SignedIn};
@@ -31,7 +32,7 @@ pub use checksum::{Checksum, ChecksumAlgorithm, Digests, Wanted};
 pub use encryption::{CustomerKey, Encrypted, Encryption, KmsKey};
 pub use error::{Error, ErrorCode};
 pub use etag::ETag;
-pub use event::{EventFamily, EventPattern, EventType};
+pub use event::{EventFamily, EventPattern, EventType, Events, Happened};
 pub use metadata::{Attributes, StorageClass};
 pub use name::{BucketName, InvalidName, ObjectKey, PartNumber, Region, RequestId, Seq, UploadId, VersionId};
 pub use property::{
@@ -41,4 +42,5 @@ pub use property::{
 pub use range::ByteRange;
 pub use session::{Accounts, Issuer, Key, KeyRefused, NewSession, Persona, PolicyRefused, Session};
 pub use setting::{Setting, SettingName, Tags};
+pub use target::{Style, Target};
 pub use time::{Day, Times, Timestamp};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cosette_function::{Functions, Record};
 use cosette_model::function::{FunctionRef, StatusCode as FunctionStatus};
-use cosette_model::{BucketName, Change, Seq, Timestamp, duration};
+use cosette_model::{BucketName, Change, Seq, Target, Timestamp, duration};
 use cosette_store::Store;
 use cosette_trigger::{Delivery, DeliveryState};
 use http::request::Parts;
@@ -257,7 +257,8 @@ fn delivery(delivery: &Delivery) -> Value {
         "id": delivery.id,
         "state": state,
         "detail": detail,
-        "function": function(&delivery.function),
+        "function": delivery.target.function().map(function),
+        "target": target(&delivery.target),
         "created": delivery.created.iso_millis(),
         "event": serde_json::from_str(&delivery.event).unwrap_or(Value::Null),
         "source": delivery.source.as_ref().map(|source| json!({
@@ -297,6 +298,14 @@ fn invocation(record: &Record) -> Value {
 
 fn function(function: &FunctionRef) -> Value {
     json!({ "namespace": function.namespace, "name": function.name, "qualifier": function.qualifier })
+}
+
+fn target(target: &Target) -> Value {
+    match target {
+        Target::Function(of) => json!({ "function": function(of) }),
+        Target::Webhook { webhook } => json!({ "webhook": webhook }),
+        Target::Bucket { bucket, prefix } => json!({ "bucket": bucket, "prefix": prefix }),
+    }
 }
 
 /// The query's parameters, decoded.

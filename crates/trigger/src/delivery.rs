@@ -1,4 +1,4 @@
-//! Deliveries: one event for one function, and how they lie in the store. Knows nothing of tasks or time.
+//! Deliveries: one event for one target, and how they lie in the store. Knows nothing of tasks or time.
 //!
 //! Rows of `Table::Delivery`, each key a kind and then the delivery's place:
 //!
@@ -6,8 +6,8 @@
 //! - `u`: how far it has come, while it is unfinished; a start reads these and no others.
 //! - `f`: how far it has come, once it is finished. The oldest are removed first.
 
-use cosette_model::function::{FunctionRef, StatusCode};
-use cosette_model::{BucketName, EventType, ObjectKey, Seq, Timestamp};
+use cosette_model::function::StatusCode;
+use cosette_model::{BucketName, Happened, ObjectKey, Seq, Target, Timestamp};
 use cosette_store::{Store, Table, Tx};
 use serde::{Deserialize, Serialize};
 
@@ -34,15 +34,15 @@ impl DeliveryState {
     }
 }
 
-/// One event for one function.
+/// One event for one target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
     /// Stable over attempts and crashes; the invocation's request id.
     pub id: String,
     /// `None` for an asynchronous call of the API.
     pub source: Option<Source>,
-    pub function: FunctionRef,
-    /// JSON text given to the function.
+    pub target: Target,
+    /// JSON text given to the target.
     pub event: String,
     /// When the event happened; its age is counted from here.
     pub created: Timestamp,
@@ -56,7 +56,7 @@ pub struct Delivery {
 pub struct Source {
     pub seq: Seq,
     pub rule: String,
-    pub event: EventType,
+    pub event: Happened,
     pub bucket: BucketName,
     pub key: ObjectKey,
     /// The id of the request that made the change.
@@ -83,7 +83,8 @@ pub const ERROR_BYTES_MAX: usize = 2048;
 pub(crate) struct Filed {
     pub(crate) id: String,
     pub(crate) source: Option<Source>,
-    pub(crate) function: FunctionRef,
+    #[serde(alias = "function")]
+    pub(crate) target: Target,
     pub(crate) event: String,
     pub(crate) created: Timestamp,
 }
@@ -226,10 +227,77 @@ pub(crate) fn newest(store: &Store, max: usize) -> Result<Vec<(Place, Delivery)>
     let mut newest = Vec::with_capacity(rows.len());
     for (key, filed) in rows {
         let place = Place::parse(&key)?;
-        let Filed { id, source, function, event, created } = row::decode(&filed, "delivery")?;
+        let Filed { id, source, target, event, created } = row::decode(&filed, "delivery")?;
         if let Some(Progress { state, attempts, .. }) = progress(store, place)? {
-            newest.push((place, Delivery { id, source, function, event, created, state, attempts }));
+            newest.push((place, Delivery { id, source, target, event, created, state, attempts }));
         }
     }
     Ok(newest)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use cosette_model::function::FunctionRef;
+    use cosette_model::{EventType, Style};
+
+    use super::*;
+
+    /// Rows as they were while functions were the only targets and COS's the only events.
+    #[test]
+    fn rows_that_knew_functions_only_are_read() {
+        #[derive(Serialize)]
+        struct OldSource {
+            seq: Seq,
+            rule: &'static str,
+            event: EventType,
+            bucket: &'static str,
+            key: &'static str,
+            request_id: &'static str,
+        }
+        #[derive(Serialize)]
+        struct OldFiled {
+            id: &'static str,
+            source: Option<OldSource>,
+            function: FunctionRef,
+            event: &'static str,
+            created: Timestamp,
+        }
+        let function =
+            FunctionRef { namespace: "default".into(), name: "f".into(), qualifier: "$DEFAULT".into() };
+        let source = OldSource {
+            seq: Seq(7),
+            rule: "rule-1",
+            event: EventType::CreatedPut,
+            bucket: "examplebucket-1250000000",
+            key: "a/b",
+            request_id: "r",
+        };
+        let created = Timestamp::from_secs(1);
+        let old =
+            OldFiled { id: "i", source: Some(source), function: function.clone(), event: "{}", created };
+        let read: Filed = row::decode(&row::encode(&old).unwrap(), "delivery").unwrap();
+        assert_eq!(read.target, Target::Function(function));
+        assert_eq!(read.source.as_ref().unwrap().event, Happened::Cos(EventType::CreatedPut));
+        assert_eq!(row::decode::<Filed>(&row::encode(&read).unwrap(), "delivery").unwrap(), read);
+    }
+
+    #[test]
+    fn targets_of_every_kind_are_read_as_they_were_written() {
+        let bucket = BucketName::new("examplebucket-1250000000").unwrap();
+        let function = FunctionRef { namespace: "n".into(), name: "f".into(), qualifier: "1".into() };
+        for target in [
+            function.into(),
+            Target::Webhook { webhook: "orders".into() },
+            Target::Bucket { bucket, prefix: "dead/".into() },
+        ] {
+            let row = row::encode(&(&target, Style::S3)).unwrap();
+            assert_eq!(row::decode::<(Target, Style)>(&row, "target").unwrap(), (target, Style::S3));
+        }
+        for happened in [Happened::Cos(EventType::RestorePost), Happened::S3("s3:ObjectRestore:Post".into())]
+        {
+            let row = row::encode(&happened).unwrap();
+            assert_eq!(row::decode::<Happened>(&row, "event").unwrap(), happened);
+        }
+    }
 }

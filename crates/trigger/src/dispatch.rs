@@ -1,5 +1,5 @@
 //! Runs deliveries: takes what may run from the queues, invokes, records each attempt's end, and keeps
-//! the time of retries. Knows nothing of rules or of how a function runs.
+//! the time of retries. Knows nothing of rules or of how a target takes a message.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use std::task::Poll;
 
 use cosette_clock::Clock;
 use cosette_model::function::{FunctionRef, Invocation, Invoke, Outcome, StatusCode};
-use cosette_model::{Seq, Timestamp};
+use cosette_model::{Seq, Target, Timestamp};
 use cosette_store::{Store, Tx};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -34,7 +34,7 @@ pub(crate) enum Stage {
 pub(crate) struct Dispatcher {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
-    pub(crate) functions: Arc<dyn Invoke>,
+    pub(crate) targets: Arc<dyn Invoke>,
     options: Options,
     queues: Mutex<Queues>,
     /// Told after every step of the cursor and every end of an attempt.
@@ -44,11 +44,11 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(store: Store, clock: Clock, functions: Arc<dyn Invoke>, options: Options) -> Self {
+    pub(crate) fn new(store: Store, clock: Clock, targets: Arc<dyn Invoke>, options: Options) -> Self {
         Self {
             store,
             clock,
-            functions,
+            targets,
             options,
             queues: Mutex::default(),
             moved: watch::Sender::new(()),
@@ -62,10 +62,10 @@ impl Dispatcher {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many of the function may run at once. One of a missing function is let through: the
+    /// How many of the target may run at once. One of a missing target is let through: the
     /// invocation's own outcome says that it is missing.
-    fn limit(&self, function: &FunctionRef) -> usize {
-        self.functions.describe(function).map_or(1, |description| description.concurrency.max(1))
+    fn limit(&self, target: &Target) -> usize {
+        self.targets.describe(target).map_or(1, |description| description.concurrency.max(1))
     }
 
     /// Takes in deliveries that have been filed, in their order, and then moves the cursor to `cursor`:
@@ -82,7 +82,7 @@ impl Dispatcher {
                     is_retry_set = true;
                 }
                 _ => {
-                    let limit = limits.get(&ticket.function).copied().unwrap_or(1);
+                    let limit = limits.get(&ticket.target).copied().unwrap_or(1);
                     queues.push(ticket, limit);
                 }
             }
@@ -90,8 +90,8 @@ impl Dispatcher {
         if let Some(cursor) = cursor {
             queues.reach(cursor);
         }
-        for function in limits.keys() {
-            self.start(&mut queues, function);
+        for target in limits.keys() {
+            self.start(&mut queues, target);
         }
         drop(queues);
         if is_retry_set {
@@ -100,20 +100,20 @@ impl Dispatcher {
         self.moved.send_replace(());
     }
 
-    fn limits<'a>(&self, tickets: impl Iterator<Item = &'a Ticket>) -> HashMap<Arc<FunctionRef>, usize> {
+    fn limits<'a>(&self, tickets: impl Iterator<Item = &'a Ticket>) -> HashMap<Arc<Target>, usize> {
         let mut limits = HashMap::new();
         for ticket in tickets {
-            if !limits.contains_key(&ticket.function) {
-                limits.insert(ticket.function.clone(), self.limit(&ticket.function));
+            if !limits.contains_key(&ticket.target) {
+                limits.insert(ticket.target.clone(), self.limit(&ticket.target));
             }
         }
         limits
     }
 
-    /// Starts whatever of the function may run.
-    fn start(self: &Arc<Self>, queues: &mut Queues, function: &FunctionRef) {
+    /// Starts whatever of the target may run.
+    fn start(self: &Arc<Self>, queues: &mut Queues, target: &Target) {
         while *self.stage.borrow() == Stage::Running
-            && let Some(ticket) = queues.take(function)
+            && let Some(ticket) = queues.take(target)
         {
             let dispatcher = self.clone();
             tokio::spawn(async move {
@@ -121,11 +121,11 @@ impl Dispatcher {
                     tracing::error!(delivery = %ticket.id, %error, "attempt not recorded");
                     End::Lost
                 });
-                let limit = dispatcher.limit(&ticket.function);
-                let function = ticket.function.clone();
+                let limit = dispatcher.limit(&ticket.target);
+                let target = ticket.target.clone();
                 let mut queues = dispatcher.queues();
                 queues.end(ticket, end, limit);
-                dispatcher.start(&mut queues, &function);
+                dispatcher.start(&mut queues, &target);
                 drop(queues);
                 if matches!(end, End::Retry(_)) {
                     dispatcher.retry_set.notify_one();
@@ -143,10 +143,10 @@ impl Dispatcher {
             let what = format!("delivery {} is missing", ticket.id);
             return Err(cosette_store::Error::Corrupt { what }.into());
         };
-        let Filed { id, source, function, event, created } = filed;
+        let Filed { id, source, target, event, created } = filed;
         let invocation = Invocation {
             request_id: id,
-            function,
+            target,
             event,
             retry: progress.tries,
             source: if source.is_some() { "COS" } else { "API" }.to_owned(),
@@ -154,14 +154,14 @@ impl Dispatcher {
         let started = self.clock.now();
         let outcome = tokio::select! {
             biased;
-            outcome = caught(async { self.functions.invoke(invocation).await }) => outcome,
+            outcome = caught(async { self.targets.invoke(invocation).await }) => outcome,
             () = self.reached(Stage::Halted) => return Ok(End::Lost),
         };
         let (status, error) = match outcome {
             Ok(Outcome { status, error, .. }) => (status, error),
             Err(panic) => {
                 let text = panic_text(&*panic);
-                tracing::error!(delivery = %ticket.id, function = %ticket.function.name, panic = text, "invocation panicked");
+                tracing::error!(delivery = %ticket.id, target = %ticket.target, panic = text, "invocation panicked");
                 (StatusCode::InternalError, format!("the invocation panicked: {text}"))
             }
         };
@@ -170,7 +170,7 @@ impl Dispatcher {
             return Ok(End::Lost);
         }
         let ended = self.clock.now();
-        let policy = self.functions.describe(&ticket.function).map(|found| found.retry).unwrap_or_default();
+        let policy = self.targets.describe(&ticket.target).map(|found| found.retry).unwrap_or_default();
         let attempt = Attempt { started, ended, status, error };
         let progress = retry::after(progress, attempt, created, policy, self.options.retry_interval);
         self.record(ticket, progress).await
@@ -182,7 +182,7 @@ impl Dispatcher {
             _ => End::Finished,
         };
         if let DeliveryState::Dead { why } = &progress.state {
-            tracing::warn!(delivery = %ticket.id, function = %ticket.function.name, why, "delivery is dead");
+            tracing::warn!(delivery = %ticket.id, target = %ticket.target, why, "delivery is dead");
         }
         let row = row::encode(&progress)?;
         let (place, finished_max) = (ticket.place, self.options.finished_max);
@@ -221,11 +221,11 @@ impl Dispatcher {
         let limits = self.limits(due.iter());
         let mut queues = self.queues();
         for ticket in due {
-            let limit = limits.get(&ticket.function).copied().unwrap_or(1);
+            let limit = limits.get(&ticket.target).copied().unwrap_or(1);
             queues.push(ticket, limit);
         }
-        for function in limits.keys() {
-            self.start(&mut queues, function);
+        for target in limits.keys() {
+            self.start(&mut queues, target);
         }
     }
 
@@ -235,14 +235,15 @@ impl Dispatcher {
         function: FunctionRef,
         event: String,
     ) -> Result<String, Error> {
-        if self.functions.describe(&function).is_none() {
-            return Err(Error::NoSuchFunction(function.name));
+        let target = Target::Function(function);
+        if self.targets.describe(&target).is_none() {
+            return Err(missing(&target));
         }
         let id = Uuid::new_v4();
         let filed = Filed {
             id: id.to_string(),
             source: None,
-            function: function.clone(),
+            target: target.clone(),
             event,
             created: self.clock.now(),
         };
@@ -250,7 +251,7 @@ impl Dispatcher {
         let write = move |tx: &mut Tx<'_>| delivery::file(tx, vec![row]);
         let (commit, ()) = self.store.commit(write).await?;
         let place = Place { commit, index: 0 };
-        self.admit(vec![(ticket(place, &filed, Arc::new(function))?, DeliveryState::Pending)], None);
+        self.admit(vec![(ticket(place, &filed, Arc::new(target))?, DeliveryState::Pending)], None);
         Ok(filed.id)
     }
 
@@ -296,14 +297,22 @@ impl Dispatcher {
 }
 
 /// The ticket of a delivery that has not been attempted yet.
-pub(crate) fn ticket(place: Place, filed: &Filed, function: Arc<FunctionRef>) -> Result<Ticket, Error> {
+pub(crate) fn ticket(place: Place, filed: &Filed, target: Arc<Target>) -> Result<Ticket, Error> {
     let damaged = |_| cosette_store::Error::Corrupt { what: format!("delivery id {}", filed.id) };
     let id = Uuid::parse_str(&filed.id).map_err(damaged)?;
     let (lane, request) = match &filed.source {
         Some(source) => (Some(digest(&(&source.rule, &source.key))), digest(source.request_id.as_str())),
         None => (None, digest(filed.id.as_str())),
     };
-    Ok(Ticket { place, id, function, lane, request })
+    Ok(Ticket { place, id, target, lane, request })
+}
+
+/// That there is no such target.
+pub(crate) fn missing(target: &Target) -> Error {
+    match target {
+        Target::Function(function) => Error::NoSuchFunction(function.name.clone()),
+        other => Error::NoSuchTarget(other.to_string()),
+    }
 }
 
 /// Equal for equal values; two values that share one by chance only wait for each other.

@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use cosette_model::function::FunctionRef;
-use cosette_model::{Change, EventFamily, EventType, VersionId};
+use cosette_model::{Change, EventFamily, EventType, Target, VersionId};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
@@ -84,8 +83,8 @@ struct RequestHeaders<'a> {
     authorization: &'a str,
 }
 
-/// The JSON text that tells `function` of `change`, which is an `event`.
-pub(crate) fn message(change: &Change, event: EventType, function: &FunctionRef) -> String {
+/// The JSON text that tells `target` of `change`, which is an `event`.
+pub(crate) fn message(change: &Change, event: EventType, target: &Target) -> String {
     let appid = change.appid.as_str();
     let region = change.region.as_str();
     let name = short_name(change.bucket.as_str(), appid);
@@ -115,10 +114,7 @@ pub(crate) fn message(change: &Change, event: EventType, function: &FunctionRef)
             },
             event: Event {
                 event_name: event.name(),
-                event_queue: format!(
-                    "qcs:0:scf:{region}:appid/{appid}:{}.{}.{}",
-                    function.namespace, function.name, function.qualifier
-                ),
+                event_queue: queue(target, region, appid),
                 event_source: "qcs::cos",
                 event_time: change.time.as_secs(),
                 event_version: "1.0",
@@ -133,6 +129,16 @@ pub(crate) fn message(change: &Change, event: EventType, function: &FunctionRef)
     };
     // Only a map with keys that are not text could fail, and there is none.
     serde_json::to_string(&message).unwrap_or_default()
+}
+
+/// Where the message waits for its target. Only functions have such a queue in the cloud.
+fn queue(target: &Target, region: &str, appid: &str) -> String {
+    let (kind, name) = match target {
+        Target::Function(f) => ("scf", format!("{}.{}.{}", f.namespace, f.name, f.qualifier)),
+        Target::Webhook { webhook } => ("webhook", webhook.clone()),
+        Target::Bucket { bucket, prefix } => ("cos", format!("{bucket}/{prefix}")),
+    };
+    format!("qcs:0:{kind}:{region}:appid/{appid}:{name}")
 }
 
 /// The bucket's name without the owner's APPID; the whole name where it does not end in it,
@@ -226,6 +232,7 @@ pub fn region_code(region: &str) -> &str {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use cosette_model::function::FunctionRef;
     use cosette_model::{
         Attributes, BucketName, Cause, ChangeKind, ETag, ObjectKey, Region, Seq, StorageClass, Timestamp,
     };
@@ -236,8 +243,9 @@ mod tests {
     /// The record of scf.md 1.6, as it stands there.
     const PUT: &str = r#"{"Records":[{"cos":{"cosBucket":{"appid":"1250000000","cosRegion":"ap-guangzhou","name":"examplebucket","region":"gz","s3Region":"ap-guangzhou"},"cosNotificationId":"unkown","cosObject":{"key":"/1250000000/examplebucket/dir/a b.txt","meta":{"Content-Type":"text/plain","ETag":"\"5d41402abc4b2a76b9719d911017c592\"","x-cos-meta-mykey":"myvalue","x-cos-request-id":"NjI1OGRmMTdfMThiMjU4NjRfMTUyMV8xYWY=","x-cos-storage-class":"Standard"},"size":5,"url":"http://examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com/dir/a%20b.txt","vid":""},"cosSchemaVersion":"1.0"},"event":{"eventName":"cos:ObjectCreated:Put","eventQueue":"qcs:0:scf:ap-guangzhou:appid/1250000000:default.myfunc.$DEFAULT","eventSource":"qcs::cos","eventTime":1700000000,"eventVersion":"1.0","reqid":0,"requestParameters":{"requestHeaders":{"Authorization":"q-sign-algorithm=sha1&q-ak=AKIDEXAMPLE&q-sign-time=1699999990;1700003590&q-key-time=1699999990;1700003590&q-header-list=host&q-url-param-list=&q-signature=0000000000000000000000000000000000000000"},"requestSourceIP":"127.0.0.1"},"reservedInfo":""}}]}"#;
 
-    fn function() -> FunctionRef {
-        FunctionRef { namespace: "default".into(), name: "myfunc".into(), qualifier: "$DEFAULT".into() }
+    fn function() -> Target {
+        let (name, qualifier) = ("myfunc".into(), "$DEFAULT".into());
+        FunctionRef { namespace: "default".into(), name, qualifier }.into()
     }
 
     fn put() -> Change {

@@ -32,7 +32,7 @@ pub use event::region_code;
 pub use quiet::Quiet;
 pub use rule::{Interval, NewRule, RULES_PER_BUCKET_MAX, RULES_PER_FUNCTION_MAX, Rule, RuleSelector};
 
-use dispatch::{Dispatcher, Stage};
+use dispatch::{Dispatcher, Stage, missing};
 use pump::Pump;
 
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,9 @@ pub enum Error {
     NoSuchBucket(String),
     #[error("function {0} does not exist")]
     NoSuchFunction(String),
+    /// Of a kind other than functions.
+    #[error("{0} does not exist")]
+    NoSuchTarget(String),
     #[error("the bucket is in {bucket}, the function in {function}")]
     OtherRegion { bucket: String, function: String },
     #[error("the bucket belongs to another account")]
@@ -84,10 +87,10 @@ impl Triggers {
     pub fn start(
         store: Store,
         clock: Clock,
-        functions: Arc<dyn Invoke>,
+        targets: Arc<dyn Invoke>,
         options: Options,
     ) -> Result<Self, Error> {
-        let dispatcher = Arc::new(Dispatcher::new(store, clock, functions, options));
+        let dispatcher = Arc::new(Dispatcher::new(store, clock, targets, options));
         let pump = Pump::new(dispatcher.clone())?;
         tokio::spawn(dispatcher.clone().keep_time());
         let pump = tokio::spawn(pump.run());
@@ -95,14 +98,14 @@ impl Triggers {
     }
 
     /// Makes a rule that changes committed after it can fire. It must be able to fire: `NoSuchFunction`,
-    /// `NoSuchBucket`, `OtherRegion`, `OtherAccount`, `Exists`, `Conflict` or `Limit` otherwise.
+    /// `NoSuchTarget`, `NoSuchBucket`, `OtherRegion`, `OtherAccount`, `Exists`, `Conflict` or `Limit` otherwise.
     pub async fn create_rule(&self, new: NewRule) -> Result<Rule, Error> {
-        let function = new.function.clone();
-        let missing = || Error::NoSuchFunction(function.name.clone());
-        let description = self.dispatcher.functions.describe(&function).ok_or_else(missing)?;
+        let target = new.target.clone();
+        let missing = || missing(&target);
+        let description = self.dispatcher.targets.describe(&target).ok_or_else(missing)?;
         let create = move |tx: &mut Tx<'_>| rule::create(tx, new, &description);
         let (_, rule) = self.dispatcher.store.commit(create).await?;
-        if self.dispatcher.functions.describe(&function).is_none() {
+        if self.dispatcher.targets.describe(&target).is_none() {
             // Deleted in the meantime, perhaps after its rules were: this one must not stay behind.
             let id = rule.id;
             self.delete_rules(move |rule| rule.id == id).await?;
@@ -125,10 +128,10 @@ impl Triggers {
         Ok(rule)
     }
 
-    /// All rules of a function, every qualifier (the function is being deleted).
+    /// All triggers of a function, every qualifier (the function is being deleted).
     pub async fn delete_rules_of(&self, namespace: &str, name: &str) -> Result<(), Error> {
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        self.delete_rules(move |rule| rule.is_of(&namespace, &name)).await
+        self.delete_rules(move |rule| rule.as_trigger().is_some() && rule.is_of(&namespace, &name)).await
     }
 
     async fn delete_rules(&self, is_meant: impl Fn(&Rule) -> bool + Send + 'static) -> Result<(), Error> {

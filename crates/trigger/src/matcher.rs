@@ -3,23 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cosette_model::function::FunctionRef;
-use cosette_model::{BucketName, Change, EventType, Seq};
+use cosette_model::{BucketName, Change, Happened, Seq, Target};
 
 use crate::Rule;
 
 /// Rules by bucket, with what every delivery of a rule shares.
 #[derive(Default)]
 pub(crate) struct RuleSet {
-    by_bucket: HashMap<BucketName, Vec<(Rule, Arc<FunctionRef>)>>,
+    by_bucket: HashMap<BucketName, Vec<(Rule, Arc<Target>)>>,
 }
 
 impl RuleSet {
     pub(crate) fn new(rules: Vec<Rule>) -> Self {
         let mut by_bucket: HashMap<_, Vec<_>> = HashMap::new();
         for rule in rules {
-            let function = Arc::new(rule.function.clone());
-            by_bucket.entry(rule.bucket.clone()).or_default().push((rule, function));
+            let target = Arc::new(rule.target.clone());
+            by_bucket.entry(rule.bucket.clone()).or_default().push((rule, target));
         }
         Self { by_bucket }
     }
@@ -28,9 +27,9 @@ impl RuleSet {
     pub(crate) fn fired<'a>(
         &'a self,
         change: &'a Change,
-    ) -> impl Iterator<Item = (&'a Rule, &'a Arc<FunctionRef>, EventType)> {
+    ) -> impl Iterator<Item = (&'a Rule, &'a Arc<Target>, Happened)> {
         let rules = self.by_bucket.get(&change.bucket).map(Vec::as_slice).unwrap_or_default();
-        rules.iter().filter_map(|(rule, function)| Some((rule, function, fires(rule, change)?)))
+        rules.iter().filter_map(|(rule, target)| Some((rule, target, fires(rule, change)?)))
     }
 
     /// Deleted rules that nothing after `cursor` can fire.
@@ -45,12 +44,11 @@ impl RuleSet {
 
 /// The event that `change` is for `rule`, if it fires it. The region is compared as well: a bucket
 /// may have been deleted and made anew elsewhere while its rules stayed.
-fn fires(rule: &Rule, change: &Change) -> Option<EventType> {
-    let event = change.kind.event()?;
+fn fires(rule: &Rule, change: &Change) -> Option<Happened> {
+    let event = rule.events.covered(change.kind)?;
     let key = change.key.as_ref()?.as_str();
     let is_match = rule.bucket == change.bucket
         && rule.region == change.region.as_str()
-        && rule.event.covers(event)
         && key.starts_with(&rule.prefix)
         && key.ends_with(&rule.suffix)
         && rule.is_active_at(change.seq);
@@ -60,7 +58,10 @@ fn fires(rule: &Rule, change: &Change) -> Option<EventType> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use cosette_model::{Attributes, Cause, ChangeKind, EventPattern, ObjectKey, Region, Timestamp};
+    use cosette_model::function::FunctionRef;
+    use cosette_model::{
+        Attributes, Cause, ChangeKind, EventPattern, EventType, Events, ObjectKey, Region, Style, Timestamp,
+    };
 
     use super::*;
     use crate::Interval;
@@ -70,10 +71,12 @@ mod tests {
             id: "rule-1".into(),
             bucket: BucketName::new("examplebucket-1250000000").unwrap(),
             region: "ap-guangzhou".into(),
-            event: EventPattern::parse(event).unwrap(),
+            events: Events::Cos(EventPattern::parse(event).unwrap()),
             prefix: prefix.into(),
             suffix: suffix.into(),
-            function: FunctionRef { namespace: "default".into(), name: "f".into(), qualifier: "1".into() },
+            target: FunctionRef { namespace: "default".into(), name: "f".into(), qualifier: "1".into() }
+                .into(),
+            style: Style::Cos,
             description: String::new(),
             created: Timestamp::default(),
             modified: Timestamp::default(),
@@ -119,7 +122,7 @@ mod tests {
             ("cos:ObjectCreated:Put", "a.j", ".jpg", CreatedPut, "a.jpg", true),
         ] {
             let fired = fires(&rule(event, prefix, suffix), &change(happened, key));
-            assert_eq!(fired, want.then_some(happened), "{event} {prefix} {suffix} {key}");
+            assert_eq!(fired, want.then_some(Happened::Cos(happened)), "{event} {prefix} {suffix} {key}");
         }
     }
 

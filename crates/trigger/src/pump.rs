@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cosette_model::function::FunctionRef;
-use cosette_model::{Change, EventType, Seq};
+use cosette_model::{Change, Happened, Seq, Style, Target};
 use cosette_store::{Error as StoreError, Table, Tx};
 use uuid::Uuid;
 
@@ -126,8 +125,8 @@ impl Pump {
         } else {
             let rows = fired.iter().map(|(filed, _)| row::encode(filed)).collect::<Result<_, _>>()?;
             let commit = self.commit(rows, spent, cursor).await?;
-            for (place, (filed, function)) in delivery::places(commit, fired.len()).zip(fired) {
-                tickets.push((ticket(place, &filed, function)?, DeliveryState::Pending));
+            for (place, (filed, target)) in delivery::places(commit, fired.len()).zip(fired) {
+                tickets.push((ticket(place, &filed, target)?, DeliveryState::Pending));
             }
         }
         self.cursor = cursor;
@@ -163,13 +162,13 @@ impl Pump {
         let found = delivery::unfinished(store, after, PAGE)?;
         let last = found.last().map(|(place, _)| *place);
         let is_more = found.len() == PAGE && last.is_some_and(|last| last.commit <= self.born);
-        let mut functions: HashMap<FunctionRef, Arc<FunctionRef>> = HashMap::new();
+        let mut targets: HashMap<Target, Arc<Target>> = HashMap::new();
         let mut tickets = Vec::with_capacity(found.len());
         for (place, progress) in found.into_iter().filter(|(place, _)| place.commit <= self.born) {
             let Some(filed) = delivery::filed(store, place)? else { continue };
-            let shared = || Arc::new(filed.function.clone());
-            let function = functions.entry(filed.function.clone()).or_insert_with(shared).clone();
-            let mut ticket = ticket(place, &filed, function)?;
+            let shared = || Arc::new(filed.target.clone());
+            let target = targets.entry(filed.target.clone()).or_insert_with(shared).clone();
+            let mut ticket = ticket(place, &filed, target)?;
             if progress.tries > 0 {
                 ticket.lane = None;
             }
@@ -182,24 +181,28 @@ impl Pump {
 }
 
 /// The deliveries that `changes` fire, in order.
-fn fired(rules: &RuleSet, changes: &[Change]) -> Vec<(Filed, Arc<FunctionRef>)> {
+fn fired(rules: &RuleSet, changes: &[Change]) -> Vec<(Filed, Arc<Target>)> {
     let mut fired = Vec::new();
     for change in changes {
-        for (rule, function, event) in rules.fired(change) {
+        for (rule, target, event) in rules.fired(change) {
             let depth = change.cause.depth;
             if depth > 0 && depth.is_multiple_of(DEPTH_WARNING) {
-                let (function, key) = (&rule.function.name, change.key.as_ref().map(|key| key.as_str()));
-                tracing::warn!(function, key, depth, "a function may be triggering itself");
+                let key = change.key.as_ref().map(|key| key.as_str());
+                tracing::warn!(%target, key, depth, "a function may be triggering itself");
             }
             if let Some(filed) = file(change, rule, event) {
-                fired.push((filed, function.clone()));
+                fired.push((filed, target.clone()));
             }
         }
     }
     fired
 }
 
-fn file(change: &Change, rule: &Rule, event: EventType) -> Option<Filed> {
+fn file(change: &Change, rule: &Rule, event: Happened) -> Option<Filed> {
+    let message = match rule.style {
+        Style::Cos => event::message(change, change.kind.event()?, &rule.target),
+        Style::S3 | Style::EventBridge => return None,
+    };
     Some(Filed {
         id: Uuid::new_v4().to_string(),
         source: Some(Source {
@@ -210,8 +213,8 @@ fn file(change: &Change, rule: &Rule, event: EventType) -> Option<Filed> {
             key: change.key.clone()?,
             request_id: change.cause.request_id.clone(),
         }),
-        function: rule.function.clone(),
-        event: event::message(change, event, &rule.function),
+        target: rule.target.clone(),
+        event: message,
         created: change.time,
     })
 }

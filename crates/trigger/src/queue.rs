@@ -1,4 +1,4 @@
-//! What is to be run next: the unfinished deliveries, in memory, by function. Pure: no tasks, no clock, no store.
+//! What is to be run next: the unfinished deliveries, in memory, by target. Pure: no tasks, no clock, no store.
 //!
 //! Of each delivery only a ticket of some hundred bytes is here; its event is read from the store when
 //! its turn comes, so a long queue is a matter of disk.
@@ -6,8 +6,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use cosette_model::function::FunctionRef;
-use cosette_model::{Seq, Timestamp};
+use cosette_model::{Seq, Target, Timestamp};
 use uuid::Uuid;
 
 use crate::delivery::Place;
@@ -17,7 +16,7 @@ use crate::delivery::Place;
 pub(crate) struct Ticket {
     pub(crate) place: Place,
     pub(crate) id: Uuid,
-    pub(crate) function: Arc<FunctionRef>,
+    pub(crate) target: Arc<Target>,
     /// A digest of rule and key: first attempts of one lane run one after another, in order.
     /// `None` for retries and calls of the API, which keep no order.
     pub(crate) lane: Option<u64>,
@@ -40,7 +39,7 @@ struct Unfinished {
     running: bool,
 }
 
-/// Deliveries of one function, over all its qualifiers, as these share its concurrency.
+/// Deliveries of one target; a function's qualifiers share its concurrency.
 #[derive(Default)]
 struct Queue {
     limit: usize,
@@ -90,17 +89,10 @@ impl Queue {
     }
 }
 
-/// Namespace and name.
-type Name = (String, String);
-
-fn name(function: &FunctionRef) -> Name {
-    (function.namespace.clone(), function.name.clone())
-}
-
 /// All unfinished deliveries, and how far the change log has been read.
 #[derive(Default)]
 pub(crate) struct Queues {
-    by_function: HashMap<Name, Queue>,
+    by_target: HashMap<Target, Queue>,
     retries: BTreeMap<(Timestamp, Place), Ticket>,
     unfinished: BTreeMap<Place, Unfinished>,
     /// How many of them stand for each request.
@@ -117,9 +109,9 @@ impl Queues {
         *self.requests.entry(request).or_default() += 1;
     }
 
-    /// Lets a noted delivery run when its turn comes; `limit` is how many of its function may run at once.
+    /// Lets a noted delivery run when its turn comes; `limit` is how many of its target may run at once.
     pub(crate) fn push(&mut self, ticket: Ticket, limit: usize) {
-        let queue = self.by_function.entry(name(&ticket.function)).or_default();
+        let queue = self.by_target.entry(ticket.target.without_qualifier()).or_default();
         queue.limit = limit;
         queue.ready.push_back(ticket);
     }
@@ -129,9 +121,9 @@ impl Queues {
         self.retries.insert((at, ticket.place), Ticket { lane: None, ..ticket });
     }
 
-    /// The next one of a function that may run now; it counts as running until it is [ended](Self::end).
-    pub(crate) fn take(&mut self, function: &FunctionRef) -> Option<Ticket> {
-        let ticket = self.by_function.get_mut(&name(function))?.take()?;
+    /// The next one of a target that may run now; it counts as running until it is [ended](Self::end).
+    pub(crate) fn take(&mut self, target: &Target) -> Option<Ticket> {
+        let ticket = self.by_target.get_mut(&target.without_qualifier())?.take()?;
         if let Some(unfinished) = self.unfinished.get_mut(&ticket.place) {
             unfinished.running = true;
         }
@@ -142,12 +134,12 @@ impl Queues {
     /// Gives back what was taken.
     pub(crate) fn end(&mut self, ticket: Ticket, end: End, limit: usize) {
         self.running -= 1;
-        let name = name(&ticket.function);
-        if let Some(queue) = self.by_function.get_mut(&name) {
+        let name = ticket.target.without_qualifier();
+        if let Some(queue) = self.by_target.get_mut(&name) {
             queue.limit = limit;
             queue.release(ticket.lane);
             if queue.is_idle() {
-                self.by_function.remove(&name);
+                self.by_target.remove(&name);
             }
         }
         if let Some(unfinished) = self.unfinished.get_mut(&ticket.place) {
@@ -221,17 +213,24 @@ impl Queues {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use cosette_model::function::FunctionRef;
+
     use super::*;
 
-    fn function(name: &str) -> Arc<FunctionRef> {
-        Arc::new(FunctionRef { namespace: "default".into(), name: name.into(), qualifier: "$LATEST".into() })
+    fn qualified(name: &str, qualifier: &str) -> Target {
+        let (name, qualifier) = (name.into(), qualifier.into());
+        FunctionRef { namespace: "default".into(), name, qualifier }.into()
+    }
+
+    fn function(name: &str) -> Arc<Target> {
+        Arc::new(qualified(name, "$LATEST"))
     }
 
     /// The n-th delivery, for function `f`, of lane and request `lane`.
     fn ticket(n: u64, lane: u64) -> Ticket {
         let place = Place { commit: Seq(n), index: 0 };
         let id = Uuid::from_u128(n.into());
-        Ticket { place, id, function: function("f"), lane: Some(lane), request: lane }
+        Ticket { place, id, target: function("f"), lane: Some(lane), request: lane }
     }
 
     fn queues(limit: usize, tickets: impl IntoIterator<Item = Ticket>) -> Queues {
@@ -277,7 +276,7 @@ mod tests {
         assert_eq!(start(&mut queues), [6]);
         queues.end(ticket(5, 2), End::Finished, 8);
         queues.end(ticket(6, 1), End::Finished, 8);
-        assert!(queues.is_done(None) && queues.by_function.is_empty());
+        assert!(queues.is_done(None) && queues.by_target.is_empty());
     }
 
     #[test]
@@ -302,7 +301,7 @@ mod tests {
     #[test]
     fn functions_do_not_share_slots() {
         let mut queues = queues(1, [ticket(1, 1), ticket(2, 2)]);
-        let other = Ticket { function: function("g"), ..ticket(3, 3) };
+        let other = Ticket { target: function("g"), ..ticket(3, 3) };
         queues.note(&other);
         queues.push(other, 1);
         assert_eq!(start(&mut queues), [1]);
@@ -312,7 +311,7 @@ mod tests {
     #[test]
     fn qualifiers_of_a_function_share_slots() {
         let mut queues = queues(1, [ticket(1, 1)]);
-        let alias = FunctionRef { qualifier: "prod".into(), ..(*function("f")).clone() };
+        let alias = qualified("f", "prod");
         assert!(queues.take(&alias).is_some());
         assert!(queues.take(&function("f")).is_none());
     }

@@ -1,8 +1,8 @@
 //! Rules: what they are, which may stand beside each other, and their rows in the store.
 //! Knows nothing of deliveries.
 
-use cosette_model::function::{Description, FunctionRef};
-use cosette_model::{BucketName, EventPattern, Seq, Timestamp};
+use cosette_model::function::{Description, FunctionRef, Home};
+use cosette_model::{BucketName, EventPattern, Events, Seq, Style, Target, Timestamp};
 use cosette_store::{Store, Table, Tx};
 use serde::{Deserialize, Serialize};
 
@@ -25,17 +25,21 @@ const PREFIX: &str = "rule-";
 /// The row with the seq of the last commit that changed any rule.
 const VERSION: &[u8] = b"rules";
 
-/// A rule: from events of a bucket to a function.
+/// A rule: from events of a bucket to a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     pub id: String,
     pub bucket: BucketName,
     pub region: String,
-    pub event: EventPattern,
+    #[serde(alias = "event")]
+    pub events: Events,
     /// `""` for none.
     pub prefix: String,
     pub suffix: String,
-    pub function: FunctionRef,
+    #[serde(alias = "function")]
+    pub target: Target,
+    #[serde(default)]
+    pub style: Style,
     pub description: String,
     pub created: Timestamp,
     pub modified: Timestamp,
@@ -93,22 +97,34 @@ impl Rule {
     fn conflicts(&self, new: &NewRule) -> bool {
         let overlap = |a: &str, b: &str, is_part: fn(&str, &str) -> bool| is_part(a, b) || is_part(b, a);
         let wild = |event| matches!(event, EventPattern::Family(_));
-        self.bucket == new.bucket
-            && self.event.family() == new.event.family()
-            && (self.event == new.event || wild(self.event) || wild(new.event))
+        // A change is told to one function, and to any webhook once.
+        let meet = match (&self.target, &new.target) {
+            (Target::Function(_), Target::Function(_)) => true,
+            (mine, its) => mine == its,
+        };
+        let Some(event) = self.events.cos() else { return false };
+        meet && self.bucket == new.bucket
+            && event.family() == new.event.family()
+            && (event == new.event || wild(event) || wild(new.event))
             && overlap(&self.prefix, &new.prefix, |a, b| a.starts_with(b))
             && overlap(&self.suffix, &new.suffix, |a, b| a.ends_with(b))
     }
 
     /// Whether the rule is one of the function's, under any qualifier.
     pub(crate) fn is_of(&self, namespace: &str, name: &str) -> bool {
-        self.function.namespace == namespace && self.function.name == name
+        let is_it = |function: &FunctionRef| function.namespace == namespace && function.name == name;
+        self.target.function().is_some_and(is_it)
+    }
+
+    /// The function and the event of a COS trigger, as SCF knows them; `None` for any other rule.
+    pub fn as_trigger(&self) -> Option<(&FunctionRef, EventPattern)> {
+        Some((self.target.function()?, self.events.cos()?))
     }
 
     fn is_same(&self, new: &NewRule) -> bool {
-        self.function == new.function
+        self.target == new.target
             && self.bucket == new.bucket
-            && self.event == new.event
+            && self.events.cos() == Some(new.event)
             && self.prefix == new.prefix
             && self.suffix == new.suffix
     }
@@ -116,25 +132,27 @@ impl Rule {
     /// For people: what it listens to and for whom.
     fn in_words(&self) -> String {
         format!(
-            "{} with prefix \"{}\" and suffix \"{}\" of function {}",
-            self.event, self.prefix, self.suffix, self.function.name
+            "{} with prefix \"{}\" and suffix \"{}\" of {}",
+            self.events, self.prefix, self.suffix, self.target
         )
     }
 }
 
+/// A rule of COS's to be made.
 pub struct NewRule {
     pub bucket: BucketName,
     pub event: EventPattern,
     pub prefix: String,
     pub suffix: String,
-    pub function: FunctionRef,
+    pub target: Target,
+    pub style: Style,
     pub description: String,
     pub enabled: bool,
 }
 
-/// Picks one rule of a function, as the SCF API names it. `None` filters match any.
+/// Picks one rule of a target, as the SCF API names those of a function. `None` filters match any.
 pub struct RuleSelector {
-    pub function: FunctionRef,
+    pub target: Target,
     pub bucket: BucketName,
     pub event: EventPattern,
     pub prefix: Option<String>,
@@ -146,9 +164,9 @@ impl RuleSelector {
     fn pick<'a>(&self, rules: impl IntoIterator<Item = &'a Rule>) -> Result<&'a Rule, Error> {
         let is_any = |wanted: &Option<String>, has: &str| wanted.as_ref().is_none_or(|w| w == has);
         let mut found = rules.into_iter().filter(|rule| {
-            rule.function == self.function
+            rule.target == self.target
                 && rule.bucket == self.bucket
-                && rule.event == self.event
+                && rule.events.cos() == Some(self.event)
                 && is_any(&self.prefix, &rule.prefix)
                 && is_any(&self.suffix, &rule.suffix)
         });
@@ -170,10 +188,11 @@ fn check(new: &NewRule, rules: &[Rule]) -> Result<(), Error> {
     if let Some(other) = rules.iter().find(|rule| rule.conflicts(new)) {
         return Err(Error::Conflict { with: other.in_words() });
     }
+    let Target::Function(FunctionRef { namespace, name, .. }) = &new.target else { return Ok(()) };
+    let rules: Vec<&Rule> = rules.iter().filter(|rule| rule.as_trigger().is_some()).collect();
     if rules.iter().filter(|rule| rule.bucket == new.bucket).count() >= RULES_PER_BUCKET_MAX {
         return Err(Error::Limit(format!("a bucket has at most {RULES_PER_BUCKET_MAX} rules")));
     }
-    let FunctionRef { namespace, name, .. } = &new.function;
     if rules.iter().filter(|rule| rule.is_of(namespace, name)).count() >= RULES_PER_FUNCTION_MAX {
         return Err(Error::Limit(format!("a function has at most {RULES_PER_FUNCTION_MAX} COS triggers")));
     }
@@ -181,26 +200,29 @@ fn check(new: &NewRule, rules: &[Rule]) -> Result<(), Error> {
 }
 
 /// Makes a rule that is active from this commit on.
-pub(crate) fn create(tx: &mut Tx<'_>, new: NewRule, function: &Description) -> Result<Rule, Error> {
+pub(crate) fn create(tx: &mut Tx<'_>, new: NewRule, target: &Description) -> Result<Rule, Error> {
     let Some(bucket) = tx.bucket(&new.bucket)? else {
         return Err(Error::NoSuchBucket(new.bucket.into_string()));
     };
-    if bucket.region.as_str() != function.region {
-        let (bucket, function) = (bucket.region.into_string(), function.region.clone());
-        return Err(Error::OtherRegion { bucket, function });
-    }
-    if bucket.owner_appid != function.appid {
-        return Err(Error::OtherAccount);
+    if let Some(Home { region, appid }) = &target.home {
+        if bucket.region.as_str() != region {
+            let (bucket, function) = (bucket.region.into_string(), region.clone());
+            return Err(Error::OtherRegion { bucket, function });
+        }
+        if bucket.owner_appid != *appid {
+            return Err(Error::OtherAccount);
+        }
     }
     check(&new, &standing(tx)?)?;
     let mut rule = Rule {
         id: format!("{PREFIX}{:016x}", tx.seq().0),
         bucket: new.bucket,
         region: bucket.region.into_string(),
-        event: new.event,
+        events: Events::Cos(new.event),
         prefix: new.prefix,
         suffix: new.suffix,
-        function: new.function,
+        target: new.target,
+        style: new.style,
         description: new.description,
         created: tx.now(),
         modified: tx.now(),
@@ -316,7 +338,8 @@ mod tests {
             event: EventPattern::parse(event).unwrap(),
             prefix: prefix.into(),
             suffix: suffix.into(),
-            function: function(function_name),
+            target: function(function_name).into(),
+            style: Style::Cos,
             description: String::new(),
             enabled: true,
         }
@@ -327,10 +350,11 @@ mod tests {
             id: format!("{PREFIX}{:016x}", 1),
             bucket: new.bucket,
             region: "ap-guangzhou".into(),
-            event: new.event,
+            events: Events::Cos(new.event),
             prefix: new.prefix,
             suffix: new.suffix,
-            function: new.function,
+            target: new.target,
+            style: new.style,
             description: new.description,
             created: Timestamp::default(),
             modified: Timestamp::default(),
@@ -393,7 +417,7 @@ mod tests {
         let rules = [standing_rule(new("a", PUT, "x/", ""))];
         assert!(matches!(check(&new("a", PUT, "x/", ""), &rules), Err(Error::Exists)));
         let mut other = new("a", PUT, "x/", "");
-        other.function.qualifier = "$LATEST".into();
+        other.target = FunctionRef { qualifier: "$LATEST".into(), ..function("a") }.into();
         assert!(matches!(check(&other, &rules), Err(Error::Conflict { .. })));
     }
 
@@ -415,7 +439,7 @@ mod tests {
 
     fn selector(prefix: Option<&str>, suffix: Option<&str>) -> RuleSelector {
         RuleSelector {
-            function: function("a"),
+            target: function("a").into(),
             bucket: BucketName::new("examplebucket-1250000000").unwrap(),
             event: EventPattern::parse(PUT).unwrap(),
             prefix: prefix.map(str::to_owned),
@@ -436,7 +460,7 @@ mod tests {
         assert!(matches!(selector(Some(""), Some("")).pick([&x]), Err(Error::NoSuchRule)));
         assert!(matches!(selector(None, Some(".a")).pick([&x, &y]), Err(Error::Ambiguous)));
         let mut other = selector(None, None);
-        other.function.qualifier = "1".into();
+        other.target = FunctionRef { qualifier: "1".into(), ..function("a") }.into();
         assert!(matches!(other.pick([&x]), Err(Error::NoSuchRule)));
     }
 
@@ -456,5 +480,54 @@ mod tests {
             [false, true, true, false, false, true, true, false]
         );
         assert!(rule.is_passed(Seq(13)) && !rule.is_passed(Seq(12)));
+    }
+
+    /// A row as it was while functions were the only targets and COS's the only events.
+    #[test]
+    fn a_row_that_knew_functions_only_is_read() {
+        #[derive(Serialize)]
+        struct Old {
+            id: &'static str,
+            bucket: &'static str,
+            region: &'static str,
+            event: EventPattern,
+            prefix: &'static str,
+            suffix: &'static str,
+            function: FunctionRef,
+            description: &'static str,
+            created: Timestamp,
+            modified: Timestamp,
+            active: Vec<Interval>,
+            deleted: bool,
+        }
+        let event = EventPattern::parse(ANY).unwrap();
+        let old = Old {
+            id: "rule-0000000000000001",
+            bucket: "examplebucket-1250000000",
+            region: "ap-guangzhou",
+            event,
+            prefix: "a/",
+            suffix: "",
+            function: function("f"),
+            description: "",
+            created: Timestamp::default(),
+            modified: Timestamp::default(),
+            active: vec![Interval { from: Seq(1), to: None }],
+            deleted: false,
+        };
+        let read: Rule = row::decode(&row::encode(&old).unwrap(), "rule").unwrap();
+        assert_eq!(read.as_trigger(), Some((&function("f"), event)));
+        assert_eq!((read.style, read.prefix.as_str()), (Style::Cos, "a/"));
+        assert_eq!(row::decode::<Rule>(&row::encode(&read).unwrap(), "rule").unwrap(), read);
+    }
+
+    #[test]
+    fn a_webhook_may_listen_beside_a_function_but_not_twice() {
+        let webhook = |name: &str| Target::Webhook { webhook: name.into() };
+        let hooked = |name: &str, event: &str| NewRule { target: webhook(name), ..new("a", event, "", "") };
+        let rules = [standing_rule(new("a", ANY, "", "")), standing_rule(hooked("w", ANY))];
+        assert!(check(&hooked("v", PUT), &rules).is_ok());
+        assert!(matches!(check(&hooked("w", PUT), &rules), Err(Error::Conflict { .. })));
+        assert!(matches!(check(&hooked("w", ANY), &rules), Err(Error::Exists)));
     }
 }

@@ -56,8 +56,13 @@ async fn run(
     };
     check_size(&event, SYNC_EVENT_BYTES_MAX)?;
     let request_id = uuid::Uuid::new_v4().to_string();
-    let invocation =
-        Invocation { request_id: request_id.clone(), function, event, retry: 0, source: "API".to_owned() };
+    let invocation = Invocation {
+        request_id: request_id.clone(),
+        target: function.into(),
+        event,
+        retry: 0,
+        source: "API".to_owned(),
+    };
     let functions = call.functions.clone();
     // In a task of its own, so that a caller who leaves does not cut the run off half way.
     let outcome =

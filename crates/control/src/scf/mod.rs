@@ -72,7 +72,7 @@ fn qualified(
         name: function.name.clone(),
         qualifier: qualifier.to_owned(),
     };
-    match call.functions.describe(&reference) {
+    match call.functions.describe(&reference.clone().into()) {
         Some(_) => Ok(reference),
         None => {
             let message = format!("function {} has no version or alias {qualifier}", function.name);

@@ -3,7 +3,7 @@
 
 use cosette_function::Function;
 use cosette_model::function::FunctionRef;
-use cosette_model::{BucketName, EventPattern};
+use cosette_model::{BucketName, EventPattern, Style};
 use cosette_trigger::{NewRule, Rule, RuleSelector, region_code};
 use serde_json::{Map, Value, json};
 
@@ -45,7 +45,8 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         event: description.event,
         prefix: description.prefix.unwrap_or_default(),
         suffix: description.suffix.unwrap_or_default(),
-        function: reference,
+        target: reference.into(),
+        style: Style::Cos,
         description: params.text("Description")?.unwrap_or_default().to_owned(),
         enabled,
     };
@@ -60,7 +61,7 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
     for filter in params.objects("Filters")?.unwrap_or_default() {
         let values = filter.texts("Values")?.unwrap_or_default();
         let property: fn(&Rule) -> String = match filter.needed("Name")? {
-            "Qualifier" => |rule| rule.function.qualifier.clone(),
+            "Qualifier" => qualifier_of,
             "TriggerName" => host_of,
             "Description" => |rule| rule.description.clone(),
             other => {
@@ -106,7 +107,10 @@ pub(super) fn of_function(call: &Call<'_>, function: &Function) -> Result<Vec<Va
 
 fn rules_of(call: &Call<'_>, function: &Function) -> Result<Vec<Rule>, ApiError> {
     let mut rules = call.triggers.rules()?;
-    rules.retain(|rule| rule.function.namespace == function.namespace && rule.function.name == function.name);
+    rules.retain(|rule| {
+        rule.as_trigger()
+            .is_some_and(|(of, _)| of.namespace == function.namespace && of.name == function.name)
+    });
     Ok(rules)
 }
 
@@ -140,8 +144,8 @@ fn selector(call: &Call<'_>, params: &Params<'_>, function: &Function) -> Result
         None => {
             let mut named: Vec<String> = rules_of(call, function)?
                 .into_iter()
-                .filter(|rule| rule.bucket == bucket && rule.event == description.event)
-                .map(|rule| rule.function.qualifier)
+                .filter(|rule| rule.bucket == bucket && rule.events.cos() == Some(description.event))
+                .map(|rule| qualifier_of(&rule))
                 .collect();
             named.sort();
             named.dedup();
@@ -152,11 +156,8 @@ fn selector(call: &Call<'_>, params: &Params<'_>, function: &Function) -> Result
         }
     };
     Ok(RuleSelector {
-        function: FunctionRef {
-            namespace: function.namespace.clone(),
-            name: function.name.clone(),
-            qualifier,
-        },
+        target: FunctionRef { namespace: function.namespace.clone(), name: function.name.clone(), qualifier }
+            .into(),
         bucket,
         event: description.event,
         prefix: description.prefix,
@@ -262,6 +263,10 @@ fn host_of(rule: &Rule) -> String {
     format!("{}.cos.{}.myqcloud.com", rule.bucket, rule.region)
 }
 
+fn qualifier_of(rule: &Rule) -> String {
+    rule.target.function().map(|function| function.qualifier.clone()).unwrap_or_default()
+}
+
 /// A rule as the API answers it. The Serverless component compares the parsed description: `filter`
 /// must have `Prefix`, then `Suffix`, both always.
 fn shown(rule: &Rule, function: &Function) -> Value {
@@ -270,7 +275,7 @@ fn shown(rule: &Rule, function: &Function) -> Value {
     let description = format!(
         r#"{{"bucketUrl":{},"event":{},"filter":{{"Prefix":{},"Suffix":{}}}}}"#,
         quote(&host),
-        quote(rule.event.name()),
+        quote(&rule.events.to_string()),
         quote(&rule.prefix),
         quote(&rule.suffix)
     );
@@ -281,7 +286,7 @@ fn shown(rule: &Rule, function: &Function) -> Value {
         "TriggerName": host,
         "TriggerDesc": description,
         "Enable": i32::from(rule.enabled()),
-        "Qualifier": rule.function.qualifier,
+        "Qualifier": qualifier_of(rule),
         "CustomArgument": "",
         "AvailableStatus": "Available",
         "ResourceId": format!(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
-use cosette_model::{EventType, ObjectKey};
+use cosette_model::{EventType, Happened, ObjectKey};
 use cosette_trigger::{DeliveryState, Error, Options};
 use tokio::sync::Semaphore;
 
@@ -19,7 +19,7 @@ async fn a_put_invokes_the_function_with_its_event() {
     world.quiet().await;
     let delivery = world.deliveries().remove(0);
     let source = delivery.source.unwrap();
-    assert_eq!((source.rule, source.event), (rule.id, EventType::CreatedPut));
+    assert_eq!((source.rule, source.event), (rule.id, Happened::Cos(EventType::CreatedPut)));
     assert_eq!((source.key, source.request_id), (ObjectKey::new("a b").unwrap(), request));
     assert_eq!(delivery.state, DeliveryState::Succeeded);
     assert_eq!(delivery.attempts.len(), 1);

@@ -1,11 +1,11 @@
 //! When a rule is active, and which rules are refused.
 
-use cosette_model::function::StatusCode;
+use cosette_model::function::{FunctionRef, Home, StatusCode};
 use cosette_model::{BucketName, Seq};
 use cosette_store::Table;
 use cosette_trigger::Error;
 
-use super::world::{ANY, PUT, World, new_rule, put, selector};
+use super::world::{ANY, PUT, World, function, new_rule, put, selector};
 
 #[tokio::test]
 async fn a_rule_fires_exactly_while_it_is_on() {
@@ -67,6 +67,10 @@ async fn a_rule_made_off_fires_once_it_is_on() {
     assert_eq!(world.functions.keys("f"), ["on"]);
 }
 
+fn home(region: &str, appid: &str) -> Option<Home> {
+    Some(Home { region: region.into(), appid: appid.into() })
+}
+
 #[tokio::test]
 async fn a_rule_that_could_never_fire_is_refused() {
     let world = World::memory().await;
@@ -77,14 +81,11 @@ async fn a_rule_that_could_never_fire_is_refused() {
     new.bucket = BucketName::new("other-1250000000").unwrap();
     let refused = world.triggers.create_rule(new).await;
     assert!(matches!(refused, Err(Error::NoSuchBucket(name)) if name == "other-1250000000"));
-    world.functions.change("f", |f| f.region = "ap-shanghai".into());
+    world.functions.change("f", |f| f.home = home("ap-shanghai", "1250000000"));
     let refused = world.rule("f", PUT, "").await;
     assert!(matches!(refused, Err(Error::OtherRegion { bucket, function })
         if bucket == "ap-guangzhou" && function == "ap-shanghai"));
-    world.functions.change("f", |f| {
-        f.region = "ap-guangzhou".into();
-        f.appid = "1250000001".into();
-    });
+    world.functions.change("f", |f| f.home = home("ap-guangzhou", "1250000001"));
     assert!(matches!(world.rule("f", PUT, "").await, Err(Error::OtherAccount)));
     assert!(world.triggers.rules().unwrap().is_empty());
 }
@@ -135,13 +136,13 @@ async fn a_deleted_functions_rules_go_whatever_their_qualifier() {
     world.functions.answer("g", StatusCode::Success);
     world.rule("f", PUT, "a/").await.unwrap();
     let mut new = new_rule("f", PUT, "b/");
-    new.function.qualifier = "2".into();
+    new.target = FunctionRef { qualifier: "2".into(), ..function("f") }.into();
     world.triggers.create_rule(new).await.unwrap();
     world.rule("g", PUT, "c/").await.unwrap();
     world.triggers.delete_rules_of("default", "f").await.unwrap();
     let left = world.triggers.rules().unwrap();
     assert_eq!(left.len(), 1);
-    assert_eq!(left[0].function.name, "g");
+    assert_eq!(left[0].target, function("g").into());
 }
 
 #[tokio::test]

@@ -5,10 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use cosette_model::Timestamp;
-use cosette_model::function::{
-    Description, FunctionRef, Invocation, Invoke, Outcome, RetryPolicy, StatusCode,
-};
+use cosette_model::function::{Description, Home, Invocation, Invoke, Outcome, RetryPolicy, StatusCode};
+use cosette_model::{Target, Timestamp};
 use tokio::sync::watch;
 
 type Script = Arc<dyn Fn(Invocation) -> Pin<Box<dyn Future<Output = StatusCode> + Send>> + Send + Sync>;
@@ -36,8 +34,7 @@ impl Scripted {
         Fut: Future<Output = StatusCode> + Send + 'static,
     {
         let description = Description {
-            region: "ap-guangzhou".into(),
-            appid: "1250000000".into(),
+            home: Some(Home { region: "ap-guangzhou".into(), appid: "1250000000".into() }),
             retry: RetryPolicy::default(),
             concurrency,
         };
@@ -91,6 +88,14 @@ pub(crate) fn key(event: &str) -> String {
     key.splitn(4, '/').nth(3).unwrap().to_owned()
 }
 
+fn name(target: &Target) -> &str {
+    match target {
+        Target::Function(function) => &function.name,
+        Target::Webhook { webhook } => webhook,
+        Target::Bucket { prefix, .. } => prefix,
+    }
+}
+
 /// Counts one call as running while it lives, so that an abandoned call ends too.
 struct Running<'a>(&'a Scripted, String);
 
@@ -103,7 +108,7 @@ impl Drop for Running<'_> {
 impl Invoke for Scripted {
     fn invoke<'a>(&'a self, invocation: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(async move {
-            let name = invocation.function.name.clone();
+            let name = name(&invocation.target).to_owned();
             let script = self.functions.lock().unwrap().get(&name).map(|(_, script)| script.clone());
             self.note(&name, |seen| {
                 seen.calls.push(invocation.clone());
@@ -127,7 +132,7 @@ impl Invoke for Scripted {
         })
     }
 
-    fn describe(&self, function: &FunctionRef) -> Option<Description> {
-        self.functions.lock().unwrap().get(&function.name).map(|(description, _)| description.clone())
+    fn describe(&self, target: &Target) -> Option<Description> {
+        self.functions.lock().unwrap().get(name(target)).map(|(description, _)| description.clone())
     }
 }

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_model::function::FunctionRef;
 use cosette_model::op::{Owner, WriteConditions};
-use cosette_model::{Attributes, BucketName, Cause, EventPattern, ObjectKey, Region, Timestamp, Wanted};
+use cosette_model::{
+    Attributes, BucketName, Cause, EventPattern, ObjectKey, Region, Style, Timestamp, Wanted,
+};
 use cosette_store::{Durability, PutObject, Store};
 use cosette_trigger::{Delivery, Error, NewRule, Options, Quiet, Rule, RuleSelector, Triggers};
 
@@ -41,7 +43,8 @@ pub(crate) fn new_rule(name: &str, event: &str, prefix: &str) -> NewRule {
         event: EventPattern::parse(event).unwrap(),
         prefix: prefix.into(),
         suffix: String::new(),
-        function: function(name),
+        target: function(name).into(),
+        style: Style::Cos,
         description: String::new(),
         enabled: true,
     }
@@ -49,7 +52,7 @@ pub(crate) fn new_rule(name: &str, event: &str, prefix: &str) -> NewRule {
 
 pub(crate) fn selector(name: &str, event: &str) -> RuleSelector {
     RuleSelector {
-        function: function(name),
+        target: function(name).into(),
         bucket: bucket(),
         event: EventPattern::parse(event).unwrap(),
         prefix: None,
