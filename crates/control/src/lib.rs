@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_function::Functions;
-use cosette_model::{Account, Issuer, Key, Region, Timestamp};
+use cosette_model::{Account, Chain, Issuer, Key, Region, Timestamp};
 use cosette_store::Store;
 use cosette_trigger::Triggers;
 use http::request::Parts;
@@ -64,6 +64,8 @@ pub(crate) struct Call<'a> {
     account: Account,
     /// What has signed.
     key: &'a Key,
+    /// How the call came to be made, if a function makes it.
+    chain: Chain,
     now: Timestamp,
     region: Region,
     strict: bool,
@@ -143,6 +145,7 @@ impl Control {
             issuer,
             account: key.account.clone(),
             key: &key,
+            chain: issuer.chain(&key.account.secret_id),
             now: times.now,
             region,
             strict: workings.strict,

@@ -82,6 +82,7 @@ impl Functions {
             retry: invocation.retry,
             outcome: None,
             started,
+            by: invocation.chain.before().map(str::to_owned),
         };
         let entered = self.shared.running.enter(record.clone());
         let under_way =
@@ -142,13 +143,17 @@ impl Functions {
             }
         };
         let pulled = began.elapsed();
-        let ran = self.shared.runtime.run(&self.spec(&function, code), id, &invocation.event).await;
+        let ran = self
+            .shared
+            .runtime
+            .run(&self.spec(&function, code), id, &invocation.chain, &invocation.event)
+            .await;
         outcome(id, memory_mb, pulled, started, ran)
     }
 
     fn spec(&self, function: &Function, code: PathBuf) -> Spec {
         let configuration = &function.configuration;
-        let credentials = self.shared.credentials.get().map(|of| of(function)).unwrap_or_default();
+        let keys = self.shared.keys.get().map(|of| of(function)).unwrap_or_default();
         Spec {
             id: instance_id(function),
             namespace: function.namespace.clone(),
@@ -164,7 +169,7 @@ impl Functions {
             region: function.region.clone(),
             appid: function.appid.clone(),
             uin: function.uin.clone(),
-            credentials,
+            keys,
         }
     }
 }

@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_model::function::{Description, FunctionRef, Home, Invocation, Invoke, Outcome, RetryPolicy};
-use cosette_model::{Target, Timestamp};
+use cosette_model::{KeyGiver, Target, Timestamp};
 use cosette_runtime::Runtime;
 use cosette_store::{Store, Table};
 use serde::{Deserialize, Serialize};
@@ -126,10 +126,13 @@ pub struct Record {
     /// `None` while it runs.
     pub outcome: Option<Outcome>,
     pub started: Timestamp,
+    /// The invocation that called it or made the write it is for, if one did.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
-/// Temporary keys for a function's environment: secret id, secret key, session token.
-type Credentials = dyn Fn(&Function) -> (String, String, String) + Send + Sync;
+/// Where the instances of a function get their keys.
+type Keys = dyn Fn(&Function) -> KeyGiver + Send + Sync;
 
 /// A handle; clones share one registry.
 #[derive(Clone)]
@@ -144,7 +147,7 @@ struct Shared {
     cache: code::Cache,
     running: Running,
     slots: Slots,
-    credentials: OnceLock<Box<Credentials>>,
+    keys: OnceLock<Box<Keys>>,
 }
 
 impl Functions {
@@ -158,18 +161,15 @@ impl Functions {
             cache,
             running: Running::new(),
             slots: Slots::default(),
-            credentials: OnceLock::new(),
+            keys: OnceLock::new(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Says where functions' keys come from; without it they have empty ones. The first call counts.
     #[must_use]
-    pub fn with_credentials(
-        self,
-        of: impl Fn(&Function) -> (String, String, String) + Send + Sync + 'static,
-    ) -> Self {
-        let _ = self.shared.credentials.set(Box::new(of));
+    pub fn with_keys(self, of: impl Fn(&Function) -> KeyGiver + Send + Sync + 'static) -> Self {
+        let _ = self.shared.keys.set(Box::new(of));
         self
     }
 

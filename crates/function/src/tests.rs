@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
+use cosette_model::{Account, Chain, Key, RoleKey};
 use cosette_store::{Durability, Options};
 use serde_json::{Value, json};
 
@@ -82,6 +83,7 @@ fn call(name: &str, event: &str) -> Invocation {
         event: event.into(),
         retry: 0,
         source: "API".into(),
+        chain: Chain::default(),
     }
 }
 
@@ -93,8 +95,17 @@ const ECHO: &str = "import os\n\
 #[tokio::test]
 async fn a_function_is_made_run_and_on_record() {
     let house = House::new();
-    let functions =
-        house.functions.clone().with_credentials(|function| (function.appid.clone(), "k".into(), "t".into()));
+    let functions = house.functions.clone().with_keys(|function| {
+        let name = |text: &str| text.to_owned();
+        let account = Account {
+            secret_id: function.appid.clone(),
+            secret_key: name("k"),
+            appid: name("1"),
+            uin: name("2"),
+            name: name("me"),
+        };
+        KeyGiver::new(move || RoleKey::new(Key { account: account.clone(), session: None }))
+    });
     let function = house.create("thumbnail", ECHO).await;
     assert!(function.id.starts_with("lam-") && function.id.len() == 12, "{}", function.id);
     assert_eq!(function.code_sha256.len(), 64);
@@ -371,6 +382,7 @@ async fn only_the_newest_thousand_records_are_kept() {
             retry: 0,
             outcome: None,
             started: house.clock.now(),
+            by: None,
         };
         house.store.commit::<_, cosette_store::Error, _>(move |tx| row::add(tx, &record)).await.unwrap();
     }

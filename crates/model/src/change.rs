@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attributes, BucketName, ETag, EventType, ObjectKey, Region, RequestId, Seq, Timestamp, VersionId,
+    Attributes, BucketName, Chain, ETag, EventType, Link, ObjectKey, Region, RequestId, Seq, Timestamp,
+    VersionId,
 };
 
 /// What happened. Kinds that raise no service event say so by having none.
@@ -90,6 +91,27 @@ pub struct Cause {
     /// The id of the lifecycle rule that did it, if no request did.
     #[serde(default)]
     pub rule: Option<String>,
+    /// The steps that led here, the last by the invocation that made the write; see [`Chain::links`].
+    #[serde(default)]
+    pub links: Vec<Link>,
+}
+
+impl Cause {
+    /// How the write came to be made.
+    pub fn chain(&self) -> Chain {
+        Chain { depth: self.depth, links: self.links.clone() }
+    }
+
+    /// The same cause at the end of a chain.
+    #[must_use]
+    pub fn of(self, chain: Chain) -> Self {
+        Self { depth: chain.depth, links: chain.links, ..self }
+    }
+
+    /// The function invocation that made the write, by its request id.
+    pub fn invocation(&self) -> Option<&str> {
+        self.links.last().map(|link| link.invocation.as_str())
+    }
 }
 
 /// One entry of the change log.

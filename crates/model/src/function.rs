@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Target, Timestamp};
+use crate::{Chain, Target, Timestamp};
 
 /// Which function, and which of its versions: `namespace.name.qualifier` in an event's queue name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub struct Invocation {
     pub retry: u32,
     /// `COS`, `API` and so on, as `ListAsyncEvents` names it.
     pub source: String,
+    /// What led to it; the last step is this invocation.
+    pub chain: Chain,
 }
 
 /// SCF's status codes that we can answer (scf.md 6.4).

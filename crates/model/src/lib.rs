@@ -6,6 +6,7 @@
 pub mod access;
 pub mod account;
 pub mod body;
+pub mod chain;
 pub mod change;
 pub mod checksum;
 pub mod duration;
@@ -27,6 +28,7 @@ pub mod time;
 pub use access::{Access, AccessPart, LogTarget, Signed, SignedIn};
 pub use account::{Account, Identity, canonical_id};
 pub use body::{Body, BodyError, ByteStream, Expected, Trailer};
+pub use chain::{Chain, KeyGiver, Link, RoleKey};
 pub use change::{Cause, Change, ChangeKind, LifecycleChange};
 pub use checksum::{Checksum, ChecksumAlgorithm, Digests, Wanted};
 pub use encryption::{CustomerKey, Encrypted, Encryption, KmsKey};

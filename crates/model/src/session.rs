@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Account, Timestamp};
+use crate::{Account, Chain, Timestamp};
 
 /// What signs a request for an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +100,13 @@ impl Session {
 pub trait Accounts: Send + Sync {
     /// Temporary keys too, also when they have expired a short while ago.
     fn by_secret_id(&self, secret_id: &str) -> Option<Key>;
+
+    /// How what this key signs now came to be done: for the key of a function's instance, and one that was asked
+    /// for with it, what led to the invocation that the instance runs. Empty for every other key.
+    fn chain(&self, secret_id: &str) -> Chain {
+        let _ = secret_id;
+        Chain::default()
+    }
 
     /// UIN of the account that S3 knows by this id (see [`crate::canonical_id`]).
     fn uin_of_canonical_id(&self, id: &str) -> Option<String> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
+use cosette_model::{Key, RoleKey};
 use serde_json::{Value, json};
 
 use crate::Spec;
@@ -23,6 +24,7 @@ pub(crate) struct Home<'a> {
     pub(crate) secret: Option<&'a str>,
     /// Of the invocation that causes the start.
     pub(crate) request_id: &'a str,
+    pub(crate) key: &'a RoleKey,
 }
 
 pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, OsString)> {
@@ -73,7 +75,9 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     set("TENCENTCLOUD_APPID", spec.appid.as_str().into());
     set("TENCENTCLOUD_UIN", spec.uin.as_str().into());
     set("TENCENTCLOUD_TZ", "UTC".into());
-    let (id, key, token) = &spec.credentials;
+    let Key { account, session } = &home.key.key;
+    let (id, key) = (&account.secret_id, &account.secret_key);
+    let token = session.as_ref().map_or("", |session| session.token.as_str());
     set("TENCENTCLOUD_SECRETID", id.into());
     set("TENCENTCLOUD_SECRETKEY", key.into());
     set("TENCENTCLOUD_SESSIONTOKEN", token.into());

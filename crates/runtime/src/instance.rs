@@ -5,9 +5,11 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cosette_model::function::StatusCode;
+use cosette_model::{Chain, RoleKey};
 use rustix::process::Pid;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
@@ -79,6 +81,7 @@ pub(crate) struct Instance {
     tree: Tree,
     /// How the root process ended, once it has.
     exit: watch::Receiver<Option<String>>,
+    key: Arc<RoleKey>,
     folder: PathBuf,
     ended: bool,
 }
@@ -88,10 +91,11 @@ impl Instance {
         parts: Parts<'_>,
         spec: &Spec,
         request_id: &str,
+        chain: &Chain,
         closing: &mut watch::Receiver<bool>,
     ) -> Result<(Self, Started), NotStarted> {
         let began = Instant::now();
-        let mut instance = match Self::spawn(parts, spec, request_id).await {
+        let mut instance = match Self::spawn(parts, spec, request_id, chain).await {
             Ok(instance) => instance,
             Err(error) => {
                 let text = format!("the runtime {} cannot be started: {error}", spec.runtime);
@@ -139,7 +143,7 @@ impl Instance {
         Err(NotStarted { failure, output, duration, memory_bytes: watcher.peak })
     }
 
-    async fn spawn(parts: Parts<'_>, spec: &Spec, request_id: &str) -> io::Result<Self> {
+    async fn spawn(parts: Parts<'_>, spec: &Spec, request_id: &str, chain: &Chain) -> io::Result<Self> {
         let secret = (parts.family != Family::Custom).then(|| uuid::Uuid::new_v4().simple().to_string());
         let folder = parts.folder;
         for private in ["home", "tmp"] {
@@ -153,7 +157,16 @@ impl Instance {
             Family::Node => (parts.interpreter.program, vec![parts.bootstraps.join("node.js").into()]),
             Family::Custom | Family::Unsupported => (own_bootstrap(&spec.code)?, Vec::new()),
         };
-        let home = Home { folder: folder.path(), port: endpoint.port, secret: secret.as_deref(), request_id };
+        let key = spec.keys.give();
+        // What it does while it starts is the doing of the invocation that it starts for.
+        key.begin(chain.clone());
+        let home = Home {
+            folder: folder.path(),
+            port: endpoint.port,
+            secret: secret.as_deref(),
+            request_id,
+            key: &key,
+        };
         let environment = environment::of(spec, parts.family, &home);
         let (reader, output) = io::pipe()?;
         let directory = spec.code.clone();
@@ -179,7 +192,7 @@ impl Instance {
                 return Err(error);
             }
         };
-        Ok(Self { endpoint, output, tree, exit, folder: folder.keep(), ended: false })
+        Ok(Self { endpoint, output, tree, exit, key, folder: folder.keep(), ended: false })
     }
 
     /// Gives the instance an event and waits for what comes of it. The future may be dropped, and
@@ -188,11 +201,13 @@ impl Instance {
         &mut self,
         spec: &Spec,
         request_id: &str,
+        chain: &Chain,
         event: &str,
         closing: &mut watch::Receiver<bool>,
     ) -> (Ran, Fate) {
         let offered = Instant::now();
         self.tree.forget_peak();
+        self.key.begin(chain.clone());
         self.endpoint.offer(Offer::new(request_id, event, spec.memory_mb, spec.timeout));
         let mut watcher = Watcher::new(spec, offered + spec.timeout);
         let mut began = offered;

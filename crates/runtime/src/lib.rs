@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
+use cosette_model::{Chain, KeyGiver};
 
 use crate::failure::Failure;
 use crate::instance::{Instance, NotStarted, Parts};
@@ -51,8 +52,8 @@ pub struct Spec {
     pub region: String,
     pub appid: String,
     pub uin: String,
-    /// TENCENTCLOUD_SECRETID / _SECRETKEY / _SESSIONTOKEN.
-    pub credentials: (String, String, String),
+    /// Where each instance gets the key that its environment names.
+    pub keys: KeyGiver,
 }
 
 /// What came of one run; the caller adds SCF's platform lines.
@@ -133,8 +134,8 @@ impl Runtime {
     }
 
     /// Runs one event to its end, on a warm instance if there is one. Dropping the future ends
-    /// the instance and everything it has started.
-    pub async fn run(&self, spec: &Spec, request_id: &str, event: &str) -> Ran {
+    /// the instance and everything it has started. What the instance signs meanwhile comes of `chain`.
+    pub async fn run(&self, spec: &Spec, request_id: &str, chain: &Chain, event: &str) -> Ran {
         let mut closing = self.shared.pool.closing();
         if *closing.borrow() {
             let failure = Failure::new(StatusCode::InternalError, "the server is stopping", request_id);
@@ -161,13 +162,13 @@ impl Runtime {
                         });
                     }
                 };
-                match Instance::start(parts, spec, request_id, &mut closing).await {
+                match Instance::start(parts, spec, request_id, chain, &mut closing).await {
                     Ok((instance, started)) => (instance, Some(started)),
                     Err(failed) => return not_started(failed),
                 }
             }
         };
-        let (mut ran, fate) = instance.invoke(spec, request_id, event, &mut closing).await;
+        let (mut ran, fate) = instance.invoke(spec, request_id, chain, event, &mut closing).await;
         if let Some(started) = started {
             ran.init_output = started.output;
             ran.init_duration = Some(started.duration);

@@ -241,6 +241,8 @@ fn change(change: &Change) -> Value {
         "etag": change.etag,
         "requestId": change.cause.request_id,
         "sourceIp": change.cause.source_ip,
+        "invocation": change.cause.invocation(),
+        "depth": change.cause.depth,
         "rule": change.cause.rule,
     })
 }
@@ -292,6 +294,7 @@ fn invocation(record: &Record) -> Value {
         "result": outcome.map(|outcome| &outcome.result),
         "error": outcome.map(|outcome| &outcome.error),
         "log": outcome.map(|outcome| &outcome.log),
+        "by": record.by,
         "event": record.event,
     })
 }

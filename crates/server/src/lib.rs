@@ -21,6 +21,7 @@ use cosette_clock::Clock;
 use cosette_control::Control;
 use cosette_function::Functions;
 use cosette_jobs::{AccessLog, Jobs};
+use cosette_model::KeyGiver;
 use cosette_ops::Ops;
 use cosette_runtime::Runtime;
 use cosette_store::{Durability, Options, Store};
@@ -131,7 +132,10 @@ impl House {
         let functions =
             Functions::start(store.clone(), runtime.clone(), clock.clone(), scratch.join("code"))?;
         let keys = Arc::clone(&accounts);
-        let functions = functions.with_credentials(move |function| keys.role_keys(&function.appid));
+        let functions = functions.with_keys(move |function| {
+            let (keys, appid) = (Arc::clone(&keys), function.appid.clone());
+            KeyGiver::new(move || keys.lend(&appid))
+        });
         let triggers = Triggers::start(
             store.clone(),
             clock.clone(),

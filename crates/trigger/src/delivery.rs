@@ -7,7 +7,7 @@
 //! - `f`: how far it has come, once it is finished. The oldest are removed first.
 
 use cosette_model::function::StatusCode;
-use cosette_model::{BucketName, Happened, ObjectKey, Seq, Target, Timestamp};
+use cosette_model::{BucketName, Chain, Happened, Link, ObjectKey, Seq, Target, Timestamp};
 use cosette_store::{Store, Table, Tx};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,8 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// The last ones, oldest first; at most [`ATTEMPTS_MAX`].
     pub attempts: Vec<Attempt>,
+    /// What led to the change or call behind it: empty when no function is in it.
+    pub chain: Chain,
 }
 
 /// The change and rule behind a delivery.
@@ -87,6 +89,29 @@ pub(crate) struct Filed {
     pub(crate) target: Target,
     pub(crate) event: String,
     pub(crate) created: Timestamp,
+    /// What led to the change or call behind it.
+    #[serde(default)]
+    pub(crate) chain: Chain,
+}
+
+impl Filed {
+    /// The step from what is behind it to its invocation.
+    pub(crate) fn link(&self) -> Link {
+        let Self { id, source, target, .. } = self;
+        let function = match target {
+            Target::Function(function) => function.name.clone(),
+            other => other.to_string(),
+        };
+        match source {
+            Some(source) => Link {
+                request_id: source.request_id.clone(),
+                what: format!("{} {}/{}", source.event.name(), source.bucket, source.key.as_str()),
+                function,
+                invocation: id.clone(),
+            },
+            None => Link::call(&function, id),
+        }
+    }
 }
 
 /// How far a delivery has come.
@@ -227,9 +252,9 @@ pub(crate) fn newest(store: &Store, max: usize) -> Result<Vec<(Place, Delivery)>
     let mut newest = Vec::with_capacity(rows.len());
     for (key, filed) in rows {
         let place = Place::parse(&key)?;
-        let Filed { id, source, target, event, created } = row::decode(&filed, "delivery")?;
+        let Filed { id, source, target, event, created, chain } = row::decode(&filed, "delivery")?;
         if let Some(Progress { state, attempts, .. }) = progress(store, place)? {
-            newest.push((place, Delivery { id, source, target, event, created, state, attempts }));
+            newest.push((place, Delivery { id, source, target, event, created, state, attempts, chain }));
         }
     }
     Ok(newest)

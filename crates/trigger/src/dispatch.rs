@@ -12,7 +12,7 @@ use std::task::Poll;
 
 use cosette_clock::Clock;
 use cosette_model::function::{FunctionRef, Invocation, Invoke, Outcome, StatusCode};
-use cosette_model::{Seq, Target, Timestamp};
+use cosette_model::{Chain, Seq, Target, Timestamp};
 use cosette_store::{Store, Tx};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -143,13 +143,15 @@ impl Dispatcher {
             let what = format!("delivery {} is missing", ticket.id);
             return Err(cosette_store::Error::Corrupt { what }.into());
         };
-        let Filed { id, source, target, event, created } = filed;
+        let link = filed.link();
+        let Filed { id, source, target, event, created, chain } = filed;
         let invocation = Invocation {
             request_id: id,
             target,
             event,
             retry: progress.tries,
             source: if source.is_some() { "COS" } else { "API" }.to_owned(),
+            chain: chain.then(link),
         };
         let started = self.clock.now();
         let outcome = tokio::select! {
@@ -234,6 +236,7 @@ impl Dispatcher {
         self: &Arc<Self>,
         function: FunctionRef,
         event: String,
+        chain: Chain,
     ) -> Result<String, Error> {
         let target = Target::Function(function);
         if self.targets.describe(&target).is_none() {
@@ -246,6 +249,7 @@ impl Dispatcher {
             target: target.clone(),
             event,
             created: self.clock.now(),
+            chain,
         };
         let row = row::encode(&filed)?;
         let write = move |tx: &mut Tx<'_>| delivery::file(tx, vec![row]);

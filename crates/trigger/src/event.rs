@@ -273,8 +273,7 @@ mod tests {
                 source_ip: "127.0.0.1".into(),
                 authorization: authorization.as_str().unwrap().into(),
                 access_key: "AKIDEXAMPLE".into(),
-                depth: 0,
-                rule: None,
+                ..Cause::default()
             },
         }
     }

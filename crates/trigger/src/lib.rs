@@ -22,8 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cosette_clock::Clock;
-use cosette_model::Timestamp;
 use cosette_model::function::{FunctionRef, Invoke};
+use cosette_model::{Chain, Timestamp};
 use cosette_store::{Store, Tx};
 use tokio::task::JoinHandle;
 
@@ -147,11 +147,11 @@ impl Triggers {
         Ok(rule)
     }
 
-    /// Queues an asynchronous call durably; returns its request id.
-    pub async fn enqueue(&self, function: FunctionRef, event: String) -> Result<String, Error> {
+    /// Queues an asynchronous call durably; returns its request id. `chain` led to it, if a function calls.
+    pub async fn enqueue(&self, function: FunctionRef, event: String, chain: Chain) -> Result<String, Error> {
         // In a task of its own: a caller that goes away must not leave a filed call that nobody runs.
         let dispatcher = self.dispatcher.clone();
-        let call = tokio::spawn(async move { dispatcher.call(function, event).await });
+        let call = tokio::spawn(async move { dispatcher.call(function, event, chain).await });
         call.await.unwrap_or(Err(Error::Store(cosette_store::Error::Closed)))
     }
 

@@ -216,6 +216,7 @@ fn file(change: &Change, rule: &Rule, event: Happened) -> Option<Filed> {
         target: rule.target.clone(),
         event: message,
         created: change.time,
+        chain: change.cause.chain(),
     })
 }
 

@@ -280,6 +280,7 @@ impl Wire {
             asked.notes.push(format!("lenient: signed for another name of this server, {alias}"));
         }
 
+        let chain = access_key.as_deref().map(|id| accounts.chain(id)).unwrap_or_default();
         let secure = asked.origin.starts_with("https:");
         let mut context = Context {
             request_id: asked.request_id.clone(),
@@ -289,9 +290,9 @@ impl Wire {
                 source_ip: peer.to_canonical().to_string(),
                 authorization: verified.authorization,
                 access_key: access_key.unwrap_or_default(),
-                depth: 0,
-                rule: None,
-            },
+                ..Cause::default()
+            }
+            .of(chain),
             region: target.host.region.clone(),
             referer: headers.get("referer")?.map(str::to_owned),
             accelerated: target.host.accelerate,
@@ -336,6 +337,7 @@ impl Wire {
                 let id = &signed.key.account.secret_id;
                 asked.notes.push(format!("by={id}"));
                 context.cause.access_key.clone_from(id);
+                context.cause = std::mem::take(&mut context.cause).of(accounts.chain(id));
                 context.cause.authorization = signed.authorization;
                 context.identity = cosette_model::Identity::Known(signed.key);
             }

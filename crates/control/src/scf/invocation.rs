@@ -1,5 +1,6 @@
 //! Running functions for a caller (scf.md 3.10, 6.1, 6.2).
 
+use cosette_model::Link;
 use cosette_model::function::{FunctionRef, Invocation, Invoke, Outcome, StatusCode};
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ pub(crate) async fn invoke(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         None | Some("" | "RequestResponse") => run(call, &params, reference, event).await,
         Some("Event") => {
             check_size(&event, ASYNC_EVENT_BYTES_MAX)?;
-            let request_id = call.triggers.enqueue(reference, event).await?;
+            let request_id = call.triggers.enqueue(reference, event, call.chain.clone()).await?;
             Ok(reply(json!({"Result": queued(&request_id)})))
         }
         Some(other) => {
@@ -56,12 +57,14 @@ async fn run(
     };
     check_size(&event, SYNC_EVENT_BYTES_MAX)?;
     let request_id = uuid::Uuid::new_v4().to_string();
+    let chain = call.chain.clone().then(Link::call(&function.name, &request_id));
     let invocation = Invocation {
         request_id: request_id.clone(),
         target: function.into(),
         event,
         retry: 0,
         source: "API".to_owned(),
+        chain,
     };
     let functions = call.functions.clone();
     // In a task of its own, so that a caller who leaves does not cut the run off half way.

@@ -289,6 +289,7 @@ mod tests {
                 memory_bytes: 3 << 20,
             }),
             started,
+            by: None,
         }
     }
 

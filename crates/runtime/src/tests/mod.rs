@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
+use cosette_model::{Account, Chain, Key, KeyGiver, RoleKey};
 use serde_json::Value;
 
 use crate::{Ran, Runtime, Spec};
@@ -62,7 +63,7 @@ impl House {
             region: "ap-guangzhou".into(),
             appid: "1250000000".into(),
             uin: "100000000001".into(),
-            credentials: ("id".into(), "key".into(), "token".into()),
+            keys: KeyGiver::new(|| RoleKey::new(key())),
         }
     }
 
@@ -75,7 +76,7 @@ impl House {
     }
 
     pub(super) async fn run(&self, spec: &Spec, event: &str) -> Ran {
-        self.runtime.run(spec, ID, event).await
+        self.runtime.run(spec, ID, &Chain::default(), event).await
     }
 
     /// Private directories of instances that are there now.
@@ -125,4 +126,23 @@ pub(super) fn lives(pid: i64) -> bool {
 pub(super) fn pids_in(file: &Path) -> Vec<i64> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     text.split_ascii_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+/// What an instance's environment shows of its key.
+fn key() -> Key {
+    let name = |text: &str| text.to_owned();
+    let session = cosette_model::Session {
+        token: name("token"),
+        expires: None,
+        persona: cosette_model::Persona::Account,
+        policy: None,
+    };
+    let account = Account {
+        secret_id: name("id"),
+        secret_key: name("key"),
+        appid: name("1"),
+        uin: name("2"),
+        name: name("me"),
+    };
+    Key { account, session: Some(std::sync::Arc::new(session)) }
 }

@@ -55,8 +55,7 @@ fn cause() -> Cause {
                         q-signature=0123456789abcdef0123456789abcdef01234567"
             .to_owned(),
         access_key: "AKIDCosetteLocalDevelopment0000000000".to_owned(),
-        depth: 0,
-        rule: None,
+        ..Cause::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
-use cosette_model::{EventType, Happened, ObjectKey};
+use cosette_model::{Chain, EventType, Happened, ObjectKey};
 use cosette_trigger::{DeliveryState, Error, Options};
 use tokio::sync::Semaphore;
 
@@ -213,10 +213,10 @@ async fn a_panic_is_a_recorded_failure_and_not_ours() {
 #[tokio::test]
 async fn an_asynchronous_call_is_a_delivery_without_source() {
     let world = World::memory().await;
-    let refused = world.triggers.enqueue(function("f"), "{}".into()).await;
+    let refused = world.triggers.enqueue(function("f"), "{}".into(), Chain::default()).await;
     assert!(matches!(refused, Err(Error::NoSuchFunction(_))));
     world.functions.answer("f", StatusCode::Success);
-    let id = world.triggers.enqueue(function("f"), r#"{"a":1}"#.into()).await.unwrap();
+    let id = world.triggers.enqueue(function("f"), r#"{"a":1}"#.into(), Chain::default()).await.unwrap();
     world.quiet_for(&id).await;
     let delivery = world.deliveries().remove(0);
     assert_eq!((delivery.id.as_str(), delivery.source), (id.as_str(), None));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cosette_model::Chain;
 use cosette_model::function::StatusCode;
 use cosette_trigger::DeliveryState;
 use tokio::sync::Semaphore;
@@ -83,7 +84,7 @@ async fn a_queued_call_survives() {
     let world = World::directory().await;
     world.functions.answer("f", StatusCode::Success);
     world.triggers.stop(MINUTE).await;
-    let id = world.triggers.enqueue(function("f"), "{}".into()).await.unwrap();
+    let id = world.triggers.enqueue(function("f"), "{}".into(), Chain::default()).await.unwrap();
     let world = world.restart().await;
     world.quiet().await;
     assert_eq!(world.functions.ids("f"), [id]);

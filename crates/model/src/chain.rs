@@ -1,0 +1,179 @@
+//! Chains of causes: a write that a function makes comes of the write that invoked it.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Account, Key};
+
+/// One step of a chain: what was done, and the invocation that came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Of the write or of the call.
+    pub request_id: String,
+    /// For people: `cos:ObjectCreated:Put BUCKET/KEY`, or `Invoke` for a call of the API.
+    pub what: String,
+    /// The function's name, or what else was told.
+    pub function: String,
+    /// The invocation's request id.
+    pub invocation: String,
+}
+
+impl Link {
+    /// A call of the API: the request is known by the invocation's id, as no answer to a write has one.
+    pub fn call(function: &str, invocation: &str) -> Self {
+        Self {
+            request_id: invocation.to_owned(),
+            what: "Invoke".to_owned(),
+            function: function.to_owned(),
+            invocation: invocation.to_owned(),
+        }
+    }
+}
+
+/// How something came to be done: each step led to the next, the last to it. Empty where no function is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// How many steps there were.
+    pub depth: u32,
+    /// All of them, or of more than [`LINKS_MAX`] the first and the latest.
+    pub links: Vec<Link>,
+}
+
+/// Steps that a chain remembers.
+pub const LINKS_MAX: usize = 32;
+
+impl Chain {
+    /// The chain with one more step.
+    #[must_use]
+    pub fn then(mut self, link: Link) -> Self {
+        self.depth = self.depth.saturating_add(1);
+        if self.links.len() >= LINKS_MAX {
+            self.links.remove(1);
+        }
+        self.links.push(link);
+        self
+    }
+
+    /// Whose doing it is: the invocation of the last step.
+    pub fn invocation(&self) -> Option<&str> {
+        self.links.last().map(|link| link.invocation.as_str())
+    }
+
+    /// The invocation of the step before the last: who asked for it, if a function did.
+    pub fn before(&self) -> Option<&str> {
+        self.links.iter().rev().nth(1).map(|link| link.invocation.as_str())
+    }
+
+    /// Ids of all requests and invocations in it that are remembered.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.links.iter().flat_map(|link| [link.request_id.as_str(), link.invocation.as_str()])
+    }
+}
+
+/// `cos:ObjectCreated:Put in/a -> f -> cos:ObjectCreated:Put out/a -> g`
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left_out = (self.depth as usize).saturating_sub(self.links.len());
+        for (at, Link { what, function, .. }) in self.links.iter().enumerate() {
+            match at {
+                0 => {}
+                1 if left_out > 0 => write!(f, " -> ({left_out} more) -> ")?,
+                _ => f.write_str(" -> ")?,
+            }
+            write!(f, "{what} -> {function}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The key that one instance of a function signs with, and what it is running: whatever is signed with it is the
+/// doing of that invocation, or of the last one when none runs.
+#[derive(Debug)]
+pub struct RoleKey {
+    pub key: Key,
+    chain: RwLock<Chain>,
+}
+
+impl RoleKey {
+    pub fn new(key: Key) -> Arc<Self> {
+        Arc::new(Self { key, chain: RwLock::default() })
+    }
+
+    /// One that signs nothing.
+    pub fn none() -> Arc<Self> {
+        let none = String::new;
+        let account =
+            Account { secret_id: none(), secret_key: none(), appid: none(), uin: none(), name: none() };
+        Self::new(Key { account, session: None })
+    }
+
+    /// The instance, which runs one invocation at a time, begins one that comes of `chain`.
+    pub fn begin(&self, chain: Chain) {
+        *self.chain.write().unwrap_or_else(PoisonError::into_inner) = chain;
+    }
+
+    /// How what is signed with the key now came to be done.
+    pub fn chain(&self) -> Chain {
+        self.chain.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Gives each instance of a function its key.
+#[derive(Clone)]
+pub struct KeyGiver(Arc<dyn Fn() -> Arc<RoleKey> + Send + Sync>);
+
+impl KeyGiver {
+    pub fn new(give: impl Fn() -> Arc<RoleKey> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(give))
+    }
+
+    pub fn give(&self) -> Arc<RoleKey> {
+        (self.0)()
+    }
+}
+
+/// Keys that sign nothing.
+impl Default for KeyGiver {
+    fn default() -> Self {
+        Self::new(RoleKey::none)
+    }
+}
+
+impl fmt::Debug for KeyGiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyGiver")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(n: usize) -> Link {
+        Link {
+            request_id: format!("r{n}"),
+            what: format!("put {n}"),
+            function: "f".into(),
+            invocation: format!("i{n}"),
+        }
+    }
+
+    #[test]
+    fn a_long_chain_keeps_its_beginning_and_its_end() {
+        let chain = (0..40).fold(Chain::default(), |chain, n| chain.then(link(n)));
+        assert_eq!((chain.depth, chain.links.len()), (40, LINKS_MAX));
+        assert_eq!(chain.links[..2], [link(0), link(9)]);
+        assert_eq!(chain.invocation(), Some("i39"));
+        assert!(chain.to_string().starts_with("put 0 -> f -> (8 more) -> put 9 -> f -> put 10"), "{chain}");
+        assert_eq!(chain.ids().count(), 64);
+    }
+
+    #[test]
+    fn a_chain_reads_from_its_beginning() {
+        assert_eq!(Chain::default().to_string(), "");
+        let chain = Chain::default().then(link(1)).then(link(2));
+        assert_eq!(chain.to_string(), "put 1 -> f -> put 2 -> f");
+    }
+}
