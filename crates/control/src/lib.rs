@@ -61,7 +61,7 @@ pub(crate) struct Call<'a> {
     functions: &'a Functions,
     triggers: &'a Triggers,
     issuer: &'a dyn Issuer,
-    account: Account,
+    account: Arc<Account>,
     /// What has signed.
     key: &'a Key,
     /// How the call came to be made, if a function makes it.
@@ -143,7 +143,7 @@ impl Control {
             functions: &workings.functions,
             triggers: &workings.triggers,
             issuer,
-            account: key.account.clone(),
+            account: Arc::clone(&key.account),
             key: &key,
             chain: issuer.chain(&key.account.secret_id),
             now: times.now,

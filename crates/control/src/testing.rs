@@ -38,7 +38,7 @@ impl Issuer for Known {
             persona: new.persona,
             policy: new.policy,
         };
-        let key = Key { account, session: Some(Arc::new(session)) };
+        let key = Key { account: account.into(), session: Some(Arc::new(session)) };
         keys.push(key.clone());
         Ok(key)
     }
@@ -62,7 +62,10 @@ pub(crate) fn accounts() -> Known {
         persona: Persona::Account,
         policy: None,
     };
-    let key = |account, session: Option<Session>| Key { account, session: session.map(Arc::new) };
+    let key = |account: Account, session: Option<Session>| Key {
+        account: account.into(),
+        session: session.map(Arc::new),
+    };
     Known(Mutex::new(vec![
         key(account(EXAMPLE_ID, EXAMPLE_KEY, "1250000000", "100000000001"), None),
         key(account(OTHER_ID, "other", "1260000000", "100000000002"), None),

@@ -104,7 +104,7 @@ async fn a_function_is_made_run_and_on_record() {
             uin: name("2"),
             name: name("me"),
         };
-        KeyGiver::new(move || RoleKey::new(Key { account: account.clone(), session: None }))
+        KeyGiver::new(move || RoleKey::new(Key { account: account.clone().into(), session: None }))
     });
     let function = house.create("thumbnail", ECHO).await;
     assert!(function.id.starts_with("lam-") && function.id.len() == 12, "{}", function.id);

@@ -59,7 +59,7 @@ pub enum Identity {
 
 impl Identity {
     pub fn account(&self) -> Option<&Account> {
-        self.key().map(|key| &key.account)
+        self.key().map(|key| &*key.account)
     }
 
     /// What binds a temporary key; permanent ones are bound by nothing.

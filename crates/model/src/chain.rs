@@ -106,7 +106,7 @@ impl RoleKey {
         let none = String::new;
         let account =
             Account { secret_id: none(), secret_key: none(), appid: none(), uin: none(), name: none() };
-        Self::new(Key { account, session: None })
+        Self::new(Key { account: account.into(), session: None })
     }
 
     /// The instance, which runs one invocation at a time, begins one that comes of `chain`.

@@ -9,7 +9,7 @@ use crate::{Account, Chain, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// With the id and the secret of this key, which for a temporary one are not the account's own.
-    pub account: Account,
+    pub account: Arc<Account>,
     /// `None` for the account's own key.
     pub session: Option<Arc<Session>>,
 }
@@ -157,7 +157,7 @@ mod tests {
             uin: "2".into(),
             name: "me".into(),
         };
-        let permanent = Key { account, session: None };
+        let permanent = Key { account: account.into(), session: None };
         let (now, end) = (Timestamp::from_secs(100), Timestamp::from_secs(200));
         assert_eq!(permanent.check(None, now), Ok(()));
         assert_eq!(permanent.check(Some("any"), now), Ok(()));
@@ -182,7 +182,7 @@ mod tests {
         };
         let session =
             Session { token: "hidden".into(), expires: None, persona: Persona::Account, policy: None };
-        let shown = format!("{:?}", Key { account, session: Some(Arc::new(session)) });
+        let shown = format!("{:?}", Key { account: account.into(), session: Some(Arc::new(session)) });
         assert!(shown.contains("AKID") && !shown.contains("hidden"), "{shown}");
     }
 }

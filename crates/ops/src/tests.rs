@@ -51,7 +51,7 @@ fn by(uin: &str) -> Context {
     };
     Context {
         request_id: RequestId::new("id"),
-        identity: Identity::Known(Key { account, session: None }),
+        identity: Identity::Known(Key { account: account.into(), session: None }),
         cause: Cause::default(),
         region: None,
         referer: None,

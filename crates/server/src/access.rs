@@ -191,7 +191,7 @@ impl Answered<'_> {
             host_id: text(headers.get("x-amz-id-2")),
             op: asked.op,
             event: asked.op.map(Ops::event_name),
-            key: asked.notes.iter().find_map(|note| note.strip_prefix("key=")).map(str::to_owned),
+            key: asked.key.as_ref().map(|key| key.as_str().to_owned()),
             method: glimpse.method.to_string(),
             target: logged_target(&glimpse.uri),
             host: text(glimpse.host.as_ref()),

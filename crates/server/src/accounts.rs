@@ -21,7 +21,7 @@ const ENDED_MAX: usize = 4096;
 
 /// Keys by secret id. Temporary ones are kept in memory only: they end with the server.
 pub(crate) struct Accounts {
-    permanent: HashMap<String, Account>,
+    permanent: HashMap<String, Key>,
     temporary: RwLock<Temporary>,
     lent: RwLock<Lent>,
     /// By APPID, whose functions an instance is of.
@@ -58,7 +58,9 @@ impl Accounts {
         let owners = accounts.iter().map(|account| (account.appid.clone(), account.clone())).collect();
         let canonical =
             accounts.iter().map(|account| (account.canonical_id(), account.uin.clone())).collect();
-        let permanent = accounts.into_iter().map(|account| (account.secret_id.clone(), account)).collect();
+        let own =
+            |account: Account| (account.secret_id.clone(), Key { account: Arc::new(account), session: None });
+        let permanent = accounts.into_iter().map(own).collect();
         let temporary = RwLock::new(Temporary { keys: HashMap::new(), sweep: SWEEP });
         let lent = RwLock::new(Lent { keys: HashMap::new(), order: VecDeque::new(), sweep: 2 * ENDED_MAX });
         Self { permanent, temporary, lent, owners, canonical, clock }
@@ -112,8 +114,8 @@ impl Lent {
 
 impl cosette_model::Accounts for Accounts {
     fn by_secret_id(&self, secret_id: &str) -> Option<Key> {
-        if let Some(account) = self.permanent.get(secret_id) {
-            return Some(Key { account: account.clone(), session: None });
+        if let Some(key) = self.permanent.get(secret_id) {
+            return Some(key.clone());
         }
         self.lent(secret_id)
             .map(|lent| lent.key.clone())
@@ -168,7 +170,7 @@ impl Issuer for Accounts {
 fn key(account: &Account, prefix: &str, session: Session) -> Key {
     let secret_id = format!("{prefix}{}", Uuid::new_v4().simple().to_string().to_uppercase());
     let account = Account { secret_id, secret_key: random_text(), ..account.clone() };
-    Key { account, session: Some(Arc::new(session)) }
+    Key { account: Arc::new(account), session: Some(Arc::new(session)) }
 }
 
 fn token() -> String {

@@ -94,7 +94,8 @@ impl Door {
                     body.stream = throttled(stream, bits);
                 }
                 let charged = self.ops.charges(&context, asked.cross.bucket.as_ref(), &call);
-                let outcome = self.ops.handle(&context, call).await;
+                // It is as large as the largest handler's: by itself, it is not moved with what is around it.
+                let outcome = Box::pin(self.ops.handle(&context, call)).await;
                 asked.charged = charged && outcome.is_ok();
                 known = Some(context);
                 outcome
@@ -280,16 +281,20 @@ fn log(
 ) {
     let (dialect, op) = (asked.dialect, asked.op.map_or("-", Op::name));
     let micros = u64::try_from(now.since(asked.now).as_micros()).unwrap_or(u64::MAX);
-    let (id, resource, status) = (&asked.request_id, &asked.resource, status.as_u16());
+    let (id, resource, status, notes) = (&asked.request_id, &asked.resource, status.as_u16(), &asked.notes);
+    let by = match &asked.identity {
+        Some(identity) => identity.account().map_or("anonymous", |account| &account.secret_id),
+        None => "-",
+    };
     match failed {
         Some(failed) if status >= 500 && status != 501 => {
-            tracing::error!(%id, ?dialect, op, %method, %resource, status, micros, agent, error = %failed.words, "request failed");
+            tracing::error!(%id, ?dialect, op, %method, %resource, status, micros, agent, by, error = %failed.words, "request failed");
         }
         Some(failed) if status >= 400 => {
-            tracing::info!(%id, ?dialect, op, %method, %resource, status, micros, agent, code = failed.code, error = %failed.words, notes = ?asked.notes, "request refused");
+            tracing::info!(%id, ?dialect, op, %method, %resource, status, micros, agent, by, code = failed.code, error = %failed.words, ?notes, "request refused");
         }
         _ => {
-            tracing::debug!(%id, ?dialect, op, %method, %resource, status, micros, agent, notes = ?asked.notes, "request")
+            tracing::debug!(%id, ?dialect, op, %method, %resource, status, micros, agent, by, ?notes, "request")
         }
     }
 }

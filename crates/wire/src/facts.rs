@@ -196,7 +196,7 @@ mod tests {
             map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
         let query = Query::parse(uri).unwrap();
-        let headers = Headers::new(map, &query, DialectName::S3);
+        let headers = Headers::new(&map, &query, DialectName::S3);
         let now = Timestamp::parse_basic("20240101T000010Z").unwrap();
         facts(&headers, &query, scheme, Ipv4Addr::LOCALHOST.into(), false, now.into())
     }
@@ -218,7 +218,7 @@ mod tests {
     fn what_a_form_says_takes_the_place_of_its_request() {
         let mut facts = asked(Scheme::Anonymous, "", &[("x-amz-tagging", "a=1"), ("content-type", "x")]);
         assert_eq!(facts["requestobjecttag/a"], ["1"]);
-        let fields = Headers::new(HeaderMap::new(), &Query::default(), DialectName::S3);
+        let fields = Headers::new(&HeaderMap::new(), &Query::default(), DialectName::S3);
         let now = Timestamp::parse_basic("20240101T000010Z").unwrap();
         let signed = Timestamp::parse_basic("20240101T000000Z").map(Version::AwsV4);
         of_form(&fields, signed, now.into(), &mut facts);

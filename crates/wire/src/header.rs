@@ -103,15 +103,19 @@ impl Concept {
 /// A request's headers. `x-amz-*` and `x-cos-*` query parameters count as headers, since
 /// presigning clients move headers there and S3 takes them from there.
 pub(crate) struct Headers {
-    map: HeaderMap,
+    /// Each name once. They are few and asked for often, also those that are not there: looking through
+    /// them is cheaper than hashing.
+    all: Vec<(HeaderName, HeaderValue)>,
     dialect: DialectName,
 }
 
 impl Headers {
-    pub(crate) fn new(mut map: HeaderMap, query: &Query, dialect: DialectName) -> Self {
-        if map.len() != map.keys_len() {
-            map = combined(&map);
-        }
+    pub(crate) fn new(map: &HeaderMap, query: &Query, dialect: DialectName) -> Self {
+        let mut all = if map.len() == map.keys_len() {
+            map.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+        } else {
+            combined(map)
+        };
         for (name, value) in query.pairs() {
             let prefixed = name
                 .get(..6)
@@ -121,28 +125,32 @@ impl Headers {
             }
             let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()));
             if let (Ok(name), Ok(value)) = parsed
-                && !map.contains_key(&name)
+                && !all.iter().any(|(there, _)| *there == name)
             {
-                map.insert(name, value);
+                all.push((name, value));
             }
         }
-        Self { map, dialect }
+        Self { all, dialect }
     }
 
     pub(crate) fn dialect(&self) -> DialectName {
         self.dialect
     }
 
-    /// The value of one header; empty is absent.
+    fn find(&self, name: &str) -> Option<&HeaderValue> {
+        self.all.iter().find(|(there, _)| there.as_str() == name).map(|(_, value)| value)
+    }
+
+    /// The value of one header, by its name in lower case; empty is absent.
     pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Error> {
-        let Some(value) = self.map.get(name) else { return Ok(None) };
+        let Some(value) = self.find(name) else { return Ok(None) };
         let text = utf8(name, value)?.trim();
         Ok((!text.is_empty()).then_some(text))
     }
 
     /// Present at all, even empty.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.map.contains_key(name)
+        self.find(name).is_some()
     }
 
     /// The concept under the dialect's own name, else under the other's.
@@ -159,28 +167,23 @@ impl Headers {
 
     /// The same without `x-amz-checksum-*`, for operations where those do not speak of the body.
     pub(crate) fn without_checksums(&self) -> Self {
-        let mut map = self.map.clone();
-        let names: Vec<_> =
-            map.keys().filter(|n| n.as_str().starts_with("x-amz-checksum-")).cloned().collect();
-        for name in names {
-            map.remove(name);
-        }
-        Self { map, dialect: self.dialect }
+        let speaks = |(name, _): &&(HeaderName, HeaderValue)| !name.as_str().starts_with("x-amz-checksum-");
+        Self { all: self.all.iter().filter(speaks).cloned().collect(), dialect: self.dialect }
     }
 
     /// Every header, values that are not UTF-8 refused.
     pub(crate) fn all(&self) -> impl Iterator<Item = Result<(&str, &str), Error>> {
-        self.map.iter().map(|(name, value)| Ok((name.as_str(), utf8(name.as_str(), value)?.trim())))
+        self.all.iter().map(|(name, value)| Ok((name.as_str(), utf8(name.as_str(), value)?.trim())))
     }
 
     /// The names alone.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.map.keys().map(HeaderName::as_str)
+        self.all.iter().map(|(name, _)| name.as_str())
     }
 }
 
 /// The lines of one name as one, in order (RFC 9110 5.3): a list goes on, a single value becomes none.
-fn combined(map: &HeaderMap) -> HeaderMap {
+fn combined(map: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     let line = |name: &HeaderName| {
         let lines: Vec<&[u8]> = map.get_all(name).iter().map(HeaderValue::as_bytes).collect();
         // Made of what are values, it is one.
@@ -208,7 +211,7 @@ mod tests {
         }
         map.append("x-cos-meta-n", HeaderValue::from_bytes(b"\xff").unwrap());
         map.append("x-cos-meta-n", HeaderValue::from_static(""));
-        let headers = Headers::new(map, &Query::parse("x-cos-acl=public-read").unwrap(), DialectName::Cos);
+        let headers = Headers::new(&map, &Query::parse("x-cos-acl=public-read").unwrap(), DialectName::Cos);
         assert_eq!(headers.get("if-match").unwrap(), Some("\"a\",\"b\", \"c\""));
         assert_eq!(headers.get("x-cos-acl").unwrap(), Some("private"), "the header before the parameter");
         assert!(headers.get("x-cos-meta-n").is_err());

@@ -35,14 +35,15 @@ mod testing;
 mod xml;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 pub use cosette_model::Accounts;
-use cosette_model::op::{Call, Context, Op, Policy, Reply, Subject};
+use cosette_model::op::{Call, Context, LazyFacts, Op, Policy, Reply, Subject};
 use cosette_model::setting::{Allowed, Bound, Crossing};
 use cosette_model::{
-    BucketName, ByteStream, Cause, Error, ErrorCode, ObjectKey, Region, RequestId, Signed, Times, Timestamp,
-    VersionId,
+    BucketName, ByteStream, Cause, Error, ErrorCode, Identity, ObjectKey, Region, RequestId, Signed, Times,
+    Timestamp, VersionId,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
@@ -104,8 +105,10 @@ pub struct Asked {
     /// Its sender has paid for it, and is told.
     pub charged: bool,
     pub signed: Signed,
-    /// For the request log: bucket, key, who, and lenient passes taken (design 4), as
-    /// `bucket=`, `key=`, `by=` and `lenient: ` lines.
+    pub key: Option<ObjectKey>,
+    /// Who asks, once that is known.
+    pub identity: Option<Identity>,
+    /// Lenient passes taken (design 4), for the request log.
     pub notes: Vec<String>,
 }
 
@@ -193,6 +196,8 @@ impl Wire {
             signed: scheme.signed(&parts.headers),
             website: matches!(host.kind, host::HostKind::Website(_)),
             charged: false,
+            key: None,
+            identity: None,
             notes: Vec::new(),
         };
         let hosts = Hosts { host, named: named.unwrap_or_default(), authority };
@@ -237,8 +242,8 @@ impl Wire {
         }
         let target = Target::parse(hosts.host, parts.uri.path(), dialect)?;
         self.note_target(&target, asked)?;
-        let headers = Headers::new(parts.headers.clone(), &query, dialect);
-        asked.cross.bucket = target.bucket.clone();
+        let headers = Arc::new(Headers::new(&parts.headers, &query, dialect));
+        let query = Arc::new(query);
         asked.cross.asked = request::crossing(&headers, parts.method.as_str()).unwrap_or_default();
         let op = if target.website {
             route::website(&parts.method)?
@@ -275,7 +280,7 @@ impl Wire {
         let scheme = if unsigned { Scheme::Anonymous } else { scheme };
         let verified = auth::verify(scheme, &presented)?;
         let access_key = verified.identity.account().map(|account| account.secret_id.clone());
-        asked.notes.push(format!("by={}", access_key.as_deref().unwrap_or("anonymous")));
+        asked.identity = Some(verified.identity.clone());
         if let Some(alias) = verified.alias {
             asked.notes.push(format!("lenient: signed for another name of this server, {alias}"));
         }
@@ -299,7 +304,10 @@ impl Wire {
             pays: request::pays(&headers),
             traffic_limit: None,
             expected_owner: None,
-            facts: facts::facts(&headers, &query, scheme, peer, secure, times),
+            facts: LazyFacts::new({
+                let (headers, query) = (Arc::clone(&headers), Arc::clone(&query));
+                move || facts::facts(&headers, &query, scheme, peer, secure, times)
+            }),
             now: asked.now,
             policy: self.policy(dialect),
         };
@@ -335,11 +343,11 @@ impl Wire {
             context.policy = self.policy(asked.dialect);
             if let Some(signed) = signed {
                 let id = &signed.key.account.secret_id;
-                asked.notes.push(format!("by={id}"));
                 context.cause.access_key.clone_from(id);
                 context.cause = std::mem::take(&mut context.cause).of(accounts.chain(id));
                 context.cause.authorization = signed.authorization;
-                context.identity = cosette_model::Identity::Known(signed.key);
+                context.identity = Identity::Known(signed.key);
+                asked.identity = Some(context.identity.clone());
             }
             Ok(Call::PostObject(post))
         };
@@ -354,12 +362,8 @@ impl Wire {
 
     /// Notes what the request is for, and whether COS itself would take it so.
     fn note_target(&self, target: &Target, asked: &mut Asked) -> Result<(), Error> {
-        if let Some(bucket) = &target.bucket {
-            asked.notes.push(format!("bucket={bucket}"));
-        }
-        if let Some(key) = &target.key {
-            asked.notes.push(format!("key={key}"));
-        }
+        asked.cross.bucket = target.bucket.clone();
+        asked.key = target.key.clone();
         if target.path_style && (asked.dialect == DialectName::Cos || target.host.cos) {
             if self.config.strict {
                 return Err(ErrorCode::PathStyleDomainForbidden.into());

@@ -310,7 +310,7 @@ mod tests {
         if copy {
             map.insert("x-amz-copy-source", HeaderValue::from_static("/b/k"));
         }
-        let headers = Headers::new(map, &query, DialectName::S3);
+        let headers = Headers::new(&map, &query, DialectName::S3);
         route(method, level, &query, &headers).map_err(|e| e.code)
     }
 

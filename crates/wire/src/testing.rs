@@ -50,7 +50,7 @@ impl Accounts for Everybody {
             uin: "1".into(),
             name: "n".into(),
         };
-        Some(Key { account, session: None })
+        Some(Key { account: account.into(), session: None })
     }
 }
 

@@ -237,6 +237,8 @@ fn asked(dialect: DialectName, head: bool) -> Asked {
         cross: Default::default(),
         website: false,
         signed: Default::default(),
+        key: None,
+        identity: None,
         notes: Vec::new(),
     }
 }

@@ -2,6 +2,8 @@
 //! object ownership.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +162,41 @@ pub struct DeleteBucketOwnershipControls {
 /// What of a request the conditions of policies ask for, by their keys without a service's prefix and
 /// in lower case: `prefix`, `sourceip`, `x-acl` for `x-cos-acl` and `x-amz-acl`.
 pub type Facts = BTreeMap<String, Vec<String>>;
+
+/// [`Facts`] of a request, gathered when a condition first asks for one: hardly ever.
+#[derive(Clone)]
+pub struct LazyFacts(Arc<LazyLock<Facts, Gather>>);
+
+type Gather = Box<dyn FnOnce() -> Facts + Send>;
+
+impl LazyFacts {
+    pub fn new(gather: impl FnOnce() -> Facts + Send + 'static) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(gather))))
+    }
+
+    pub fn get(&self) -> &Facts {
+        &self.0
+    }
+
+    /// These and more, which take the place of what has their keys.
+    #[must_use]
+    pub fn with(&self, more: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
+        let (known, more): (_, Vec<_>) = (self.clone(), more.into_iter().collect());
+        Self::new(move || known.get().clone().into_iter().chain(more).collect())
+    }
+}
+
+impl Default for LazyFacts {
+    fn default() -> Self {
+        Self::new(Facts::new)
+    }
+}
+
+impl fmt::Debug for LazyFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LazyFacts")
+    }
+}
 
 pub mod reply {
     use super::{Grant, ObjectOwnership, Owner, PublicAccessBlock};

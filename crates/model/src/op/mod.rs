@@ -296,7 +296,7 @@ pub struct Context {
     /// Whose the bucket must be, by UIN; another's is refused.
     pub expected_owner: Option<String>,
     /// For the conditions of policies.
-    pub facts: Facts,
+    pub facts: LazyFacts,
     /// When the request came.
     pub now: crate::Timestamp,
     /// It came over an acceleration host.

@@ -133,7 +133,7 @@ impl Scene<'_> {
     /// What a policy says of a request, be it of the bucket or of a temporary key.
     fn asked_of(&self, policy: &Policy, act: Act, resource: Resource<'_>) -> Verdict {
         let context = self.context;
-        let mut facts = Cow::Borrowed(&context.facts);
+        let mut facts = Cow::Borrowed(context.facts.get());
         if policy.has_conditions() {
             self.add_facts(act, facts.to_mut());
         }
@@ -181,7 +181,7 @@ impl Scene<'_> {
         // As if the key alone were to be listed.
         let mut listing = self.context.clone();
         if let Some(key) = resource.key {
-            listing.facts.insert("prefix".to_owned(), vec![key.as_str().to_owned()]);
+            listing.facts = listing.facts.with([("prefix".to_owned(), vec![key.as_str().to_owned()])]);
         }
         Scene { context: &listing, object: None, ..*self }.decide(Op::ListObjects, (&self.bucket.name).into())
     }

@@ -57,9 +57,7 @@ pub(crate) fn account(context: &Context) -> Result<&Account> {
 
 /// The context with more for conditions to ask for: what the document of a request says.
 pub(crate) fn also(context: &Context, facts: impl IntoIterator<Item = (String, Vec<String>)>) -> Context {
-    let mut context = context.clone();
-    context.facts.extend(facts);
-    context
+    Context { facts: context.facts.with(facts), ..context.clone() }
 }
 
 /// UIN of who asks.

@@ -58,7 +58,7 @@ impl Ops {
     ) -> Result<()> {
         let Some(policy) = policy(context)? else { return Ok(()) };
         let account = super::account(context)?;
-        let mut facts = context.facts.clone();
+        let mut facts = context.facts.get().clone();
         decide::facts_of(context, region, &mut facts);
         let verdict = policy.verdict(&Request {
             account: Some(&account.uin),

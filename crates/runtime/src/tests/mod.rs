@@ -144,5 +144,5 @@ fn key() -> Key {
         uin: name("2"),
         name: name("me"),
     };
-    Key { account, session: Some(std::sync::Arc::new(session)) }
+    Key { account: account.into(), session: Some(std::sync::Arc::new(session)) }
 }

@@ -55,8 +55,13 @@ impl<'a> Fields<'a> {
     }
 
     fn joined(&self) -> String {
-        let pairs = FIELDS.iter().zip(&self.values).filter_map(|(n, v)| v.map(|v| format!("{n}={v}")));
-        pairs.collect::<Vec<_>>().join("&")
+        let mut text = String::with_capacity(256);
+        for (name, value) in FIELDS.iter().zip(self.values) {
+            let Some(value) = value else { continue };
+            let joint = if text.is_empty() { "" } else { "&" };
+            text.extend([joint, name, "=", value]);
+        }
+        text
     }
 }
 

@@ -96,7 +96,7 @@ pub(crate) fn verify(
     };
     if !equal(expected.as_bytes(), sent.as_bytes()) {
         return Err(Error::new(ErrorCode::SignatureDoesNotMatch)
-            .detail("AWSAccessKeyId", signer.account.secret_id)
+            .detail("AWSAccessKeyId", signer.account.secret_id.as_str())
             .detail("StringToSign", base64)
             .detail("SignatureProvided", sent));
     }

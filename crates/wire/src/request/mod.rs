@@ -35,6 +35,8 @@ pub(crate) use list::token;
 pub(crate) use select::read as read_query;
 pub(crate) use setting::{TRANSITION_MINIMUM, crossing};
 
+use std::sync::Arc;
+
 use cosette_model::op::{
     AbortMultipartUpload, Call, ChecksumType, CompleteMultipartUpload, CreateBucket, CreateMultipartUpload,
     DeleteBucket, DeleteBucketOwnershipControls, DeleteBucketPolicy, DeleteObject, DeletePublicAccessBlock,
@@ -58,8 +60,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) config: &'a Config,
     pub(crate) dialect: DialectName,
     pub(crate) target: Target,
-    pub(crate) query: Query,
-    pub(crate) headers: Headers,
+    pub(crate) query: Arc<Query>,
+    pub(crate) headers: Arc<Headers>,
     pub(crate) identity: &'a Identity,
     pub(crate) accounts: &'a dyn Accounts,
     pub(crate) payload: Payload,

@@ -1,8 +1,10 @@
 //! A POST form upload: fields that stand for the headers of a PUT, a policy, a signature, a file
 //! (cos-api 2.8, 3.4; S3's "POST Object").
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use cosette_model::op::{Facts, Op, PostAnswer, PostObject};
+use cosette_model::op::{LazyFacts, Op, PostAnswer, PostObject};
 use cosette_model::{Body, Error, ErrorCode, Times};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -44,7 +46,7 @@ impl Incoming<'_> {
         times: Times,
         accounts: &dyn Accounts,
         dialect: &mut DialectName,
-        facts: &mut Facts,
+        facts: &mut LazyFacts,
     ) -> Result<(PostObject, Option<Signed>, Option<u64>, bool), Error> {
         self.refuse_unknown(Takes::none())?;
         let bucket = self.bucket()?;
@@ -80,7 +82,7 @@ impl Incoming<'_> {
         })?;
         let key = target::key(key, dialect)?;
         let answer = answer(&form);
-        let headers = headers(&form, dialect)?;
+        let headers = Arc::new(headers(&form, dialect)?);
         let mut as_put = Incoming { headers, dialect, payload: empty(), ..self };
         as_put.refuse_unknown(Takes::of(Op::PostObject, dialect))?;
         let attributes = attributes::read(&as_put.headers)?;
@@ -88,15 +90,17 @@ impl Incoming<'_> {
         let acl = as_put.asked_acl()?;
         let encryption = as_put.encryption()?;
         let headers = as_put.headers;
-        facts::of_form(&headers, signed.as_ref().map(|signed| signed.version), times, facts);
+        let mut of_form = facts.get().clone();
+        facts::of_form(&headers, signed.as_ref().map(|signed| signed.version), times, &mut of_form);
         let mut properties = setting::properties(&headers)?;
         if let Some(document) = form.filled("tagging") {
             let tags = object_tags(document.as_bytes())?;
             // In place of those of a field that is a header elsewhere, as for what is done.
-            facts.retain(|key, _| !key.starts_with("requestobjecttag"));
-            facts::of_tags(tags.iter(), facts);
+            of_form.retain(|key, _| !key.starts_with("requestobjecttag"));
+            facts::of_tags(tags.iter(), &mut of_form);
             properties.tags = tags.into_map();
         }
+        *facts = LazyFacts::new(|| of_form);
         let post = PostObject {
             bucket,
             key,
@@ -150,7 +154,7 @@ fn headers(form: &Form, dialect: DialectName) -> Result<Headers, Error> {
         let value = HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| invalid())?;
         map.append(HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?, value);
     }
-    Ok(Headers::new(map, &Query::default(), dialect))
+    Ok(Headers::new(&map, &Query::default(), dialect))
 }
 
 /// What the page asks to be told; a redirect wins, and what cannot be done counts as not asked.
@@ -175,13 +179,12 @@ mod tests {
     use base64::prelude::BASE64_STANDARD;
     use cosette_model::{RequestId, Timestamp};
 
-    use super::*;
     use crate::auth::cos;
     use crate::fuzzing::wire;
     use crate::testing::{Everybody, pieces, ready};
 
     /// What policies may ask of a form that is signed with S3's older signature.
-    fn facts(fields: &[(&str, &str)]) -> Facts {
+    fn facts(fields: &[(&str, &str)]) -> cosette_model::op::Facts {
         let now = Timestamp::from_secs(1_369_353_600);
         let named = fields.iter().map(|(name, _)| format!(r#", ["starts-with", "${name}", ""]"#));
         let policy = BASE64_STANDARD.encode(format!(
@@ -201,7 +204,13 @@ mod tests {
             .body(pieces(vec![body.into_bytes()]))
             .unwrap();
         let peer = std::net::Ipv4Addr::LOCALHOST.into();
-        ready(wire().decode(request, peer, RequestId::new("id"), now, &Everybody)).outcome.unwrap().0.facts
+        ready(wire().decode(request, peer, RequestId::new("id"), now, &Everybody))
+            .outcome
+            .unwrap()
+            .0
+            .facts
+            .get()
+            .clone()
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Known {
             uin: "100000000001".into(),
             name: "me".into(),
         };
-        Self(Mutex::new(vec![Key { account, session: None }]))
+        Self(Mutex::new(vec![Key { account: account.into(), session: None }]))
     }
 
     fn last(&self) -> Key {
@@ -54,7 +54,7 @@ impl Issuer for Known {
             persona: new.persona,
             policy: new.policy,
         };
-        let key = Key { account, session: Some(Arc::new(session)) };
+        let key = Key { account: account.into(), session: Some(Arc::new(session)) };
         keys.push(key.clone());
         Ok(key)
     }
