@@ -29,6 +29,7 @@ def test_every_client_of_the_tests_has_its_reason_and_licence():
     wanted |= set(json.loads((ROOT / "tests/node/package.json").read_text())["dependencies"])
     direct = re.findall(r"^(?:require )?\s*(\S+) v\S+$", (ROOT / "tests/go/go.mod").read_text(), re.M)
     wanted |= {module.rpartition("/")[2] for module in direct}
+    wanted |= set(re.findall(r"<dependency>\s*<groupId>.*?</groupId>\s*<artifactId>(.*?)<", (ROOT / "tests/java/pom.xml").read_text()))
     fuzz = tomllib.loads((ROOT / "tests/fuzz/Cargo.toml").read_text())["dependencies"]
     wanted |= {name for name in fuzz if not name.startswith("cosette-")}
     assert {name.rpartition("/")[2] for name in rows("The tests")} == wanted

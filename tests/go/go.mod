@@ -2,7 +2,10 @@ module cosette-tests
 
 go 1.21
 
-require github.com/tencentyun/cos-go-sdk-v5 v0.7.70
+require (
+	github.com/tencentyun/cos-go-sdk-v5 v0.7.70
+	github.com/tencentyun/scf-go-lib v0.0.0-20211123032342-f972dcd16ff6
+)
 
 require (
 	github.com/clbanning/mxj v1.8.4 // indirect
