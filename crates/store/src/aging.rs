@@ -123,6 +123,7 @@ impl Tx<'_> {
                 // How far a restore is follows from the class it was asked for: what has been restored
                 // stays for its time, and what has not yet been is not by this restore.
                 let (from, now) = (object.attributes.storage_class, self.now());
+                self.leave_restore(bucket, key, &object)?;
                 let restore = object.properties.restore.and_then(|restore| restore.at(from, now));
                 object.properties.restore = restore.filter(|at| matches!(at, Restore::Done { .. }));
                 object.attributes.storage_class = class;

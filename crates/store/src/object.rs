@@ -441,6 +441,9 @@ impl Store {
                 };
                 revise(&mut revision)?;
                 let Revision { storage_class, properties, event, .. } = revision;
+                if properties.restore != object.properties.restore {
+                    tx.leave_restore(bucket, &key, &object)?;
+                }
                 object.attributes.storage_class = storage_class;
                 object.properties = properties;
                 tx.put_row(row, object.encode()?);

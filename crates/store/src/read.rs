@@ -59,11 +59,12 @@ impl Store {
     pub fn read_kept(&self, id: Kept) -> Result<ByteStream> {
         let row = self.engine()?.get(&schema::kept(id))?;
         let row = row.ok_or_else(|| Error::corrupt("a kept body that is not there"))?;
-        self.read_content(&decode::<Content>("kept", &row)?)
+        self.read_content(&decode::<Content>("kept", &row)?, None)
     }
 
-    pub(crate) fn read_content(&self, content: &Content) -> Result<ByteStream> {
-        self.read_range(content, 0, u64::MAX, None)
+    /// All of a content, under the key it is encrypted with.
+    pub(crate) fn read_content(&self, content: &Content, seal: Option<&Seal>) -> Result<ByteStream> {
+        self.read_range(content, 0, u64::MAX, seal)
     }
 
     fn read_range(&self, content: &Content, start: u64, end: u64, seal: Option<&Seal>) -> Result<ByteStream> {

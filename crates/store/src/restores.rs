@@ -28,6 +28,9 @@ pub(crate) struct Restoring {
     stamp: u64,
     /// The request that has begun it.
     cause: Cause,
+    /// It was finished while the object showed it, and the object shows something else since.
+    #[serde(default)]
+    over: bool,
 }
 
 /// When the restore that the object is in will be finished.
@@ -52,8 +55,29 @@ impl Tx<'_> {
         let Some(at) = finished_at(object) else { return Ok(()) };
         let (bucket, name) = (bucket.id, bucket.name.clone());
         let stamp = object.version.stamp;
-        let restoring = Restoring { bucket, name, key: key.clone(), stamp, cause: cause.clone() };
+        let restoring =
+            Restoring { bucket, name, key: key.clone(), stamp, cause: cause.clone(), over: false };
         self.write(schema::restoring(at, self.seq()), &restoring)
+    }
+
+    /// The object, as it was `before`, comes to show another restore or none. One that is finished by now is
+    /// told of all the same, one that is not never is.
+    pub(crate) fn leave_restore(&mut self, bucket: &Bucket, key: &ObjectKey, before: &Object) -> Result<()> {
+        let Some(at) = finished_at(before) else { return Ok(()) };
+        for (row, record) in self.collect(&schema::restoring_at(at))? {
+            let mut restoring: Restoring = decode("a restore", &record)?;
+            let is_it = restoring.bucket == bucket.id && restoring.key == *key && !restoring.over;
+            if !is_it || restoring.stamp != before.version.stamp {
+                continue;
+            }
+            if at <= self.now() {
+                restoring.over = true;
+                self.write(row, &restoring)?;
+            } else {
+                self.remove(row);
+            }
+        }
+        Ok(())
     }
 
     /// Tells of the restore in this row, unless the object is gone, or another restore has taken its place.
@@ -61,7 +85,7 @@ impl Tx<'_> {
         let at = schema::restored_at(&row)?;
         let Some(record) = self.row(&row)? else { return Ok(()) };
         self.remove(row);
-        let Restoring { bucket: id, name, key, stamp, cause } = decode("a restore", &record)?;
+        let Restoring { bucket: id, name, key, stamp, cause, over } = decode("a restore", &record)?;
         let Some(bucket) = self.bucket(&name)?.filter(|bucket| bucket.id == id) else { return Ok(()) };
         let object = match self.current(&bucket, &key)?.object.filter(|object| object.version.stamp == stamp)
         {
@@ -74,7 +98,7 @@ impl Tx<'_> {
                 None => return Ok(()),
             },
         };
-        if finished_at(&object) != Some(at) {
+        if !over && finished_at(&object) != Some(at) {
             return Ok(());
         }
         let kind = ChangeKind::Object(EventType::RestoreCompleted);

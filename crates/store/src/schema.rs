@@ -155,6 +155,11 @@ pub(crate) fn restoring(at: Timestamp, seq: Seq) -> Vec<u8> {
     key(Kind::Restoring, &[&at.as_micros().to_be_bytes(), &seq.0.to_be_bytes()])
 }
 
+/// Of all rows of restores that are finished at the same time.
+pub(crate) fn restoring_at(at: Timestamp) -> Vec<u8> {
+    key(Kind::Restoring, &[&at.as_micros().to_be_bytes()])
+}
+
 /// When the restore of this row will be finished.
 pub(crate) fn restored_at(row: &[u8]) -> Result<Timestamp> {
     number8(row, 1).map(Timestamp::from_micros).ok_or_else(|| Error::corrupt("a restore's row"))

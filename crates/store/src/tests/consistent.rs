@@ -2,7 +2,7 @@
 //! every row belongs to something. Looks at nothing but the rows, and shares no code with what
 //! writes them but the way to decode one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use cosette_blob::BodyId;
 use cosette_model::{Change, Versioning};
@@ -15,7 +15,7 @@ use crate::record::{
 };
 use crate::restores::Restoring;
 use crate::schema::{self, KINDS, Kind};
-use crate::{Kept, Tx};
+use crate::{Kept, Sealing, Tx};
 
 /// All rows as they are at one moment: no commit can come in between. Where none is let in any
 /// more, a look is enough.
@@ -70,6 +70,14 @@ struct Seen {
     current: bool,
 }
 
+/// Where a body lies.
+#[derive(PartialEq)]
+enum Lies {
+    File(BodyId, u64),
+    Journal(u64, u64),
+    Here(Bytes),
+}
+
 /// What has been seen of an index.
 #[derive(Default)]
 struct Walk {
@@ -79,6 +87,8 @@ struct Walk {
     /// Uploads and parts by the number that joins them.
     uploads: BTreeSet<u64>,
     parts_of: BTreeSet<u64>,
+    /// Whether they are encrypted; the former are seen first.
+    uploads_sealed: BTreeMap<u64, bool>,
     /// Buckets that rows name.
     named: BTreeSet<u64>,
     bodies: BTreeMap<BodyId, Owned>,
@@ -96,6 +106,11 @@ struct Walk {
     body_refs: BTreeMap<BodyId, (u64, u64)>,
     manifest_refs: BTreeMap<u64, (u64, u64)>,
     small_refs: BTreeMap<Vec<u8>, Small>,
+    /// Where the body with a salt lies; and manifests by whether what refers to them is encrypted.
+    salts: HashMap<u128, Lies>,
+    sealed: BTreeMap<u64, bool>,
+    /// Content keys, as they are kept.
+    keys_kept: HashSet<String>,
     /// Who refers to a body in the journal without being listed.
     homes: BTreeMap<(u64, u64), Holder>,
     lives: BTreeMap<u64, Live>,
@@ -155,13 +170,16 @@ impl Walk {
                 let record: UploadRecord = decode("upload", value).unwrap();
                 self.named.insert(number(key, 1));
                 self.uploads.insert(record.number);
+                self.uploads_sealed.insert(record.number, record.upload.sealing.is_some());
+                self.see_key(record.upload.sealing.as_ref());
             }
             Kind::Part => {
                 let part: Part = decode("part", value).unwrap();
                 let upload = number(key, 1);
                 self.parts_of.insert(upload);
                 let holder = Holder::Part { upload, number: part.number };
-                self.see_content(&part.content, &holder, part.size);
+                let sealed = self.uploads_sealed.get(&upload) == Some(&true);
+                self.see_content(&part.content, &holder, part.size, sealed);
             }
             Kind::Change => {
                 let change: Change = decode("change", value).unwrap();
@@ -189,7 +207,9 @@ impl Walk {
                     self.problem(format!("manifest {manifest} has a gap before {offset}"));
                 }
                 let holder = Holder::Pieces { manifest, offset };
-                pieces.iter().for_each(|piece| self.see_piece(piece, &holder));
+                // Those of one that is discarded are nobody's.
+                let sealed = self.sealed.get(&manifest).copied();
+                pieces.iter().for_each(|p| self.see_piece(p, &holder, sealed.unwrap_or(p.salt.is_some())));
             }
             Kind::Small => {
                 self.smalls.insert(key.to_vec(), decode("small", value).unwrap());
@@ -217,7 +237,7 @@ impl Walk {
                 let content: Content = decode("kept", value).unwrap();
                 let count = u16::from_be_bytes(key[9..].try_into().unwrap());
                 let holder = Holder::Kept(Kept(number(key, 1), count));
-                self.see_content(&content, &holder, content.len());
+                self.see_content(&content, &holder, content.len(), false);
             }
         }
     }
@@ -229,7 +249,8 @@ impl Walk {
         if let Some(object) = Object::decode(record).unwrap() {
             assert_eq!(object.summary(), summary);
             let holder = Holder::version(named.0, &key(&named.1), stamp);
-            self.see_content(&object.content, &holder, object.size);
+            self.see_key(object.sealing.as_ref());
+            self.see_content(&object.content, &holder, object.size, object.sealing.is_some());
             if let Some(list) = object.part_list {
                 let said = (object.parts.unwrap(), object.size);
                 if self.listed.insert(list, said).is_some() {
@@ -243,21 +264,50 @@ impl Walk {
         self.keys.entry(named).or_default().push(Seen { stamp, null, marker, current });
     }
 
-    fn see_content(&mut self, content: &Content, holder: &Holder, size: u64) {
+    /// No two records keep their key in the same words: each wrapping has a salt of its own.
+    fn see_key(&mut self, sealing: Option<&Sealing>) {
+        if let Some(sealing) = sealing
+            && !self.keys_kept.insert(format!("{sealing:?}"))
+        {
+            self.problem("two records have the same wrapped key");
+        }
+    }
+
+    fn see_content(&mut self, content: &Content, holder: &Holder, size: u64, sealed: bool) {
         if content.len() != size {
             self.problem(format!("{holder:?} has {} bytes and says {size}", content.len()));
         }
         match &content.0 {
-            Layout::Pieces(pieces) => pieces.iter().for_each(|piece| self.see_piece(piece, holder)),
+            Layout::Pieces(pieces) => {
+                pieces.iter().for_each(|piece| self.see_piece(piece, holder, sealed));
+            }
             Layout::Manifest { id, len } => {
                 let (refs, longest) = self.manifest_refs.entry(*id).or_default();
                 *refs += 1;
                 *longest = *len;
+                if self.sealed.insert(*id, sealed).is_some_and(|other| other != sealed) {
+                    self.problem(format!("manifest {id} is encrypted and is not"));
+                }
             }
         }
     }
 
-    fn see_piece(&mut self, piece: &Piece, holder: &Holder) {
+    fn see_piece(&mut self, piece: &Piece, holder: &Holder, sealed: bool) {
+        if piece.salt.is_some() != sealed {
+            self.problem(format!("{holder:?} has a body that is encrypted otherwise than it is"));
+        }
+        if let Some(salt) = piece.salt {
+            let lies = match &piece.place {
+                Place::Inline(bytes) => Lies::Here(bytes.clone()),
+                Place::Body { id, at, .. } => Lies::File(*id, *at),
+                Place::Journal { segment, offset, .. } => Lies::Journal(*segment, *offset),
+            };
+            let lies =
+                self.salts.insert(salt.0, lies).is_some_and(|other| self.salts.get(&salt.0) != Some(&other));
+            if lies {
+                self.problem(format!("{holder:?} has a body with the salt of another"));
+            }
+        }
         match &piece.place {
             Place::Inline(bytes) => assert_eq!(bytes.len() as u64, piece.stored()),
             Place::Body { id, size, at } => {

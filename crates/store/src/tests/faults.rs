@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use cosette_blob::{Faults, Step, Verdict};
 
-use super::reference::{At, Body, Op, Subject, When, busy, runtime};
+use super::reference::{At, Body, Op, Subject, Way, When, busy, runtime};
 use super::*;
 
 /// Fails one step.
@@ -61,28 +61,33 @@ impl Faults for Fault {
 /// Everything at least once: bodies of all sizes, versions and markers, appends that outgrow a
 /// record, copies that share, uploads, overwriting enough to move bodies and take snapshots.
 pub(super) fn work() -> Vec<Op> {
-    let put = |at, body| Op::Put(at, body, When::Always);
+    let put = |at, body| Op::Put(at, body, When::Always, Way(0));
     let delete = |at, version| Op::Delete(at, version, When::Always);
-    let copy = |from, to| Op::Copy { from, version: None, to, when: When::Always };
+    let copy = |from, to, way| Op::Copy { from, version: None, to, when: When::Always, way: Way(way) };
     let mut ops = vec![Op::Create(0), Op::Create(1)];
     for n in 0..4 {
         ops.push(put(At(0, n), Body(3, n)));
         ops.push(put(At(1, n), Body(if n == 1 { 6 } else { 4 }, n)));
     }
-    ops.extend((0..19).map(|n| Op::Append(At(0, 4), Body(if n % 8 == 3 { 5 } else { 2 }, n), 0)));
+    ops.extend((0..19).map(|n| Op::Append(At(0, 4), Body(if n % 8 == 3 { 5 } else { 2 }, n), 0, Way(3))));
     ops.extend([
-        copy(At(0, 4), At(0, 5)),
-        Op::Append(At(0, 4), Body(3, 30), 0),
-        Op::Begin(At(0, 0)),
+        copy(At(0, 4), At(0, 5), 4),
+        Op::Append(At(0, 4), Body(3, 30), 0, Way(0)),
+        Op::Begin(At(0, 0), Way(1)),
         Op::Part(0, 1, Body(4, 40)),
         Op::Part(0, 2, Body(5, 41)),
         Op::Part(0, 2, Body(3, 42)),
         Op::Part(0, 3, Body(3, 43)),
         Op::Complete(0, 0b0_1100, When::Always),
-        Op::Begin(At(1, 0)),
+        Op::Begin(At(1, 0), Way(5)),
         Op::Part(0, 1, Body(5, 44)),
         Op::Versioning(1, true),
-        copy(At(1, 1), At(1, 2)),
+        copy(At(1, 1), At(1, 2), 0),
+        Op::Put(At(1, 4), Body(6, 45), When::Always, Way(2)),
+        copy(At(1, 4), At(1, 5), 1),
+        copy(At(1, 4), At(1, 4), 0),
+        copy(At(1, 3), At(1, 5), 5),
+        Op::Report(0, Some(1)),
     ]);
     for n in 50..54 {
         ops.extend([put(At(1, 0), Body(4, n)), put(At(0, 1), Body(4, n)), put(At(0, 2), Body(3, n))]);
@@ -99,6 +104,12 @@ pub(super) fn work() -> Vec<Op> {
         Op::Abort(0),
         Op::Set(0, 0, Some(1)),
         Op::Keep(Body(3, 1)),
+        Op::Age(At(1, 5), 1, true),
+        Op::Restore(At(1, 5), Some(2), 0),
+        Op::MuchLater(1),
+        Op::Restore(At(1, 5), Some(2), 1),
+        Op::Finish,
+        Op::Report(0, None),
         delete(At(0, 4), None),
         delete(At(0, 5), None),
     ]);

@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use cosette_model::Encryption;
 use cosette_model::op::TagMatch;
 
 use super::*;
@@ -502,7 +503,12 @@ impl Worker {
             }
         };
         let began = self.stamp();
-        let put = put_if(&self.store, "bucket", KEYS[key], &body, condition.asked()).await;
+        let seal = match n % 2 {
+            0 => None,
+            _ => Some(self.store.seal(&Encryption::Service).await.unwrap()),
+        };
+        let sealed = seal_under(&self.store, &body, seal).await.unwrap();
+        let put = put_body(&self.store, "bucket", KEYS[key], sealed, condition.asked()).await;
         let ended = self.stamp();
         let outcome = match put {
             Ok(object) => Ok(object.etag),

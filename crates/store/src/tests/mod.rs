@@ -39,7 +39,7 @@ use cosette_model::{
 use crate::settings::Settings;
 use crate::{
     Bucket, CompleteUpload, CopiedContent, CopyObject, DeleteObject, Deleted, Durability, Error, Object,
-    Options, Part, PutObject, PutPart, Result, Sealed, Store,
+    Options, Part, PutObject, PutPart, Result, Seal, Sealed, Store,
 };
 
 /// A directory that is removed with its owner.
@@ -147,7 +147,12 @@ async fn seal(store: &Store, body: &[u8]) -> Sealed {
 }
 
 async fn try_seal(store: &Store, body: &[u8]) -> Result<Sealed> {
-    let mut staged = store.stage(Some(body.len() as u64), Wanted::default())?;
+    seal_under(store, body, None).await
+}
+
+/// The same, encrypted under a content key.
+async fn seal_under(store: &Store, body: &[u8], seal: Option<Seal>) -> Result<Sealed> {
+    let mut staged = store.stage_under(Some(body.len() as u64), Wanted::default(), seal)?;
     for chunk in body.chunks(100_000) {
         staged.write(Bytes::copy_from_slice(chunk)).await?;
     }
@@ -165,6 +170,16 @@ async fn put_if(
     body: &[u8],
     conditions: WriteConditions,
 ) -> Result<Object> {
+    put_body(store, bucket, object, try_seal(store, body).await?, conditions).await
+}
+
+async fn put_body(
+    store: &Store,
+    bucket: &str,
+    object: &str,
+    body: Sealed,
+    conditions: WriteConditions,
+) -> Result<Object> {
     let put = PutObject {
         bucket: name(bucket),
         key: key(object),
@@ -173,7 +188,7 @@ async fn put_if(
         checksum_type: None,
         conditions,
         symlink: None,
-        body: try_seal(store, body).await?,
+        body,
         event: cosette_model::EventType::CreatedPut,
         cause: cause(),
     };

@@ -12,9 +12,9 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cosette_blob::{Faults, Step, Verdict};
-use cosette_model::{ChangeKind, EventType, Seq};
+use cosette_model::{ChangeKind, Encryption, EventType, KmsKey, Seq};
 
-use super::reference::{At, Body, Op, When};
+use super::reference::{At, Body, Op, Way, When};
 use super::*;
 
 /// A step that was done, with a path below the recorder's root.
@@ -366,7 +366,10 @@ impl History {
                     let found = parts.iter().find(|found| u64::from(found.number.get()) == part.number);
                     let content =
                         &found.unwrap_or_else(|| panic!("{at}: a part of {object} is lost")).content;
-                    assert!(drain(store.read_content(content).unwrap()).await.unwrap() == part.body, "{at}");
+                    let upload = store.upload(&name(BUCKET), &key(object), &part.upload).unwrap();
+                    let seal = upload.sealing.map(|sealing| store.unseal(&sealing, None).unwrap());
+                    let stream = store.read_content(content, seal.as_ref()).unwrap();
+                    assert!(drain(stream).await.unwrap() == part.body, "{at}");
                 }
             }
         }
@@ -440,29 +443,33 @@ impl Subject {
     }
 
     async fn put(&mut self, object: &str, body: Vec<u8>) -> Result<()> {
-        self.under_way = Some((object.to_owned(), body.clone()));
-        let mut staged = self.store().stage(None, Wanted::default())?;
-        staged.write(body.clone().into()).await?;
-        let put = PutObject {
-            bucket: name(BUCKET),
-            key: key(object),
-            attributes: Attributes::default(),
-            properties: Properties::default(),
-            checksum_type: None,
-            conditions: WriteConditions::default(),
-            symlink: None,
-            body: staged.seal().await?,
-            event: EventType::CreatedPut,
-            cause: cause(),
+        self.put_as(object, body, None).await
+    }
+
+    async fn put_as(&mut self, object: &str, body: Vec<u8>, how: Option<Encryption>) -> Result<()> {
+        let seal = match how {
+            Some(how) => Some(self.store().seal(&how).await?),
+            None => None,
         };
-        let etag = self.store().put_object(put).await?.etag;
+        self.under_way = Some((object.to_owned(), body.clone()));
+        let mut staged = self.store().stage_under(None, Wanted::default(), seal)?;
+        staged.write(body.clone().into()).await?;
+        let sealed = staged.seal().await?;
+        let conditions = WriteConditions::default();
+        let etag = put_body(self.store(), BUCKET, object, sealed, conditions).await?.etag;
         self.under_way = None;
         self.note(object, EventType::CreatedPut, etag, Some(Arc::new(body)));
         Ok(())
     }
 
     async fn copy(&mut self, from: &str, to: &str) -> Result<()> {
-        let copy = copy_of((BUCKET, from), (BUCKET, to));
+        let mut copy = copy_of((BUCKET, from), (BUCKET, to));
+        let found = self.store().object(&name(BUCKET), &key(from), None)?;
+        if let Some(sealing) = &found.sealing {
+            let seal = self.store().unseal(sealing, None)?;
+            let seal = self.store().reseal(&seal, &Encryption::Service).await?;
+            copy.content = CopiedContent::Shared(Some(seal));
+        }
         let (copied, _) = self.store().copy_object(copy).await?;
         let body = self.last(from).body.clone();
         self.note(to, EventType::CreatedCopy, copied.etag, body);
@@ -477,14 +484,34 @@ impl Subject {
     }
 
     /// An upload of these parts, in this order; completed, or left open.
-    async fn upload(&mut self, object: &str, bodies: Vec<Vec<u8>>, completed: bool) -> Result<()> {
-        let id = begin(self.store(), BUCKET, object).await?;
+    async fn upload(
+        &mut self,
+        object: &str,
+        bodies: Vec<Vec<u8>>,
+        how: Option<Encryption>,
+        completed: bool,
+    ) -> Result<()> {
+        let seal = match how {
+            Some(how) => Some(self.store().seal(&how).await?),
+            None => None,
+        };
+        let (attributes, properties) = (Attributes::default(), Properties::default());
+        let sealing = seal.as_ref().map(|seal| seal.sealing.clone());
+        let begun =
+            self.store().create_upload(name(BUCKET), key(object), attributes, properties, None, sealing);
+        let id = begun.await?.id;
         let until = self.history.keys.entry(object.to_owned()).or_default().len();
         let until = if completed { until } else { usize::MAX };
         let mut parts = Vec::new();
         for (number, body) in (1..).zip(&bodies) {
-            let etag = ETag::of_md5(part(self.store(), BUCKET, object, &id, number, body).await?.md5);
-            parts.push((number, etag));
+            let part = PutPart {
+                bucket: name(BUCKET),
+                key: key(object),
+                upload: id.clone(),
+                number: PartNumber::new(number).unwrap(),
+                body: seal_under(self.store(), body, seal.clone()).await?,
+            };
+            parts.push((number, ETag::of_md5(self.store().put_part(part).await?.md5)));
             self.history.parts.push(Stored {
                 steps: self.recorder.count(),
                 key: object.to_owned(),
@@ -516,8 +543,14 @@ impl Subject {
         self.copy("small/2", "small/3").await?;
         self.delete("other").await?;
         self.delete("small/0").await?;
-        self.upload("parts", vec![bytes(100_000, 14), bytes(400, 15), bytes(40_000, 16)], true).await?;
-        self.upload("open", vec![bytes(50_000, 17), bytes(200, 18)], false).await?;
+        let kms = || Encryption::Kms(KmsKey { id: Some("a".to_owned()), ..KmsKey::default() });
+        self.put_as("sealed", bytes(300, 20), Some(Encryption::Service)).await?;
+        self.put_as("sealed", bytes(100_000, 21), Some(Encryption::Service)).await?;
+        self.put_as("kms", bytes(1_000, 22), Some(kms())).await?;
+        self.copy("sealed", "kms").await?;
+        let parts = vec![bytes(100_000, 14), bytes(400, 15), bytes(40_000, 16)];
+        self.upload("parts", parts, Some(Encryption::Service), true).await?;
+        self.upload("open", vec![bytes(50_000, 17), bytes(200, 18)], Some(kms()), false).await?;
         self.put("parts", bytes(100, 19)).await?;
         self.put("small/0", Vec::new()).await?;
         self.delete("copy").await
@@ -572,7 +605,7 @@ async fn nothing_acknowledged_is_lost_to_a_power_loss() {
     subject.open().unwrap();
     subject.work().await.unwrap();
     // What was overwritten or deleted is gone from the disk too.
-    recovery::until_bodies_are_left(subject.store(), subject.scratch.path(), 2).await;
+    recovery::until_bodies_are_left(subject.store(), subject.scratch.path(), 3).await;
     subject.store().close().await.unwrap();
     let steps = subject.recorder.count();
     assert!(steps > 100);
@@ -600,11 +633,12 @@ fn a_power_loss_leaves_a_script_after_one_of_its_operations() {
     // been overwritten, taken a snapshot, and removed what only the one before it needed.
     let is_left = |path: &str| root.join(path).exists();
     for n in (0..200).cycle().take(5_000) {
-        let snapshots = recorder.steps().iter().filter(|step| matches!(step, Done::Rename(..))).count();
+        let is_snapshot = |step: &&Done| matches!(step, Done::Rename(_, to) if to.starts_with("snapshot"));
+        let snapshots = recorder.steps().iter().filter(is_snapshot).count();
         if snapshots > 4 && !is_left("journal/0000000001.journal") && !is_left("journal/0000000002.journal") {
             break;
         }
-        perform(Op::Put(At(0, 1), Body(4, n), When::Always));
+        perform(Op::Put(At(0, 1), Body(4, n), When::Always, Way(n % 3)));
     }
     assert!(!is_left("journal/0000000002.journal"), "what lives in it is never moved");
     runtime.block_on(subject.store().close()).unwrap();

@@ -4,7 +4,7 @@
 use cosette_model::{CustomerKey, Encryption, KmsKey};
 
 use super::*;
-use crate::{Seal, SealedBy, Seen};
+use crate::{SealedBy, Seen};
 
 fn kms(id: &str, context: Option<&str>) -> Encryption {
     Encryption::Kms(KmsKey { id: Some(id.to_owned()), context: context.map(str::to_owned), bucket_key: None })

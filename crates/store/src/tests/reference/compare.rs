@@ -7,12 +7,12 @@ use cosette_model::op::Listing;
 use cosette_model::{ByteStream, UploadId, VersionId};
 
 use super::listings::{Page, Shown, Version};
-use super::model::{Answer, Said, Thing, md5};
+use super::model::{Answer, Place, Said, Thing};
 use super::operations::SETTINGS;
 use super::subject::Subject;
 use crate::record::Summary;
 use crate::tests::{Scratch, consistent, drain, key, listing, name};
-use crate::{Error, Object, Result};
+use crate::{Error, Object, Result, Table};
 
 /// What the disk's failures look like to who wanted something.
 const FAILURES: &[&str] = &["Io", "Unavailable", "Poisoned", "Index"];
@@ -71,29 +71,36 @@ impl Subject {
                 assert_eq!(found.as_ref(), filled.settings.get(setting));
             }
             for (key, held) in filled.held() {
-                self.compare_version(bucket, key, &held.id(), held.object.as_ref()).await;
+                self.compare_version((*bucket, key), &held.id(), held.object.as_ref()).await;
             }
         }
-        for (((bucket, object), id), parts) in &self.model.uploads {
+        for (((bucket, object), id), open) in &self.model.uploads {
             let id = UploadId::new(id.clone());
             let found = store.parts(&name(bucket), &key(object), &id, 0, 99).unwrap();
-            assert_eq!(found.len(), parts.len());
-            for (found, (number, body)) in found.iter().zip(parts) {
-                assert_eq!((u64::from(found.number.get()), found.md5), (*number, md5(body)));
+            let upload = store.upload(&name(bucket), &key(object), &id).unwrap();
+            open.way.agrees(upload.sealing.as_ref().map(|sealing| &sealing.by));
+            let unsealed = |sealing| store.unseal(sealing, open.way.customer().as_ref()).unwrap();
+            let seal = upload.sealing.as_ref().map(unsealed);
+            assert_eq!(found.len(), open.parts.len());
+            for (found, (number, sent)) in found.iter().zip(&open.parts) {
+                assert_eq!((u64::from(found.number.get()), found.md5), (*number, sent.tag));
                 let stream = opened(|| {
                     let found = store.parts(&name(bucket), &key(object), &id, found.number.get() - 1, 1)?;
-                    store.read_content(&found[0].content)
+                    store.read_content(&found[0].content, seal.as_ref())
                 });
-                assert!(drain(stream).await.unwrap() == **body);
+                assert!(drain(stream).await.unwrap() == *sent.body);
             }
         }
+        let rows = store.scan(Table::Report, &[], None, usize::MAX).unwrap();
+        let expected = self.model.reports.iter().map(|(row, value)| (report(*row), value.clone()));
+        assert_eq!(rows, expected.collect::<Vec<_>>());
         for (kept, body) in &self.model.kept {
             assert!(drain(opened(|| store.read_kept(*kept))).await.unwrap() == *body);
         }
     }
 
-    async fn compare_version(&self, bucket: &str, object: &str, id: &VersionId, thing: Option<&Thing>) {
-        let (store, bucket, object) = (self.store(), name(bucket), key(object));
+    async fn compare_version(&self, place: Place, id: &VersionId, thing: Option<&Thing>) {
+        let (store, bucket, object) = (self.store(), name(place.0), key(place.1));
         let found = store.object(&bucket, &object, Some(id));
         let Some(thing) = thing else {
             assert!(matches!(found, Err(Error::DeleteMarker { named: true, .. })));
@@ -105,7 +112,7 @@ impl Subject {
         let parts = parts.iter().map(|part| (u64::from(part.number.get()), part.size as usize));
         assert_eq!(parts.collect::<Vec<_>>(), thing.parts);
         let stream =
-            opened(|| store.read(&bucket, &object, &store.object(&bucket, &object, Some(id))?, None));
+            opened(|| self.opened_for(place, &store.object(&bucket, &object, Some(id))?, thing.way, None));
         assert!(drain(stream).await.unwrap() == *thing.body, "{bucket}/{object:?} {id:?}");
     }
 
@@ -182,15 +189,31 @@ fn merged<T>(entries: impl Iterator<Item = Shown<T>>, common: Vec<String>) -> Ve
     all
 }
 
+/// The row of a subsystem with this number, as its key is.
+pub(super) fn report(row: u8) -> Vec<u8> {
+    // Scans give keys without the table.
+    vec![b'r', row]
+}
+
+fn was_moved(found: &Result<ByteStream>) -> bool {
+    match found {
+        Err(Error::Io(error)) => error.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
+
 /// A body that is looked up again if it was moved, and its segment removed, since it was: no grace
 /// is given to readers here.
 pub(super) fn opened(open: impl Fn() -> Result<ByteStream>) -> ByteStream {
-    let was_moved = |found: &Result<ByteStream>| match found {
-        Err(Error::Io(error)) => error.kind() == std::io::ErrorKind::NotFound,
-        _ => false,
-    };
     let mut tries = (0..100).map(|_| open());
     tries.find(|found| !was_moved(found)).expect("its segment is there at last").unwrap()
+}
+
+/// The same to its end, of a disk that may fail.
+pub(super) async fn drained(open: impl Fn() -> Result<ByteStream>) -> Result<Vec<u8>> {
+    let mut tries = (0..100).map(|_| open());
+    let stream = tries.find(|found| !was_moved(found)).expect("its segment is there at last")?;
+    drain(stream).await.map_err(|error| Error::Io(std::io::Error::other(error.to_string())))
 }
 
 pub(super) fn tags(thing: &Thing) -> BTreeMap<String, String> {
@@ -202,6 +225,8 @@ pub(super) fn agrees(object: &Object, thing: &Thing) {
     assert_eq!(object.crc64, cosette_blob::crc64(&thing.body));
     assert_eq!((object.appendable, object.properties.legal_hold), (thing.appendable, thing.hold));
     assert_eq!(object.properties.tags, tags(thing));
-    assert_eq!(object.attributes.storage_class.is_archive(), thing.cold);
+    assert_eq!(object.attributes.storage_class, thing.class());
+    assert_eq!(object.properties.restore, thing.restore);
+    thing.way.agrees(object.sealing.as_ref().map(|sealing| &sealing.by));
     assert_eq!(object.parts.map_or(0, |parts| parts as usize), thing.made_of);
 }

@@ -4,12 +4,15 @@
 //! A script that fails is shrunk and printed as it would be written: put it into `scripts`.
 //! `COSETTE_MODEL_CASES` runs more of them, `COSETTE_MODEL_SEED` others.
 
+mod aging;
 mod compare;
 mod listings;
 mod model;
 mod operations;
 mod scripts;
+mod sealed;
 mod subject;
+mod writes;
 
 use std::fmt::Write as _;
 
@@ -19,6 +22,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner
 
 pub(super) use self::model::When;
 pub(super) use self::operations::{At, Body, Op};
+pub(super) use self::sealed::Way;
 pub(super) use self::subject::Subject;
 use super::{Scratch, quick};
 use crate::settings::Settings;

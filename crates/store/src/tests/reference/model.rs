@@ -6,11 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cosette_model::setting::{Act, Standing};
-use cosette_model::{
-    ChangeKind, ETag, EventType, LifecycleChange, StorageClass, Timestamp, VersionId, Versioning, Wanted,
-};
+use cosette_model::{ChangeKind, ETag, EventType, Restore, VersionId, Versioning, Wanted};
 
+use super::aging::Pending;
+use super::sealed::Way;
 use crate::{Deleted, Kept};
 
 /// What an operation says, or the kind of its refusal.
@@ -29,16 +28,22 @@ pub(super) type UploadOf = (Place, String);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     pub(super) buckets: BTreeMap<&'static str, Filled>,
-    pub(super) uploads: BTreeMap<UploadOf, BTreeMap<u64, Arc<Vec<u8>>>>,
+    pub(super) uploads: BTreeMap<UploadOf, Open>,
     pub(super) kept: Vec<(Kept, Vec<u8>)>,
+    /// Rows of a subsystem.
+    pub(super) reports: BTreeMap<u8, Vec<u8>>,
+    /// Restores that are to be told of.
+    pub(super) pending: Vec<Pending>,
     pub(super) changes: Vec<Said>,
     /// Everything that ever had a name, to be named again.
-    versions: BTreeMap<Place, Vec<VersionId>>,
+    pub(super) versions: BTreeMap<Place, Vec<VersionId>>,
     ids: Vec<UploadOf>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filled {
+    /// How many changes there were when it was made: no two are the same.
+    pub(super) made: usize,
     pub(super) versioning: Versioning,
     /// Versions, newest first.
     pub(super) keys: BTreeMap<&'static str, Vec<Held>>,
@@ -56,15 +61,31 @@ pub(super) struct Held {
     pub(super) object: Option<Thing>,
 }
 
+/// An upload that is open.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Open {
+    pub(super) way: Way,
+    pub(super) parts: BTreeMap<u64, Sent>,
+}
+
+/// A part, and what stands for its MD5.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) body: Arc<Vec<u8>>,
+    pub(super) tag: [u8; 16],
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Thing {
     pub(super) body: Arc<Vec<u8>>,
+    pub(super) way: Way,
     pub(super) etag: ETag,
     pub(super) appendable: bool,
     pub(super) tag: Option<u8>,
     pub(super) hold: bool,
     /// A rule has moved it to an archive.
     pub(super) cold: bool,
+    pub(super) restore: Option<Restore>,
     /// How many parts it was made of, which a copy says too.
     pub(super) made_of: usize,
     /// Number and size of each part of an upload.
@@ -101,28 +122,30 @@ pub(super) fn md5(body: &[u8]) -> [u8; 16] {
 }
 
 impl Thing {
-    pub(super) fn new(body: &[u8]) -> Self {
-        let (body, etag) = (Arc::new(body.to_vec()), ETag::of_md5(md5(body)));
+    /// `tag` stands for its MD5.
+    pub(super) fn new(body: &[u8], way: Way, tag: [u8; 16]) -> Self {
         Self {
-            body,
-            etag,
+            body: Arc::new(body.to_vec()),
+            way,
+            etag: ETag::of_md5(tag),
             appendable: false,
             tag: None,
             hold: false,
             cold: false,
+            restore: None,
             made_of: 0,
             parts: Vec::new(),
         }
     }
 
-    fn of_parts(chosen: &[(u64, Arc<Vec<u8>>)]) -> Self {
-        let whole: Vec<u8> = chosen.iter().flat_map(|(_, body)| body.iter().copied()).collect();
-        let sums: Vec<u8> = chosen.iter().flat_map(|(_, body)| md5(body)).collect();
+    fn of_parts(way: Way, chosen: &[(u64, Sent)]) -> Self {
+        let whole: Vec<u8> = chosen.iter().flat_map(|(_, part)| part.body.iter().copied()).collect();
+        let tags: Vec<u8> = chosen.iter().flat_map(|(_, part)| part.tag).collect();
         Self {
-            etag: ETag::of_parts(md5(&sums), chosen.len()),
+            etag: ETag::of_parts(md5(&tags), chosen.len()),
             made_of: chosen.len(),
-            parts: chosen.iter().map(|(number, body)| (*number, body.len())).collect(),
-            ..Self::new(&whole)
+            parts: chosen.iter().map(|(number, part)| (*number, part.body.len())).collect(),
+            ..Self::new(&whole, way, [0; 16])
         }
     }
 }
@@ -132,7 +155,7 @@ impl Held {
         if self.null { VersionId::Null } else { VersionId::of_stamp(self.stamp) }
     }
 
-    fn is_locked(&self) -> bool {
+    pub(super) fn is_locked(&self) -> bool {
         self.object.as_ref().is_some_and(|object| object.hold)
     }
 }
@@ -152,7 +175,7 @@ impl Filled {
     }
 
     /// The id that changes and answers give a version.
-    fn named(&self, id: VersionId) -> Option<VersionId> {
+    pub(super) fn named(&self, id: VersionId) -> Option<VersionId> {
         (self.versioning != Versioning::Off).then_some(id)
     }
 
@@ -169,7 +192,7 @@ impl Filled {
     }
 
     /// Puts a version on top, as the bucket's versioning says; what is appended is the null version.
-    fn place(&mut self, key: &'static str, object: Option<Thing>, now: u64) -> Answer<VersionId> {
+    pub(super) fn place(&mut self, key: &'static str, object: Option<Thing>, now: u64) -> Answer<VersionId> {
         let appended = object.as_ref().is_some_and(|object| object.appendable);
         let null = appended || self.versioning != Versioning::Enabled;
         let versions = self.keys.entry(key).or_default();
@@ -186,7 +209,7 @@ impl Filled {
     }
 
     /// Its id does not come back.
-    fn retire(&mut self, gone: &Held, now: u64) {
+    pub(super) fn retire(&mut self, gone: &Held, now: u64) {
         if !gone.null && gone.stamp >= now {
             self.floor = self.floor.max(gone.stamp);
         }
@@ -199,7 +222,12 @@ impl Model {
         self.buckets.get_mut(bucket).ok_or_else(|| "NoSuchBucket".to_owned())
     }
 
-    fn say(&mut self, kind: ChangeKind, bucket: &str, of: Option<(&str, Option<VersionId>, Option<&Thing>)>) {
+    pub(super) fn say(
+        &mut self,
+        kind: ChangeKind,
+        bucket: &str,
+        of: Option<(&str, Option<VersionId>, Option<&Thing>)>,
+    ) {
         let (key, version, object) = of.map_or((None, None, None), |(k, v, o)| (Some(k.to_owned()), v, o));
         let (size, etag) = (object.map_or(0, |object| object.body.len()), object.map(|o| o.etag.clone()));
         self.changes.push(Said { kind, bucket: bucket.to_owned(), key, version, size, etag });
@@ -209,7 +237,7 @@ impl Model {
         if self.buckets.contains_key(bucket) {
             return refuse("BucketExists");
         }
-        self.buckets.insert(bucket, Filled::default());
+        self.buckets.insert(bucket, Filled { made: self.changes.len(), ..Filled::default() });
         self.say(ChangeKind::BucketCreated, bucket, None);
         Ok(())
     }
@@ -263,7 +291,12 @@ impl Model {
     }
 
     /// The object, or why there is none; `reading` tells of a marker.
-    fn find(&mut self, place: Place, version: Option<&VersionId>, reading: bool) -> Answer<&mut Held> {
+    pub(super) fn find(
+        &mut self,
+        place: Place,
+        version: Option<&VersionId>,
+        reading: bool,
+    ) -> Answer<&mut Held> {
         match (self.bucket(place.0)?.find(place.1, version), version) {
             (Some(held), _) if held.object.is_some() => Ok(held),
             (Some(_), _) if reading => refuse("DeleteMarker"),
@@ -293,11 +326,12 @@ impl Model {
         Ok(id)
     }
 
-    /// The new version, and the source's where it has a name.
+    /// The new version, and the source's where it has a name. `tag` stands for the MD5 of the copy, where
+    /// its ETag is not the source's.
     pub(super) fn copy(
         &mut self,
         (from, version): (Place, Option<&VersionId>),
-        to: Place,
+        (to, way, tag): (Place, Way, Option<[u8; 16]>),
         when: When,
         now: u64,
     ) -> Answer<(VersionId, Option<VersionId>)> {
@@ -305,27 +339,43 @@ impl Model {
         self.bucket(to.0)?;
         let source = self.find(from, version, false)?.clone();
         let named = self.bucket(from.0)?.named(source.id());
+        let source = source.object.unwrap();
         let copy = Thing {
+            way,
+            etag: tag.map_or(source.etag, ETag::of_md5),
+            made_of: if tag.is_some() { 0 } else { source.made_of },
             appendable: false,
             hold: false,
             cold: false,
+            restore: None,
             parts: Vec::new(),
-            ..source.object.unwrap()
+            ..source
         };
         Ok((self.write(to, copy, when, now, EventType::CreatedCopy)?, named))
     }
 
-    /// The size; `appended` is to follow.
-    pub(super) fn append(&mut self, place: Place, more: &[u8], off: u8, now: u64) -> Answer<u64> {
+    /// The size; `appended` is to follow. `way`: of an object that this makes; `None` if the bytes are not
+    /// encrypted as the object that is there.
+    pub(super) fn append(
+        &mut self,
+        place: Place,
+        more: &[u8],
+        off: u8,
+        way: Option<Way>,
+        now: u64,
+    ) -> Answer<u64> {
         let filled = self.bucket(place.0)?;
         let mut thing = match filled.current(place.1) {
             Some(object) if !object.appendable => return refuse("NotAppendable"),
             Some(object) if object.hold => return refuse("Locked"),
             Some(object) => object.clone(),
-            None => Thing { appendable: true, ..Thing::new(&[]) },
+            None => Thing { appendable: true, ..Thing::new(&[], way.unwrap_or_default(), [0; 16]) },
         };
         if off != 0 {
             return refuse("AppendPosition");
+        }
+        if way.is_none() {
+            return refuse("Changed");
         }
         Arc::make_mut(&mut thing.body).extend_from_slice(more);
         let size = thing.body.len() as u64;
@@ -399,94 +449,42 @@ impl Model {
     }
 }
 
-/// Lifecycle rules.
-impl Model {
-    /// The stamps of a key's versions, newest first.
-    pub(super) fn stamps(&self, place: Place) -> Vec<u64> {
-        let versions = self.buckets.get(place.0).and_then(|filled| filled.keys.get(place.1));
-        versions.map_or(Vec::new(), |versions| versions.iter().map(|held| held.stamp).collect())
-    }
-
-    /// How a version stands and what is done to it by a rule that moves or ends whatever it can.
-    pub(super) fn age(
-        &mut self,
-        place: Place,
-        at: usize,
-        moves: bool,
-        now: u64,
-    ) -> Answer<(Standing, Option<Act>)> {
-        let (bucket, key) = place;
-        let filled = self.bucket(bucket)?;
-        let off = filled.versioning == Versioning::Off;
-        let versions = filled.keys.entry(key).or_default();
-        let is_marker = versions[at].object.is_none();
-        let standing = match at {
-            0 if off => Standing::Only,
-            0 => Standing::Current { alone: is_marker && versions.len() == 1 },
-            _ => Standing::Noncurrent { since: Timestamp::default(), newer: at as u32 - 1 },
-        };
-        let id = versions[at].id();
-        if is_marker && (moves || standing == (Standing::Current { alone: false })) {
-            return Ok((standing, None));
-        }
-        let (act, what, shown, thing) = if moves {
-            let thing = versions[at].object.as_mut().unwrap();
-            thing.cold = true;
-            let thing = Some(thing.clone());
-            (Act::Move(StorageClass::Archive), LifecycleChange::Transitioned, id, thing)
-        } else if at == 0 && !off && !is_marker {
-            let marker = filled.place(key, None, now)?;
-            self.versions.entry(place).or_default().push(marker.clone());
-            (Act::Mark, LifecycleChange::DeleteMarkerCreated, marker, None)
-        } else if versions[at].is_locked() {
-            return refuse("Locked");
-        } else {
-            let gone = versions.remove(at);
-            filled.retire(&gone, now);
-            (Act::Remove, LifecycleChange::Deleted, id, gone.object)
-        };
-        let shown = self.bucket(bucket)?.named(shown);
-        self.say(ChangeKind::Lifecycle(what), bucket, Some((key, shown, thing.as_ref())));
-        Ok((standing, Some(act)))
-    }
-}
-
 /// Uploads.
 impl Model {
-    pub(super) fn begin(&mut self, place: Place, id: String) {
+    pub(super) fn begin(&mut self, place: Place, id: String, way: Way) {
         self.ids.push((place, id.clone()));
-        self.uploads.insert((place, id), BTreeMap::new());
+        self.uploads.insert((place, id), Open { way, parts: BTreeMap::new() });
     }
 
-    fn open_upload(&mut self, id: &UploadOf) -> Answer<&mut BTreeMap<u64, Arc<Vec<u8>>>> {
+    fn open_upload(&mut self, id: &UploadOf) -> Answer<&mut Open> {
         self.bucket(id.0.0)?;
         self.uploads.get_mut(id).ok_or_else(|| "NoSuchUpload".to_owned())
     }
 
-    pub(super) fn put_part(&mut self, id: &UploadOf, number: u64, body: &[u8]) -> Answer<()> {
-        self.open_upload(id)?.insert(number, Arc::new(body.to_vec()));
+    pub(super) fn put_part(&mut self, id: &UploadOf, number: u64, body: &[u8], tag: [u8; 16]) -> Answer<()> {
+        self.open_upload(id)?.parts.insert(number, Sent { body: Arc::new(body.to_vec()), tag });
         Ok(())
     }
 
     /// The parts there are whose bits are set.
-    pub(super) fn chosen(&self, id: &UploadOf, bits: u8) -> Vec<(u64, Arc<Vec<u8>>)> {
-        let stored = self.uploads.get(id).cloned().unwrap_or_default();
+    pub(super) fn chosen(&self, id: &UploadOf, bits: u8) -> Vec<(u64, Sent)> {
+        let stored = self.uploads.get(id).map(|open| open.parts.clone()).unwrap_or_default();
         stored.into_iter().filter(|(number, _)| bits & (1 << number) != 0).collect()
     }
 
     pub(super) fn complete(
         &mut self,
         id: &UploadOf,
-        chosen: &[(u64, Arc<Vec<u8>>)],
+        chosen: &[(u64, Sent)],
         when: When,
         now: u64,
     ) -> Answer<VersionId> {
-        self.open_upload(id)?;
+        let way = self.open_upload(id)?.way;
         if chosen.is_empty() {
             return refuse("InvalidPart");
         }
         let event = EventType::CreatedCompleteMultipartUpload;
-        let version = self.write(id.0, Thing::of_parts(chosen), when, now, event)?;
+        let version = self.write(id.0, Thing::of_parts(way, chosen), when, now, event)?;
         self.uploads.remove(id);
         Ok(version)
     }

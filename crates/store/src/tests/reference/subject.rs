@@ -1,5 +1,6 @@
 //! A store beside its model: each operation is done to both.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,22 +9,20 @@ use cosette_blob::Disk;
 use cosette_clock::Clock;
 use cosette_model::op::{TagMatch, WriteConditions};
 use cosette_model::setting::{Act, Aged, Standing};
-use cosette_model::{
-    Attributes, ETag, EventType, PartNumber, Properties, Seq, StorageClass, Timestamp, UploadId, VersionId,
-};
+use cosette_model::{ETag, EventType, RestoreTier, Seq, StorageClass, Timestamp, UploadId, VersionId};
 
-use super::compare::{agrees, answer, opened, tags};
-use super::model::{Model, Place, Thing, UploadOf, When, md5};
-use super::operations::{At, Op, bucket, setting};
+use super::aging::restored;
+use super::compare::{agrees, answer, opened, report, tags};
+use super::model::{Model, Open, Place, Thing, UploadOf, When};
+use super::operations::{At, Op, bucket, setting, tier, wait};
+use super::sealed::Way;
 use crate::schema::Kind;
 use crate::settings::Settings;
 use crate::tests::{
-    Scratch, begin, cause, clock, consistent, copy_of, create, drain, key, listing, name, part, put_if,
-    recovery, try_seal,
+    Scratch, cause, clock, consistent, create, drain, key, listing, name, recovery, try_seal,
 };
 use crate::{
-    Age, Aging, AppendObject, CompleteUpload, DeleteObject, Durability, Error, Options, Result, ReviseObject,
-    Store, Tx, View,
+    Age, Aging, DeleteObject, Durability, Error, Options, Result, ReviseObject, Store, Table, Tx, View,
 };
 
 pub(crate) struct Subject {
@@ -100,13 +99,13 @@ impl Subject {
                     let _ = model.appended(at.place(), found.etag);
                 }
             }
-            Op::Begin(at) => {
+            Op::Begin(at, way) => {
                 let (bucket, object) = at.place();
                 let all = listing("", "", "", 1_000);
                 for upload in store.list_uploads(&name(bucket), &all, "").unwrap_or_default().uploads {
                     let id = (at.place(), upload.id.into_string());
                     if upload.key.as_str() == object {
-                        model.uploads.entry(id).or_default();
+                        model.uploads.entry(id).or_insert_with(|| Open { way, parts: BTreeMap::new() });
                     }
                 }
             }
@@ -138,6 +137,13 @@ impl Subject {
         while !self.model.kept.is_empty() {
             self.apply(&Op::Release(0)).await;
         }
+        for row in self.model.reports.clone().into_keys() {
+            self.apply(&Op::Report(row, None)).await;
+        }
+        while !self.model.pending.is_empty() {
+            self.clock.advance(wait(3));
+            self.apply(&Op::Finish).await;
+        }
         for id in self.model.uploads.clone().into_keys() {
             self.abort(&id).await;
         }
@@ -168,7 +174,7 @@ impl Subject {
 /// What is done to it.
 impl Subject {
     async fn perform(&mut self, op: &Op) {
-        let (store, now) = (self.store(), self.now());
+        let store = self.store();
         match op.clone() {
             Op::Create(number) => {
                 let expected = self.model.create_bucket(bucket(number));
@@ -183,42 +189,17 @@ impl Subject {
                 let set = store.set_versioning(name(bucket(number)), enabled, cause()).await;
                 self.same(set.map(|bucket| bucket.versioning), expected);
             }
-            Op::Put(at, body, when) => {
-                let (body, thing) = (body.bytes(), Thing::new(&body.bytes()));
-                let conditions = self.conditions(at.place(), when);
-                let expected = self.model.write(at.place(), thing.clone(), when, now, EventType::CreatedPut);
-                let put = put_if(&store, at.place().0, at.place().1, &body, conditions).await;
-                put.iter().for_each(|object| agrees(object, &thing));
-                self.same(put.map(|object| object.version.id()), expected);
-            }
-            Op::Append(at, body, off) => self.append(at.place(), &body.bytes(), off).await,
-            Op::Copy { from, version, to, when } => {
-                let version = self.model.version(from.place(), version);
-                let mut copy = copy_of(from.place(), to.place());
-                copy.conditions = self.conditions(to.place(), when);
-                copy.source.version = version.clone();
-                let expected = self.model.copy((from.place(), version.as_ref()), to.place(), when, now);
-                let copied = store.copy_object(copy).await;
-                self.same(copied.map(|(object, source)| (object.version.id(), source)), expected);
-            }
+            Op::Put(at, body, when, way) => self.put(at.place(), &body.bytes(), when, way).await,
+            Op::Append(at, body, off, way) => self.append(at.place(), &body.bytes(), off, way).await,
+            Op::Copy { from, version, to, when, way } => self.copy(from, version, to, when, way).await,
             Op::Delete(at, version, when) => {
                 let version = self.model.version(at.place(), version);
                 self.delete(at.place(), version, when).await;
             }
-            Op::Begin(at) => {
-                let expected = self.model.bucket(at.place().0).map(drop);
-                let begun = begin(&store, at.place().0, at.place().1).await;
-                if let Ok(id) = &begun {
-                    self.model.begin(at.place(), id.clone().into_string());
-                }
-                self.same(begun.map(drop), expected);
-            }
+            Op::Begin(at, way) => self.begin(at.place(), way).await,
             Op::Part(upload, number, body) => {
                 let Some(id) = self.model.upload(upload) else { return };
-                let ((bucket, key), number, body) = (id.0, u64::from(number) + 1, body.bytes());
-                let expected = self.model.put_part(&id, number, &body).map(|()| (number, md5(&body)));
-                let put = part(&store, bucket, key, &UploadId::new(id.1), number, &body).await;
-                self.same(put.map(|part| (u64::from(part.number.get()), part.md5)), expected);
+                self.part(&id, u64::from(number) + 1, &body.bytes()).await;
             }
             Op::Complete(upload, bits, when) => {
                 let Some(id) = self.model.upload(upload) else { return };
@@ -237,6 +218,30 @@ impl Subject {
                 self.revise(at.place(), version, move |thing| thing.hold = hold).await;
             }
             Op::Age(at, number, moves) => self.age(at.place(), number, moves).await,
+            Op::Restore(at, version, number) => {
+                let version = self.model.version(at.place(), version);
+                self.restore(at.place(), version, tier(number)).await;
+            }
+            Op::Finish => {
+                let now = self.clock.now();
+                let expected = Ok(self.model.finish(now));
+                self.same(store.finish_restore(now).await, expected);
+            }
+            Op::Report(row, value) => {
+                let value = value.map(|value| vec![value; 3]);
+                match value.clone() {
+                    Some(value) => self.model.reports.insert(row, value),
+                    None => self.model.reports.remove(&row),
+                };
+                let write = move |tx: &mut Tx<'_>| {
+                    match value {
+                        Some(value) => tx.put(Table::Report, &report(row), value),
+                        None => tx.delete(Table::Report, &report(row)),
+                    }
+                    Ok::<_, Error>(())
+                };
+                self.same(store.commit(write).await.map(drop), Ok(()));
+            }
             Op::Set(number, what, value) => {
                 let (bucket, what) = (bucket(number), setting(what));
                 let value = value.map(|value| vec![value; 3]);
@@ -274,6 +279,7 @@ impl Subject {
             }
             Op::Read(at, version, range) => self.read(at, version, range).await,
             Op::Later(micros) => self.clock.advance(Duration::from_micros(micros.into())),
+            Op::MuchLater(number) => self.clock.advance(wait(number)),
             Op::Restart | Op::Crash if self.scratch.is_none() => {}
             Op::Restart => {
                 store.close().await.unwrap();
@@ -291,11 +297,11 @@ impl Subject {
         }
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         self.clock.now().as_micros()
     }
 
-    fn conditions(&self, place: Place, when: When) -> WriteConditions {
+    pub(super) fn conditions(&self, place: Place, when: When) -> WriteConditions {
         let none = WriteConditions::default;
         let tag = || {
             let current = self.model.current(place);
@@ -313,29 +319,19 @@ impl Subject {
         }
     }
 
-    async fn append(&mut self, place: Place, more: &[u8], off: u8) {
-        let store = self.store();
-        let body = match try_seal(&store, more).await {
-            Ok(body) => body,
-            Err(error) => return self.same(Err(error), Ok(())),
+    async fn restore(&mut self, place: Place, version: Option<VersionId>, tier: RestoreTier) {
+        let expected = self.model.restore(place, version.as_ref(), tier, self.clock.now());
+        let what = ReviseObject { bucket: name(place.0), key: key(place.1), version, cause: cause() };
+        let revise = move |revision: &mut crate::Revision<'_>| {
+            let (class, before) = (revision.storage_class, revision.properties.restore);
+            let asked = restored(class, before, tier, revision.now);
+            let (after, begun) = asked.map_err(|_| Error::PreconditionFailed)?;
+            revision.properties.restore = Some(after);
+            revision.event = begun.then_some(EventType::RestorePost);
+            Ok::<_, Error>(())
         };
-        let current = self.model.current(place);
-        let append = AppendObject {
-            bucket: name(place.0),
-            key: key(place.1),
-            position: current.map_or(0, |object| object.body.len() as u64) + u64::from(off),
-            attributes: Attributes::default(),
-            properties: Properties::default(),
-            body,
-            cause: cause(),
-        };
-        let expected = self.model.append(place, more, off, self.now());
-        let appended = store.append_object(append).await;
-        if let (Ok(object), Ok(_)) = (&appended, &expected) {
-            assert_ne!(Some(&object.etag), self.model.current(place).map(|thing| &thing.etag));
-            agrees(object, &self.model.appended(place, object.etag.clone()).unwrap());
-        }
-        self.same(appended.map(|object| object.size), expected);
+        let revised = self.store().revise_object(what, revise).await;
+        self.same(revised.map(|object| object.properties.restore), expected);
     }
 
     async fn delete(&mut self, place: Place, version: Option<VersionId>, when: When) {
@@ -390,25 +386,6 @@ impl Subject {
         self.same(found, expected);
     }
 
-    async fn complete(&mut self, id: &UploadOf, bits: u8, when: When) {
-        let chosen = self.model.chosen(id, bits);
-        let named = chosen.iter().map(|(number, body)| (*number, ETag::of_md5(md5(body))));
-        let complete = CompleteUpload {
-            bucket: name(id.0.0),
-            key: key(id.0.1),
-            upload: UploadId::new(id.1.clone()),
-            parts: named.map(|(number, etag)| (PartNumber::new(number).unwrap(), etag)).collect(),
-            part_size_min: 0,
-            checksums: Vec::new(),
-            checksum_type: None,
-            conditions: self.conditions(id.0, when),
-            cause: cause(),
-        };
-        let expected = self.model.complete(id, &chosen, when, self.now());
-        let completed = self.store().complete_upload(complete).await;
-        self.same(completed.map(|object| object.version.id()), expected);
-    }
-
     async fn abort(&mut self, id: &UploadOf) {
         let ((bucket, object), upload) = id.clone();
         let expected = self.model.abort(id);
@@ -418,7 +395,7 @@ impl Subject {
 
     async fn revise(&mut self, place: Place, version: Option<VersionId>, change: impl Fn(&mut Thing)) {
         let expected = self.model.revise(place, version.as_ref(), change);
-        let to = expected.clone().unwrap_or_else(|_| Thing::new(&[]));
+        let to = expected.clone().unwrap_or_else(|_| Thing::new(&[], Way(0), [0; 16]));
         let (bucket, key) = (name(place.0), key(place.1));
         let what = ReviseObject { bucket, key, version, cause: cause() };
         let revise = move |revision: &mut crate::Revision<'_>| {
@@ -444,7 +421,7 @@ impl Subject {
             let len = thing.body.len();
             let (from, to) = (from.min(to) as usize * len / 16, from.max(to) as usize * len / 16);
             let range = Some((from as u64, to as u64));
-            let stream = opened(|| store.read(&name(bucket), &key(object), &look_up()?, range));
+            let stream = opened(|| self.opened_for(at.place(), &look_up()?, thing.way, range));
             assert!(drain(stream).await.unwrap() == thing.body[from..to], "{from}..{to} of {at:?}");
         }
         assert_eq!(found.err(), expected.err());
