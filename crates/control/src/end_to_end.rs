@@ -139,7 +139,7 @@ impl World {
         let mut staged = self.store.stage(None, Wanted::default()).unwrap();
         staged.write(Bytes::from(data)).await.unwrap();
         let put = PutObject {
-            bucket: BucketName::new(bucket).unwrap(),
+            bucket: BucketName::new(bucket).unwrap().into(),
             key: ObjectKey::new(key).unwrap(),
             attributes: Attributes::default(),
             properties: Default::default(),

@@ -84,7 +84,7 @@ pub(crate) async fn put(
         ..Cause::default()
     };
     let put = PutObject {
-        bucket: bucket.name.clone(),
+        bucket: bucket.into(),
         key,
         attributes: Attributes { content_type: Some(content_type.to_owned()), ..Attributes::default() },
         properties: Properties { acl, ..Properties::default() },

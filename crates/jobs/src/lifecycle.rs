@@ -302,7 +302,7 @@ impl Lifecycles {
                     }
                 }
                 let what = Age {
-                    bucket: rules.bucket.clone(),
+                    bucket: rules.bucket.clone().into(),
                     key: key.clone(),
                     stamp: stamps[place],
                     after: place.checked_sub(1).map(|after| stamps[after]),

@@ -16,7 +16,7 @@ impl Ops {
     ) -> Result<reply::PutBucketAcl> {
         let bucket = self.admit(context, Op::PutBucketAcl, &ask.bucket)?;
         let asked = context.clone();
-        self.lay_down(bucket.name, rules::ACL, context.cause.clone(), move |view, rules| {
+        self.lay_down(bucket, rules::ACL, context.cause.clone(), move |view, rules| {
             let bucket = &view.bucket;
             let scene = Scene { context: &asked, bucket, rules, object: None };
             new_list(&scene, ask.acl, &bucket.owner_uin)
@@ -41,7 +41,7 @@ impl Ops {
         let admitted = self.admit_to(context, op, (&ask.bucket, &ask.key, &ask.version))?;
         admitted.found?;
         let asked = context.clone();
-        self.revise(context, op, admitted.bucket.name, ask.key, ask.version, move |revision, rules| {
+        self.revise(context, op, admitted.bucket, ask.key, ask.version, move |revision, rules| {
             let bucket = &revision.view.bucket;
             let scene = Scene { context: &asked, bucket, rules, object: Some(revision.object) };
             let owner = object_owner(rules, bucket, revision.object);

@@ -36,7 +36,7 @@ impl Ops {
         let object = self
             .store
             .append_object(AppendObject {
-                bucket: bucket.name,
+                bucket: bucket.into(),
                 attributes: with_content_type(context, &ask.key, ask.attributes),
                 key: ask.key,
                 position: ask.position,

@@ -145,7 +145,7 @@ impl Ops {
     ) -> Result<reply::DeleteBucket> {
         let bucket = self.admit(context, Op::DeleteBucket, &ask.bucket)?;
         let with_uploads = !context.policy.uploads_keep_bucket;
-        self.store.delete_bucket(bucket.name, with_uploads, context.cause.clone()).await?;
+        self.store.delete_bucket(bucket, with_uploads, context.cause.clone()).await?;
         Ok(reply::DeleteBucket {})
     }
 

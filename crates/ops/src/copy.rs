@@ -65,8 +65,8 @@ impl Ops {
                 .copy_object(CopyObject {
                     source,
                     // What may be read, and was digested, must be what is copied.
-                    seen: Some(Seen::of(&found)),
-                    bucket: bucket.name.clone(),
+                    seen: Some(Seen::of(&from, &found)),
+                    bucket: (&bucket).into(),
                     key: ask.key.clone(),
                     replace: replace.clone(),
                     // Tags come along unless they are replaced; the rest is the copy's own.
@@ -127,8 +127,7 @@ impl Ops {
         let stream = self.store.read_for(&from.name, &source.key, &found, Some((start, end)), customer)?;
         let body = Body { stream, length: Some(end - start), expected: Expected::default() };
         let at = (ask.key, ask.upload, ask.number);
-        let (part, checksums) =
-            self.receive_part(bucket.name, at, &upload, body, ask.customer.as_ref()).await?;
+        let (part, checksums) = self.receive_part(bucket, at, &upload, body, ask.customer.as_ref()).await?;
         Ok(reply::UploadPartCopy {
             etag: ETag::of_md5(part.md5),
             crc64: part.crc64,

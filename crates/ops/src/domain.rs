@@ -88,7 +88,7 @@ impl Ops {
             }
             Ok(Some(value))
         };
-        self.store.claim_setting(bucket.name, name.row(), context.cause.clone(), claim).await?;
+        self.store.claim_setting(bucket, name.row(), context.cause.clone(), claim).await?;
         Ok(reply::PutSetting { name, small: None })
     }
 }

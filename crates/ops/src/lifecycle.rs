@@ -17,6 +17,10 @@ impl Ops {
         key: &ObjectKey,
         object: &Object,
     ) -> Result<Option<Expiry>> {
+        // What was written is written, though its bucket may have gone since.
+        if self.store.view(bucket)?.is_none() {
+            return Ok(None);
+        }
         let Some(rules) = self.setting::<Lifecycle>(bucket)? else { return Ok(None) };
         let version = object.aged(key, Standing::Current { alone: false });
         Ok(rules.expiry(self.day, &version).map(Expiry::from))

@@ -131,7 +131,7 @@ impl Ops {
             && Scene { context, bucket: &bucket, rules: &rules, object: Some(object) }
                 .bypasses((&bucket.name, &ask.key, &ask.version).into());
         let after = ask.retention;
-        self.revise(context, op, bucket.name, ask.key, ask.version, move |revision, _| {
+        self.revise(context, op, bucket, ask.key, ask.version, move |revision, _| {
             if after.is_some_and(|after| after.until <= revision.now) {
                 return Err(past());
             }
@@ -170,7 +170,7 @@ impl Ops {
         self.lockable(&bucket)?;
         found?;
         let held = ask.held;
-        self.revise(context, op, bucket.name, ask.key, ask.version, move |revision, _| {
+        self.revise(context, op, bucket, ask.key, ask.version, move |revision, _| {
             revision.properties.legal_hold = held;
             Ok(())
         })

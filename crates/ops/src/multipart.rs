@@ -29,14 +29,7 @@ impl Ops {
         let encryption = shown(sealing.as_ref(), customer_of(ask.encryption.as_ref()));
         let upload = self
             .store
-            .create_upload(
-                bucket.name.clone(),
-                ask.key.clone(),
-                attributes,
-                properties,
-                ask.checksum,
-                sealing,
-            )
+            .create_upload(&bucket, ask.key.clone(), attributes, properties, ask.checksum, sealing)
             .await?;
         Ok(reply::CreateMultipartUpload {
             abort: self.abort(&bucket, &ask.key, upload.initiated)?,
@@ -57,7 +50,7 @@ impl Ops {
         let upload = self.store.upload(&bucket.name, &ask.key, &ask.upload)?;
         let at = (ask.key, ask.upload, ask.number);
         let (part, checksums) =
-            self.receive_part(bucket.name, at, &upload, ask.body, ask.customer.as_ref()).await?;
+            self.receive_part(bucket, at, &upload, ask.body, ask.customer.as_ref()).await?;
         Ok(reply::UploadPart {
             etag: cosette_model::ETag::of_md5(part.md5),
             crc64: part.crc64,
@@ -69,7 +62,7 @@ impl Ops {
     /// Takes the bytes of a part, sent or copied, and keeps them with their checksums.
     pub(crate) async fn receive_part(
         &self,
-        bucket: BucketName,
+        bucket: Bucket,
         (key, upload, number): (ObjectKey, UploadId, PartNumber),
         of: &Upload,
         body: Body,
@@ -78,7 +71,7 @@ impl Ops {
         let also = of.checksum.map(|(algorithm, _)| algorithm);
         let seal = self.part_seal(of, customer)?;
         let taken = body::take(&self.store, body, also, seal).await?;
-        let part = PutPart { bucket, key, upload, number, body: taken.sealed };
+        let part = PutPart { bucket: bucket.into(), key, upload, number, body: taken.sealed };
         Ok((self.store.put_part(part).await?, taken.checksums))
     }
 
@@ -202,7 +195,7 @@ impl Ops {
         Ok(self
             .store
             .complete_upload(CompleteUpload {
-                bucket: bucket.name.clone(),
+                bucket: bucket.into(),
                 key: ask.key.clone(),
                 upload: ask.upload,
                 parts: ask.parts.into_iter().map(|part| (part.number, part.etag)).collect(),
@@ -221,7 +214,7 @@ impl Ops {
         ask: op::AbortMultipartUpload,
     ) -> Result<reply::AbortMultipartUpload> {
         let bucket = self.admit(context, Op::AbortMultipartUpload, (&ask.bucket, &ask.key))?;
-        self.store.abort_upload(bucket.name, ask.key, ask.upload).await?;
+        self.store.abort_upload(bucket, ask.key, ask.upload).await?;
         Ok(reply::AbortMultipartUpload {})
     }
 

@@ -22,7 +22,7 @@ impl Ops {
         let object = self
             .store
             .put_object(PutObject {
-                bucket: bucket.name.clone(),
+                bucket: (&bucket).into(),
                 attributes: with_content_type(context, &ask.key, ask.attributes),
                 key: ask.key.clone(),
                 properties,
@@ -117,7 +117,7 @@ impl Ops {
             .store
             .delete_object(DeleteObject {
                 bypass_governance,
-                bucket: bucket.name,
+                bucket: bucket.into(),
                 key: ask.key,
                 version: ask.version,
                 conditions: op::WriteConditions { if_match: ask.if_match, ..Default::default() },

@@ -23,7 +23,7 @@ impl Ops {
             .map_err(|why| Error::with(ErrorCode::MalformedPolicy, why))?;
         let asked = context.clone();
         self.store
-            .revise_setting(bucket.name, rules::POLICY, context.cause.clone(), move |view| {
+            .revise_setting(bucket, rules::POLICY, context.cause.clone(), move |view| {
                 let (bucket, rules) = (&view.bucket, Rules::of(view)?);
                 if rules.block.block_public_policy && policy.is_public() {
                     return Err(Failure::from(ErrorCode::AccessDenied));
@@ -57,7 +57,7 @@ impl Ops {
         ask: op::DeleteBucketPolicy,
     ) -> Result<reply::DeleteBucketPolicy> {
         let bucket = self.admit(context, Op::DeleteBucketPolicy, &ask.bucket)?;
-        self.store.set_setting(bucket.name, rules::POLICY, None, context.cause.clone()).await?;
+        self.store.set_setting(bucket, rules::POLICY, None, context.cause.clone()).await?;
         Ok(reply::DeleteBucketPolicy {})
     }
 
@@ -81,7 +81,7 @@ impl Ops {
     ) -> Result<reply::PutPublicAccessBlock> {
         let bucket = self.admit(context, Op::PutPublicAccessBlock, &ask.bucket)?;
         let decide = move |_: &View, _: &Rules| Ok(Some(ask.block));
-        self.lay_down(bucket.name, rules::BLOCK, context.cause.clone(), decide).await?;
+        self.lay_down(bucket, rules::BLOCK, context.cause.clone(), decide).await?;
         Ok(reply::PutPublicAccessBlock {})
     }
 
@@ -106,7 +106,7 @@ impl Ops {
         ask: op::DeletePublicAccessBlock,
     ) -> Result<reply::DeletePublicAccessBlock> {
         let bucket = self.admit(context, Op::DeletePublicAccessBlock, &ask.bucket)?;
-        self.store.set_setting(bucket.name, rules::BLOCK, None, context.cause.clone()).await?;
+        self.store.set_setting(bucket, rules::BLOCK, None, context.cause.clone()).await?;
         Ok(reply::DeletePublicAccessBlock {})
     }
 
@@ -116,7 +116,7 @@ impl Ops {
         ask: op::PutBucketOwnershipControls,
     ) -> Result<reply::PutBucketOwnershipControls> {
         let bucket = self.admit(context, Op::PutBucketOwnershipControls, &ask.bucket)?;
-        self.lay_down(bucket.name, rules::OWNERSHIP, context.cause.clone(), move |view, rules| {
+        self.lay_down(bucket, rules::OWNERSHIP, context.cause.clone(), move |view, rules| {
             let owner = Grantee::Account(view.bucket.owner_uin.clone());
             let mut grants = rules.acl.iter().flat_map(|list| &list.grants);
             if ask.ownership == ObjectOwnership::BucketOwnerEnforced
@@ -150,7 +150,7 @@ impl Ops {
         ask: op::DeleteBucketOwnershipControls,
     ) -> Result<reply::DeleteBucketOwnershipControls> {
         let bucket = self.admit(context, Op::DeleteBucketOwnershipControls, &ask.bucket)?;
-        self.store.set_setting(bucket.name, rules::OWNERSHIP, None, context.cause.clone()).await?;
+        self.store.set_setting(bucket, rules::OWNERSHIP, None, context.cause.clone()).await?;
         Ok(reply::DeleteBucketOwnershipControls {})
     }
 }

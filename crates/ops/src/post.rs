@@ -33,7 +33,7 @@ impl Ops {
         let object = self
             .store
             .put_object(PutObject {
-                bucket: bucket.name.clone(),
+                bucket: (&bucket).into(),
                 attributes: with_content_type(context, &ask.key, ask.attributes),
                 key: ask.key.clone(),
                 properties,

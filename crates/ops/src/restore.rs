@@ -63,7 +63,7 @@ impl Ops {
         }
         let (tier, days) = (ask.tier, ask.days);
         let object = self
-            .revise(context, op, bucket.name, ask.key, ask.version, move |revision, _| {
+            .revise(context, op, bucket, ask.key, ask.version, move |revision, _| {
                 if !revision.storage_class.is_archive() {
                     return Err(ErrorCode::RestoreNonArchiveObject.into());
                 }

@@ -51,7 +51,7 @@ impl Ops {
         let bucket = self.admit(context, name.put(), &bucket)?;
         let cause = context.cause.clone();
         let Some(setting) = setting else {
-            self.store.set_setting(bucket.name, name.row(), None, cause).await?;
+            self.store.set_setting(bucket, name.row(), None, cause).await?;
             return Ok(reply::PutSetting { name, small: None });
         };
         if let Setting::Domain(domains) = setting {
@@ -64,7 +64,7 @@ impl Ops {
         };
         let (row, policy) = (name.row_of(setting.id()).into_owned(), context.policy);
         self.store
-            .revise_setting(bucket.name, row.clone(), cause, move |seen| {
+            .revise_setting(bucket, row.clone(), cause, move |seen| {
                 let before = seen.setting(&row).map(|kept| name.decode(kept)).transpose();
                 let before = before.map_err(Error::internal)?;
                 fitting::check(seen, &policy, &setting, before.as_ref())?;
@@ -99,7 +99,7 @@ impl Ops {
         let bucket = self.admit(context, name.delete().unwrap_or(name.put()), &ask.bucket)?;
         let (row, policy) = (name.row_of(ask.id.as_deref()).into_owned(), context.policy);
         self.store
-            .revise_setting(bucket.name, row.clone(), context.cause.clone(), move |seen| {
+            .revise_setting(bucket, row.clone(), context.cause.clone(), move |seen| {
                 let before = seen.setting(&row).map(|kept| name.decode(kept)).transpose();
                 fitting::check_removal(name, &policy, before.map_err(Error::internal)?.as_ref())?;
                 Ok::<_, Failure>(None)

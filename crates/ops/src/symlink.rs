@@ -32,7 +32,7 @@ impl Ops {
         let object = self
             .store
             .put_object(PutObject {
-                bucket: bucket.name.clone(),
+                bucket: (&bucket).into(),
                 key: ask.key,
                 // Of the target's name (documented).
                 attributes: with_content_type(context, &ask.target, ask.attributes),

@@ -62,7 +62,7 @@ impl Ops {
         let Admitted { bucket, found, .. } = self.admit_to(context, op, (&bucket, &key, &version))?;
         found?;
         let object = self
-            .revise(context, op, bucket.name.clone(), key, version, move |revision, _| {
+            .revise(context, op, bucket.clone(), key, version, move |revision, _| {
                 revision.properties.tags = tags.into_map();
                 Ok(())
             })

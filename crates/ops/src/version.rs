@@ -20,7 +20,7 @@ impl Ops {
         let bucket = self.admit(context, Op::PutBucketVersioning, &ask.bucket)?;
         let enabled = ask.enabled;
         self.store
-            .revise_versioning(bucket.name, enabled, context.cause.clone(), move |view| {
+            .revise_versioning(bucket, enabled, context.cause.clone(), move |view| {
                 // The versions that locks are of must stay as they are (S3), or not begin to be (COS).
                 let same = (view.bucket.versioning == Versioning::Enabled) == enabled;
                 if view.setting(SettingName::ObjectLock.row()).is_some() && !same {

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use cosette_kv::Range;
 use cosette_model::setting::{Act, Aged, Standing};
 use cosette_model::{
-    BucketName, Cause, ChangeKind, LifecycleChange, ObjectKey, Restore, Timestamp, VersionId, Versioning,
+    Cause, ChangeKind, LifecycleChange, ObjectKey, Restore, Timestamp, VersionId, Versioning,
 };
 
 use crate::error::{Error, Result};
@@ -14,6 +14,7 @@ use crate::object::{named, subject};
 use crate::record::{Bucket, Object, Summary};
 use crate::schema::{self, Kind};
 use crate::store::Store;
+use crate::target::Target;
 use crate::tx::{Subject, Tx};
 use crate::version::{Bypass, Current, Found, newest};
 use crate::views::View;
@@ -24,7 +25,7 @@ const NEWER_MAX: u32 = 101;
 /// A version that a rule may be for.
 #[derive(Clone, Debug)]
 pub struct Age {
-    pub bucket: BucketName,
+    pub bucket: Target,
     pub key: ObjectKey,
     /// Of the version.
     pub stamp: u64,

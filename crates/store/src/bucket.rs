@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::record::{Bucket, decode};
 use crate::schema::{self, Kind};
 use crate::store::Store;
+use crate::target::Target;
 use crate::tx::Tx;
 use crate::views::View;
 
@@ -84,8 +85,8 @@ impl Store {
         let (_, bucket) = self
             .commit(move |tx| {
                 let NewBucket { name, region, owner, versioning, settings, most } = new;
-                if tx.bucket(&name)?.is_some() {
-                    let view = tx.need_view(&name)?;
+                if let Some(bucket) = tx.bucket(&name)? {
+                    let view = tx.view_of(bucket)?;
                     let settings = again(&view)?;
                     tx.set(&view.bucket, settings);
                     tx.change(ChangeKind::SettingChanged, &view.bucket, None, cause)?;
@@ -122,19 +123,25 @@ impl Store {
 
     /// Refused while the bucket holds objects or versions, and, unless they are to go `with_uploads`,
     /// while it holds open uploads.
-    pub async fn delete_bucket(&self, name: BucketName, with_uploads: bool, cause: Cause) -> Result<()> {
+    pub async fn delete_bucket(
+        &self,
+        bucket: impl Into<Target>,
+        with_uploads: bool,
+        cause: Cause,
+    ) -> Result<()> {
+        let bucket = bucket.into();
         self.commit(move |tx| {
-            let bucket = tx.need_bucket(&name)?;
+            let bucket = tx.target(&bucket)?;
             if with_uploads {
                 tx.drop_uploads(&bucket)?;
             }
             for kind in [Kind::Object, Kind::Version, Kind::Upload] {
                 if tx.any(&schema::of_bucket(kind, bucket.id))? {
-                    return Err(Error::BucketNotEmpty(name));
+                    return Err(Error::BucketNotEmpty(bucket.name));
                 }
             }
             tx.remove_all(&schema::of_bucket(Kind::Setting, bucket.id))?;
-            tx.remove(schema::bucket(&name));
+            tx.remove(schema::bucket(&bucket.name));
             tx.change(ChangeKind::BucketDeleted, &bucket, None, cause)
         })
         .await?;
@@ -142,14 +149,19 @@ impl Store {
     }
 
     /// Enables versioning, or suspends it; what was never enabled can be suspended too.
-    pub async fn set_versioning(&self, name: BucketName, enabled: bool, cause: Cause) -> Result<Bucket> {
-        self.revise_versioning(name, enabled, cause, |_| Ok::<_, Error>(())).await
+    pub async fn set_versioning(
+        &self,
+        bucket: impl Into<Target>,
+        enabled: bool,
+        cause: Cause,
+    ) -> Result<Bucket> {
+        self.revise_versioning(bucket, enabled, cause, |_| Ok::<_, Error>(())).await
     }
 
     /// The same if `decide` has nothing against it.
     pub async fn revise_versioning<E, F>(
         &self,
-        name: BucketName,
+        bucket: impl Into<Target>,
         enabled: bool,
         cause: Cause,
         decide: F,
@@ -158,9 +170,10 @@ impl Store {
         F: FnOnce(&View) -> Result<(), E> + Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        let bucket = bucket.into();
         let (_, bucket) = self
             .commit(move |tx| {
-                let view = tx.need_view(&name)?;
+                let view = tx.need_view(&bucket)?;
                 decide(&view)?;
                 let mut bucket = view.bucket;
                 bucket.versioning = if enabled { Versioning::Enabled } else { Versioning::Suspended };
@@ -187,7 +200,7 @@ impl Store {
     /// Sets what `decide` makes of the bucket and its settings, or removes it, in one commit.
     pub async fn revise_setting<E, F>(
         &self,
-        bucket: BucketName,
+        bucket: impl Into<Target>,
         setting: impl Into<Cow<'static, str>>,
         cause: Cause,
         decide: F,
@@ -196,7 +209,7 @@ impl Store {
         F: FnOnce(&View) -> Result<Option<Vec<u8>>, E> + Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let setting = setting.into();
+        let (bucket, setting) = (bucket.into(), setting.into());
         self.commit(move |tx| {
             let view = tx.need_view(&bucket)?;
             let value = decide(&view)?;
@@ -215,7 +228,7 @@ impl Store {
     /// Those of `decide`, and `NoSuchBucket`.
     pub async fn claim_setting<E, F>(
         &self,
-        bucket: BucketName,
+        bucket: impl Into<Target>,
         setting: &'static str,
         cause: Cause,
         decide: F,
@@ -224,6 +237,7 @@ impl Store {
         F: FnOnce(&View, &mut [(View, Option<Vec<u8>>)]) -> Result<Option<Vec<u8>>, E> + Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        let bucket = bucket.into();
         self.commit(move |tx| {
             let view = tx.need_view(&bucket)?;
             let mut others = Vec::new();
@@ -232,7 +246,7 @@ impl Store {
                 if let Some(value) = tx.row(&schema::setting(other.id, setting))?
                     && other.id != view.bucket.id
                 {
-                    others.push((tx.need_view(&other.name)?, Some(value)));
+                    others.push((tx.view_of(other)?, Some(value)));
                 }
             }
             let value = decide(&view, &mut others)?;
@@ -252,13 +266,14 @@ impl Store {
     /// Sets it, or removes it.
     pub async fn set_setting(
         &self,
-        bucket: BucketName,
+        bucket: impl Into<Target>,
         setting: &'static str,
         value: Option<Vec<u8>>,
         cause: Cause,
     ) -> Result<()> {
+        let bucket = bucket.into();
         self.commit(move |tx| {
-            let bucket = tx.need_bucket(&bucket)?;
+            let bucket = tx.target(&bucket)?;
             tx.set(&bucket, vec![(setting, value)]);
             tx.change(ChangeKind::SettingChanged, &bucket, None, cause)
         })

@@ -30,6 +30,7 @@ mod settings;
 mod snapshot;
 mod space;
 mod store;
+mod target;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -50,6 +51,7 @@ pub use object::{
 pub use record::{Bucket, Content, Object, ObjectPart, Part, Summary, Upload, Version};
 pub use sealing::{Seal, SealedBy, Sealing};
 pub use store::{Durability, Options, Sealed, Staged, Store};
+pub use target::Target;
 pub use tx::Tx;
 pub use upload::{CompleteUpload, PutPart};
 pub use views::View;

@@ -13,13 +13,14 @@ use crate::record::{Bucket, Object, ObjectPart, Version, decode};
 use crate::schema;
 use crate::sealing::{Seal, Sealing};
 use crate::store::{Sealed, Store};
+use crate::target::Target;
 use crate::tx::{Subject, Tx};
 use crate::version::{Bypass, Current, Found, find};
 use crate::views::View;
 
 /// What a write of an object needs besides its bytes.
 pub struct PutObject {
-    pub bucket: BucketName,
+    pub bucket: Target,
     pub key: ObjectKey,
     pub attributes: Attributes,
     pub properties: Properties,
@@ -35,7 +36,7 @@ pub struct PutObject {
 
 /// Bytes for the end of an appendable object, which the first append makes.
 pub struct AppendObject {
-    pub bucket: BucketName,
+    pub bucket: Target,
     pub key: ObjectKey,
     /// The length the object must have now, in bytes; 0 makes it.
     pub position: u64,
@@ -50,7 +51,7 @@ pub struct CopyObject {
     pub source: CopySource,
     /// The source as it was when the copy was allowed; another in its place is `Changed`.
     pub seen: Option<Seen>,
-    pub bucket: BucketName,
+    pub bucket: Target,
     pub key: ObjectKey,
     pub replace: Option<Attributes>,
     /// Properties of the copy; `None` copies the tags and nothing else.
@@ -76,7 +77,7 @@ pub enum CopiedContent {
 }
 
 pub struct DeleteObject {
-    pub bucket: BucketName,
+    pub bucket: Target,
     pub key: ObjectKey,
     /// `None` deletes as the bucket's versioning says; a version goes for good.
     pub version: Option<VersionId>,
@@ -89,7 +90,7 @@ pub struct DeleteObject {
 
 /// Which object to change, and what the change log says of whose doing it is.
 pub struct ReviseObject {
-    pub bucket: BucketName,
+    pub bucket: Target,
     pub key: ObjectKey,
     pub version: Option<VersionId>,
     pub cause: Cause,
@@ -109,14 +110,21 @@ pub struct Revision<'a> {
 /// Which bytes a look-up found: a version, and an appendable one at one length, with their key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
+    /// The bucket's id.
+    bucket: u64,
     version: Version,
     etag: ETag,
     sealing: Option<Sealing>,
 }
 
 impl Seen {
-    pub fn of(object: &Object) -> Self {
-        Self { version: object.version, etag: object.etag.clone(), sealing: object.sealing.clone() }
+    pub fn of(bucket: &Bucket, object: &Object) -> Self {
+        Self {
+            bucket: bucket.id,
+            version: object.version,
+            etag: object.etag.clone(),
+            sealing: object.sealing.clone(),
+        }
     }
 }
 
@@ -258,7 +266,7 @@ impl Store {
             .commit(move |tx| {
                 let PutObject { bucket, key, attributes, properties, conditions, body, .. } = put;
                 let (event, cause) = (put.event, put.cause);
-                let bucket = tx.need_bucket(&bucket)?;
+                let bucket = tx.target(&bucket)?;
                 let before = tx.replaceable(&bucket, &key, &conditions)?;
                 let version = tx.next_version(&bucket, &before);
                 let object = Object {
@@ -296,7 +304,7 @@ impl Store {
         let (_, object) = self
             .commit(move |tx| {
                 let AppendObject { bucket, key, position, attributes, properties, body, cause } = append;
-                let bucket = tx.need_bucket(&bucket)?;
+                let bucket = tx.target(&bucket)?;
                 let current = tx.current(&bucket, &key)?;
                 let mut object = match &current.object {
                     Some(object) if !object.appendable => return Err(Error::NotAppendable(key)),
@@ -348,9 +356,9 @@ impl Store {
             .commit(move |tx| {
                 let CopyObject { source, bucket, key, replace, properties, storage_class, .. } = copy;
                 let from = tx.need_bucket(&source.bucket)?;
-                let bucket = tx.need_bucket(&bucket)?;
+                let bucket = tx.target(&bucket)?;
                 let (_, original) = tx.need_object(&from, &source.key, source.version.as_ref())?;
-                if copy.seen.is_some_and(|seen| seen != Seen::of(&original)) {
+                if copy.seen.is_some_and(|seen| seen != Seen::of(&from, &original)) {
                     return Err(Error::Changed);
                 }
                 source
@@ -489,7 +497,7 @@ impl Tx<'_> {
 
     fn delete_object(&mut self, delete: DeleteObject) -> Result<Deleted> {
         let DeleteObject { bucket, key, version, conditions, bypass_governance, cause } = delete;
-        let bucket = self.need_bucket(&bucket)?;
+        let bucket = self.target(&bucket)?;
         let current = self.replaceable(&bucket, &key, &conditions)?;
         let named_version = version.is_some();
         let version = match (version, bucket.versioning) {

@@ -16,11 +16,12 @@ use crate::record::{Bucket, Object, ObjectPart, Part, Upload, UploadRecord, deco
 use crate::schema::{self, Kind};
 use crate::sealing::Sealing;
 use crate::store::{Sealed, Store};
+use crate::target::Target;
 use crate::tx::Tx;
 use crate::views::View;
 
 pub struct PutPart {
-    pub bucket: BucketName,
+    pub bucket: Target,
     pub key: ObjectKey,
     pub upload: UploadId,
     pub number: PartNumber,
@@ -28,7 +29,7 @@ pub struct PutPart {
 }
 
 pub struct CompleteUpload {
-    pub bucket: BucketName,
+    pub bucket: Target,
     pub key: ObjectKey,
     pub upload: UploadId,
     /// Part numbers with the ETags the client saw.
@@ -143,16 +144,17 @@ fn etag_of(parts: &[Part]) -> ETag {
 impl Store {
     pub async fn create_upload(
         &self,
-        bucket: BucketName,
+        bucket: impl Into<Target>,
         key: ObjectKey,
         attributes: Attributes,
         properties: Properties,
         checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
         sealing: Option<Sealing>,
     ) -> Result<Upload> {
+        let bucket = bucket.into();
         let (_, upload) = self
             .commit(move |tx| {
-                let bucket = tx.need_bucket(&bucket)?;
+                let bucket = tx.target(&bucket)?;
                 let initiated = tx.now();
                 let id = new_id(initiated);
                 let upload = Upload { id, key, initiated, attributes, properties, checksum, sealing };
@@ -180,7 +182,7 @@ impl Store {
         let (_, part) = self
             .commit(move |tx| {
                 let PutPart { bucket, key, upload, number, body } = part;
-                let bucket = tx.need_bucket(&bucket)?;
+                let bucket = tx.target(&bucket)?;
                 let upload = tx.need_upload(&bucket, &key, &upload)?;
                 if upload.upload.sealing != body.sealing {
                     return Err(Error::corrupt("a part that is encrypted otherwise than its upload"));
@@ -233,7 +235,7 @@ impl Store {
         let (_, object) = self
             .commit(move |tx| {
                 let CompleteUpload { bucket, key, upload, parts: named, conditions, cause, .. } = complete;
-                let bucket = tx.need_bucket(&bucket)?;
+                let bucket = tx.target(&bucket)?;
                 let upload = tx.need_upload(&bucket, &key, &upload)?;
                 let stored = tx.parts(upload.number)?;
                 let parts = select(&stored, &named, complete.part_size_min)?;
@@ -294,7 +296,7 @@ impl Store {
     {
         let (_, aborted) = self
             .commit(move |tx| {
-                let view = tx.need_view(&bucket)?;
+                let view = tx.need_view(&bucket.into())?;
                 let upload = tx.need_upload(&view.bucket, &key, &id)?;
                 let aborts = decide(&view, &upload.upload, tx.now());
                 if aborts {
@@ -306,9 +308,10 @@ impl Store {
         Ok(aborted)
     }
 
-    pub async fn abort_upload(&self, bucket: BucketName, key: ObjectKey, id: UploadId) -> Result<()> {
+    pub async fn abort_upload(&self, bucket: impl Into<Target>, key: ObjectKey, id: UploadId) -> Result<()> {
+        let bucket = bucket.into();
         self.commit(move |tx| {
-            let bucket = tx.need_bucket(&bucket)?;
+            let bucket = tx.target(&bucket)?;
             let upload = tx.need_upload(&bucket, &key, &id)?;
             tx.drop_upload(&bucket, &upload)
         })

@@ -14,6 +14,7 @@ use cosette_model::BucketName;
 use crate::error::Result;
 use crate::record::{Bucket, decode};
 use crate::schema::{self, Kind};
+use crate::target::Target;
 use crate::tx::Tx;
 
 /// With more buckets than this all are forgotten, and read again as they are asked for.
@@ -53,8 +54,12 @@ fn view(bucket: Bucket, scan: impl FnOnce(&Range, &mut Visit<'_>) -> Result<()>)
 
 impl Tx<'_> {
     /// The bucket as this commit sees it.
-    pub(crate) fn need_view(&self, name: &BucketName) -> Result<View> {
-        view(self.need_bucket(name)?, |range, visit| self.rows(range, visit))
+    pub(crate) fn need_view(&self, target: &Target) -> Result<View> {
+        self.view_of(self.target(target)?)
+    }
+
+    pub(crate) fn view_of(&self, bucket: Bucket) -> Result<View> {
+        view(bucket, |range, visit| self.rows(range, visit))
     }
 }
 

@@ -199,7 +199,9 @@ impl Writer {
 
     async fn put(&self, batch: &Batch, name: &str, content_type: &str, body: Vec<u8>) -> Result<(), Error> {
         let target = &batch.target;
-        let Some(bucket) = self.store.bucket(&target.bucket)? else {
+        // Another account may have got the name since the lines were gathered.
+        let found = self.store.bucket(&target.bucket)?;
+        let Some(bucket) = found.filter(|bucket| bucket.owner_uin == batch.source.owner) else {
             return Err(StoreError::NoSuchBucket(target.bucket.clone()).into());
         };
         let acl = (!target.grants.is_empty()).then(|| Acl { grants: target.grants.clone() });

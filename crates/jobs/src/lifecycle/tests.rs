@@ -94,7 +94,7 @@ impl World {
         let mut staged = self.store.stage(Some(3), Wanted::default()).unwrap();
         staged.write(Bytes::from_static(b"abc")).await.unwrap();
         let put = PutObject {
-            bucket: name(bucket),
+            bucket: name(bucket).into(),
             key: key(object),
             attributes: Attributes::default(),
             properties,
@@ -110,7 +110,7 @@ impl World {
 
     async fn delete(&self, bucket: &str, object: &str, version: Option<VersionId>) {
         let delete = DeleteObject {
-            bucket: name(bucket),
+            bucket: name(bucket).into(),
             key: key(object),
             version,
             conditions: WriteConditions::default(),
@@ -287,7 +287,7 @@ async fn a_write_that_comes_between_is_not_touched() {
     let rules = world.job.plans[&name("bbb")].rules.clone();
     let listed = world.store.list_versions(&name("bbb"), &listing("", ""), None).unwrap();
     let seen: Vec<Summary> = listed.versions.into_iter().map(|listed| listed.summary).collect();
-    let what = Age { bucket: name("bbb"), key: key("a"), stamp: seen[0].version.stamp, after: None };
+    let what = Age { bucket: name("bbb").into(), key: key("a"), stamp: seen[0].version.stamp, after: None };
     world.put("bbb", "a").await;
     let decided = rules.clone();
     let aging = world.store.age(what, move |view, version, now| decided.decide(view, version, now)).await;
@@ -357,7 +357,7 @@ async fn nothing_due_is_missed_by_not_looking() {
                 }
                 5 => {
                     let what = ReviseObject {
-                        bucket: name("bbb"),
+                        bucket: name("bbb").into(),
                         key: key(&object),
                         version: None,
                         cause: Cause::default(),
@@ -401,8 +401,12 @@ async fn an_archived_object_that_was_restored_can_be_restored_again_where_it_is_
         )
         .await;
     let restore = async |world: &World, object: &str, days| {
-        let what =
-            ReviseObject { bucket: name("bbb"), key: key(object), version: None, cause: Cause::default() };
+        let what = ReviseObject {
+            bucket: name("bbb").into(),
+            key: key(object),
+            version: None,
+            cause: Cause::default(),
+        };
         let revised = world.store.revise_object(what, move |revision| {
             revision.storage_class = StorageClass::Archive;
             let (tier, requested) = (RestoreTier::Expedited, revision.now);

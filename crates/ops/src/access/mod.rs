@@ -160,13 +160,17 @@ impl Ops {
         &self,
         context: &Context,
         op: Op,
-        bucket: BucketName,
+        bucket: Bucket,
         key: ObjectKey,
         version: Option<VersionId>,
         change: impl FnOnce(&mut Revision<'_>, &Rules) -> Result<()> + Send + 'static,
     ) -> Result<Object> {
-        let what =
-            ReviseObject { bucket, key: key.clone(), version: version.clone(), cause: context.cause.clone() };
+        let what = ReviseObject {
+            bucket: bucket.into(),
+            key: key.clone(),
+            version: version.clone(),
+            cause: context.cause.clone(),
+        };
         let context = context.clone();
         self.store
             .revise_object(what, move |revision| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cosette_model::op::{ObjectOwnership, PublicAccessBlock};
 use cosette_model::{Acl, BucketName, Cause, Error, ErrorCode, Permission, SettingName, Tags};
-use cosette_store::View;
+use cosette_store::{Bucket, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -97,7 +97,7 @@ impl Ops {
     /// Lays down what `decide` makes of all that is, in one commit.
     pub(crate) async fn lay_down<T: Serialize>(
         &self,
-        bucket: BucketName,
+        bucket: Bucket,
         setting: &'static str,
         cause: Cause,
         decide: impl FnOnce(&View, &Rules) -> Result<Option<T>> + Send + 'static,

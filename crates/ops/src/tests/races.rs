@@ -10,6 +10,8 @@ use cosette_model::op::{
 use cosette_model::setting::ObjectLock;
 use cosette_model::{Grant, Grantee, Permission, Setting, SettingName, Versioning};
 
+use tokio::sync::oneshot;
+
 use super::*;
 
 const SECRET: &[u8] = b"a secret";
@@ -147,5 +149,72 @@ async fn settings_that_exclude_each_other_are_never_both_set() {
         let versioning = ops.store.bucket(&bucket(&name)).unwrap().unwrap().versioning;
         let locks = ops.store.setting(&bucket(&name), SettingName::ObjectLock.row()).unwrap();
         assert!(versioning == Versioning::Enabled || locks.is_none());
+    }
+}
+
+/// A body that says when it is asked for, and comes when it is told to.
+fn slow(asked: oneshot::Sender<()>, come: oneshot::Receiver<()>) -> Body {
+    let whole = futures_util::stream::once(async move {
+        asked.send(()).unwrap();
+        come.await.unwrap();
+        Ok::<_, BodyError>(Bytes::from_static(SECRET))
+    });
+    Body { stream: Box::pin(whole), length: Some(SECRET.len() as u64), expected: Expected::default() }
+}
+
+fn form(body: Body) -> Call {
+    Call::PostObject(PostObject {
+        encryption: None,
+        bucket: bucket("photos"),
+        key: key("a"),
+        attributes: Attributes::default(),
+        properties: Default::default(),
+        acl: Default::default(),
+        conditions: Default::default(),
+        size: None,
+        answer: PostAnswer::Status(204),
+        body,
+    })
+}
+
+fn append(body: Body) -> Call {
+    Call::AppendObject(op::AppendObject {
+        encryption: None,
+        bucket: bucket("photos"),
+        key: key("a"),
+        position: 0,
+        attributes: Attributes::default(),
+        properties: Default::default(),
+        acl: Default::default(),
+        body,
+    })
+}
+
+/// While a body comes its bucket goes, and another account takes the name.
+#[tokio::test]
+async fn a_body_does_not_land_in_another_bucket_of_the_name() {
+    let put = |body| put("photos", "a", body);
+    for write in [&put as &dyn Fn(Body) -> Call, &form, &append] {
+        let ops = ops();
+        created(&ops, "photos").await;
+        let ((asked, is_asked), (go, come)) = (oneshot::channel(), oneshot::channel());
+        let (writer, call) = (ops.clone(), write(slow(asked, come)));
+        let written = tokio::spawn(async move { code(&writer, &by("1"), call).await });
+        is_asked.await.unwrap();
+        let remove = Call::DeleteBucket(op::DeleteBucket { bucket: bucket("photos") });
+        assert_eq!(code(&ops, &by("1"), remove).await, None);
+        let create = Call::CreateBucket(CreateBucket {
+            bucket: bucket("photos"),
+            region: None,
+            tags: None,
+            object_lock: false,
+            acl: Default::default(),
+            ownership: None,
+        });
+        assert_eq!(code(&ops, &by("2"), create).await, None);
+        go.send(()).unwrap();
+        assert_eq!(written.await.unwrap(), Some(ErrorCode::NoSuchBucket));
+        let listing = Default::default();
+        assert!(ops.store.list_objects(&bucket("photos"), &listing).unwrap().objects.is_empty());
     }
 }

@@ -66,7 +66,7 @@ pub(crate) async fn put(store: &Store, bucket: &BucketName, key: ObjectKey, body
         staged.write(chunk.clone()).await.unwrap();
     }
     let put = PutObject {
-        bucket: bucket.clone(),
+        bucket: bucket.clone().into(),
         key,
         attributes: Attributes {
             content_type: Some("application/octet-stream".to_owned()),

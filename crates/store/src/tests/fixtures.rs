@@ -23,7 +23,7 @@ fn retention() -> Retention {
 
 async fn append(store: &Store, position: u64, body: &[u8]) {
     let append = AppendObject {
-        bucket: name("plain"),
+        bucket: name("plain").into(),
         key: key("log"),
         position,
         attributes: Attributes::default(),
@@ -76,7 +76,8 @@ async fn write(dir: &Path) {
     complete(&store, "plain", "parts", &upload, &etags, 1).await.unwrap();
     let upload = begin(&store, "plain", "open").await.unwrap();
     part(&store, "plain", "open", &upload, 1, b"part").await.unwrap();
-    let revise = ReviseObject { bucket: name("plain"), key: key("copy"), version: None, cause: cause() };
+    let revise =
+        ReviseObject { bucket: name("plain").into(), key: key("copy"), version: None, cause: cause() };
     let revised = store.revise_object(revise, |revision| {
         revision.storage_class = StorageClass::Archive;
         revision.properties.tags.insert("tag".to_owned(), "value".to_owned());

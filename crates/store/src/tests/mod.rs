@@ -19,6 +19,7 @@ mod reference;
 mod relaxed;
 mod restores;
 mod sealing;
+mod targets;
 mod uploads;
 mod versions;
 
@@ -181,7 +182,7 @@ async fn put_body(
     conditions: WriteConditions,
 ) -> Result<Object> {
     let put = PutObject {
-        bucket: name(bucket),
+        bucket: name(bucket).into(),
         key: key(object),
         attributes: Attributes::default(),
         properties: Properties::default(),
@@ -206,7 +207,7 @@ async fn delete_version(
     version: Option<VersionId>,
 ) -> Result<Deleted> {
     let delete = DeleteObject {
-        bucket: name(bucket),
+        bucket: name(bucket).into(),
         key: key(object),
         version,
         conditions: WriteConditions::default(),
@@ -228,7 +229,7 @@ fn copy_of(from: (&str, &str), to: (&str, &str)) -> CopyObject {
             customer: None,
             conditions: Conditions::default(),
         },
-        bucket: name(to.0),
+        bucket: name(to.0).into(),
         key: key(to.1),
         replace: None,
         properties: None,
@@ -296,7 +297,7 @@ async fn part(
     body: &[u8],
 ) -> Result<Part> {
     let part = PutPart {
-        bucket: name(bucket),
+        bucket: name(bucket).into(),
         key: key(object),
         upload: id.clone(),
         number: PartNumber::new(number).unwrap(),
@@ -314,7 +315,7 @@ async fn complete(
     part_size_min: u64,
 ) -> Result<Object> {
     let complete = CompleteUpload {
-        bucket: name(bucket),
+        bucket: name(bucket).into(),
         key: key(object),
         upload: id.clone(),
         parts: parts.iter().map(|(n, etag)| (PartNumber::new(*n).unwrap(), etag.clone())).collect(),

@@ -505,7 +505,7 @@ impl Subject {
         let mut parts = Vec::new();
         for (number, body) in (1..).zip(&bodies) {
             let part = PutPart {
-                bucket: name(BUCKET),
+                bucket: name(BUCKET).into(),
                 key: key(object),
                 upload: id.clone(),
                 number: PartNumber::new(number).unwrap(),

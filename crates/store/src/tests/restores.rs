@@ -6,7 +6,8 @@ use super::*;
 use crate::ReviseObject;
 
 async fn restore(store: &Store, object: &str, tier: RestoreTier) {
-    let what = ReviseObject { bucket: name("bucket"), key: key(object), version: None, cause: cause() };
+    let what =
+        ReviseObject { bucket: name("bucket").into(), key: key(object), version: None, cause: cause() };
     let begun = store.revise_object(what, move |revision| {
         revision.storage_class = StorageClass::Archive;
         revision.properties.restore = Some(Restore::Ongoing { tier, days: 1, requested: revision.now });
@@ -18,7 +19,8 @@ async fn restore(store: &Store, object: &str, tier: RestoreTier) {
 
 /// Asks for a day more of a restore that is finished, as a client does before it has been told of.
 async fn prolong(store: &Store, object: &str) {
-    let what = ReviseObject { bucket: name("bucket"), key: key(object), version: None, cause: cause() };
+    let what =
+        ReviseObject { bucket: name("bucket").into(), key: key(object), version: None, cause: cause() };
     let prolonged = store.revise_object(what, |revision| {
         let expires = revision.now.plus(Duration::from_secs(86_400));
         revision.properties.restore = Some(Restore::Done { expires });

@@ -36,7 +36,7 @@ async fn received(store: &Store, body: &[u8], seal: Option<Seal>) -> Sealed {
 async fn put_under(store: &Store, object: &str, body: &[u8], how: &Encryption) -> Object {
     let seal = store.seal(how).await.unwrap();
     let put = PutObject {
-        bucket: name("bucket"),
+        bucket: name("bucket").into(),
         key: key(object),
         attributes: Attributes::default(),
         properties: Properties::default(),
@@ -160,6 +160,10 @@ async fn a_customers_content_is_opened_by_its_key_only() {
     assert!(matches!(object.sealing.unwrap().by, SealedBy::Customer { .. }));
 }
 
+fn bucket_of(store: &Store) -> Bucket {
+    store.bucket(&name("bucket")).unwrap().unwrap()
+}
+
 async fn copied(store: &Store, from: &str, to: &str, content: CopiedContent) -> Result<Object> {
     let found = store.object(&name("bucket"), &key(from), None).unwrap();
     let digests = match &content {
@@ -167,7 +171,7 @@ async fn copied(store: &Store, from: &str, to: &str, content: CopiedContent) -> 
         CopiedContent::Shared(_) => None,
     };
     let copy = copy_of(("bucket", from), ("bucket", to));
-    let copy = CopyObject { seen: Some(Seen::of(&found)), content, digests, ..copy };
+    let copy = CopyObject { seen: Some(Seen::of(&bucket_of(store), &found)), content, digests, ..copy };
     store.copy_object(copy).await.map(|(object, _)| object)
 }
 
@@ -204,7 +208,9 @@ async fn a_copy_shares_what_it_can() {
     put_under(&store, "from", b"other", &Encryption::Service).await;
     let copy = copy_of(("bucket", "from"), ("bucket", "late"));
     let content = CopiedContent::Shared(Some(seal));
-    let late = store.copy_object(CopyObject { seen: Some(Seen::of(&found)), content, ..copy }).await;
+    let late = store
+        .copy_object(CopyObject { seen: Some(Seen::of(&bucket_of(&store), &found)), content, ..copy })
+        .await;
     assert!(matches!(late, Err(Error::Changed)));
     // The first one is gone, and the copies are not.
     delete(&store, "bucket", "from").await.unwrap();
@@ -231,7 +237,7 @@ async fn parts_of_any_number_and_size_are_one_object() {
             let seal = store.unseal(&sealing, key_of(how)).unwrap();
             let body_sealed = received(&store, &body, Some(seal)).await;
             let part = PutPart {
-                bucket: bucket.clone(),
+                bucket: bucket.clone().into(),
                 key: at.clone(),
                 upload: upload.id.clone(),
                 number: PartNumber::new(number.into()).unwrap(),
@@ -242,7 +248,7 @@ async fn parts_of_any_number_and_size_are_one_object() {
             whole.extend_from_slice(&body);
         }
         let complete = CompleteUpload {
-            bucket: bucket.clone(),
+            bucket: bucket.clone().into(),
             key: at.clone(),
             upload: upload.id,
             parts: named,
@@ -325,7 +331,7 @@ async fn appends_go_on_under_the_objects_key() {
         };
         let body = bytes(500, number);
         let append = crate::AppendObject {
-            bucket: name("bucket"),
+            bucket: name("bucket").into(),
             key: key("log"),
             position: whole.len() as u64,
             attributes: Attributes::default(),
@@ -339,7 +345,7 @@ async fn appends_go_on_under_the_objects_key() {
     }
     let other = store.seal(&Encryption::Service).await.unwrap();
     let append = crate::AppendObject {
-        bucket: name("bucket"),
+        bucket: name("bucket").into(),
         key: key("log"),
         position: whole.len() as u64,
         attributes: Attributes::default(),

@@ -86,8 +86,12 @@ fn said(store: &Store) -> (Option<EventType>, Option<VersionId>, u64) {
 }
 
 async fn revise(store: &Store, object: &str, id: Option<&VersionId>, to: Properties) -> Result<Object> {
-    let what =
-        ReviseObject { bucket: name("bucket"), key: key(object), version: id.cloned(), cause: cause() };
+    let what = ReviseObject {
+        bucket: name("bucket").into(),
+        key: key(object),
+        version: id.cloned(),
+        cause: cause(),
+    };
     let revise = move |revision: &mut crate::Revision<'_>| {
         revision.properties = to;
         Ok::<_, Error>(())
@@ -438,7 +442,7 @@ async fn what_may_change_of_a_version_changes_of_that_one() {
     assert_eq!((tag(&one), tag(&two)), ("one".to_owned(), "two".to_owned()));
     // What is refused changes nothing.
     let head = store.head();
-    let what = ReviseObject { bucket: name("bucket"), key: key("key"), version: None, cause: cause() };
+    let what = ReviseObject { bucket: name("bucket").into(), key: key("key"), version: None, cause: cause() };
     let refused = store.revise_object(what, |revision| {
         revision.properties.tags.clear();
         Err::<(), _>(Error::PreconditionFailed)
@@ -458,7 +462,7 @@ async fn a_locked_version_cannot_be_removed() {
     let held = || Properties { legal_hold: true, ..Properties::default() };
     let remove = async |id: Option<VersionId>, bypass_governance| {
         let delete = DeleteObject {
-            bucket: name("bucket"),
+            bucket: name("bucket").into(),
             key: key("key"),
             version: id,
             conditions: WriteConditions::default(),
@@ -514,7 +518,7 @@ async fn a_locked_version_cannot_be_removed() {
 
 async fn append(store: &Store, object: &str, position: usize, body: &[u8]) -> Result<Object> {
     let append = AppendObject {
-        bucket: name("bucket"),
+        bucket: name("bucket").into(),
         key: key(object),
         position: position as u64,
         attributes: Attributes::default(),

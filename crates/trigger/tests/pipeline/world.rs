@@ -66,7 +66,7 @@ pub(crate) async fn put(store: &Store, key: &str, request_id: &str) {
     staged.write(Bytes::from_static(b"hello")).await.unwrap();
     let body = staged.seal().await.unwrap();
     let put = PutObject {
-        bucket: bucket(),
+        bucket: bucket().into(),
         key: ObjectKey::new(key).unwrap(),
         attributes: Attributes::default(),
         properties: Default::default(),

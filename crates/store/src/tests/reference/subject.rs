@@ -321,7 +321,7 @@ impl Subject {
 
     async fn restore(&mut self, place: Place, version: Option<VersionId>, tier: RestoreTier) {
         let expected = self.model.restore(place, version.as_ref(), tier, self.clock.now());
-        let what = ReviseObject { bucket: name(place.0), key: key(place.1), version, cause: cause() };
+        let what = ReviseObject { bucket: name(place.0).into(), key: key(place.1), version, cause: cause() };
         let revise = move |revision: &mut crate::Revision<'_>| {
             let (class, before) = (revision.storage_class, revision.properties.restore);
             let asked = restored(class, before, tier, revision.now);
@@ -336,7 +336,7 @@ impl Subject {
 
     async fn delete(&mut self, place: Place, version: Option<VersionId>, when: When) {
         let delete = DeleteObject {
-            bucket: name(place.0),
+            bucket: name(place.0).into(),
             key: key(place.1),
             version: version.clone(),
             conditions: self.conditions(place, when),
@@ -351,7 +351,7 @@ impl Subject {
         let stamps = self.model.stamps(place);
         let Some(at) = (number as usize).checked_rem(stamps.len()) else { return };
         let what = Age {
-            bucket: name(place.0),
+            bucket: name(place.0).into(),
             key: key(place.1),
             stamp: stamps[at],
             after: at.checked_sub(1).map(|after| stamps[after]),
@@ -397,7 +397,7 @@ impl Subject {
         let expected = self.model.revise(place, version.as_ref(), change);
         let to = expected.clone().unwrap_or_else(|_| Thing::new(&[], Way(0), [0; 16]));
         let (bucket, key) = (name(place.0), key(place.1));
-        let what = ReviseObject { bucket, key, version, cause: cause() };
+        let what = ReviseObject { bucket: bucket.into(), key, version, cause: cause() };
         let revise = move |revision: &mut crate::Revision<'_>| {
             revision.properties.legal_hold = to.hold;
             revision.properties.tags = tags(&to);

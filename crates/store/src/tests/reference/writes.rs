@@ -49,7 +49,7 @@ impl Subject {
         };
         let off = u8::from(off == 1);
         let append = AppendObject {
-            bucket: name(place.0),
+            bucket: name(place.0).into(),
             key: key(place.1),
             position: current.map_or(0, |object| object.body.len() as u64) + u64::from(off),
             attributes: Attributes::default(),
@@ -100,8 +100,13 @@ impl Subject {
             Err(error) => return self.same(Err(error), Ok(())),
         };
         let expected = self.model.put_part(id, number, body, tag).map(|()| (number, tag));
-        let part =
-            PutPart { bucket, key: object, upload, number: PartNumber::new(number).unwrap(), body: sealed };
+        let part = PutPart {
+            bucket: bucket.into(),
+            key: object,
+            upload,
+            number: PartNumber::new(number).unwrap(),
+            body: sealed,
+        };
         let put = store.put_part(part).await;
         self.same(put.map(|part| (u64::from(part.number.get()), part.md5)), expected);
     }
@@ -110,7 +115,7 @@ impl Subject {
         let chosen = self.model.chosen(id, bits);
         let named = chosen.iter().map(|(number, part)| (*number, ETag::of_md5(part.tag)));
         let complete = CompleteUpload {
-            bucket: name(id.0.0),
+            bucket: name(id.0.0).into(),
             key: key(id.0.1),
             upload: UploadId::new(id.1.clone()),
             parts: named.map(|(number, etag)| (PartNumber::new(number).unwrap(), etag)).collect(),
@@ -161,7 +166,7 @@ impl Subject {
         let look_up = || self.store().object(&name(from.0), &key(from.1), copy.source.version.as_ref());
         let read = || self.opened_for(from, &look_up()?, source.way, None);
         let found = look_up()?;
-        copy.seen = Some(Seen::of(&found));
+        copy.seen = Some(Seen::of(&self.store().need_bucket(&name(from.0))?, &found));
         let Some(how) = way.encryption().filter(|_| source.way != Way(0)) else {
             if source.way == way {
                 return Ok(None);
