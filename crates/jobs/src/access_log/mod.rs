@@ -366,7 +366,7 @@ pub(crate) mod tests {
         let clock = Clock::frozen(now);
         let options = Options { dir: None, durability: Durability::Relaxed, cache_bytes: 1 << 20 };
         let store = Store::open(options, clock.clone()).unwrap();
-        let owner = Owner { uin: "1".into(), appid: "1250000000".into(), name: String::new() };
+        let owner = Owner { uin: "100000000001".into(), appid: "1250000000".into(), name: String::new() };
         let region = Region::new("ap-guangzhou").unwrap();
         let name = BucketName::new("logs-1250000000").unwrap();
         store.create_bucket(name, region, owner, Cause::default()).await.unwrap();
@@ -379,6 +379,8 @@ pub(crate) mod tests {
         log.note(&target, &access("b-1250000000", "1"));
         log.note(&target, &access("b-1250000000", "2"));
         log.note(&target, &access("other-1250000000", "3"));
+        // Whose target it was before another account got its name.
+        log.note(&target, &Access { owner: "2".into(), ..access("gone-1250000000", "4") });
         assert_eq!(keys(&store).await.len(), 0);
         clock.set(now.plus(Duration::from_secs(301)));
         assert!(!jobs.is_settled(), "not looked at yet");
