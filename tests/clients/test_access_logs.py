@@ -2,9 +2,12 @@
 logging was set for."""
 
 import gzip
+import hashlib
 import json
+import os
 import re
 import shlex
+import socket
 import tempfile
 import time
 import urllib.request
@@ -12,7 +15,7 @@ import urllib.request
 import pytest
 
 from clients.test_settings import code
-from support import coverage
+from support import coverage, raw
 from support.clients import cos_client, s3_client
 from support.instance import Instance
 
@@ -117,6 +120,7 @@ def test_lines_of_s3(buckets, logging_server):
     assert (ranged[9], ranged[11], ranged[12]) == ("206", "2", "5")
     assert (missing[9], missing[10], missing[7]) == ("404", "NoSuchKey", "none")
     assert (presigned[21], presigned[11]) == ("QueryString", "5")
+    assert "&X-Amz-Signature=- HTTP/1.1" in presigned[8]
     assert by_operation["REST.COPY.OBJECT"][0][7] == "copy"
     assert by_operation["REST.COPY.OBJECT_GET"][0][7] == "a%20b/%E7%85%A7%E7%89%87"
     assert sorted(line[7] for line in by_operation["BATCH.DELETE.OBJECT"]) == ["copy", "other"]
@@ -214,6 +218,33 @@ def test_lines_of_cos(logging_server, unique):
     assert line[29].startswith("PUT /a%20b/") and line[29].endswith(" HTTP/1.1")
     assert "PutObject" in {shlex.split(line)[5] for line in lines(s3, bucket, "logs/")}
     assert all(re.fullmatch(r"logs/\d{4}/\d\d/\d\d/\d{14}_[0-9A-F]{16}_0\.gz", key) for key in objects(s3, bucket, "logs/"))
+
+
+def test_a_client_that_does_not_wait_has_a_line(buckets, logging_server):
+    s3, source, target = buckets
+    let_in(s3, logging_server, source, target, "left/")
+    s3.put_object(Bucket=source, Key="large", Body=os.urandom(48 << 20))
+    enabled = {"TargetBucket": target, "TargetPrefix": "left/"}
+    s3.put_bucket_logging(Bucket=source, BucketLoggingStatus={"LoggingEnabled": enabled})
+    path, empty = raw.path_of(source, "copy"), hashlib.sha256(b"").hexdigest()
+    asked = {
+        "Host": logging_server.host,
+        "Content-Length": "0",
+        "x-amz-copy-source": f"{source}/large",
+        # So the bytes are written anew, which takes a while.
+        "x-amz-server-side-encryption": "AES256",
+    }
+    headers = raw.SigV4(logging_server).headers("PUT", path, [], asked, empty)
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with socket.create_connection(("127.0.0.1", logging_server.port)) as link:
+        link.sendall(f"PUT {path} HTTP/1.1\r\n{head}\r\n".encode())
+
+    def left():
+        found = [fields(line) for line in lines(s3, target, "left/")]
+        return [line for line in found if line[6] == "REST.COPY.OBJECT"]
+
+    (line,) = until(left)
+    assert (line[9], line[10], line[7]) == ("499", "-", "copy")
 
 
 def test_what_is_gathered_is_written_at_the_stop(tmp_path):

@@ -17,11 +17,12 @@ impl Ops {
         let bucket = self.admit(context, Op::PostBucketInventory, &ask.bucket)?;
         self.check_inventory_target(&bucket, &ask.inventory)?;
         let name = format!("{}\0{}", bucket.id, ask.inventory.id);
-        let row = serde_json::json!({ "bucket": bucket.name, "inventory": ask.inventory });
+        let row = serde_json::json!({ "bucket": bucket.name, "made": bucket.id, "inventory": ask.inventory });
         let row = serde_json::to_vec(&row).map_err(Error::internal)?;
         let (seq, ()) = self
             .store
             .commit(move |tx| {
+                tx.target(&bucket.into())?;
                 let key = |kind: &str| format!("{kind}\0{name}").into_bytes();
                 let (todo, done) = (key("todo"), key("done"));
                 if tx.get(Table::Report, &todo)?.is_some() || tx.get(Table::Report, &done)?.is_some() {

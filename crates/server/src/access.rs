@@ -54,7 +54,12 @@ impl Glimpse {
     }
 }
 
+/// What nginx and others say of a client that did not wait for its answer; neither service documents a
+/// status for it.
+pub(crate) const CLIENT_GONE: u16 = 499;
+
 /// Logs that a request is to be told in, found before it is carried out.
+#[derive(Clone)]
 pub(crate) struct Ledger {
     own: Option<(Bucket, LogTarget)>,
     /// The source of a copy, whose bucket may be logged as well.
@@ -118,6 +123,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Another one tells of the request.
+    pub(crate) fn forget(mut self) {
+        self.lines.clear();
+    }
+
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
     }

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
-use crate::access::{self, Answered, Glimpse, Ledger};
+use crate::access::{self, Answered, CLIENT_GONE, Glimpse, Ledger};
 use crate::accounts::Accounts;
 use crate::admin::Admin;
 use crate::body::{Outgoing, incoming, typed};
@@ -84,6 +84,19 @@ impl Door {
             self.wire.decode(request, peer, request_id, times, self.accounts.as_ref()).await;
         let call = outcome.as_ref().ok().map(|(_, call)| call);
         let mut ledger = Ledger::open(&self.ops, asked.cross.bucket.as_ref(), call);
+        // Dropped with this future, if the client does not wait for the answer.
+        let left = ledger.clone().map(|ledger| {
+            let answered = Answered {
+                glimpse: &glimpse,
+                asked: &asked,
+                context: outcome.as_ref().ok().map(|(context, _)| context),
+                status: StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::BAD_REQUEST),
+                headers: &HeaderMap::new(),
+                failed: None,
+                peer,
+            };
+            ledger.tally(&answered, self.access_log.clone(), self.clock.clone())
+        });
         let mut limit = None;
         let known;
         let outcome = match outcome {
@@ -132,6 +145,9 @@ impl Door {
         }
         let (method, agent) = (glimpse.method(), glimpse.agent());
         log(&asked, method, agent, response.status(), failed.as_ref(), self.clock.now());
+        if let Some(left) = left {
+            left.forget();
+        }
         let tally = ledger.map(|ledger| {
             let answered = Answered {
                 glimpse: &glimpse,

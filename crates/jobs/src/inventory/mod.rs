@@ -1,6 +1,7 @@
 //! Inventories: lists of a bucket's objects, written as objects of another bucket. At the beginning of
 //! each day all buckets are looked through for those that are due; those asked for once are written at
-//! once. Killed in between, one is written anew by the next start.
+//! once. Killed in between, one is written anew by the next start; one that cannot be written is tried
+//! again when the others have been.
 
 mod report;
 mod row;
@@ -28,6 +29,8 @@ const PAGE_MAX: usize = 16;
 #[derive(Serialize, Deserialize)]
 struct Asked {
     bucket: cosette_model::BucketName,
+    /// The bucket's id: another that has its name since is not meant.
+    made: Option<u64>,
     inventory: Inventory,
 }
 
@@ -52,14 +55,20 @@ impl Job for Inventories {
 
     async fn run_due(&mut self, now: Timestamp, stop: &Stop) -> Result<Next, Error> {
         self.head = self.store.head();
-        self.write_asked(now, stop).await?;
+        let mut failed = Failed::default();
+        self.write_asked(now, stop, &mut failed).await?;
         if self.scan.is_none_or(|scan| scan <= now) {
             let mut known = BTreeSet::new();
             for bucket in self.store.buckets()? {
-                self.write_due(&bucket, now, stop, &mut known).await?;
+                self.write_due(&bucket, now, stop, &mut known, &mut failed).await?;
             }
             self.forget(now, &known).await?;
-            self.scan = Some(self.day.next(now));
+            if failed.0.is_none() {
+                self.scan = Some(self.day.next(now));
+            }
+        }
+        if let Some(error) = failed.0 {
+            return Err(error);
         }
         Ok(Next { at: self.scan, restores: None })
     }
@@ -80,18 +89,23 @@ impl Inventories {
         Self { head: store.head(), store, day, scan: None }
     }
 
-    async fn write_asked(&self, now: Timestamp, stop: &Stop) -> Result<(), Error> {
+    async fn write_asked(&self, now: Timestamp, stop: &Stop, failed: &mut Failed) -> Result<(), Error> {
+        let mut after: Option<Vec<u8>> = None;
         loop {
-            let rows = self.store.scan(Table::Report, TODO, None, PAGE_MAX)?;
+            let rows = self.store.scan(Table::Report, TODO, after.as_deref(), PAGE_MAX)?;
             if rows.is_empty() {
                 return Ok(());
             }
             for (key, row) in rows {
                 stop.check()?;
+                after = Some(key.clone());
                 if let Ok(asked) = serde_json::from_slice::<Asked>(&row)
                     && let Some(bucket) = self.store.bucket(&asked.bucket)?
+                    && asked.made.is_none_or(|made| made == bucket.id)
+                    && let Err(error) = report::write(&self.store, &bucket, &asked.inventory, now, stop).await
                 {
-                    report::write(&self.store, &bucket, &asked.inventory, now, stop).await?;
+                    failed.note(error)?;
+                    continue;
                 }
                 let done = [DONE, key.strip_prefix(TODO).unwrap_or_default()].concat();
                 self.store
@@ -112,6 +126,7 @@ impl Inventories {
         now: Timestamp,
         stop: &Stop,
         known: &mut BTreeSet<Vec<u8>>,
+        failed: &mut Failed,
     ) -> Result<(), Error> {
         let name = SettingName::Inventory;
         let rows = match self.store.settings(&bucket.name, &name.row_of(Some(""))) {
@@ -139,10 +154,13 @@ impl Inventories {
             };
             let next = match due {
                 Some(due) if due > now => continue,
-                Some(_) => {
-                    report::write(&self.store, bucket, &inventory, now, stop).await?;
-                    after(schedule, now, self.day)
-                }
+                Some(_) => match report::write(&self.store, bucket, &inventory, now, stop).await {
+                    Ok(()) => after(schedule, now, self.day),
+                    Err(error) => {
+                        failed.note(error)?;
+                        continue;
+                    }
+                },
                 None => first(schedule, now, self.day),
             };
             let coming = serde_json::to_vec(&Coming { at: next, schedule });
@@ -180,6 +198,24 @@ impl Inventories {
     }
 }
 
+/// The first failure of a list: it is not done, and the job is to run again.
+#[derive(Default)]
+struct Failed(Option<Error>);
+
+impl Failed {
+    /// # Errors
+    /// Those after which nothing more can be done now.
+    fn note(&mut self, error: Error) -> Result<(), Error> {
+        match error {
+            Error::Stopping | Error::Store(StoreError::Closed | StoreError::Poisoned(_)) => Err(error),
+            error => {
+                self.0.get_or_insert(error);
+                Ok(())
+            }
+        }
+    }
+}
+
 fn time(row: &[u8]) -> Option<Timestamp> {
     Some(Timestamp::from_micros(u64::from_be_bytes(row.try_into().ok()?)))
 }
@@ -213,11 +249,15 @@ fn after(schedule: Frequency, now: Timestamp, day: Day) -> Timestamp {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use cosette_clock::Clock;
     use cosette_model::op::{Listing, Owner};
     use cosette_model::setting::{BucketRef, Destination, InventoryFormat, ServiceForm};
     use cosette_model::{BucketName, Cause, Region};
-    use cosette_store::{Durability, Options};
+    use cosette_store::{Disk, Durability, Faults, Options, Step, Verdict};
 
     use super::*;
 
@@ -229,12 +269,30 @@ mod tests {
 
     const BUCKET: &str = "listed-1250000000";
 
+    /// A disk that takes nothing more while it is so told: what is written to the journal is refused.
+    #[derive(Default)]
+    struct Full(AtomicBool);
+
+    impl Faults for Full {
+        fn before(&self, step: Step<'_>, path: &Path) -> Verdict {
+            let adds = path.iter().any(|name| name == "journal") && matches!(step, Step::Write { .. });
+            if adds && self.0.load(Ordering::SeqCst) {
+                return Verdict::Fail(std::io::Error::other("no more"));
+            }
+            Verdict::Go
+        }
+    }
+
     impl World {
         async fn new() -> Self {
+            let options = Options { dir: None, durability: Durability::Relaxed, cache_bytes: 1 << 20 };
+            Self::on(options, Disk::default()).await
+        }
+
+        async fn on(options: Options, disk: Disk) -> Self {
             // Noon.
             let clock = Clock::frozen(Timestamp::parse_rfc3339("2024-01-30T12:00:00Z").unwrap());
-            let options = Options { dir: None, durability: Durability::Relaxed, cache_bytes: 1 << 20 };
-            let store = Store::open(options, clock.clone()).unwrap();
+            let store = Store::open_on(options, clock.clone(), disk).unwrap();
             let owner = Owner { uin: "100".to_owned(), appid: "1250000000".to_owned(), name: String::new() };
             let region = Region::new("ap-guangzhou").unwrap();
             let bucket = BucketName::new(BUCKET).unwrap();
@@ -243,9 +301,8 @@ mod tests {
             Self { clock, store, job }
         }
 
-        /// `None` removes it.
-        async fn set(&self, schedule: Option<Frequency>) {
-            let inventory = |schedule| Inventory {
+        fn inventory(schedule: Option<Frequency>) -> Inventory {
+            Inventory {
                 id: "list".to_owned(),
                 made: 0,
                 form: ServiceForm::Cos,
@@ -253,7 +310,7 @@ mod tests {
                 all_versions: false,
                 filter: None,
                 fields: Vec::new(),
-                schedule: Some(schedule),
+                schedule,
                 destination: Destination {
                     bucket: BucketRef { name: BUCKET.to_owned(), region: None },
                     account: None,
@@ -261,8 +318,23 @@ mod tests {
                     format: InventoryFormat::Csv,
                     encryption: None,
                 },
+            }
+        }
+
+        /// As a request leaves it to the job.
+        async fn ask(&self, made: u64) {
+            let inventory = Self::inventory(None);
+            let row = serde_json::json!({ "bucket": BUCKET, "made": made, "inventory": inventory });
+            let put = move |tx: &mut cosette_store::Tx<'_>| {
+                tx.put(Table::Report, b"todo\x001\0list", serde_json::to_vec(&row).unwrap());
+                Ok::<_, StoreError>(())
             };
-            let row = schedule.map(|schedule| serde_json::to_vec(&inventory(schedule)).unwrap());
+            self.store.commit(put).await.unwrap();
+        }
+
+        /// `None` removes it.
+        async fn set(&self, schedule: Option<Frequency>) {
+            let row = schedule.map(|schedule| serde_json::to_vec(&Self::inventory(Some(schedule))).unwrap());
             let name = SettingName::Inventory.row_of(Some("list"));
             let bucket = BucketName::new(BUCKET).unwrap();
             let set = self.store.revise_setting(bucket, name, Cause::default(), |_| Ok::<_, StoreError>(row));
@@ -292,6 +364,43 @@ mod tests {
         world.set(None).await;
         assert_eq!(world.after(1).await, 3);
         assert!(world.store.scan(Table::Report, NEXT, None, 10).unwrap().is_empty());
+        world.store.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_not_done() {
+        let dir = std::env::temp_dir().join(format!("cosette-inventory-{}", std::process::id()));
+        let full = Arc::new(Full::default());
+        let options =
+            Options { dir: Some(dir.clone()), durability: Durability::Relaxed, cache_bytes: 1 << 20 };
+        let mut world = World::on(options, Disk::faulty(full.clone())).await;
+        let bucket = world.store.buckets().unwrap().remove(0);
+        world.set(Some(Frequency::Daily)).await;
+        world.after(0).await;
+        world.ask(bucket.id).await;
+        full.0.store(true, Ordering::SeqCst);
+        world.clock.advance(std::time::Duration::from_secs(24 * 3600));
+        for _ in 0..2 {
+            let run = world.job.run_due(world.clock.now(), &crate::supervisor::never()).await;
+            assert!(matches!(run, Err(Error::Store(_))), "{run:?}");
+        }
+        full.0.store(false, Ordering::SeqCst);
+        assert_eq!(world.after(0).await, 1, "both are of one day, and have one name");
+        assert!(world.store.scan(Table::Report, TODO, None, 10).unwrap().is_empty());
+        assert_eq!(world.store.scan(Table::Report, DONE, None, 10).unwrap().len(), 1);
+        world.store.close().await.unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_was_asked_of_a_bucket_that_is_gone_is_not_written() {
+        let mut world = World::new().await;
+        let bucket = world.store.buckets().unwrap().remove(0);
+        world.ask(bucket.id + 1).await;
+        assert_eq!(world.after(0).await, 0);
+        assert!(world.store.scan(Table::Report, TODO, None, 10).unwrap().is_empty());
+        world.ask(bucket.id).await;
+        assert_eq!(world.after(0).await, 1);
         world.store.close().await.unwrap();
     }
 

@@ -23,7 +23,11 @@ struct Counts {
     listed: (u64, u64),
 }
 
-/// A failure of the list itself (a bucket that is gone) is logged; the next one may do better.
+/// A list that cannot be written for what its buckets are (one is gone, something is damaged) is logged, and
+/// the next one may do better.
+///
+/// # Errors
+/// The store's that may pass, logged as well.
 pub(super) async fn write(
     store: &Store,
     bucket: &Bucket,
@@ -37,11 +41,16 @@ pub(super) async fn write(
             tracing::info!(bucket = %bucket.name, id = %inventory.id, "inventory written");
             Ok(())
         }
-        Err(Error::Store(error)) if !matches!(error, StoreError::Closed | StoreError::Poisoned(_)) => {
-            tracing::warn!(bucket = %bucket.name, id = %inventory.id, %error, "inventory not written");
+        Err(Error::Store(error @ (StoreError::NoSuchBucket(_) | StoreError::Corrupt { .. }))) => {
+            tracing::error!(bucket = %bucket.name, id = %inventory.id, %error, "inventory not written");
             Ok(())
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            if let Error::Store(error) = &error {
+                tracing::error!(bucket = %bucket.name, id = %inventory.id, %error, "inventory to be tried again");
+            }
+            Err(error)
+        }
     }
 }
 
