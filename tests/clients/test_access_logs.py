@@ -236,14 +236,16 @@ def test_a_client_that_does_not_wait_has_a_line(buckets, logging_server):
     }
     headers = raw.SigV4(logging_server).headers("PUT", path, [], asked, empty)
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    with socket.create_connection(("127.0.0.1", logging_server.port)) as link:
-        link.sendall(f"PUT {path} HTTP/1.1\r\n{head}\r\n".encode())
 
     def left():
+        with socket.create_connection(("127.0.0.1", logging_server.port)) as link:
+            link.sendall(f"PUT {path} HTTP/1.1\r\n{head}\r\n".encode())
+            # By the time this is answered the copy is mostly under way.
+            logging_server.health()
         found = [fields(line) for line in lines(s3, target, "left/")]
         return [line for line in found if line[6] == "REST.COPY.OBJECT"]
 
-    (line,) = until(left)
+    line, *_ = until(left)
     assert (line[9], line[10], line[7]) == ("499", "-", "copy")
 
 
