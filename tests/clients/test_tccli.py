@@ -120,7 +120,10 @@ def test_a_setting_that_nothing_acts_on_is_refused(tccli, new_function):
     name = new_function()
     code = {"ZipFile": functions.base64_zip({"index.py": "def main_handler(event, context):\n    pass\n"})}
     common = {"FunctionName": name, "Runtime": "Python3.9", "Handler": "index.main_handler", "Code": code}
-    dead_letter = {"Type": "CMQ-QUEUE", "Name": "lost", "FilterType": ""}
-    refused = tccli.run("CreateFunction", **common, DeadLetterConfig=dead_letter)
+    network = {"VpcId": "vpc-1", "SubnetId": "subnet-1"}
+    refused = tccli.run("CreateFunction", **common, VpcConfig=network)
     assert (refused.returncode, code_of(refused)) == (255, "UnsupportedOperation")
+    lost = {"Type": "CMQ-QUEUE", "Name": "lost", "FilterType": ""}
+    refused = tccli.run("CreateFunction", **common, DeadLetterConfig=lost)
+    assert (refused.returncode, code_of(refused)) == (255, "InvalidParameterValue")
     tccli("CreateFunction", **common, DeadLetterConfig={"Type": "", "Name": "", "FilterType": ""})

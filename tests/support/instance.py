@@ -136,7 +136,7 @@ class Instance:
     def deliveries(self, function=None, max=100_000):
         """Newest first."""
         found = self.admin("GET", f"deliveries?max={max}")["deliveries"]
-        return [d for d in found if function is None or d["function"]["name"] == function]
+        return [d for d in found if function is None or (d["function"] or {}).get("name") == function]
 
     def invocations(self, function, max=1000):
         """Newest first."""

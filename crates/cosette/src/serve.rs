@@ -97,6 +97,15 @@ pub(crate) struct Serve {
     #[arg(long, env = "COSETTE_LOG_INTERVAL", value_name = "TIME", default_value = "5m",
           value_parser = duration::parse)]
     log_interval: Duration,
+
+    /// A webhook that stands for a queue or a topic; may be given more than once
+    #[arg(long = "queue", env = "COSETTE_QUEUES", value_name = "NAME=URL", value_delimiter = ',',
+          value_parser = parse_queue)]
+    queues: Vec<(String, String)>,
+
+    /// Where events of buckets whose notification asks for it are posted to in place of an event bus
+    #[arg(long, env = "COSETTE_EVENT_BRIDGE", value_name = "URL")]
+    event_bridge: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -143,6 +152,11 @@ fn parse_account(text: &str) -> Result<Account, String> {
     parse_digits(&account.appid).map_err(|why| format!("APPID {why}"))?;
     parse_digits(&account.uin).map_err(|why| format!("UIN {why}"))?;
     Ok(account)
+}
+
+fn parse_queue(text: &str) -> Result<(String, String), String> {
+    let (name, url) = text.split_once('=').ok_or("a queue is NAME=URL")?;
+    Ok((name.to_owned(), url.to_owned()))
 }
 
 fn parse_digits(text: &str) -> Result<String, String> {
@@ -205,6 +219,8 @@ impl Serve {
             retry_interval: self.retry_interval,
             day: self.day,
             log_interval: self.log_interval,
+            queues: self.queues,
+            event_bridge: self.event_bridge,
         })
     }
 }
@@ -274,6 +290,8 @@ mod tests {
             "--region=ap-beijing",
             "--retry-interval=200ms",
             "--day=10s",
+            "--queue=orders=http://localhost:8000/?a=b",
+            "--event-bridge=http://localhost:8001",
         ])
         .unwrap();
         assert_eq!(config.data_dir, None);
@@ -284,6 +302,8 @@ mod tests {
         assert_eq!(config.region.as_str(), "ap-beijing");
         assert_eq!(config.retry_interval, Duration::from_millis(200));
         assert_eq!(config.day.length(), Duration::from_secs(10));
+        assert_eq!(config.queues, [("orders".to_owned(), "http://localhost:8000/?a=b".to_owned())]);
+        assert_eq!(config.event_bridge.as_deref(), Some("http://localhost:8001"));
         assert!(parse_day("0s").is_err() && parse_day("soon").is_err());
     }
 

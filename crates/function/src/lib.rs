@@ -64,6 +64,17 @@ pub struct Configuration {
     pub environment: Vec<(String, String)>,
     pub role: String,
     pub retry: RetryPolicy,
+    /// Who is told of asynchronous events that could not be delivered.
+    #[serde(default)]
+    pub dead_letter: Option<DeadLetter>,
+}
+
+/// Who is told of what a function could not be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    pub to: Target,
+    /// The type that SCF's `DeadLetterConfig` gave it; nothing for one that was set otherwise.
+    pub kind: String,
 }
 
 /// A function as it is stored.
@@ -112,6 +123,8 @@ pub struct ConfigurationPatch {
     pub environment: Option<Vec<(String, String)>>,
     pub role: Option<String>,
     pub retry: Option<RetryPolicy>,
+    /// `Some(None)` takes it away.
+    pub dead_letter: Option<Option<DeadLetter>>,
 }
 
 /// One attempt, as the log keeps it.
@@ -240,6 +253,7 @@ impl Invoke for Functions {
                 home: Some(Home { region: found.region, appid: found.appid }),
                 retry: found.configuration.retry,
                 concurrency: Slots::EACH,
+                dead_letter: found.configuration.dead_letter.map(|letter| letter.to),
             }),
             Err(Error::NoSuchFunction(_) | Error::NoSuchNamespace(_)) => None,
             Err(error) => {

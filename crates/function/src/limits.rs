@@ -122,6 +122,7 @@ mod tests {
             environment: Vec::new(),
             role: String::new(),
             retry: RetryPolicy::default(),
+            dead_letter: None,
         }
     }
 

@@ -139,6 +139,7 @@ impl Functions {
             set(&mut configuration.environment, patch.environment);
             set(&mut configuration.role, patch.role);
             set(&mut configuration.retry, patch.retry);
+            set(&mut configuration.dead_letter, patch.dead_letter);
             limits::configuration(configuration)?;
             function.status_desc = status_desc;
             Ok(())

@@ -57,6 +57,7 @@ fn configuration() -> Configuration {
         environment: vec![("GREETING".into(), "hello".into())],
         role: String::new(),
         retry: RetryPolicy { retries: 1, max_age_secs: 60 },
+        dead_letter: None,
     }
 }
 
@@ -84,6 +85,7 @@ fn call(name: &str, event: &str) -> Invocation {
         retry: 0,
         source: "API".into(),
         chain: Chain::default(),
+        subject: String::new(),
     }
 }
 
@@ -283,6 +285,7 @@ async fn triggers_learn_what_they_must_know() {
             home: Some(Home { region: "ap-guangzhou".into(), appid: "1250000000".into() }),
             retry: RetryPolicy { retries: 1, max_age_secs: 60 },
             concurrency: 10,
+            dead_letter: None,
         }
     );
     assert_eq!(house.functions.describe(&called("thumbnail", "1").into()), None);

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use cosette_model::op::WriteConditions;
 use cosette_model::{
-    Acl, Attributes, Cause, Encryption, EventType, KmsKey, ObjectKey, Properties, Setting, SettingName,
-    Wanted,
+    Acl, Attributes, BucketName, Cause, Encryption, EventType, KmsKey, ObjectKey, Properties, Setting,
+    SettingName, Wanted,
 };
 use cosette_store::{Bucket, Error as StoreError, PutObject, Sealed, Staged, Store};
 
@@ -74,14 +74,48 @@ pub(crate) async fn put(
     acl: Option<Acl>,
     body: Sealed,
 ) -> Result<(), Error> {
-    let Ok(key) = ObjectKey::new(name) else {
-        tracing::warn!(bucket = %bucket.name, name, "not written: no object can have this name");
-        return Ok(());
-    };
     let cause = Cause {
         request_id: uuid::Uuid::new_v4().simple().to_string(),
         source_ip: "127.0.0.1".to_owned(),
         ..Cause::default()
+    };
+    put_by(store, bucket, name, content_type, acl, body, cause).await
+}
+
+/// Writes a document into a bucket, encrypted as the bucket says. Written again under its name it is replaced.
+///
+/// # Errors
+/// The store's; `NoSuchBucket` when there is no such bucket.
+pub async fn deposit(
+    store: &Store,
+    bucket: &BucketName,
+    name: &str,
+    document: String,
+    cause: Cause,
+) -> Result<(), StoreError> {
+    let deposit = async {
+        let found = store.bucket(bucket)?.ok_or_else(|| StoreError::NoSuchBucket(bucket.clone()))?;
+        let body = whole(store, &found, document, None).await?;
+        put_by(store, &found, name, "application/json", None, body, cause).await
+    };
+    deposit.await.map_err(|error| match error {
+        Error::Store(error) => error,
+        other => StoreError::Index(other.to_string()),
+    })
+}
+
+async fn put_by(
+    store: &Store,
+    bucket: &Bucket,
+    name: &str,
+    content_type: &str,
+    acl: Option<Acl>,
+    body: Sealed,
+    cause: Cause,
+) -> Result<(), Error> {
+    let Ok(key) = ObjectKey::new(name) else {
+        tracing::warn!(bucket = %bucket.name, name, "not written: no object can have this name");
+        return Ok(());
     };
     let put = PutObject {
         bucket: bucket.into(),

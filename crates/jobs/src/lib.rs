@@ -19,6 +19,7 @@ use cosette_model::Day;
 use cosette_store::Store;
 
 pub use access_log::AccessLog;
+pub use deliver::deposit;
 use inventory::Inventories;
 use lifecycle::Lifecycles;
 use restores::Restores;

@@ -18,6 +18,16 @@ pub enum ChangeKind {
     SettingChanged,
     /// A lifecycle rule did it; COS notifies nobody of that (scf.md 1.3).
     Lifecycle(LifecycleChange),
+    /// An object's setting of which S3 tells; COS notifies nobody of it (scf.md 1.3).
+    ObjectSetting(ObjectSetting),
+}
+
+/// What changed of an object that was not written anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ObjectSetting {
+    TagsPut,
+    TagsDeleted,
+    AclPut,
 }
 
 /// What a lifecycle rule did; named as S3 names its events of it.
@@ -32,7 +42,11 @@ impl ChangeKind {
     pub fn event(self) -> Option<EventType> {
         match self {
             Self::Object(event) => Some(event),
-            Self::BucketCreated | Self::BucketDeleted | Self::SettingChanged | Self::Lifecycle(_) => None,
+            Self::BucketCreated
+            | Self::BucketDeleted
+            | Self::SettingChanged
+            | Self::ObjectSetting(_)
+            | Self::Lifecycle(_) => None,
         }
     }
 
@@ -51,6 +65,9 @@ impl ChangeKind {
                 EventType::RestorePost => "s3:ObjectRestore:Post",
                 EventType::RestoreCompleted => "s3:ObjectRestore:Completed",
             },
+            Self::ObjectSetting(ObjectSetting::TagsPut) => "s3:ObjectTagging:Put",
+            Self::ObjectSetting(ObjectSetting::TagsDeleted) => "s3:ObjectTagging:Delete",
+            Self::ObjectSetting(ObjectSetting::AclPut) => "s3:ObjectAcl:Put",
             Self::Lifecycle(LifecycleChange::Deleted) => "s3:LifecycleExpiration:Delete",
             Self::Lifecycle(LifecycleChange::DeleteMarkerCreated) => {
                 "s3:LifecycleExpiration:DeleteMarkerCreated"
@@ -66,6 +83,9 @@ impl ChangeKind {
             Self::BucketCreated => "BucketCreated",
             Self::BucketDeleted => "BucketDeleted",
             Self::SettingChanged => "SettingChanged",
+            Self::ObjectSetting(ObjectSetting::TagsPut) => "ObjectTagging:Put",
+            Self::ObjectSetting(ObjectSetting::TagsDeleted) => "ObjectTagging:Delete",
+            Self::ObjectSetting(ObjectSetting::AclPut) => "ObjectAcl:Put",
             Self::Object(event) => event.name(),
             Self::Lifecycle(LifecycleChange::Deleted) => "LifecycleExpiration:Delete",
             Self::Lifecycle(LifecycleChange::DeleteMarkerCreated) => {
@@ -133,6 +153,9 @@ pub struct Change {
     pub etag: Option<ETag>,
     pub attributes: Attributes,
     pub cause: Cause,
+    /// Until when a restored copy can be read, where there is one.
+    #[serde(default)]
+    pub restored_until: Option<Timestamp>,
 }
 
 impl Change {

@@ -30,6 +30,8 @@ pub struct Invocation {
     pub source: String,
     /// What led to it; the last step is this invocation.
     pub chain: Chain,
+    /// What it tells of: an event's name, `dead-letter`, or nothing in particular.
+    pub subject: String,
 }
 
 /// SCF's status codes that we can answer (scf.md 6.4).
@@ -154,6 +156,8 @@ pub struct Description {
     pub retry: RetryPolicy,
     /// At most this many invocations at once.
     pub concurrency: usize,
+    /// Who is told of what could not be delivered.
+    pub dead_letter: Option<Target>,
 }
 
 /// A function's place. A COS trigger's bucket must be in the same.

@@ -4,8 +4,9 @@
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Why a text is not the name it was meant to be. The wire turns it into an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -139,6 +140,11 @@ text! {
 impl RequestId {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// The second id of a request, derived from the first: what `x-cos-trace-id` / `x-amz-id-2` carries.
+    pub fn trace_id(&self) -> String {
+        STANDARD.encode(Sha256::digest(&self.0))
     }
 }
 

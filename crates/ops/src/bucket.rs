@@ -5,7 +5,7 @@ use std::ops::RangeBounds;
 use cosette_model::op::{self, Context, Listing, ObjectOwnership, Op, Owner, reply};
 use cosette_model::setting::ObjectLock;
 use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Tags, Timestamp, Versioning};
-use cosette_store::{NewBucket, Page, View};
+use cosette_store::{Bucket, NewBucket, Page, Tx, View};
 
 use crate::access::{Admitted, Rules, Scene, account, acl, also, rules};
 use crate::error::{Failure, Result};
@@ -145,7 +145,12 @@ impl Ops {
     ) -> Result<reply::DeleteBucket> {
         let bucket = self.admit(context, Op::DeleteBucket, &ask.bucket)?;
         let with_uploads = !context.policy.uploads_keep_bucket;
-        self.store.delete_bucket(bucket, with_uploads, context.cause.clone()).await?;
+        let notify = self.notify.clone();
+        let also = move |tx: &mut Tx<'_>, bucket: &Bucket| match notify {
+            Some(notify) => notify.follow(tx, bucket, None, false),
+            None => Ok(()),
+        };
+        self.store.delete_bucket_and(bucket, with_uploads, context.cause.clone(), also).await?;
         Ok(reply::DeleteBucket {})
     }
 

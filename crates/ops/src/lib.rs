@@ -23,6 +23,7 @@ mod lifecycle;
 mod lock;
 mod logging;
 mod multipart;
+mod notification;
 mod object;
 mod owners;
 mod parts;
@@ -46,6 +47,7 @@ pub use access::session::SessionPolicy;
 use cosette_model::op::{Call, Context, Owner, Reply};
 use cosette_model::{Day, Error, Region};
 use cosette_store::Store;
+pub use notification::Notify;
 use tokio::sync::Semaphore;
 
 /// The handlers and what they work on; cheap to clone.
@@ -60,6 +62,8 @@ pub struct Ops {
     domains: Arc<domain::Table>,
     /// Turns at queries.
     queries: Arc<Semaphore>,
+    /// Who acts on notifications.
+    notify: Option<Arc<dyn Notify>>,
 }
 
 impl Ops {
@@ -71,7 +75,14 @@ impl Ops {
             day: Day::default(),
             domains: Arc::default(),
             queries: Arc::new(Semaphore::new(select::QUERIES_MAX)),
+            notify: None,
         }
+    }
+
+    /// With somebody who acts on buckets' notifications; without, they are kept and no more.
+    #[must_use]
+    pub fn with_notify(self, notify: Arc<dyn Notify>) -> Self {
+        Self { notify: Some(notify), ..self }
     }
 
     /// With another day than that of 24 hours.

@@ -42,7 +42,7 @@ impl Ops {
         context: &Context,
         ask: op::PutSetting,
     ) -> Result<reply::PutSetting> {
-        let op::PutSetting { bucket, name, setting } = ask;
+        let op::PutSetting { bucket, name, setting, unchecked } = ask;
         let tagged = match &setting {
             Some(Setting::Tagging(tags)) => Some(also(context, request_tags(tags))),
             _ => None,
@@ -50,6 +50,9 @@ impl Ops {
         let context = tagged.as_ref().unwrap_or(context);
         let bucket = self.admit(context, name.put(), &bucket)?;
         let cause = context.cause.clone();
+        if name == SettingName::Notification {
+            return self.put_notification(context, bucket, setting, unchecked).await;
+        }
         let Some(setting) = setting else {
             self.store.set_setting(bucket, name.row(), None, cause).await?;
             return Ok(reply::PutSetting { name, small: None });

@@ -51,7 +51,6 @@ impl Ops {
         Ok(reply::DeleteObjectTagging { version })
     }
 
-    /// Neither service's events that functions can be bound to tell of tags (scf.md 1.3).
     async fn retag(
         &self,
         context: &Context,

@@ -7,6 +7,7 @@ use cosette_model::function::{FunctionRef, StatusCode as FunctionStatus};
 use cosette_model::{BucketName, Change, Seq, Target, Timestamp, duration};
 use cosette_store::Store;
 use cosette_trigger::{Delivery, DeliveryState};
+use cosette_webhook::Webhooks;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -24,6 +25,7 @@ pub(crate) struct Admin {
     pub(crate) store: Store,
     pub(crate) scrubs: Scrubs,
     pub(crate) functions: Functions,
+    pub(crate) webhooks: Webhooks,
     pub(crate) traveller: Traveller,
 }
 
@@ -36,14 +38,14 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 const WAIT_MS_MAX: u64 = 3_600_000;
 
 /// A refusal: status and words.
-struct Refused(StatusCode, String);
+pub(crate) struct Refused(pub(crate) StatusCode, pub(crate) String);
 
 impl Refused {
-    fn bad(words: impl Into<String>) -> Self {
+    pub(crate) fn bad(words: impl Into<String>) -> Self {
         Self(StatusCode::BAD_REQUEST, words.into())
     }
 
-    fn internal(error: impl std::fmt::Display) -> Self {
+    pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
         tracing::error!(%error, "admin request failed");
         Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
@@ -61,9 +63,21 @@ impl Admin {
             (&Method::GET, "changes") => query.and_then(|query| self.changes(&query)),
             (&Method::GET, "deliveries") => query.and_then(|query| self.deliveries(&query)),
             (&Method::GET, "invocations") => query.and_then(|query| self.invocations(&query)),
-            (_, "health" | "wait" | "scrub" | "clock" | "changes" | "deliveries" | "invocations") => Err(
-                Refused(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {}", path, parts.method)),
-            ),
+            (&Method::GET, "rules") => self.rules(),
+            (&Method::POST, "rules") => self.make_rule(body).await,
+            (&Method::GET, "webhooks") => Ok(self.list_webhooks()),
+            (&Method::POST, "webhooks") => self.put_webhook(body).await,
+            (&Method::POST, "dead_letter") => self.set_dead_letter(body).await,
+            (&Method::DELETE, path) if path.starts_with("rules/") => self.delete_rule(&path[6..]).await,
+            (&Method::DELETE, path) if path.starts_with("webhooks/") => self.delete_webhook(&path[9..]).await,
+            (
+                _,
+                "rules" | "webhooks" | "dead_letter" | "health" | "wait" | "scrub" | "clock" | "changes"
+                | "deliveries" | "invocations",
+            ) => Err(Refused(
+                StatusCode::METHOD_NOT_ALLOWED,
+                format!("{} does not take {}", path, parts.method),
+            )),
             _ => Err(Refused(StatusCode::NOT_FOUND, format!("there is no /_cosette/{path}"))),
         };
         let (status, value) = match answer {
@@ -218,7 +232,7 @@ fn half_a_minute() -> u64 {
 }
 
 /// What the request's body asks for, in JSON; nothing asks for nothing in particular.
-async fn asked<T: DeserializeOwned>(body: Incoming) -> Result<T, Refused> {
+pub(crate) async fn asked<T: DeserializeOwned>(body: Incoming) -> Result<T, Refused> {
     let body = Limited::new(body, BODY_BYTES_MAX)
         .collect()
         .await
@@ -262,6 +276,7 @@ fn delivery(delivery: &Delivery) -> Value {
         "function": delivery.target.function().map(function),
         "target": target(&delivery.target),
         "created": delivery.created.iso_millis(),
+        "letterOf": delivery.letter_of,
         "event": serde_json::from_str(&delivery.event).unwrap_or(Value::Null),
         "source": delivery.source.as_ref().map(|source| json!({
             "seq": source.seq,
@@ -276,6 +291,7 @@ fn delivery(delivery: &Delivery) -> Value {
             "ended": attempt.ended.iso_millis(),
             "status": attempt.status.number(),
             "error": attempt.error,
+            "answer": attempt.answer,
         })).collect::<Vec<_>>(),
     })
 }
@@ -303,7 +319,7 @@ fn function(function: &FunctionRef) -> Value {
     json!({ "namespace": function.namespace, "name": function.name, "qualifier": function.qualifier })
 }
 
-fn target(target: &Target) -> Value {
+pub(crate) fn target(target: &Target) -> Value {
     match target {
         Target::Function(of) => json!({ "function": function(of) }),
         Target::Webhook { webhook } => json!({ "webhook": webhook }),

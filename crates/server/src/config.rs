@@ -48,6 +48,10 @@ pub struct Config {
     pub day: Day,
     /// Between a request and the object that its line in the access log is written in.
     pub log_interval: Duration,
+    /// Webhooks that stand for queues and topics: name and URL.
+    pub queues: Vec<(String, String)>,
+    /// Where the account's event bus is.
+    pub event_bridge: Option<String>,
 }
 
 impl Config {
@@ -92,6 +96,8 @@ mod tests {
             retry_interval: Duration::from_secs(60),
             day: Day::default(),
             log_interval: Duration::from_secs(300),
+            queues: Vec::new(),
+            event_bridge: None,
         }
     }
 

@@ -8,7 +8,10 @@ mod check;
 mod config;
 mod connection;
 mod door;
+mod notify;
+mod rules;
 mod spelling;
+mod targets;
 mod throttle;
 mod travel;
 
@@ -23,9 +26,11 @@ use cosette_function::Functions;
 use cosette_jobs::{AccessLog, Jobs};
 use cosette_model::KeyGiver;
 use cosette_ops::Ops;
+use cosette_outgoing::Client;
 use cosette_runtime::Runtime;
 use cosette_store::{Durability, Options, Store};
 use cosette_trigger::Triggers;
+use cosette_webhook::{Webhook, Webhooks};
 use cosette_wire::Wire;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -39,6 +44,7 @@ pub use crate::config::{Config, DEFAULT_SECRET_KEY, default_account, default_reg
 use crate::connection::Connections;
 use crate::door::Door;
 use crate::spelling::Spelling;
+use crate::targets::Targets;
 use crate::travel::Traveller;
 
 /// Why the server did not start or did not end well; each says what to do about it.
@@ -96,6 +102,7 @@ struct House {
     scrubs: Scrubs,
     runtime: Runtime,
     functions: Functions,
+    targets: Targets,
     triggers: Triggers,
     jobs: Arc<Jobs>,
     access_log: AccessLog,
@@ -136,10 +143,17 @@ impl House {
             let (keys, appid) = (Arc::clone(&keys), function.appid.clone());
             KeyGiver::new(move || keys.lend(&appid))
         });
+        let bus = config.event_bridge.iter().map(|url| (notify::EVENT_BRIDGE, url.as_str()));
+        let named = config.queues.iter().map(|(name, url)| (name.as_str(), url.as_str()));
+        let webhooks =
+            named.chain(bus).map(|(name, url)| Webhook::plain(name, url)).collect::<Result<_, _>>();
+        let webhooks = webhooks.map_err(|error| RunError::Refused(error.to_string()))?;
+        let webhooks = Webhooks::open(store.clone(), clock.clone(), Client::default(), webhooks)?;
+        let targets = Targets { functions: functions.clone(), webhooks, store: store.clone() };
         let triggers = Triggers::start(
             store.clone(),
             clock.clone(),
-            Arc::new(functions.clone()),
+            Arc::new(targets.clone()),
             cosette_trigger::Options {
                 retry_interval: config.retry_interval,
                 finished_max: FINISHED_DELIVERIES_MAX,
@@ -167,7 +181,9 @@ impl House {
             appid: account.appid.clone(),
             name: account.name.clone(),
         });
-        let ops = Ops::new(store.clone(), config.region.clone(), owners.collect()).with_day(config.day);
+        let ops = Ops::new(store.clone(), config.region.clone(), owners.collect())
+            .with_day(config.day)
+            .with_notify(Arc::new(targets.clone()));
         let in_memory = config.data_dir.is_none();
         Ok(Self {
             clock,
@@ -175,6 +191,7 @@ impl House {
             store,
             runtime,
             functions,
+            targets,
             triggers,
             jobs,
             access_log,
@@ -199,6 +216,7 @@ impl House {
                 store: self.store.clone(),
                 scrubs: self.scrubs.clone(),
                 functions: self.functions.clone(),
+                webhooks: self.targets.webhooks.clone(),
                 traveller: Traveller {
                     clock: self.clock.clone(),
                     triggers: self.triggers.clone(),

@@ -129,6 +129,17 @@ impl Store {
         with_uploads: bool,
         cause: Cause,
     ) -> Result<()> {
+        self.delete_bucket_and(bucket, with_uploads, cause, |_, _| Ok(())).await
+    }
+
+    /// The same, and `also` in the same commit.
+    pub async fn delete_bucket_and(
+        &self,
+        bucket: impl Into<Target>,
+        with_uploads: bool,
+        cause: Cause,
+        also: impl FnOnce(&mut Tx<'_>, &Bucket) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         let bucket = bucket.into();
         self.commit(move |tx| {
             let bucket = tx.target(&bucket)?;
@@ -142,6 +153,7 @@ impl Store {
             }
             tx.remove_all(&schema::of_bucket(Kind::Setting, bucket.id))?;
             tx.remove(schema::bucket(&bucket.name));
+            also(tx, &bucket)?;
             tx.change(ChangeKind::BucketDeleted, &bucket, None, cause)
         })
         .await?;
@@ -271,10 +283,23 @@ impl Store {
         value: Option<Vec<u8>>,
         cause: Cause,
     ) -> Result<()> {
+        self.set_setting_and(bucket, setting, value, cause, |_, _| Ok(())).await
+    }
+
+    /// The same, and `also` in the same commit.
+    pub async fn set_setting_and(
+        &self,
+        bucket: impl Into<Target>,
+        setting: &'static str,
+        value: Option<Vec<u8>>,
+        cause: Cause,
+        also: impl FnOnce(&mut Tx<'_>, &Bucket) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         let bucket = bucket.into();
         self.commit(move |tx| {
             let bucket = tx.target(&bucket)?;
             tx.set(&bucket, vec![(setting, value)]);
+            also(tx, &bucket)?;
             tx.change(ChangeKind::SettingChanged, &bucket, None, cause)
         })
         .await?;

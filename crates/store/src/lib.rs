@@ -72,6 +72,8 @@ pub enum Table {
     TriggerNote = 0x4b,
     /// Inventories: which are to be written once, and when the others come next.
     Report = 0x4c,
+    /// Webhooks, by name.
+    Webhook = 0x4d,
 }
 
 /// A body that the store keeps for a subsystem, which puts this into its own record.

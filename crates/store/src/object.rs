@@ -3,8 +3,8 @@
 use cosette_blob::combine_crc64;
 use cosette_model::op::{ChecksumType, CopySource, WriteConditions};
 use cosette_model::{
-    Attributes, BucketName, Cause, ChangeKind, Digests, ETag, EventType, ObjectKey, Properties, StorageClass,
-    Timestamp, VersionId, Versioning,
+    Attributes, BucketName, Cause, ChangeKind, Digests, ETag, EventType, ObjectKey, ObjectSetting,
+    Properties, StorageClass, Timestamp, VersionId, Versioning,
 };
 
 use crate::error::{Error, Result};
@@ -105,6 +105,8 @@ pub struct Revision<'a> {
     pub properties: Properties,
     /// `None`, as it is at first, for a change that raises no event.
     pub event: Option<EventType>,
+    /// For one without: which setting it is that changes, if it is one that is told of.
+    pub setting: Option<ObjectSetting>,
 }
 
 /// Which bytes a look-up found: a version, and an appendable one at one length, with their key.
@@ -442,13 +444,14 @@ impl Store {
                 let mut revision = Revision {
                     view: &view,
                     event: None,
+                    setting: None,
                     now: tx.now(),
                     storage_class: object.attributes.storage_class,
                     properties: object.properties.clone(),
                     object: &object,
                 };
                 revise(&mut revision)?;
-                let Revision { storage_class, properties, event, .. } = revision;
+                let Revision { storage_class, properties, event, setting, .. } = revision;
                 if properties.restore != object.properties.restore {
                     tx.leave_restore(bucket, &key, &object)?;
                 }
@@ -458,7 +461,8 @@ impl Store {
                 if event == Some(EventType::RestorePost) {
                     tx.begin_restore(bucket, &key, &object, &cause)?;
                 }
-                let kind = event.map_or(ChangeKind::SettingChanged, ChangeKind::Object);
+                let other = setting.map_or(ChangeKind::SettingChanged, ChangeKind::ObjectSetting);
+                let kind = event.map_or(other, ChangeKind::Object);
                 tx.change(kind, bucket, Some(subject(bucket, &key, &object)), cause)?;
                 Ok::<_, E>(object)
             })

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use cosette_blob::{BodyId, Unclaimed};
 use cosette_kv::{Engine, Range};
-use cosette_model::{BucketName, Cause, Change, ChangeKind, ObjectKey, Seq, Timestamp, VersionId};
+use cosette_model::{BucketName, Cause, Change, ChangeKind, ObjectKey, Restore, Seq, Timestamp, VersionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -254,10 +254,19 @@ impl<'a> Tx<'a> {
             etag: object.map(|object| object.etag.clone()),
             attributes: object.map(|object| object.attributes.clone()).unwrap_or_default(),
             key: what.as_ref().map(|what| what.key.clone()),
+            restored_until: object.and_then(|object| restored_until(object, self.now)),
             version_id: what.and_then(|what| what.version),
             cause,
         };
         self.write(schema::change(self.seq), &change)
+    }
+}
+
+/// Until when a restored copy of the object can be read, if there is one at `now`.
+fn restored_until(object: &Object, now: Timestamp) -> Option<Timestamp> {
+    match object.properties.restore?.at(object.attributes.storage_class, now)? {
+        Restore::Done { expires } => Some(expires),
+        Restore::Ongoing { .. } => None,
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Delivery {
     pub attempts: Vec<Attempt>,
     /// What led to the change or call behind it: empty when no function is in it.
     pub chain: Chain,
+    /// The id of the delivery whose dead letter this is, if it is one.
+    pub letter_of: Option<String>,
 }
 
 /// The change and rule behind a delivery.
@@ -72,6 +74,9 @@ pub struct Attempt {
     pub status: StatusCode,
     /// At most [`ERROR_BYTES_MAX`]; the invocation's own record has the whole.
     pub error: String,
+    /// How a webhook answered: status line and the body's beginning.
+    #[serde(default)]
+    pub answer: String,
 }
 
 /// Attempts a delivery remembers. A second between attempts for six hours would otherwise be a row of megabytes.
@@ -92,9 +97,20 @@ pub(crate) struct Filed {
     /// What led to the change or call behind it.
     #[serde(default)]
     pub(crate) chain: Chain,
+    #[serde(default)]
+    pub(crate) letter_of: Option<String>,
 }
 
 impl Filed {
+    /// What it tells of.
+    pub(crate) fn subject(&self) -> &str {
+        match (&self.letter_of, &self.source) {
+            (Some(_), _) => "dead-letter",
+            (None, Some(source)) => source.event.name(),
+            (None, None) => "",
+        }
+    }
+
     /// The step from what is behind it to its invocation.
     pub(crate) fn link(&self) -> Link {
         let Self { id, source, target, .. } = self;
@@ -252,9 +268,10 @@ pub(crate) fn newest(store: &Store, max: usize) -> Result<Vec<(Place, Delivery)>
     let mut newest = Vec::with_capacity(rows.len());
     for (key, filed) in rows {
         let place = Place::parse(&key)?;
-        let Filed { id, source, target, event, created, chain } = row::decode(&filed, "delivery")?;
+        let Filed { id, source, target, event, created, chain, letter_of } = row::decode(&filed, "delivery")?;
         if let Some(Progress { state, attempts, .. }) = progress(store, place)? {
-            newest.push((place, Delivery { id, source, target, event, created, state, attempts, chain }));
+            let delivery = Delivery { id, source, target, event, created, state, attempts, chain, letter_of };
+            newest.push((place, delivery));
         }
     }
     Ok(newest)

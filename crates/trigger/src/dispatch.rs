@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::delivery::{self, Attempt, Delivery, DeliveryState, Filed, Place, Progress};
 use crate::queue::{End, Queues, Ticket};
-use crate::{Error, Options, retry, row};
+use crate::{Error, Options, letter, retry, row};
 
 /// How far the subsystem has been stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,15 +117,26 @@ impl Dispatcher {
         {
             let dispatcher = self.clone();
             tokio::spawn(async move {
-                let end = dispatcher.attempt(&ticket).await.unwrap_or_else(|error| {
+                let (end, letter) = dispatcher.attempt(&ticket).await.unwrap_or_else(|error| {
                     tracing::error!(delivery = %ticket.id, %error, "attempt not recorded");
-                    End::Lost
+                    (End::Lost, None)
                 });
+                let letter = letter.map(|letter| (dispatcher.limit(&letter.target), letter));
                 let limit = dispatcher.limit(&ticket.target);
                 let target = ticket.target.clone();
                 let mut queues = dispatcher.queues();
+                // First the letter: at no moment is nothing of the two unfinished.
+                let letter = letter.map(|(limit, letter)| {
+                    let target = letter.target.clone();
+                    queues.note(&letter);
+                    queues.push(letter, limit);
+                    target
+                });
                 queues.end(ticket, end, limit);
                 dispatcher.start(&mut queues, &target);
+                if let Some(target) = letter {
+                    dispatcher.start(&mut queues, &target);
+                }
                 drop(queues);
                 if matches!(end, End::Retry(_)) {
                     dispatcher.retry_set.notify_one();
@@ -135,50 +146,58 @@ impl Dispatcher {
         }
     }
 
-    /// One attempt, from reading the delivery to having its end on record.
-    async fn attempt(&self, ticket: &Ticket) -> Result<End, Error> {
+    /// One attempt, from reading the delivery to having its end on record; with the dead letter that its end may bring.
+    async fn attempt(&self, ticket: &Ticket) -> Result<(End, Option<Ticket>), Error> {
         let place = ticket.place;
         let filed = delivery::filed(&self.store, place)?;
         let (Some(filed), Some(progress)) = (filed, delivery::progress(&self.store, place)?) else {
             let what = format!("delivery {} is missing", ticket.id);
             return Err(cosette_store::Error::Corrupt { what }.into());
         };
-        let link = filed.link();
-        let Filed { id, source, target, event, created, chain } = filed;
         let invocation = Invocation {
-            request_id: id,
-            target,
-            event,
+            request_id: filed.id.clone(),
+            target: filed.target.clone(),
+            event: filed.event.clone(),
             retry: progress.tries,
-            source: if source.is_some() { "COS" } else { "API" }.to_owned(),
-            chain: chain.then(link),
+            source: if filed.source.is_some() { "COS" } else { "API" }.to_owned(),
+            subject: filed.subject().to_owned(),
+            chain: filed.chain.clone().then(filed.link()),
         };
         let started = self.clock.now();
         let outcome = tokio::select! {
             biased;
             outcome = caught(async { self.targets.invoke(invocation).await }) => outcome,
-            () = self.reached(Stage::Halted) => return Ok(End::Lost),
+            () = self.reached(Stage::Halted) => return Ok((End::Lost, None)),
         };
-        let (status, error) = match outcome {
-            Ok(Outcome { status, error, .. }) => (status, error),
+        let (status, error, answer) = match outcome {
+            Ok(Outcome { status, error, result, .. }) => (status, error, result),
             Err(panic) => {
                 let text = panic_text(&*panic);
                 tracing::error!(delivery = %ticket.id, target = %ticket.target, panic = text, "invocation panicked");
-                (StatusCode::InternalError, format!("the invocation panicked: {text}"))
+                (StatusCode::InternalError, format!("the invocation panicked: {text}"), String::new())
             }
         };
         if status == StatusCode::Canceled && *self.stage.borrow() > Stage::Running {
             // Called off because everything stops: the next start tries it again.
-            return Ok(End::Lost);
+            return Ok((End::Lost, None));
         }
         let ended = self.clock.now();
-        let policy = self.targets.describe(&ticket.target).map(|found| found.retry).unwrap_or_default();
-        let attempt = Attempt { started, ended, status, error };
-        let progress = retry::after(progress, attempt, created, policy, self.options.retry_interval);
-        self.record(ticket, progress).await
+        let described = self.targets.describe(&ticket.target);
+        let policy = described.as_ref().map(|found| found.retry).unwrap_or_default();
+        // A function's result is in its own record.
+        let answer = if matches!(filed.target, Target::Webhook { .. }) { answer } else { String::new() };
+        let attempt = Attempt { started, ended, status, error, answer };
+        let progress = retry::after(progress, attempt, filed.created, policy, self.options.retry_interval);
+        let letter = described.and_then(|found| letter::of(&filed, &progress, found, ended));
+        self.record(ticket, progress, letter).await
     }
 
-    async fn record(&self, ticket: &Ticket, progress: Progress) -> Result<End, Error> {
+    async fn record(
+        &self,
+        ticket: &Ticket,
+        progress: Progress,
+        letter: Option<Filed>,
+    ) -> Result<(End, Option<Ticket>), Error> {
         let end = match &progress.state {
             DeliveryState::Retrying { at } => End::Retry(*at),
             _ => End::Finished,
@@ -188,7 +207,10 @@ impl Dispatcher {
         }
         let row = row::encode(&progress)?;
         let (place, finished_max) = (ticket.place, self.options.finished_max);
+        let letters = letter.iter().map(row::encode).collect::<Result<Vec<_>, _>>()?;
+        // An end and its letter are one commit: there is never the one without the other.
         let write = move |tx: &mut Tx<'_>| {
+            delivery::file(tx, letters)?;
             if end == End::Finished {
                 delivery::finish(tx, place, row, finished_max)?;
             } else {
@@ -196,8 +218,10 @@ impl Dispatcher {
             }
             Ok(())
         };
-        self.store.commit::<_, Error, _>(write).await?;
-        Ok(end)
+        let (commit, ()) = self.store.commit::<_, Error, _>(write).await?;
+        let place = Place { commit, index: 0 };
+        let queued = letter.map(|filed| self::ticket(place, &filed, Arc::new(filed.target.clone())));
+        Ok((end, queued.transpose()?))
     }
 
     /// Lets retries run when they are due, until the stop.
@@ -250,6 +274,7 @@ impl Dispatcher {
             event,
             created: self.clock.now(),
             chain,
+            letter_of: None,
         };
         let row = row::encode(&filed)?;
         let write = move |tx: &mut Tx<'_>| delivery::file(tx, vec![row]);
@@ -306,7 +331,7 @@ pub(crate) fn ticket(place: Place, filed: &Filed, target: Arc<Target>) -> Result
     let id = Uuid::parse_str(&filed.id).map_err(damaged)?;
     let (lane, request) = match &filed.source {
         Some(source) => (Some(digest(&(&source.rule, &source.key))), digest(source.request_id.as_str())),
-        None => (None, digest(filed.id.as_str())),
+        None => (None, digest(filed.letter_of.as_deref().unwrap_or(&filed.id))),
     };
     Ok(Ticket { place, id, target, lane, request })
 }

@@ -275,6 +275,7 @@ mod tests {
                 access_key: "AKIDEXAMPLE".into(),
                 ..Cause::default()
             },
+            restored_until: None,
         }
     }
 

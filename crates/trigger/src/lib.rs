@@ -10,6 +10,7 @@
 mod delivery;
 mod dispatch;
 mod event;
+mod letter;
 mod matcher;
 mod pump;
 mod queue;
@@ -17,20 +18,24 @@ mod quiet;
 mod retry;
 mod row;
 mod rule;
+mod s3;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cosette_clock::Clock;
 use cosette_model::function::{FunctionRef, Invoke};
-use cosette_model::{Chain, Timestamp};
+use cosette_model::{Chain, Target, Timestamp};
 use cosette_store::{Store, Tx};
 use tokio::task::JoinHandle;
 
 pub use delivery::{ATTEMPTS_MAX, Attempt, Delivery, DeliveryState, ERROR_BYTES_MAX, Source};
 pub use event::region_code;
 pub use quiet::Quiet;
-pub use rule::{Interval, NewRule, RULES_PER_BUCKET_MAX, RULES_PER_FUNCTION_MAX, Rule, RuleSelector};
+pub use rule::{
+    Configuration, Interval, NewNotification, NewRule, RULES_PER_BUCKET_MAX, RULES_PER_FUNCTION_MAX, Rule,
+    RuleSelector, notify,
+};
 
 use dispatch::{Dispatcher, Stage, missing};
 use pump::Pump;
@@ -128,6 +133,14 @@ impl Triggers {
         Ok(rule)
     }
 
+    /// The rule of this id, unless it is a configuration of a bucket's notification: that is changed as a whole.
+    pub async fn delete_rule_by_id(&self, id: &str) -> Result<Rule, Error> {
+        let id = id.to_owned();
+        let delete = move |tx: &mut Tx<'_>| rule::delete_by_id(tx, &id);
+        let (_, rule) = self.dispatcher.store.commit(delete).await?;
+        Ok(rule)
+    }
+
     /// All triggers of a function, every qualifier (the function is being deleted).
     pub async fn delete_rules_of(&self, namespace: &str, name: &str) -> Result<(), Error> {
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
@@ -153,6 +166,11 @@ impl Triggers {
         let dispatcher = self.dispatcher.clone();
         let call = tokio::spawn(async move { dispatcher.call(function, event, chain).await });
         call.await.unwrap_or(Err(Error::Store(cosette_store::Error::Closed)))
+    }
+
+    /// Whether there is such a target.
+    pub fn knows(&self, target: &Target) -> bool {
+        self.dispatcher.targets.describe(target).is_some()
     }
 
     /// Newest first, at most `max`.

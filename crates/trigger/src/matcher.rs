@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cosette_model::{BucketName, Change, Happened, Seq, Target};
+use cosette_model::{BucketName, Change, ChangeKind, Happened, Seq, Target};
 
 use crate::Rule;
 
@@ -30,6 +30,19 @@ impl RuleSet {
     ) -> impl Iterator<Item = (&'a Rule, &'a Arc<Target>, Happened)> {
         let rules = self.by_bucket.get(&change.bucket).map(Vec::as_slice).unwrap_or_default();
         rules.iter().filter_map(|(rule, target)| Some((rule, target, fires(rule, change)?)))
+    }
+
+    /// The rules that began with `change` and whose targets are to be told so.
+    pub(crate) fn greeting<'a>(
+        &'a self,
+        change: &'a Change,
+    ) -> impl Iterator<Item = &'a (Rule, Arc<Target>)> {
+        let rules = match change.kind {
+            ChangeKind::SettingChanged => self.by_bucket.get(&change.bucket),
+            _ => None,
+        };
+        let rules = rules.map(Vec::as_slice).unwrap_or_default();
+        rules.iter().filter(|(rule, _)| rule.greets_at(change.seq))
     }
 
     /// Deleted rules that nothing after `cursor` can fire.
@@ -60,7 +73,7 @@ fn fires(rule: &Rule, change: &Change) -> Option<Happened> {
 mod tests {
     use cosette_model::function::FunctionRef;
     use cosette_model::{
-        Attributes, Cause, ChangeKind, EventPattern, EventType, Events, ObjectKey, Region, Style, Timestamp,
+        Attributes, Cause, EventPattern, EventType, Events, ObjectKey, Region, Style, Timestamp,
     };
 
     use super::*;
@@ -82,6 +95,7 @@ mod tests {
             modified: Timestamp::default(),
             active: vec![Interval { from: Seq(10), to: None }],
             deleted: false,
+            configuration: None,
         }
     }
 
@@ -99,6 +113,7 @@ mod tests {
             etag: None,
             attributes: Attributes::default(),
             cause: Cause::default(),
+            restored_until: None,
         }
     }
 

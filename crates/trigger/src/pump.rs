@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::delivery::{self, DeliveryState, Filed, Place, Source};
 use crate::dispatch::{Dispatcher, Stage, ticket};
 use crate::matcher::RuleSet;
-use crate::{Error, Rule, event, row, rule};
+use crate::{Error, Rule, event, row, rule, s3};
 
 /// The row of `Table::Cursor` with the seq up to which every change has been dealt with.
 pub(crate) const CURSOR: &[u8] = b"trigger.pump";
@@ -194,17 +194,22 @@ fn fired(rules: &RuleSet, changes: &[Change]) -> Vec<(Filed, Arc<Target>)> {
                 fired.push((filed, target.clone()));
             }
         }
+        fired.extend(rules.greeting(change).map(|(rule, target)| (greeting(change, rule), target.clone())));
     }
     fired
 }
 
 fn file(change: &Change, rule: &Rule, event: Happened) -> Option<Filed> {
+    let id = Uuid::new_v4().to_string();
+    let plain = || rule::Configuration { id: rule.id.clone(), owner: change.appid.clone(), greets: false };
+    let of = rule.configuration.clone().unwrap_or_else(plain);
     let message = match rule.style {
         Style::Cos => event::message(change, change.kind.event()?, &rule.target),
-        Style::S3 | Style::EventBridge => return None,
+        Style::S3 => s3::record(change, change.kind.s3_event()?, &of),
+        Style::EventBridge => s3::bus_event(change, &id, &of)?,
     };
     Some(Filed {
-        id: Uuid::new_v4().to_string(),
+        id,
         source: Some(Source {
             seq: change.seq,
             rule: rule.id.clone(),
@@ -217,7 +222,21 @@ fn file(change: &Change, rule: &Rule, event: Happened) -> Option<Filed> {
         event: message,
         created: change.time,
         chain: change.cause.chain(),
+        letter_of: None,
     })
+}
+
+/// What tells a target that it is to hear of the bucket. No object stands behind it.
+fn greeting(change: &Change, rule: &Rule) -> Filed {
+    Filed {
+        id: Uuid::new_v4().to_string(),
+        source: None,
+        target: rule.target.clone(),
+        event: s3::test(change),
+        created: change.time,
+        chain: change.cause.chain(),
+        letter_of: None,
+    }
 }
 
 /// Reads the row of the saved cursor: the beginning when there is none.

@@ -66,7 +66,8 @@ mod tests {
         let mut now = created;
         let mut progress = Progress::default();
         for status in outcomes {
-            let attempt = Attempt { started: now, ended: now, status, error: "é".repeat(2000) };
+            let attempt =
+                Attempt { started: now, ended: now, status, error: "é".repeat(2000), answer: String::new() };
             progress = after(progress, attempt, created, policy, MINUTE);
             match progress.state {
                 DeliveryState::Retrying { at } => now = at,

@@ -3,7 +3,7 @@
 
 use cosette_model::function::{Description, FunctionRef, Home};
 use cosette_model::{BucketName, EventPattern, Events, Seq, Style, Target, Timestamp};
-use cosette_store::{Store, Table, Tx};
+use cosette_store::{Bucket, Store, Table, Tx};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, pump, row};
@@ -47,6 +47,19 @@ pub struct Rule {
     pub active: Vec<Interval>,
     /// Set when the rule was deleted; it is kept until the pump has passed its end.
     pub deleted: bool,
+    /// Which configuration it is of its bucket's notification, if it is one.
+    #[serde(default)]
+    pub configuration: Option<Configuration>,
+}
+
+/// What messages say of the configuration that a rule is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    pub id: String,
+    /// The bucket's owner.
+    pub owner: String,
+    /// Whether the target is to be told, once, that it will hear of the bucket.
+    pub greets: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +87,12 @@ impl Rule {
     /// Whether a change at `seq` falls into a time when the rule was on.
     pub fn is_active_at(&self, seq: Seq) -> bool {
         self.active.iter().any(|interval| interval.holds(seq))
+    }
+
+    /// Whether it began with the commit `seq` and its target is to be told so.
+    pub(crate) fn greets_at(&self, seq: Seq) -> bool {
+        self.configuration.as_ref().is_some_and(|of| of.greets)
+            && self.active.first().is_some_and(|interval| interval.from == seq)
     }
 
     /// Whether nothing after `cursor` can match.
@@ -118,7 +137,8 @@ impl Rule {
 
     /// The function and the event of a COS trigger, as SCF knows them; `None` for any other rule.
     pub fn as_trigger(&self) -> Option<(&FunctionRef, EventPattern)> {
-        Some((self.target.function()?, self.events.cos()?))
+        let triggers = self.configuration.is_none();
+        Some((self.target.function().filter(|_| triggers)?, self.events.cos()?))
     }
 
     fn is_same(&self, new: &NewRule) -> bool {
@@ -228,6 +248,7 @@ pub(crate) fn create(tx: &mut Tx<'_>, new: NewRule, target: &Description) -> Res
         modified: tx.now(),
         active: Vec::new(),
         deleted: false,
+        configuration: None,
     };
     if new.enabled {
         rule.open(tx.seq());
@@ -264,6 +285,13 @@ pub(crate) fn delete(tx: &mut Tx<'_>, selector: &RuleSelector) -> Result<Rule, E
     retire(tx, rule)
 }
 
+/// The same of one that is named, and is not a bucket's notification's.
+pub(crate) fn delete_by_id(tx: &mut Tx<'_>, id: &str) -> Result<Rule, Error> {
+    let is_meant = |rule: &Rule| rule.id == id && rule.configuration.is_none();
+    let rule = standing(tx)?.into_iter().find(is_meant).ok_or(Error::NoSuchRule)?;
+    retire(tx, rule)
+}
+
 /// Takes away all rules that `is_meant`.
 pub(crate) fn delete_all(tx: &mut Tx<'_>, is_meant: impl Fn(&Rule) -> bool) -> Result<(), Error> {
     for rule in standing(tx)?.into_iter().filter(is_meant) {
@@ -278,6 +306,54 @@ fn retire(tx: &mut Tx<'_>, mut rule: Rule) -> Result<Rule, Error> {
     rule.modified = tx.now();
     save(tx, &rule)?;
     Ok(rule)
+}
+
+/// One configuration of a bucket's notification, with its target.
+pub struct NewNotification {
+    pub configuration: Configuration,
+    pub events: Events,
+    pub prefix: String,
+    pub suffix: String,
+    pub target: Target,
+    pub style: Style,
+}
+
+/// Puts the rules of the bucket's notification in the place of those it had, from this commit on.
+///
+/// # Errors
+/// The store's.
+pub fn notify(
+    tx: &mut Tx<'_>,
+    bucket: &Bucket,
+    configurations: Vec<NewNotification>,
+) -> cosette_store::Result<()> {
+    let is_meant = |rule: &Rule| rule.configuration.is_some() && rule.bucket == bucket.name;
+    let retired = delete_all(tx, is_meant);
+    let begun = configurations.into_iter().enumerate().try_for_each(|(at, new)| {
+        let mut rule = Rule {
+            // Below the ids of rules that are made one at a time.
+            id: format!("{PREFIX}{:016x}-{at:03}", tx.seq().0),
+            bucket: bucket.name.clone(),
+            region: bucket.region.as_str().to_owned(),
+            events: new.events,
+            prefix: new.prefix,
+            suffix: new.suffix,
+            target: new.target,
+            style: new.style,
+            description: String::new(),
+            created: tx.now(),
+            modified: tx.now(),
+            active: Vec::new(),
+            deleted: false,
+            configuration: Some(new.configuration),
+        };
+        rule.open(tx.seq());
+        save(tx, &rule)
+    });
+    retired.and(begun).map_err(|error| match error {
+        Error::Store(error) => error,
+        other => cosette_store::Error::Index(other.to_string()),
+    })
 }
 
 /// Removes the rows of deleted rules for good.
@@ -360,6 +436,7 @@ mod tests {
             modified: Timestamp::default(),
             active: Vec::new(),
             deleted: false,
+            configuration: None,
         }
     }
 

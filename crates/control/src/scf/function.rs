@@ -4,6 +4,7 @@ use cosette_function::{Configuration, ConfigurationPatch, Function, NewFunction}
 use cosette_model::function::RetryPolicy;
 use serde_json::{Value, json};
 
+use super::letter::{self, dead_letter};
 use super::{
     LATEST, Paging, code, descending, function_of, namespace_of, qualified, reply, sort_by_key, time,
 };
@@ -40,6 +41,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         environment: environment(&params)?.unwrap_or_default(),
         role: params.text("Role")?.unwrap_or_default().to_owned(),
         retry: RetryPolicy::default(),
+        dead_letter: dead_letter(call, &params)?.flatten(),
     };
     let code = code::read(call, &params).await?;
     let new = NewFunction {
@@ -86,6 +88,7 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         environment: environment(&params)?,
         role: text("Role")?,
         retry: None,
+        dead_letter: dead_letter(call, &params)?,
     };
     call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
     Ok(Reply::new())
@@ -141,6 +144,7 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
         "Triggers": triggers,
     }));
     shown.extend(unused());
+    shown.extend(reply(json!({"DeadLetterConfig": letter::shown(&function)})));
     Ok(shown)
 }
 
@@ -159,7 +163,6 @@ fn unused() -> Reply {
         "AccessInfo": {"Host": "", "Vip": ""},
         "L5Enable": "FALSE",
         "OnsEnable": "FALSE",
-        "DeadLetterConfig": {"Type": "", "Name": "", "FilterType": ""},
         "PublicNetConfig": {
             "PublicNetStatus": "ENABLE",
             "EipConfig": {"EipStatus": "DISABLE", "EipAddress": []},
@@ -290,13 +293,12 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
 
 /// Settings of the public model that nothing here acts on. Asked for, they are refused, not lost;
 /// fields that the model does not have are ignored (scf.md 3.1).
-const UNSUPPORTED: [&str; 20] = [
+const UNSUPPORTED: [&str; 19] = [
     "AutoCreateClsTopic",
     "AutoDeployClsTopicIndex",
     "CfsConfig",
     "ClsLogsetId",
     "ClsTopicId",
-    "DeadLetterConfig",
     "DnsCache",
     "IgnoreSysLog",
     "InstallDependency",
@@ -376,7 +378,6 @@ mod tests {
             json!({"Publish": "TRUE"}),
             json!({"InstallDependency": "TRUE"}),
             json!({"VpcConfig": {"VpcId": "v", "SubnetId": ""}}),
-            json!({"DeadLetterConfig": {"Type": "CMQ-QUEUE", "Name": "q", "FilterType": ""}}),
             json!({"CfsConfig": {"CfsInsList": [{"CfsId": "c"}]}}),
             json!({"PublicNetConfig": {"PublicNetStatus": "DISABLE", "EipConfig": {"EipStatus": "ENABLE"}}}),
             json!({"Tags": [{"Key": "k", "Value": "v"}]}),

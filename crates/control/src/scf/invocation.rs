@@ -65,6 +65,7 @@ async fn run(
         retry: 0,
         source: "API".to_owned(),
         chain,
+        subject: String::new(),
     };
     let functions = call.functions.clone();
     // In a task of its own, so that a caller who leaves does not cut the run off half way.

@@ -8,6 +8,8 @@ pub struct PutSetting {
     pub name: SettingName,
     /// `None` removes it: what an empty document means for the settings that are removed so.
     pub setting: Option<Setting>,
+    /// Of a notification: its targets are taken as they are, and sent nothing to see whether they answer.
+    pub unchecked: bool,
 }
 
 #[derive(Debug)]

@@ -175,6 +175,7 @@ impl SettingName {
                 | Self::ObjectLock
                 | Self::Encryption
                 | Self::Lifecycle
+                | Self::Notification
                 | Self::Accelerate
                 | Self::Domain
                 | Self::RequestPayment

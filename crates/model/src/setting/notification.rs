@@ -1,4 +1,4 @@
-//! Whom changes of a bucket's objects are told to (S3's form). Kept, not yet acted on.
+//! Whom changes of a bucket's objects are told to (S3's form).
 
 use std::collections::BTreeSet;
 

@@ -14,7 +14,7 @@ pub(crate) mod session;
 use std::sync::Arc;
 
 use cosette_model::op::{Context, ObjectOwnership, Op, Owner, Subject};
-use cosette_model::{Account, BucketName, Error, ErrorCode, ObjectKey, VersionId};
+use cosette_model::{Account, BucketName, Error, ErrorCode, ObjectKey, ObjectSetting, VersionId};
 use cosette_store::{Bucket, Error as StoreError, Object, ReviseObject, Revision, View};
 
 use crate::Ops;
@@ -177,7 +177,17 @@ impl Ops {
                 let (bucket, rules) = (&revision.view.bucket, Rules::of(revision.view)?);
                 Scene { context: &context, bucket, rules: &rules, object: Some(revision.object) }
                     .decide(op, (&bucket.name, &key, &version).into())?;
-                change(revision, &rules)
+                change(revision, &rules)?;
+                revision.setting = match op {
+                    Op::PutObjectTagging => Some(ObjectSetting::TagsPut),
+                    Op::DeleteObjectTagging => Some(ObjectSetting::TagsDeleted),
+                    // One that changes nothing is not told of.
+                    Op::PutObjectAcl if revision.properties.acl != revision.object.properties.acl => {
+                        Some(ObjectSetting::AclPut)
+                    }
+                    _ => None,
+                };
+                Ok(())
             })
             .await
     }

@@ -121,6 +121,7 @@ async fn to_go_past_governance_retention_is_an_action() {
         bucket: bucket("photos"),
         name: SettingName::ObjectLock,
         setting: Some(Setting::ObjectLock(ObjectLock::default())),
+        unchecked: false,
     };
     ops.handle(&by("1"), Call::PutSetting(lock)).await.unwrap();
     let version = async || {
@@ -242,6 +243,7 @@ async fn only_the_bucket_that_a_request_is_sent_to_must_be_accelerated() {
         bucket: bucket("copies"),
         name: SettingName::Accelerate,
         setting: Some(Setting::Accelerate(Accelerate { status: Status::Enabled })),
+        unchecked: false,
     };
     ops.handle(&by("1"), Call::PutSetting(accelerate)).await.unwrap();
     let context = Context { accelerated: true, ..by("1") };

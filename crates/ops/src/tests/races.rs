@@ -144,6 +144,7 @@ async fn settings_that_exclude_each_other_are_never_both_set() {
             bucket: bucket(&name),
             name: SettingName::ObjectLock,
             setting: Some(Setting::ObjectLock(ObjectLock::default())),
+            unchecked: false,
         });
         let _ = tokio::join!(ops.handle(&by, lock), ops.handle(&by, version(false)));
         let versioning = ops.store.bucket(&bucket(&name)).unwrap().unwrap().versioning;

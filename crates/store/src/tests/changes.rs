@@ -20,6 +20,7 @@ fn change(number: u64) -> Change {
         etag: None,
         attributes: Attributes::default(),
         cause: cause(),
+        restored_until: None,
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod deliveries;
+mod letters;
 mod quiet;
 mod restart;
 mod rules;

@@ -37,6 +37,7 @@ impl Scripted {
             home: Some(Home { region: "ap-guangzhou".into(), appid: "1250000000".into() }),
             retry: RetryPolicy::default(),
             concurrency,
+            dead_letter: None,
         };
         let script: Script = Arc::new(move |invocation| Box::pin(script(invocation)));
         self.functions.lock().unwrap().insert(name.into(), (description, script));

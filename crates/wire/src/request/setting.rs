@@ -16,6 +16,9 @@ use crate::{DialectName, setting};
 /// S3 alone has it, of lifecycle rules.
 pub(crate) const TRANSITION_MINIMUM: &str = "x-amz-transition-default-minimum-object-size";
 
+/// S3 alone has it, of notifications.
+pub(crate) const SKIP_VALIDATION: &str = "x-amz-skip-destination-validation";
+
 impl Incoming<'_> {
     pub(super) async fn setting(self, name: SettingName, verb: Verb) -> Result<Call, Error> {
         let bucket = self.bucket()?;
@@ -26,6 +29,7 @@ impl Incoming<'_> {
             Verb::Put => {
                 let id = self.setting_id(name)?;
                 let max = setting::bytes_max(name).unwrap_or(self.config.xml_bytes_max);
+                let unchecked = name == SettingName::Notification && self.skips_validation()?;
                 let lifecycle = name == SettingName::Lifecycle;
                 let small = if lifecycle { self.small_objects()? } else { SmallObjects::default() };
                 let document = self.payload.into_document(&self.headers, max).await?;
@@ -42,7 +46,7 @@ impl Incoming<'_> {
                         self.notes.push("lenient: transitions of small objects".to_owned());
                     }
                 }
-                Call::PutSetting(PutSetting { bucket, name, setting })
+                Call::PutSetting(PutSetting { bucket, name, setting, unchecked })
             }
         })
     }
@@ -71,6 +75,18 @@ impl Incoming<'_> {
         let Some(token) = self.query.filled("continuation-token") else { return Ok(None) };
         let wrong = || invalid("continuation-token", token, "The continuation token provided is incorrect");
         Ok(Some(read_token(token)?.parse().map_err(|_| wrong())?))
+    }
+
+    /// Whether the targets of a notification are to be taken as they are.
+    fn skips_validation(&self) -> Result<bool, Error> {
+        match self.headers.get(SKIP_VALIDATION)? {
+            None => Ok(false),
+            Some(said) => match said.to_ascii_lowercase().as_str() {
+                "true" => Ok(true),
+                "false" => Ok(false),
+                _ => Err(invalid(SKIP_VALIDATION, said, "The value is neither true nor false.")),
+            },
+        }
     }
 
     /// Which objects transitions leave where they are. The services leave small ones; objects of local

@@ -24,8 +24,6 @@ use http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, SERVER,
 };
 use http::{Response, StatusCode};
-use sha1::Digest;
-use sha2::Sha256;
 
 use crate::dialect::Dialect;
 use crate::header::{self, Concept};
@@ -72,7 +70,7 @@ impl<'a> Answer<'a> {
 
     /// The second id of a request, derived from the first.
     fn trace_id(&self) -> String {
-        BASE64_STANDARD.encode(Sha256::digest(self.asked.request_id.as_str()))
+        self.asked.request_id.trace_id()
     }
 
     fn is_cos(&self) -> bool {
