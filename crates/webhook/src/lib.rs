@@ -54,7 +54,7 @@ pub struct Webhook {
     /// What posts are signed with; `""` for not at all. Left out, one is made.
     #[serde(default)]
     pub secret: Option<String>,
-    /// For connecting, and for each step of answering.
+    /// For the answer's head to come, and again for as much of its body as is kept.
     #[serde(default = "timeout_ms")]
     pub timeout_ms: u64,
     /// Further posts after an answer that says it will not be taken: 0 to 2.
@@ -262,7 +262,7 @@ impl Invoke for Webhooks {
     }
 }
 
-/// The longest that one post may take in all.
+/// The longest to wait for an answer.
 pub(crate) fn patience(webhook: &Webhook) -> Duration {
     Duration::from_millis(webhook.timeout_ms)
 }

@@ -1,6 +1,6 @@
 //! One post, from the message to what its answer means.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cosette_clock::Clock;
@@ -9,6 +9,7 @@ use cosette_model::function::{Invocation, Outcome, StatusCode};
 use cosette_outgoing::{Client, Error as SendError, Limits};
 use http::{HeaderValue, Method, Request, Response, StatusCode as Http, header};
 use http_body_util::BodyExt;
+use tokio::time::timeout;
 
 use crate::{SIGNATURE_HEADER, Webhook, patience, sign};
 
@@ -25,16 +26,9 @@ pub(crate) async fn run(
     let (started, began) = (clock.now(), Instant::now());
     let (status, error, answer) = match webhook {
         Some(webhook) => {
-            let limit = patience(&webhook);
             // The signature's time is the machine's: who checks it knows no other.
             let seconds = clock.times().machine.as_secs();
-            match tokio::time::timeout(limit, post(client, &webhook, &invocation, seconds)).await {
-                Ok(answered) => answered,
-                Err(_) => {
-                    let words = format!("no answer within {} ms", webhook.timeout_ms);
-                    (StatusCode::InternalError, words, String::new())
-                }
-            }
+            post(client, &webhook, &invocation, seconds).await
         }
         None => {
             (StatusCode::FunctionNotFound, format!("{} does not exist", invocation.target), String::new())
@@ -58,13 +52,17 @@ async fn post(client: &Client, webhook: &Webhook, invocation: &Invocation, secon
     };
     let limit = patience(webhook);
     let limits = Limits { connect: limit, head: limit, idle: limit };
-    match client.send(request, limits).await {
-        Ok(response) => answered(response).await,
+    match timeout(limit, client.send(request, limits)).await {
+        Ok(Ok(response)) => answered(response, limit).await,
         // Nothing is different the next time.
-        Err(error @ (SendError::Url(_) | SendError::Refused { .. })) => {
+        Ok(Err(error @ (SendError::Url(_) | SendError::Refused { .. }))) => {
             (StatusCode::UserCodeException, error.to_string(), String::new())
         }
-        Err(error) => (StatusCode::InternalError, error.to_string(), String::new()),
+        Ok(Err(error)) => (StatusCode::InternalError, error.to_string(), String::new()),
+        Err(_) => {
+            let words = format!("no answer within {} ms", webhook.timeout_ms);
+            (StatusCode::InternalError, words, String::new())
+        }
     }
 }
 
@@ -88,17 +86,21 @@ fn request(webhook: &Webhook, invocation: &Invocation, seconds: u64) -> Result<R
 }
 
 /// Any 2xx takes the message. 429 is too many at once, 5xx the receiver's fault; both pass. Anything else says
-/// that it will not be taken, as a function that fails does.
-async fn answered(response: Response<cosette_outgoing::Body>) -> Answered {
+/// that it will not be taken, as a function that fails does. The head alone says so, whatever becomes of the body.
+async fn answered(response: Response<cosette_outgoing::Body>, limit: Duration) -> Answered {
     let (head, mut body) = response.into_parts();
     let mut begin = Vec::new();
-    while begin.len() < ANSWER_BYTES_MAX
-        && let Some(Ok(frame)) = body.frame().await
-    {
-        if let Some(data) = frame.data_ref() {
-            begin.extend_from_slice(&data[..data.len().min(ANSWER_BYTES_MAX - begin.len())]);
+    let read = async {
+        while begin.len() < ANSWER_BYTES_MAX
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            if let Some(data) = frame.data_ref() {
+                begin.extend_from_slice(&data[..data.len().min(ANSWER_BYTES_MAX - begin.len())]);
+            }
         }
-    }
+    };
+    // What has come by then is kept.
+    let _ = timeout(limit, read).await;
     let line = format!("{:?} {}", head.version, head.status);
     let answer = format!("{line}\n{}", String::from_utf8_lossy(&begin));
     let status = match head.status {
@@ -183,6 +185,7 @@ mod tests {
             ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", StatusCode::InternalError),
             ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", StatusCode::UserCodeException),
             ("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n", StatusCode::UserCodeException),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut", StatusCode::Success),
             ("garbage\r\n\r\n", StatusCode::InternalError),
         ] {
             let (url, asked) = server(answer);
