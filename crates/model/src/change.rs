@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attributes, BucketName, Chain, ETag, EventType, Link, ObjectKey, Region, RequestId, Seq, Timestamp,
-    VersionId,
+    ArchiveTier, Attributes, BucketName, Chain, ETag, EventType, Link, ObjectKey, Region, RequestId, Seq,
+    Timestamp, VersionId,
 };
 
 /// What happened. Kinds that raise no service event say so by having none.
@@ -16,7 +16,7 @@ pub enum ChangeKind {
     Object(EventType),
     /// A bucket's or object's setting changed; no event.
     SettingChanged,
-    /// A lifecycle rule did it; COS notifies nobody of that (scf.md 1.3).
+    /// A rule did it by the clock; COS notifies nobody of that (scf.md 1.3).
     Lifecycle(LifecycleChange),
     /// An object's setting of which S3 tells; COS notifies nobody of it (scf.md 1.3).
     ObjectSetting(ObjectSetting),
@@ -30,12 +30,14 @@ pub enum ObjectSetting {
     AclPut,
 }
 
-/// What a lifecycle rule did; named as S3 names its events of it.
+/// What a rule did by the clock; named as S3 names its events of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LifecycleChange {
     Deleted,
     DeleteMarkerCreated,
     Transitioned,
+    /// A rule of intelligent tiering put the object into an archive tier.
+    Archived(ArchiveTier),
 }
 
 impl ChangeKind {
@@ -73,6 +75,7 @@ impl ChangeKind {
                 "s3:LifecycleExpiration:DeleteMarkerCreated"
             }
             Self::Lifecycle(LifecycleChange::Transitioned) => "s3:LifecycleTransition",
+            Self::Lifecycle(LifecycleChange::Archived(_)) => "s3:IntelligentTiering",
             Self::BucketCreated | Self::BucketDeleted | Self::SettingChanged => return None,
         })
     }
@@ -92,6 +95,7 @@ impl ChangeKind {
                 "LifecycleExpiration:DeleteMarkerCreated"
             }
             Self::Lifecycle(LifecycleChange::Transitioned) => "LifecycleTransition",
+            Self::Lifecycle(LifecycleChange::Archived(_)) => "IntelligentTiering",
         }
     }
 }
@@ -108,7 +112,7 @@ pub struct Cause {
     pub access_key: String,
     /// How many function invocations lie between this write and one that no function made.
     pub depth: u32,
-    /// The id of the lifecycle rule that did it, if no request did.
+    /// The id of the rule that did it, if no request did.
     #[serde(default)]
     pub rule: Option<String>,
     /// The steps that led here, the last by the invocation that made the write; see [`Chain::links`].

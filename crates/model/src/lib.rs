@@ -23,6 +23,7 @@ pub mod range;
 pub mod session;
 pub mod setting;
 pub mod target;
+pub mod tiering;
 pub mod time;
 
 pub use access::{Access, AccessPart, LogTarget, Signed, SignedIn};
@@ -45,4 +46,5 @@ pub use range::ByteRange;
 pub use session::{Accounts, Issuer, Key, KeyRefused, NewSession, Persona, PolicyRefused, Session};
 pub use setting::{Setting, SettingName, Tags};
 pub use target::{Style, Target};
+pub use tiering::{AccessTier, ArchiveTier, Tiering};
 pub use time::{Day, Times, Timestamp};

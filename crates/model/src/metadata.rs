@@ -86,6 +86,11 @@ impl StorageClass {
         }
     }
 
+    /// Whether its objects move between tiers by themselves.
+    pub const fn is_tiered(self) -> bool {
+        matches!(self, Self::IntelligentTiering | Self::MazIntelligentTiering)
+    }
+
     /// Of several zones, in COS.
     pub fn is_maz(self) -> bool {
         self.name().starts_with("MAZ_")

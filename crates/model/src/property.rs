@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{StorageClass, Timestamp};
+use crate::{StorageClass, Tiering, Timestamp};
 
 /// A bucket's versioning state (cos-api 4.1). Once enabled it can only be suspended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub struct Properties {
     /// UIN of the account that owns the object; `None`: whoever owns the bucket.
     #[serde(default)]
     pub owner: Option<String>,
+    #[serde(default)]
+    pub tiering: Tiering,
 }
 
 /// Who may do what. An owner may always read and write the list itself.
@@ -120,6 +122,14 @@ pub enum Restore {
 }
 
 impl Restore {
+    /// When one that is under way will be finished, for an object of this class; `None` if it is finished.
+    pub fn ends(self, class: StorageClass) -> Option<Timestamp> {
+        match self {
+            Self::Ongoing { tier, requested, .. } => Some(requested.plus(tier.duration(class)?)),
+            Self::Done { .. } => None,
+        }
+    }
+
     /// What has become of it by `now`, for an object of this class; `None` when the restored copy
     /// has expired. It is the clock alone that finishes a restore.
     pub fn at(self, class: StorageClass, now: Timestamp) -> Option<Self> {
@@ -127,10 +137,8 @@ impl Restore {
             return None;
         }
         let state = match self {
-            Self::Ongoing { tier, days, requested } => match tier.duration(class) {
-                Some(duration) if now >= requested.plus(duration) => {
-                    Self::Done { expires: expiry(requested.plus(duration), days) }
-                }
+            Self::Ongoing { days, .. } => match self.ends(class) {
+                Some(end) if now >= end => Self::Done { expires: expiry(end, days) },
                 _ => self,
             },
             Self::Done { .. } => self,

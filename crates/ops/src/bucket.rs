@@ -4,7 +4,7 @@ use std::ops::RangeBounds;
 
 use cosette_model::op::{self, Context, Listing, ObjectOwnership, Op, Owner, reply};
 use cosette_model::setting::ObjectLock;
-use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Tags, Timestamp, Versioning};
+use cosette_model::{Error, ErrorCode, Setting, SettingName, Tags, Timestamp, Versioning};
 use cosette_store::{Bucket, NewBucket, Page, Tx, View};
 
 use crate::access::{Admitted, Rules, Scene, account, acl, also, rules};
@@ -158,7 +158,7 @@ impl Ops {
         let Admitted { bucket, rules, .. } = self.admit_to(context, Op::ListObjects, &ask.bucket)?;
         let owners = Owners::new(self, &bucket, &rules);
         Ok(reply::ListObjects {
-            page: self.page(context.now, &bucket.name, &ask.listing, Some(owners))?,
+            page: self.page(context.now, &bucket, &ask.listing, Some(owners))?,
             region: bucket.region,
             bucket: ask.bucket,
             listing: ask.listing,
@@ -174,7 +174,7 @@ impl Ops {
         let Admitted { bucket, rules, .. } = self.admit_to(context, Op::ListObjectsV2, &ask.bucket)?;
         let owners = ask.fetch_owner.then(|| Owners::new(self, &bucket, &rules));
         Ok(reply::ListObjectsV2 {
-            page: self.page(context.now, &bucket.name, &ask.listing, owners)?,
+            page: self.page(context.now, &bucket, &ask.listing, owners)?,
             region: bucket.region,
             bucket: ask.bucket,
             listing: ask.listing,
@@ -187,14 +187,16 @@ impl Ops {
     fn page(
         &self,
         now: Timestamp,
-        bucket: &BucketName,
+        bucket: &Bucket,
         listing: &Listing,
         mut owners: Option<Owners<'_>>,
     ) -> Result<reply::Page> {
-        let Page { objects, common_prefixes, next } = self.store.list_objects(bucket, listing)?;
+        let Page { objects, common_prefixes, next } = self.store.list_objects(&bucket.name, listing)?;
+        let tiers = self.tiers_for(&bucket.name, objects.iter().map(|(_, object)| object))?;
         let objects = objects
             .into_iter()
             .map(|(key, object)| reply::Entry {
+                tier: self.tier_of_listed(bucket, &tiers, (&key, &object), now),
                 key,
                 restore: restore::of_summary(&object, now),
                 owner: owners.as_mut().map(|owners| owners.of(object.owner.as_deref())),

@@ -172,6 +172,7 @@ impl Ops {
         }
         source.conditions.check_source(&found.etag, found.modified)?;
         restore::readable(&found, info(context, &from, &found, false))?;
+        self.store.note_read(&from, &source.key, &found, context.now);
         Ok((from, source, found))
     }
 

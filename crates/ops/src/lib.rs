@@ -38,6 +38,7 @@ mod symlink;
 mod tagging;
 #[cfg(test)]
 mod tests;
+mod tiering;
 mod version;
 mod website;
 

@@ -1,7 +1,9 @@
 //! Operations on whole objects.
 
 use cosette_model::op::{self, Context, ObjectInfo, Op, reply};
-use cosette_model::{Attributes, ByteRange, Error, ErrorCode, EventType, InvalidName, ObjectKey, PartNumber};
+use cosette_model::{
+    AccessTier, Attributes, ByteRange, Error, ErrorCode, EventType, InvalidName, ObjectKey, PartNumber,
+};
 use cosette_store::{Bucket, DeleteObject, Object, PutObject};
 use futures_util::future::join_all;
 
@@ -57,9 +59,11 @@ impl Ops {
         check(&ask.conditions, &info)?;
         self.of_part(&object, ask.part, &mut info)?;
         restore::readable(&object, info.clone())?;
+        info.tier = self.tier(&bucket, &key, &object, context.now)?;
         let wanted = ask.range.filter(|_| ask.if_range.as_ref().is_none_or(|tag| *tag == info.etag));
         let range = self.range(&object, wanted, ask.part)?;
         let body = self.store.read_for(&bucket.name, &key, &object, range, customer)?;
+        self.store.note_read(&bucket, &key, &object, context.now);
         Ok(reply::GetObject { info, range, by_part: ask.part.is_some(), overrides: ask.overrides, body })
     }
 
@@ -75,6 +79,7 @@ impl Ops {
         info.expiry = self.expiry_of(&bucket, &key, &object, ask.version.is_some())?;
         check(&ask.conditions, &info)?;
         self.of_part(&object, ask.part, &mut info)?;
+        info.tier = self.tier(&bucket, &key, &object, context.now)?;
         let range = self.range(&object, ask.range, ask.part)?;
         Ok(reply::HeadObject { info, range, by_part: ask.part.is_some(), overrides: ask.overrides })
     }
@@ -176,6 +181,7 @@ impl Ops {
 }
 
 pub(crate) fn info(context: &Context, bucket: &Bucket, object: &Object, checksums: bool) -> ObjectInfo {
+    let (archived, restore) = restore::state(object, context.now);
     ObjectInfo {
         size: object.size,
         etag: object.etag.clone(),
@@ -187,11 +193,12 @@ pub(crate) fn info(context: &Context, bucket: &Bucket, object: &Object, checksum
         checksum_type: object.checksum_type,
         tags: object.properties.tags.len(),
         parts: object.parts,
-        restore: restore::state(object, context.now),
+        restore,
         appendable: object.appendable,
         lock: object.properties.lock(),
         encryption: shown(object.sealing.as_ref(), None),
         expiry: None,
+        tier: archived.map(AccessTier::Archived),
     }
 }
 

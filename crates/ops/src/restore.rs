@@ -1,26 +1,33 @@
 //! Archived objects: refused to readers until they are restored, and restored.
 
 use cosette_model::op::{self, Context, Op, reply};
-use cosette_model::{Error, ErrorCode, EventType, Restore, RestoreTier, StorageClass, Timestamp, property};
+use cosette_model::{
+    AccessTier, ArchiveTier, Error, ErrorCode, EventType, Restore, RestoreTier, StorageClass, Timestamp,
+    property,
+};
 use cosette_store::{Object, Summary};
 
 use crate::Ops;
 use crate::access::Admitted;
 use crate::error::Result;
 
-/// Where the restore of an object stands; `None` when there is none.
-pub(crate) fn state(object: &Object, now: Timestamp) -> Option<Restore> {
-    object.properties.restore?.at(object.attributes.storage_class, now)
+/// In which archive tier of intelligent tiering an object lies, and where its restore stands, if there is one.
+pub(crate) fn state(object: &Object, now: Timestamp) -> (Option<ArchiveTier>, Option<Restore>) {
+    let properties = &object.properties;
+    let (tiering, restore) = properties.tiering.at(object.attributes.storage_class, properties.restore, now);
+    (tiering.archived, restore)
 }
 
 /// The same of a listed one.
 pub(crate) fn of_summary(listed: &Summary, now: Timestamp) -> Option<Restore> {
-    listed.restore?.at(listed.storage_class, now)
+    listed.tiering.at(listed.storage_class, listed.restore, now).1
 }
 
 /// Refuses to read an archived object that is not restored.
 pub(crate) fn readable(object: &Object, info: op::ObjectInfo) -> Result<()> {
-    if !object.attributes.storage_class.is_archive() || matches!(info.restore, Some(Restore::Done { .. })) {
+    let is_archived = matches!(info.tier, Some(AccessTier::Archived(_)));
+    let is_restored = matches!(info.restore, Some(Restore::Done { .. }));
+    if !is_archived && (!object.attributes.storage_class.is_archive() || is_restored) {
         return Ok(());
     }
     Err(Error { object: Some(Box::new(info)), ..Error::new(ErrorCode::InvalidObjectState) }.into())
@@ -61,14 +68,26 @@ impl Ops {
         if ask.customer.is_some() {
             self.store.check_customer(found.sealing.as_ref(), ask.customer.as_ref())?;
         }
-        let (tier, days) = (ask.tier, ask.days);
+        let (tier, days, days_may_come) = (ask.tier, ask.days, context.policy.tier_days);
         let object = self
             .revise(context, op, bucket, ask.key, ask.version, move |revision, _| {
-                if !revision.storage_class.is_archive() {
+                let (own, properties) = (revision.storage_class, &mut revision.properties);
+                (properties.tiering, properties.restore) =
+                    properties.tiering.at(own, properties.restore, revision.now);
+                let class = properties.tiering.class(own);
+                if !class.is_archive() {
                     return Err(ErrorCode::RestoreNonArchiveObject.into());
                 }
-                let before = revision.properties.restore;
-                let (after, begun) = begin(revision.storage_class, before, tier, days, revision.now)?;
+                let days = match (properties.tiering.archived, days) {
+                    (None, days) => days.ok_or(ErrorCode::MalformedXml)?,
+                    (Some(_), Some(_)) if !days_may_come => {
+                        let why =
+                            "Days must not be given for an object of the storage class INTELLIGENT_TIERING.";
+                        return Err(Error::with(ErrorCode::InvalidArgument, why).into());
+                    }
+                    (Some(_), _) => 0,
+                };
+                let (after, begun) = begin(class, properties.restore, tier, days, revision.now)?;
                 // Prolonging a finished restore is no new job and has no event.
                 revision.event = begun.then_some(EventType::RestorePost);
                 revision.properties.restore = Some(after);

@@ -42,6 +42,7 @@ impl Ops {
         let (key, object) = self.followed(context, Op::SelectObjectContent, &bucket, ask.key, found?)?;
         self.store.check_customer(object.sealing.as_ref(), ask.customer.as_ref())?;
         restore::readable(&object, info(context, &bucket, &object, false))?;
+        self.store.note_read(&bucket, &key, &object, context.now);
         let turn = Arc::clone(&self.queries).acquire_owned().await.map_err(Error::internal)?;
         let (events, mut taken) = mpsc::channel::<Event>(EVENTS_MAX);
         let source = Content {

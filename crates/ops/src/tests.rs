@@ -75,6 +75,7 @@ fn by(uin: &str) -> Context {
             replicas_stay: false,
             removal_finds: true,
             create_again_region: Some("us-east-1"),
+            tier_days: false,
         },
     }
 }
@@ -465,7 +466,7 @@ async fn an_archived_object_is_readable_while_it_is_restored() {
     let read = async |minutes| code(&ops, &after(minutes), Call::GetObject(get("photos", "a"))).await;
     assert_eq!(read(0).await, Some(ErrorCode::InvalidObjectState));
     let ask = || {
-        let (days, tier) = (1, RestoreTier::Expedited);
+        let (days, tier) = (Some(1), RestoreTier::Expedited);
         Call::RestoreObject(RestoreObject {
             customer: None,
             bucket: bucket("photos"),

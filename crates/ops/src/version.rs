@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cosette_model::op::{self, Context, Op, Owner, reply};
-use cosette_model::{Error, ErrorCode, SettingName, VersionId, Versioning};
+use cosette_model::{AccessTier, Error, ErrorCode, SettingName, VersionId, Versioning};
 use cosette_store::{Bucket, ListedVersion, Version, VersionPage};
 
 use crate::Ops;
@@ -57,12 +57,15 @@ impl Ops {
             self.store.list_versions(&bucket.name, &ask.listing, ask.version_marker.as_ref())?;
         let never = bucket.versioning == Versioning::Off;
         let mut owners = Owners::new(self, &bucket, &rules);
+        let tiers = self.tiers_for(&bucket.name, versions.iter().map(|listed| &listed.summary))?;
         Ok(reply::ListObjectVersions {
             versions: versions
                 .into_iter()
                 .map(|listed| {
                     let owner = owners.of(listed.summary.owner.as_deref());
-                    entry(&bucket, listed, owner)
+                    let of = (&listed.key, &listed.summary);
+                    let tier = self.tier_of_listed(&bucket, &tiers, of, context.now);
+                    entry(&bucket, listed, owner, tier)
                 })
                 .collect(),
             common_prefixes,
@@ -81,12 +84,18 @@ pub(crate) fn shown_version(bucket: &Bucket, version: Version) -> Option<Version
     (bucket.versioning != Versioning::Off).then(|| version.id())
 }
 
-fn entry(bucket: &Bucket, listed: ListedVersion, owner: Arc<Owner>) -> reply::VersionEntry {
+fn entry(
+    bucket: &Bucket,
+    listed: ListedVersion,
+    owner: Arc<Owner>,
+    tier: Option<AccessTier>,
+) -> reply::VersionEntry {
     let ListedVersion { key, latest, summary } = listed;
     let body = (!summary.delete_marker).then_some(reply::VersionBody {
         etag: summary.etag,
         size: summary.size,
         storage_class: summary.storage_class,
+        tier,
     });
     reply::VersionEntry {
         key,

@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use cosette_kv::Range;
 use cosette_model::setting::{Act, Aged, Standing};
 use cosette_model::{
-    Cause, ChangeKind, LifecycleChange, ObjectKey, Restore, Timestamp, VersionId, Versioning,
+    Cause, ChangeKind, LifecycleChange, ObjectKey, Restore, Tiering, Timestamp, VersionId, Versioning,
 };
 
 use crate::error::{Error, Result};
 use crate::object::{named, subject};
+use crate::reads::Reads;
 use crate::record::{Bucket, Object, Summary};
 use crate::schema::{self, Kind};
 use crate::store::Store;
@@ -65,6 +66,8 @@ impl Summary {
             class: self.storage_class,
             tags: None,
             lock: Default::default(),
+            tiering: self.tiering,
+            restore: self.restore,
         }
     }
 }
@@ -80,6 +83,8 @@ impl Object {
             class: self.attributes.storage_class,
             tags: Some(&self.properties.tags),
             lock: self.properties.lock(),
+            tiering: self.properties.tiering,
+            restore: self.properties.restore,
         }
     }
 }
@@ -91,13 +96,14 @@ impl Store {
     where
         F: FnOnce(&View, &Aged<'_>, Timestamp) -> Result<(Act, Cause), Option<Timestamp>> + Send + 'static,
     {
-        let (_, aging) = self.commit(move |tx| tx.age(&what, decide)).await?;
+        let reads = self.reads().clone();
+        let (_, aging) = self.commit(move |tx| tx.age(&what, &reads, decide)).await?;
         Ok(aging)
     }
 }
 
 impl Tx<'_> {
-    fn age<F>(&mut self, what: &Age, decide: F) -> Result<Aging>
+    fn age<F>(&mut self, what: &Age, reads: &Reads, decide: F) -> Result<Aging>
     where
         F: FnOnce(&View, &Aged<'_>, Timestamp) -> Result<(Act, Cause), Option<Timestamp>>,
     {
@@ -107,10 +113,12 @@ impl Tx<'_> {
         let Some((row, found, standing)) = self.standing(bucket, what, &current)? else {
             return Ok(Aging::Nothing(None));
         };
-        let aged = match &found {
+        let mut aged = match &found {
             Found::Object(object) => object.aged(key, standing),
             Found::Marker(marker) => marker.aged(key, standing),
         };
+        aged.tiering.accessed = aged.tiering.accessed.max(reads.last(bucket.id, key, what.stamp));
+        let tiering = aged.tiering;
         let (act, cause) = match decide(&view, &aged, self.now()) {
             Ok(decided) => decided,
             Err(next) => return Ok(Aging::Nothing(next)),
@@ -128,11 +136,23 @@ impl Tx<'_> {
                 let restore = object.properties.restore.and_then(|restore| restore.at(from, now));
                 object.properties.restore = restore.filter(|at| matches!(at, Restore::Done { .. }));
                 object.attributes.storage_class = class;
+                let accessed = class.is_tiered().then_some(now);
+                object.properties.tiering = Tiering { accessed, archived: None };
                 self.put_row(row, object.encode()?);
                 let kind = ChangeKind::Lifecycle(LifecycleChange::Transitioned);
                 self.change(kind, bucket, Some(subject(bucket, key, &object)), cause)?;
             }
-            (Act::Move(_), Found::Marker(_)) => return Ok(Aging::Nothing(None)),
+            (Act::Archive(tier), Found::Object(mut object)) => {
+                let (class, restore) = (object.attributes.storage_class, object.properties.restore);
+                self.leave_restore(bucket, key, &object)?;
+                let (tiering, restore) = tiering.at(class, restore, self.now());
+                object.properties.tiering = Tiering { archived: Some(tier), ..tiering };
+                object.properties.restore = restore;
+                self.put_row(row, object.encode()?);
+                let kind = ChangeKind::Lifecycle(LifecycleChange::Archived(tier));
+                self.change(kind, bucket, Some(subject(bucket, key, &object)), cause)?;
+            }
+            (Act::Move(_) | Act::Archive(_), Found::Marker(_)) => return Ok(Aging::Nothing(None)),
             (Act::Remove, found) => {
                 let (version, object) = match &found {
                     Found::Object(object) => (object.version, Some(&**object)),

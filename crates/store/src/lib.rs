@@ -22,6 +22,7 @@ mod little;
 mod object;
 mod open;
 mod read;
+mod reads;
 mod record;
 mod restores;
 mod schema;

@@ -10,7 +10,7 @@ use cosette_blob::{BodyId, sealed_len};
 use cosette_model::op::ChecksumType;
 use cosette_model::{
     Attributes, BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, Properties, Region,
-    Restore, StorageClass, Timestamp, UploadId, VersionId, Versioning,
+    Restore, StorageClass, Tiering, Timestamp, UploadId, VersionId, Versioning,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,8 @@ pub struct Summary {
     /// UIN of who owns it, if that is not the bucket's owner.
     #[serde(default)]
     pub owner: Option<String>,
+    #[serde(default)]
+    pub tiering: Tiering,
 }
 
 /// One version of one object.
@@ -133,6 +135,7 @@ impl Object {
             checksum_type: self.checksum_type,
             restore: self.properties.restore,
             owner: self.properties.owner.clone(),
+            tiering: self.properties.tiering,
         }
     }
 
@@ -194,6 +197,7 @@ impl Summary {
             checksum_type: None,
             restore: None,
             owner: None,
+            tiering: Tiering::default(),
         }
     }
 

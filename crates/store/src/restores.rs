@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use cosette_kv::Range;
-use cosette_model::{BucketName, Cause, ChangeKind, EventType, ObjectKey, Restore, Seq, Timestamp};
+use cosette_model::{BucketName, Cause, ChangeKind, EventType, ObjectKey, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -15,7 +15,6 @@ use crate::record::{Bucket, Object, decode};
 use crate::schema::{self, Kind};
 use crate::store::Store;
 use crate::tx::Tx;
-use crate::version::Found;
 
 /// A restore that will be finished.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,12 +34,8 @@ pub(crate) struct Restoring {
 
 /// When the restore that the object is in will be finished.
 fn finished_at(object: &Object) -> Option<Timestamp> {
-    match object.properties.restore? {
-        Restore::Ongoing { tier, requested, .. } => {
-            Some(requested.plus(tier.duration(object.attributes.storage_class)?))
-        }
-        Restore::Done { .. } => None,
-    }
+    let properties = &object.properties;
+    properties.restore?.ends(properties.tiering.class(object.attributes.storage_class))
 }
 
 impl Tx<'_> {
@@ -87,19 +82,15 @@ impl Tx<'_> {
         self.remove(row);
         let Restoring { bucket: id, name, key, stamp, cause, over } = decode("a restore", &record)?;
         let Some(bucket) = self.bucket(&name)?.filter(|bucket| bucket.id == id) else { return Ok(()) };
-        let object = match self.current(&bucket, &key)?.object.filter(|object| object.version.stamp == stamp)
-        {
-            Some(object) => object,
-            None => match self.row(&schema::version(id, &key, stamp))?.as_deref().map(Found::decode) {
-                Some(found) => match found? {
-                    Found::Object(object) => *object,
-                    Found::Marker(_) => return Ok(()),
-                },
-                None => return Ok(()),
-            },
-        };
+        let Some((row, mut object)) = self.stamped(&bucket, &key, stamp)? else { return Ok(()) };
         if !over && finished_at(&object) != Some(at) {
             return Ok(());
+        }
+        if !over && object.properties.tiering.archived.is_some() {
+            // It is where it was before it was archived.
+            let (class, properties) = (object.attributes.storage_class, &mut object.properties);
+            (properties.tiering, properties.restore) = properties.tiering.at(class, properties.restore, at);
+            self.put_row(row, object.encode()?);
         }
         let kind = ChangeKind::Object(EventType::RestoreCompleted);
         self.change(kind, &bucket, Some(subject(&bucket, &key, &object)), cause)

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::holder::Holder;
 use crate::journal::{Journal, Segments};
 use crate::open::{Opened, applied, open};
+use crate::reads::Reads;
 use crate::record::Content;
 use crate::schema::{self, Kind};
 use crate::sealing::{self, Master, Salt, Seal, Sealing};
@@ -115,6 +116,7 @@ struct Inner {
     settings: Settings,
     views: Arc<Views>,
     poison: Arc<Poison>,
+    reads: Reads,
     space: Arc<Space>,
     master: Master,
     closing: AtomicBool,
@@ -241,6 +243,7 @@ impl Store {
             settings,
             views,
             poison,
+            reads: Reads::default(),
             space,
             master,
             closing: AtomicBool::new(false),
@@ -273,6 +276,10 @@ impl Store {
 
     pub(crate) fn bodies(&self) -> &Bodies {
         &self.0.bodies
+    }
+
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.0.reads
     }
 
     pub(crate) fn master_key(&self) -> &Master {

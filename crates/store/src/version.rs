@@ -190,6 +190,23 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// The object version of that stamp, with the row it lies in.
+    pub(crate) fn stamped(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        stamp: u64,
+    ) -> Result<Option<(Vec<u8>, Object)>> {
+        for row in [schema::object(bucket.id, key), schema::version(bucket.id, key, stamp)] {
+            let record = self.row(&row)?;
+            let object = record.as_deref().map_or(Ok(None), Object::decode)?;
+            if let Some(object) = object.filter(|object| object.version.stamp == stamp) {
+                return Ok(Some((row, object)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Makes the newest version current if it is an object and nothing is.
     fn promote(&mut self, bucket: &Bucket, key: &ObjectKey) -> Result<()> {
         let current = schema::object(bucket.id, key);

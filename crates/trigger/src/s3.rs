@@ -43,6 +43,8 @@ struct Record<'a> {
     glacier_event_data: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lifecycle_event_data: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intelligent_tiering_event_data: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -126,6 +128,7 @@ pub(crate) fn record(change: &Change, event: &str, of: &Configuration) -> String
             },
             glacier_event_data: restored(change),
             lifecycle_event_data: transitioned(change),
+            intelligent_tiering_event_data: archived(change),
         }],
     };
     // Only a map with keys that are not text could fail, and there is none.
@@ -210,6 +213,16 @@ fn restored(change: &Change) -> Option<Value> {
     })
 }
 
+/// S3, "Viewing the archive status of an object within S3 Intelligent-Tiering".
+fn archived(change: &Change) -> Option<Value> {
+    match change.kind {
+        ChangeKind::Lifecycle(LifecycleChange::Archived(tier)) => {
+            Some(json!({"destinationAccessTier": tier.name()}))
+        }
+        _ => None,
+    }
+}
+
 fn transitioned(change: &Change) -> Option<Value> {
     (change.kind == ChangeKind::Lifecycle(LifecycleChange::Transitioned)).then(|| {
         let class = change.attributes.storage_class.in_s3().name();
@@ -267,6 +280,9 @@ pub(crate) fn bus_event(change: &Change, id: &str, of: &Configuration) -> Option
         ),
         ChangeKind::Lifecycle(LifecycleChange::Transitioned) => {
             ("Object Storage Class Changed", None, json!({"destination-storage-class": class}))
+        }
+        ChangeKind::Lifecycle(LifecycleChange::Archived(tier)) => {
+            ("Object Access Tier Changed", None, json!({"destination-access-tier": tier.name()}))
         }
         ChangeKind::ObjectSetting(ObjectSetting::TagsPut) => ("Object Tags Added", None, json!({})),
         ChangeKind::ObjectSetting(ObjectSetting::TagsDeleted) => ("Object Tags Deleted", None, json!({})),

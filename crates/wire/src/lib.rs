@@ -448,6 +448,7 @@ fn policy(dialect: DialectName) -> Policy {
             replicas_stay: true,
             removal_finds: false,
             create_again_region: None,
+            tier_days: true,
         },
         DialectName::S3 => Policy {
             part_size_min: 5 * MIB,
@@ -463,6 +464,7 @@ fn policy(dialect: DialectName) -> Policy {
             replicas_stay: false,
             removal_finds: true,
             create_again_region: Some("us-east-1"),
+            tier_days: false,
         },
     }
 }

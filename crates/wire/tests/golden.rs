@@ -22,9 +22,9 @@ use cosette_model::op::reply::{
 use cosette_model::op::{ChecksumType, Expiry, Listing, ObjectInfo, Op, Owner, Reply, ResponseOverrides};
 use cosette_model::setting::{Allowed, Onward, Target};
 use cosette_model::{
-    Attributes, BodyError, BucketName, ByteStream, Checksum, ChecksumAlgorithm, ETag, Error, ErrorCode, Key,
-    Lock, ObjectKey, PartNumber, Region, RequestId, Restore, StorageClass, Tags, Timestamp, UploadId,
-    VersionId, canonical_id,
+    AccessTier, Attributes, BodyError, BucketName, ByteStream, Checksum, ChecksumAlgorithm, ETag, Error,
+    ErrorCode, Key, Lock, ObjectKey, PartNumber, Region, RequestId, Restore, StorageClass, Tags, Timestamp,
+    UploadId, VersionId, canonical_id,
 };
 use cosette_wire::{Accounts, Asked, Config, Decoded, DialectName, ReplyBody, Wire};
 use futures_core::Stream;
@@ -301,6 +301,7 @@ fn info() -> ObjectInfo {
         appendable: false,
         lock: Lock::default(),
         expiry: Some(expiry()),
+        tier: None,
     }
 }
 
@@ -320,6 +321,7 @@ fn page(full: bool) -> Page {
             size: 5,
             storage_class: StorageClass::Archive,
             restore: Some(Restore::Done { expires: now() }),
+            tier: Some(AccessTier::Infrequent),
             owner: Some(owner().into()),
         }],
         common_prefixes: vec!["照片/a +b/".into()],

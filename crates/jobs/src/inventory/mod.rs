@@ -102,7 +102,8 @@ impl Inventories {
                 if let Ok(asked) = serde_json::from_slice::<Asked>(&row)
                     && let Some(bucket) = self.store.bucket(&asked.bucket)?
                     && asked.made.is_none_or(|made| made == bucket.id)
-                    && let Err(error) = report::write(&self.store, &bucket, &asked.inventory, now, stop).await
+                    && let Err(error) =
+                        report::write(&self.store, &bucket, &asked.inventory, (now, self.day), stop).await
                 {
                     failed.note(error)?;
                     continue;
@@ -154,13 +155,15 @@ impl Inventories {
             };
             let next = match due {
                 Some(due) if due > now => continue,
-                Some(_) => match report::write(&self.store, bucket, &inventory, now, stop).await {
-                    Ok(()) => after(schedule, now, self.day),
-                    Err(error) => {
-                        failed.note(error)?;
-                        continue;
+                Some(_) => {
+                    match report::write(&self.store, bucket, &inventory, (now, self.day), stop).await {
+                        Ok(()) => after(schedule, now, self.day),
+                        Err(error) => {
+                            failed.note(error)?;
+                            continue;
+                        }
                     }
-                },
+                }
                 None => first(schedule, now, self.day),
             };
             let coming = serde_json::to_vec(&Coming { at: next, schedule });

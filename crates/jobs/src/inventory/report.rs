@@ -4,8 +4,8 @@ use std::io::Write;
 
 use bytes::Bytes;
 use cosette_model::op::Listing;
-use cosette_model::setting::{Inventory, InventoryEncryption, InventoryFilter, ServiceForm};
-use cosette_model::{BucketName, Encryption, KmsKey, Timestamp, VersionId};
+use cosette_model::setting::{Inventory, InventoryEncryption, InventoryFilter, ServiceForm, Standing, Tiers};
+use cosette_model::{BucketName, Day, Encryption, KmsKey, Timestamp, VersionId};
 use cosette_store::{Bucket, Error as StoreError, ListedVersion, Object, Staged, Store};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -32,10 +32,10 @@ pub(super) async fn write(
     store: &Store,
     bucket: &Bucket,
     inventory: &Inventory,
-    now: Timestamp,
+    (now, day): (Timestamp, Day),
     stop: &Stop,
 ) -> Result<(), Error> {
-    let report = Report { store, bucket, inventory, now };
+    let report = Report { store, bucket, inventory, now, day };
     match report.write(stop).await {
         Ok(()) => {
             tracing::info!(bucket = %bucket.name, id = %inventory.id, "inventory written");
@@ -59,6 +59,7 @@ struct Report<'a> {
     bucket: &'a Bucket,
     inventory: &'a Inventory,
     now: Timestamp,
+    day: Day,
 }
 
 impl Report<'_> {
@@ -264,7 +265,13 @@ impl Report<'_> {
             return Ok(());
         }
         counts.listed = (counts.listed.0 + 1, counts.listed.1 + summary.size);
-        row::write(self.inventory, self.bucket, listed, object.as_ref(), out);
+        let tier = object.as_ref().and_then(|object| {
+            let mut version = object.aged(&listed.key, Standing::Only);
+            let last = self.store.last_read(self.bucket, &listed.key, object.version.stamp);
+            version.tiering.accessed = version.tiering.accessed.max(last);
+            Tiers::default().s3_tier(self.day, self.now, &version)
+        });
+        row::write(self.inventory, self.bucket, listed, (object.as_ref(), tier), out);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use cosette_model::setting::{Inventory, InventoryField, ServiceForm};
-use cosette_model::{RetentionMode, Versioning, canonical_id};
+use cosette_model::{AccessTier, RetentionMode, Versioning, canonical_id};
 use cosette_store::{Bucket, ListedVersion, Object, SealedBy};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -38,7 +38,7 @@ pub(super) fn write(
     inventory: &Inventory,
     bucket: &Bucket,
     listed: &ListedVersion,
-    object: Option<&Object>,
+    (object, tier): (Option<&Object>, Option<AccessTier>),
     out: &mut String,
 ) {
     let cos = inventory.form == ServiceForm::Cos;
@@ -69,7 +69,7 @@ pub(super) fn write(
         let text = if summary.delete_marker && *column != InventoryField::LastModifiedDate {
             String::new()
         } else {
-            value(column, cos, bucket, listed, object)
+            value(column, cos, bucket, listed, (object, tier))
         };
         field(&text);
     }
@@ -81,7 +81,7 @@ fn value(
     cos: bool,
     bucket: &Bucket,
     listed: &ListedVersion,
-    object: Option<&Object>,
+    (object, tier): (Option<&Object>, Option<AccessTier>),
 ) -> String {
     let summary = &listed.summary;
     let of = |read: &dyn Fn(&Object) -> String| object.map(read).unwrap_or_default();
@@ -141,9 +141,11 @@ fn value(
             let enabled = matches!(by, Some(SealedBy::Kms(key)) if key.bucket_key == Some(true));
             if enabled { "ENABLED" } else { "DISABLED" }.to_owned()
         }),
-        // Nothing is replicated here yet, nor are there tiers. The others are refused when it is set.
+        InventoryField::IntelligentTieringAccessTier => {
+            tier.map(AccessTier::name).unwrap_or_default().to_owned()
+        }
+        // Nothing is replicated here yet. The others are refused when it is set.
         InventoryField::ReplicationStatus
-        | InventoryField::IntelligentTieringAccessTier
         | InventoryField::ObjectAccessControlList
         | InventoryField::LifecycleExpirationDate => String::new(),
     }

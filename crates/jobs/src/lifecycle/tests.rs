@@ -1,19 +1,22 @@
 //! The job on a store and a clock that stands still until it is moved.
 
+mod tiering;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_model::op::{Owner, WriteConditions};
 use cosette_model::setting::{
-    Expiration, LifecycleFilter, LifecycleRule, Noncurrent, Status, Transition, When,
+    Expiration, Lifecycle, LifecycleFilter, LifecycleRule, Noncurrent, Status, Transition, When,
 };
 use cosette_model::{
-    Attributes, EventType, LifecycleChange, Lock, Properties, Region, Restore, RestoreTier, Retention,
-    RetentionMode, StorageClass, Wanted,
+    Attributes, Cause, ChangeKind, EventType, LifecycleChange, Lock, ObjectKey, Properties, Region, Restore,
+    RestoreTier, Retention, RetentionMode, Setting, SettingName, StorageClass, VersionId, Wanted,
 };
-use cosette_store::{DeleteObject, Durability, Options, PutObject, ReviseObject};
+use cosette_store::{Age, Aging, DeleteObject, Durability, Options, PutObject, ReviseObject, Summary};
 
+use super::walk::listing;
 use super::*;
 use crate::{Jobs, supervisor};
 
@@ -90,13 +93,22 @@ impl World {
         self.put_with(bucket, object, Properties::default()).await;
     }
 
+    async fn put_tiered(&self, bucket: &str, object: &str) {
+        let class = StorageClass::IntelligentTiering;
+        self.put_of(bucket, object, Properties::default(), class).await;
+    }
+
     async fn put_with(&self, bucket: &str, object: &str, properties: Properties) {
+        self.put_of(bucket, object, properties, StorageClass::Standard).await;
+    }
+
+    async fn put_of(&self, bucket: &str, object: &str, properties: Properties, class: StorageClass) {
         let mut staged = self.store.stage(Some(3), Wanted::default()).unwrap();
         staged.write(Bytes::from_static(b"abc")).await.unwrap();
         let put = PutObject {
             bucket: name(bucket).into(),
             key: key(object),
-            attributes: Attributes::default(),
+            attributes: Attributes { storage_class: class, ..Attributes::default() },
             properties,
             checksum_type: None,
             conditions: WriteConditions::default(),
@@ -299,7 +311,8 @@ async fn a_write_that_comes_between_is_not_touched() {
     world.clock.set(now);
     world.rules("bbb", [rule("other", expire(50))]).await;
     let seen = listed.versions.into_iter().map(|listed| listed.summary).collect();
-    let tally = world.job.age(&rules, key("a"), seen, now).await.unwrap();
+    let walk = Walk { store: &world.store, rules: &rules, now, stop: &world.stop };
+    let tally = walk.age(key("a"), seen).await.unwrap();
     assert_eq!((tally.removed, world.shown("bbb")), (0, vec!["a".to_owned()]));
 }
 
@@ -318,7 +331,16 @@ async fn nothing_due_is_missed_by_not_looking() {
         let mut acts = 0;
         for _ in 0..120 {
             let object = format!("{}/{}", ["x", "y"][draw(2) as usize], draw(3));
-            match draw(12) {
+            match draw(14) {
+                12 => {
+                    let days = 1 + draw(5) as u32;
+                    let tiers = [("ARCHIVE_ACCESS", days), ("DEEP_ARCHIVE_ACCESS", days + 2)];
+                    world.tiers("bbb", "x/", &tiers[..draw(3) as usize]).await;
+                }
+                13 => match world.store.object(&name("bbb"), &key(&object), None) {
+                    Ok(_) if draw(2) == 0 => world.read("bbb", &object),
+                    _ => world.put_tiered("bbb", &object).await,
+                },
                 0 => {
                     let keep = [None, Some(1), Some(2)][draw(3) as usize];
                     let (days, kind) = (1 + draw(4) as u32, draw(5));

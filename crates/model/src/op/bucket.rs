@@ -92,7 +92,7 @@ pub struct Owner {
 pub mod reply {
     use std::sync::Arc;
 
-    use crate::Restore;
+    use crate::{AccessTier, Restore};
 
     use super::{BucketName, ETag, Listing, ObjectKey, Owner, Region, StorageClass, Timestamp};
 
@@ -142,6 +142,8 @@ pub mod reply {
         pub storage_class: StorageClass,
         /// Of an archived object, as it stands now.
         pub restore: Option<Restore>,
+        /// Of one of intelligent tiering.
+        pub tier: Option<AccessTier>,
         /// `None` if it was not asked for.
         pub owner: Option<Arc<Owner>>,
     }

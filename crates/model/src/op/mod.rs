@@ -341,6 +341,9 @@ pub struct Policy {
     /// The region where its owner may create a bucket again, which resets its ACL and nothing else (S3's
     /// first; everywhere else `BucketAlreadyOwnedByYou`).
     pub create_again_region: Option<&'static str>,
+    /// Days may come with a restore from a tier of intelligent tiering, and say nothing (COS: they "need not
+    /// be given"); S3 takes none.
+    pub tier_days: bool,
 }
 
 /// What a request is about, known before its headers and its document are read.

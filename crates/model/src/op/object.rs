@@ -1,9 +1,9 @@
 //! Operations on whole objects.
 
 use crate::{
-    Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm, CustomerKey, ETag,
-    Encrypted, Encryption, ErrorCode, Lock, ObjectKey, PartNumber, Properties, Restore, Tags, Timestamp,
-    VersionId,
+    AccessTier, Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm,
+    CustomerKey, ETag, Encrypted, Encryption, ErrorCode, Lock, ObjectKey, PartNumber, Properties, Restore,
+    Tags, Timestamp, VersionId,
 };
 
 /// What must hold of the object for the operation to go on (RFC 9110 13).
@@ -216,6 +216,8 @@ pub struct ObjectInfo {
     pub encryption: Option<Encrypted>,
     /// Of a current object.
     pub expiry: Option<Expiry>,
+    /// Of an object of intelligent tiering, as far as it was asked for: always where it must be restored.
+    pub tier: Option<AccessTier>,
 }
 
 /// When a lifecycle rule will do something, and which.

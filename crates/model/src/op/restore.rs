@@ -7,8 +7,9 @@ pub struct RestoreObject {
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub version: Option<VersionId>,
-    /// How long the restored copy stays, in days; at least 1.
-    pub days: u32,
+    /// How long the restored copy stays, in days; at least 1. From a tier of intelligent tiering there is
+    /// no copy.
+    pub days: Option<u32>,
     pub tier: RestoreTier,
     /// What it is encrypted under, if it is under a key of a customer's; it need not come (COS).
     pub customer: Option<CustomerKey>,

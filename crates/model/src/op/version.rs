@@ -1,6 +1,6 @@
 //! Versioning of a bucket, and the listing of all versions (cos-api 4).
 
-use crate::{BucketName, ETag, ObjectKey, StorageClass, Timestamp, VersionId, Versioning};
+use crate::{AccessTier, BucketName, ETag, ObjectKey, StorageClass, Timestamp, VersionId, Versioning};
 
 use super::bucket::{Listing, Owner};
 
@@ -46,6 +46,8 @@ pub mod reply {
         /// Bytes.
         pub size: u64,
         pub storage_class: StorageClass,
+        /// Of one of intelligent tiering.
+        pub tier: Option<AccessTier>,
     }
 
     #[derive(Clone, Debug)]

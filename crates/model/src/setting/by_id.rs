@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BucketRef, ObjectFilter, Status};
+use super::{BucketRef, ObjectFilter, SmallObjects, Status};
 
 /// Whether and when objects move between the tiers of intelligent tiering.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub struct IntelligentTiering {
     pub status: Status,
     pub filter: Option<ObjectFilter>,
     pub tiers: Vec<Tier>,
+    /// Which objects are too small to leave the first tier.
+    #[serde(default)]
+    pub small: SmallObjects,
 }
 
 impl IntelligentTiering {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::{Expiration, Lifecycle, LifecycleFilter, LifecycleRule, Noncurrent, SmallObjects, Status, When};
-use crate::{Day, Lock, StorageClass, Timestamp};
+use crate::{ArchiveTier, Day, Lock, Restore, StorageClass, Tiering, Timestamp};
 
 /// One version as rules see it.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,8 @@ pub struct Aged<'a> {
     /// `None` if they are not known: then they are as a rule wants them.
     pub tags: Option<&'a BTreeMap<String, String>>,
     pub lock: Lock,
+    pub tiering: Tiering,
+    pub restore: Option<Restore>,
 }
 
 /// A version's place among those of its key.
@@ -52,6 +54,8 @@ pub enum Act {
     /// A delete marker takes its place.
     Mark,
     Move(StorageClass),
+    /// Into a tier of intelligent tiering.
+    Archive(ArchiveTier),
 }
 
 /// Something that is to be done.
@@ -71,8 +75,18 @@ pub struct Outlook<'a> {
     pub next: Option<Timestamp>,
 }
 
-impl Outlook<'_> {
-    fn later(&mut self, at: Timestamp) {
+impl<'a> Outlook<'a> {
+    /// What two sets of rules have in store.
+    #[must_use]
+    pub fn and(self, other: Outlook<'a>) -> Self {
+        let now = match (self.now, other.now) {
+            (Some(one), Some(two)) if (rank(two.act), two.at) < (rank(one.act), one.at) => Some(two),
+            (one, two) => one.or(two),
+        };
+        Self { now, next: self.next.into_iter().chain(other.next).min() }
+    }
+
+    pub(super) fn later(&mut self, at: Timestamp) {
         self.next = Some(self.next.map_or(at, |next| next.min(at)));
     }
 }
@@ -110,7 +124,7 @@ impl LifecycleFilter {
 }
 
 impl SmallObjects {
-    fn stays(self, size: u64, to: StorageClass) -> bool {
+    pub(super) fn stays(self, size: u64, to: StorageClass) -> bool {
         match self {
             Self::Move => false,
             Self::Stay => size < 128 << 10,
@@ -137,12 +151,7 @@ impl Lifecycle {
 
     /// The fewest prefixes that all keys with rules in force have; one that is empty is all keys.
     pub fn prefixes(&self) -> Vec<&str> {
-        let mut prefixes: Vec<&str> =
-            self.enabled().map(|rule| rule.filter.prefix.as_deref().unwrap_or_default()).collect();
-        prefixes.sort_unstable();
-        // What begins with a prefix comes right after it.
-        prefixes.dedup_by(|later, earlier| later.starts_with(&**earlier));
-        prefixes
+        fewest(self.enabled().map(|rule| rule.filter.prefix.as_deref().unwrap_or_default()))
     }
 
     /// When the first action can come due for what is written after `time`, by whoever does not look
@@ -260,12 +269,23 @@ impl Lifecycle {
     }
 }
 
+/// Of some prefixes those that are not covered by another.
+pub fn fewest<'a>(prefixes: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut prefixes: Vec<&str> = prefixes.into_iter().collect();
+    prefixes.sort_unstable();
+    // What begins with a prefix comes right after it.
+    prefixes.dedup_by(|later, earlier| later.starts_with(&**earlier));
+    prefixes
+}
+
 /// What comes first of what is due.
 const fn rank(act: Act) -> (u8, u8) {
     match act {
         Act::Remove => (0, 0),
         Act::Move(to) => (1, u8::MAX - to.stair()),
-        Act::Mark => (2, 0),
+        Act::Archive(ArchiveTier::DeepArchive) => (2, 0),
+        Act::Archive(ArchiveTier::Archive) => (2, 1),
+        Act::Mark => (3, 0),
     }
 }
 

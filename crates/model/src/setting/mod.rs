@@ -15,6 +15,7 @@ mod plain;
 mod referer;
 mod replication;
 mod tagging;
+mod tiers;
 mod website;
 
 use std::borrow::Cow;
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use by_id::{Analytics, AnalyticsExport, DefaultTiering, IntelligentTiering, Metrics, Tier};
 pub use cors::{Allowed, Cors, CorsRule, Crossing};
-pub use due::{Act, Aged, Due, Outlook, Standing};
+pub use due::{Act, Aged, Due, Outlook, Standing, fewest};
 pub use encryption::{BucketEncryption, DefaultMethod};
 pub use filter::ObjectFilter;
 pub use inventory::{
@@ -47,6 +48,7 @@ pub use plain::{
 pub use referer::Referer;
 pub use replication::{Replication, ReplicationRule, ReplicationTarget};
 pub use tagging::{InvalidTag, Tags};
+pub use tiers::Tiers;
 pub use website::{ErrorDocument, Onward, Redirect, RedirectAll, Replace, RoutingRule, Target, Website};
 
 use crate::ErrorCode;
@@ -181,6 +183,8 @@ impl SettingName {
                 | Self::RequestPayment
                 | Self::Logging
                 | Self::Inventory
+                | Self::DefaultTiering
+                | Self::IntelligentTiering
         )
     }
 }

@@ -20,7 +20,7 @@ impl Incoming<'_> {
 }
 
 /// `RestoreRequest`, with the tier in COS's element or in S3's.
-fn read(document: &[u8]) -> Result<(u32, RestoreTier), Error> {
+fn read(document: &[u8]) -> Result<(Option<u32>, RestoreTier), Error> {
     let root = Element::parse(document, "RestoreRequest")?;
     for name in ["Type", "SelectParameters", "OutputLocation"] {
         if root.child(name)?.is_some() {
@@ -29,12 +29,15 @@ fn read(document: &[u8]) -> Result<(u32, RestoreTier), Error> {
         }
     }
     let malformed = || Error::from(ErrorCode::MalformedXml);
-    let days = root.text_of("Days")?.ok_or_else(malformed)?;
-    let days: i64 = days.parse().map_err(|_| malformed())?;
-    let days = u32::try_from(days)
-        .ok()
-        .filter(|days| (1..=DAYS_MAX).contains(days))
-        .ok_or_else(|| invalid("Days", &days.to_string(), "restoration days should be at least 1"))?;
+    let days = match root.text_of("Days")? {
+        None => None,
+        Some(days) => {
+            let days: i64 = days.parse().map_err(|_| malformed())?;
+            let valid = u32::try_from(days).ok().filter(|days| (1..=DAYS_MAX).contains(days));
+            let few = || invalid("Days", &days.to_string(), "restoration days should be at least 1");
+            Some(valid.ok_or_else(few)?)
+        }
+    };
     let mut tier = root.text_of("Tier")?;
     for name in ["CASJobParameters", "GlacierJobParameters"] {
         if let Some(parameters) = root.child(name)? {
@@ -61,14 +64,14 @@ mod tests {
         use ErrorCode::*;
         use RestoreTier::*;
         for (inner, want) in [
-            ("<Days>3</Days>", Ok((3, Standard))),
-            ("<Days>3</Days><CASJobParameters><Tier>Bulk</Tier></CASJobParameters>", Ok((3, Bulk))),
+            ("<Days>3</Days>", Ok((Some(3), Standard))),
+            ("<Days>3</Days><CASJobParameters><Tier>Bulk</Tier></CASJobParameters>", Ok((Some(3), Bulk))),
             (
                 "<Days>1</Days><GlacierJobParameters><Tier>Expedited</Tier></GlacierJobParameters>",
-                Ok((1, Expedited)),
+                Ok((Some(1), Expedited)),
             ),
-            ("<Days>1</Days><Tier>Bulk</Tier>", Ok((1, Bulk))),
-            ("", Err(MalformedXml)),
+            ("<Days>1</Days><Tier>Bulk</Tier>", Ok((Some(1), Bulk))),
+            ("", Ok((None, Standard))),
             ("<Days>x</Days>", Err(MalformedXml)),
             ("<Days>0</Days>", Err(InvalidArgument)),
             ("<Days>-1</Days>", Err(InvalidArgument)),

@@ -4,7 +4,7 @@ use cosette_model::op::{
     Call, DeleteObjectTagging, DeleteSetting, GetObjectTagging, GetSetting, ListSettings, OptionsObject,
     PostBucketInventory, PutObjectTagging, PutSetting, ServeWebsite,
 };
-use cosette_model::setting::{Crossing, LifecycleRule, SmallObjects, Verb};
+use cosette_model::setting::{Crossing, DefaultTiering, SmallObjects, Verb};
 use cosette_model::{ByteRange, Error, ErrorCode, Properties, Setting, SettingName, Tags};
 
 use super::list::read_token;
@@ -30,8 +30,10 @@ impl Incoming<'_> {
                 let id = self.setting_id(name)?;
                 let max = setting::bytes_max(name).unwrap_or(self.config.xml_bytes_max);
                 let unchecked = name == SettingName::Notification && self.skips_validation()?;
-                let lifecycle = name == SettingName::Lifecycle;
-                let small = if lifecycle { self.small_objects()? } else { SmallObjects::default() };
+                let small = match name {
+                    SettingName::Lifecycle => self.small_objects()?,
+                    _ => self.small_by_default(),
+                };
                 let document = self.payload.into_document(&self.headers, max).await?;
                 let mut setting = setting::read(self.dialect.dialect(), self.accounts, name, &document)?;
                 if let (Some(id), Some(said)) = (&id, setting.as_ref().and_then(Setting::id))
@@ -39,12 +41,21 @@ impl Incoming<'_> {
                 {
                     return Err(invalid("Id", said, "The id in the document is not the id in the request."));
                 }
-                if let Some(Setting::Lifecycle(rules)) = &mut setting {
-                    rules.small = small;
-                    let moved = |rule: &LifecycleRule| rule.moves() && !rule.filter.has_size();
-                    if small == SmallObjects::Move && rules.rules.iter().any(moved) {
-                        self.notes.push("lenient: transitions of small objects".to_owned());
+                let moves = match &mut setting {
+                    Some(Setting::Lifecycle(rules)) => {
+                        rules.small = small;
+                        rules.rules.iter().any(|rule| rule.moves() && !rule.filter.has_size())
                     }
+                    Some(
+                        Setting::IntelligentTiering(rule) | Setting::DefaultTiering(DefaultTiering(rule)),
+                    ) => {
+                        rule.small = small;
+                        true
+                    }
+                    _ => false,
+                };
+                if moves && small == SmallObjects::Move {
+                    self.notes.push("lenient: transitions of small objects".to_owned());
                 }
                 Call::PutSetting(PutSetting { bucket, name, setting, unchecked })
             }
@@ -93,12 +104,16 @@ impl Incoming<'_> {
     /// runs are small, so they are moved unless the client says otherwise.
     fn small_objects(&self) -> Result<SmallObjects, Error> {
         let said = self.headers.get(TRANSITION_MINIMUM)?.filter(|_| self.dialect == DialectName::S3);
-        match (said, self.dialect) {
-            (Some(said), _) => SmallObjects::parse(said)
-                .ok_or_else(|| invalid(TRANSITION_MINIMUM, said, "It is not a default minimum object size.")),
-            (None, _) if !self.config.strict => Ok(SmallObjects::Move),
-            (None, DialectName::S3) => Ok(SmallObjects::Stay),
-            (None, DialectName::Cos) => Ok(SmallObjects::StayInCos),
+        let Some(said) = said else { return Ok(self.small_by_default()) };
+        SmallObjects::parse(said)
+            .ok_or_else(|| invalid(TRANSITION_MINIMUM, said, "It is not a default minimum object size."))
+    }
+
+    fn small_by_default(&self) -> SmallObjects {
+        match self.dialect {
+            _ if !self.config.strict => SmallObjects::Move,
+            DialectName::S3 => SmallObjects::Stay,
+            DialectName::Cos => SmallObjects::StayInCos,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use cosette_model::{Error, ErrorCode};
+use cosette_model::{AccessTier, Error, ErrorCode};
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_RANGE};
 
@@ -33,11 +33,14 @@ impl Answer<'_> {
             self.name(CONTENT_RANGE, &format!("bytes */{size}"));
         }
         let archived = match (&error.object, error.code) {
-            (Some(info), ErrorCode::InvalidObjectState) => Some(info.attributes.storage_class),
+            (Some(info), ErrorCode::InvalidObjectState) => Some((info.attributes.storage_class, info.tier)),
             _ => None,
         };
-        if let Some(class) = archived {
+        if let Some((class, tier)) = archived {
             self.class(class);
+            if self.is_cos() {
+                self.tier(tier);
+            }
         }
         let trace_id = self.trace_id();
         if self.is_cos() {
@@ -62,8 +65,9 @@ impl Answer<'_> {
         for (name, value) in error.details.iter().filter(|(name, _)| !fixed(name)) {
             xml.text(name, &readable(value));
         }
-        if let Some(class) = archived.filter(|_| !self.is_cos()) {
+        if let Some((class, tier)) = archived.filter(|_| !self.is_cos()) {
             xml.text("StorageClass", self.dialect.class(class));
+            xml.maybe("AccessTier", tier.map(AccessTier::name));
         }
         if !self.is_cos() {
             let (_, rest) = self.asked.resource.split_once('/').unwrap_or_default();

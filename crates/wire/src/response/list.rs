@@ -1,8 +1,8 @@
 //! Listings of buckets and objects, elements in each service's own order (cos-api 3.1, 3.2).
 
-use cosette_model::Restore;
 use cosette_model::op::Listing;
 use cosette_model::op::reply::{Entry, ListBuckets, ListObjects, ListObjectsV2, Page};
+use cosette_model::{AccessTier, Restore};
 
 use super::Answer;
 use crate::header;
@@ -115,6 +115,7 @@ impl Answer<'_> {
         }
         xml.text("StorageClass", self.dialect.class(entry.storage_class));
         if self.is_cos() {
+            xml.maybe("StorageTier", entry.tier.map(AccessTier::name));
             // S3 shows it to who asks for it.
             xml.maybe(
                 "RestoreStatus",

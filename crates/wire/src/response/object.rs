@@ -1,7 +1,7 @@
 //! Replies of operations on whole objects.
 
 use cosette_model::op::{Expiry, ObjectInfo, ResponseOverrides, reply};
-use cosette_model::{Attributes, Restore, StorageClass, VersionId};
+use cosette_model::{AccessTier, Attributes, Restore, StorageClass, VersionId};
 use http::StatusCode;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
@@ -80,6 +80,7 @@ impl Answer<'_> {
         self.attributes(&info.attributes, overrides);
         self.expiry(info.expiry.as_ref());
         self.restore(info.restore);
+        self.tier(info.tier);
         self.lock(info.lock);
         self.encryption(info.encryption.as_ref());
         self.version(info.version.as_ref());
@@ -178,6 +179,15 @@ impl Answer<'_> {
                     self.set("x-cos-restore-status", &text);
                 }
             }
+        }
+    }
+
+    /// Where an object of intelligent tiering lies (cos-api 3.6); S3 tells of archives alone.
+    pub(super) fn tier(&mut self, tier: Option<AccessTier>) {
+        match tier {
+            Some(tier) if self.is_cos() => self.set("x-cos-storage-tier", tier.name()),
+            Some(AccessTier::Archived(tier)) => self.set("x-amz-archive-status", tier.name()),
+            Some(_) | None => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! Replies about versions (cos-api 3.2, 4).
 
 use cosette_model::op::reply::{GetBucketVersioning, ListObjectVersions, VersionEntry};
-use cosette_model::{VersionId, Versioning};
+use cosette_model::{AccessTier, VersionId, Versioning};
 
 use super::Answer;
 use crate::xml::Writer;
@@ -76,7 +76,10 @@ impl Answer<'_> {
         if let Some(body) = &entry.body {
             xml.text("ETag", &body.etag.quoted());
             xml.value("Size", body.size);
-            xml.text("StorageClass", body.storage_class.name());
+            xml.text("StorageClass", self.dialect.class(body.storage_class));
+            if self.is_cos() {
+                xml.maybe("StorageTier", body.tier.map(AccessTier::name));
+            }
         }
         self.object_owner(xml, "Owner", &entry.owner);
     }

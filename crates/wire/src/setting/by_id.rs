@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use cosette_model::Error;
 use cosette_model::setting::{
-    Analytics, AnalyticsExport, DefaultTiering, IntelligentTiering, Metrics, ObjectFilter, Status, Tier,
+    Analytics, AnalyticsExport, DefaultTiering, IntelligentTiering, Metrics, ObjectFilter, SmallObjects,
+    Status, Tier,
 };
 
 use super::{filter, malformed};
@@ -40,7 +41,14 @@ pub(super) fn read_tiering(root: &Element, dialect: &Dialect) -> Result<Intellig
             return Err(filter::argument("The default rule, and no other, is for the tier INFREQUENT."));
         }
     }
-    Ok(IntelligentTiering { id, made: 0, status, filter: filter::of(root)?, tiers })
+    Ok(IntelligentTiering {
+        id,
+        made: 0,
+        status,
+        filter: filter::of(root)?,
+        tiers,
+        small: SmallObjects::default(),
+    })
 }
 
 fn tier(element: &Element, dialect: &Dialect) -> Result<Tier, Error> {
@@ -87,6 +95,7 @@ pub(super) fn read_default(root: &Element, dialect: &Dialect) -> Result<DefaultT
         status: Status::Enabled,
         filter: None,
         tiers: vec![Tier { name: "INFREQUENT".to_owned(), days: count, frequent }],
+        small: SmallObjects::default(),
     }))
 }
 

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use cosette_model::op::reply::{self, HeadObject};
 use cosette_model::op::{ObjectInfo, PostAnswer, Reply, ResponseOverrides, Scanned, SelectEvent};
 use cosette_model::{
-    Attributes, Error, ErrorCode, Lock, Restore, RestoreTier, Retention, RetentionMode, StorageClass,
+    AccessTier, ArchiveTier, Attributes, Error, ErrorCode, Lock, Restore, RestoreTier, Retention,
+    RetentionMode, StorageClass,
 };
 
 use super::{CRC64, bucket, etag, info, key, now, sums, version};
@@ -64,6 +65,18 @@ pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     let (tier, days, requested) = (RestoreTier::Expedited, 1, now());
     let refused =
         Error { object: Some(Box::new(archived(None))), ..Error::new(ErrorCode::InvalidObjectState) };
+    let tiered = |tier| ObjectInfo {
+        attributes: Attributes { storage_class: StorageClass::IntelligentTiering, ..Attributes::default() },
+        tier: Some(tier),
+        ..info()
+    };
+    let frozen = AccessTier::Archived(ArchiveTier::DeepArchive);
+    let head_of = |tier| {
+        let (info, overrides) = (tiered(tier), ResponseOverrides::default());
+        Ok(Reply::HeadObject(HeadObject { info, range: None, by_part: false, overrides }))
+    };
+    let refused_tier =
+        Error { object: Some(Box::new(tiered(frozen))), ..Error::new(ErrorCode::InvalidObjectState) };
     let retention = Retention { mode: RetentionMode::Governance, until: now() };
     let lock = Lock { retention: Some(retention), legal_hold: true };
     let locked = HeadObject {
@@ -91,7 +104,10 @@ pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         ("HeadObject: restored", head(Some(Restore::Done { expires: now() }))),
         ("SelectObjectContent", Ok(selected(Ok(SelectEvent::End)))),
         ("SelectObjectContent: fails after some records", Ok(selected(Err(ErrorCode::CastFailed.into())))),
+        ("HeadObject: a tier that is read at once", head_of(AccessTier::Infrequent)),
+        ("HeadObject: an archive tier", head_of(frozen)),
         ("error: archived", Err(refused)),
+        ("error: in an archive tier", Err(refused_tier)),
         ("error: a restore is under way", Err(ErrorCode::RestoreAlreadyInProgress.into())),
         ("error: not archived", Err(ErrorCode::RestoreNonArchiveObject.into())),
         ("PostObject: nothing more", post(PostAnswer::Status(204))),

@@ -7,7 +7,7 @@ use cosette_model::{Error, ErrorCode, StorageClass, VersionId, Versioning};
 use super::{bucket, etag, key, listing, now, owner, version};
 
 fn entry(version: Option<VersionId>, latest: bool, marker: bool) -> VersionEntry {
-    let body = VersionBody { etag: etag(), size: 5, storage_class: StorageClass::Standard };
+    let body = VersionBody { etag: etag(), size: 5, storage_class: StorageClass::Standard, tier: None };
     VersionEntry {
         key: key("a +\u{1}.txt"),
         version,

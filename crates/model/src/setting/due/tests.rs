@@ -49,6 +49,8 @@ fn object(key: &str) -> Aged<'_> {
         class: StorageClass::Standard,
         tags: None,
         lock: Lock::default(),
+        tiering: Default::default(),
+        restore: None,
     }
 }
 
