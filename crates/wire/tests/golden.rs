@@ -1,7 +1,8 @@
 //! Requests and what they mean, replies and how they look, for every operation in both dialects.
 //!
 //! The requests in `golden/requests-*.txt` are written by hand; what is below `--- call`, and all of
-//! `golden/replies-*.txt`, is written by `COSETTE_UPDATE_GOLDEN=1` and read by people.
+//! `golden/replies-*.txt`, is written by `COSETTE_UPDATE_GOLDEN=1` and read by people. Where the facts in them are from is in
+//! `golden/sources-*.txt`, by operation or pair; a pair without a source fails.
 #![allow(clippy::unwrap_used)]
 
 #[path = "golden/replies_objects.rs"]
@@ -41,6 +42,8 @@ mod replies_parts;
 mod replies_versions;
 #[path = "golden/settings.rs"]
 mod settings;
+#[path = "golden/sources.rs"]
+mod sources;
 
 struct Nobody;
 
