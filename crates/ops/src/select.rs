@@ -59,9 +59,7 @@ impl Ops {
         let run = move || {
             let _turn = turn;
             let mut sink = Events { events, last: Instant::now() };
-            if let Err(error) = cosette_select::run(&ask.query, Arc::new(source), now, &mut sink) {
-                let _ = sink.events.blocking_send(Err(error));
-            }
+            answer(&mut sink, |sink| cosette_select::run(&ask.query, Arc::new(source), now, sink));
         };
         thread.spawn(run).map_err(Error::internal)?;
         // What is refused before anything is answered is an answer of its own.
@@ -69,6 +67,17 @@ impl Ops {
         let rest = stream::poll_fn(move |cx| taken.poll_recv(cx));
         let events = stream::once(std::future::ready(Ok(first))).chain(rest);
         Ok(reply::SelectObjectContent { events: Box::pin(events) })
+    }
+}
+
+/// Gives what a query answers, with the error that ends it last: an answer that only stopped would look whole to
+/// who does not wait for its end. A panic is an error of ours.
+fn answer(sink: &mut Events, run: impl FnOnce(&mut Events) -> std::result::Result<(), Error>) {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(sink)));
+    let done = done.unwrap_or_else(|_| Err(Error::internal("a query has panicked")));
+    if let Err(error) = done {
+        // Nobody may listen any more.
+        let _ = sink.events.blocking_send(Err(error));
     }
 }
 
@@ -143,5 +152,27 @@ impl Read for Streamed {
         let count = self.chunk.len().min(into.len());
         self.chunk.copy_to_slice(&mut into[..count]);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_an_answer_as_an_error() {
+        let (events, mut taken) = mpsc::channel::<Event>(EVENTS_MAX);
+        std::thread::spawn(move || {
+            let mut sink = Events { events, last: Instant::now() };
+            answer(&mut sink, |sink| {
+                assert!(!sink.send(SelectEvent::Continuation), "as if something were wrong");
+                Ok(())
+            });
+        });
+        assert!(matches!(taken.blocking_recv(), Some(Ok(SelectEvent::Continuation))));
+        let last = taken.blocking_recv().unwrap().unwrap_err();
+        assert_eq!(last.code, ErrorCode::InternalError);
+        assert!(taken.blocking_recv().is_none());
     }
 }

@@ -141,6 +141,10 @@ enum Mark {
     This(char),
 }
 
+/// Characters that one LIKE compares at most: a second's work. Both sides may come from records, where a pattern
+/// can be made that fits nowhere and nearly fits everywhere.
+const LIKE_STEPS_MAX: u64 = 1 << 28;
+
 /// LIKE, on values that are there.
 pub(crate) fn like(of: &Value, pattern: &Value, escape: Option<&Value>) -> Result<bool, Error> {
     let invalid = || Error::from(ErrorCode::LikeInvalidInputs);
@@ -170,7 +174,7 @@ pub(crate) fn like(of: &Value, pattern: &Value, escape: Option<&Value>) -> Resul
     let text: Vec<char> = of.text().ok_or_else(invalid)?.chars().collect();
     // Where to go on from the last `%` when what follows it does not fit.
     let (mut at, mut mark, mut back) = (0, 0, None);
-    loop {
+    for _ in 0..LIKE_STEPS_MAX {
         match marks.get(mark) {
             Some(Mark::Any) => {
                 mark += 1;
@@ -196,4 +200,6 @@ pub(crate) fn like(of: &Value, pattern: &Value, escape: Option<&Value>) -> Resul
             _ => return Ok(false),
         }
     }
+    let why = "The text and the pattern of a LIKE take too long to compare.";
+    Err(Error::with(ErrorCode::LikeInvalidInputs, why))
 }

@@ -70,6 +70,9 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, Error> {
     if parser.at == text.len() { Ok(value) } else { Err(malformed()) }
 }
 
+/// What reads one thing between brackets.
+type Item<'a, W> = dyn FnMut(&mut W, bool, usize) -> Result<Flow, Error> + 'a;
+
 struct Walker<'a, 'b> {
     bytes: &'a mut Bytes<'b>,
     /// What is passed over is kept here, when it is wanted.
@@ -109,8 +112,9 @@ impl Walker<'_, '_> {
             return each(parse(&self.take()?)?);
         };
         match (step, self.peek()?) {
-            (Step::Name(_) | Step::Fields, b'{') => self.fields(step, rest, each, depth),
-            (Step::Index(_) | Step::Elements, b'[') => self.elements(step, rest, each, depth),
+            (Step::Name(_) | Step::Fields, b'{') | (Step::Index(_) | Step::Elements, b'[') => {
+                self.children(step, rest, each, depth)
+            }
             _ => {
                 self.skip(0)?;
                 each(Value::Missing)
@@ -118,90 +122,64 @@ impl Walker<'_, '_> {
         }
     }
 
-    fn fields(
+    /// What a step leads to within an object or a list.
+    fn children(
         &mut self,
         step: &Step,
         rest: &[Step],
         each: &mut Each<'_>,
         depth: usize,
     ) -> Result<Flow, Error> {
-        self.next()?;
         let mut found = false;
-        self.space()?;
-        if self.peek()? == b'}' {
-            self.next()?;
-            return each(Value::Missing);
-        }
-        loop {
-            self.space()?;
-            if self.peek()? != b'"' {
-                return Err(malformed());
-            }
-            let Value::Text(name) = parse(&self.take()?)? else { return Err(malformed()) };
-            self.space()?;
-            if self.next()? != b':' {
-                return Err(malformed());
-            }
-            let wanted = match step {
-                Step::Name(wanted) => wanted.is(&name) && !found,
-                _ => true,
+        let flow = self.within(&mut |walker, named, at| {
+            let wanted = if named {
+                let Value::Text(name) = parse(&walker.take()?)? else { return Err(malformed()) };
+                walker.colon()?;
+                !found && matches!(step, Step::Name(wanted) if wanted.is(&name)) || *step == Step::Fields
+            } else {
+                *step == Step::Index(at) || *step == Step::Elements
             };
             if wanted {
                 found = true;
-                if self.go(rest, each, depth + 1)? == Flow::Enough {
-                    return Ok(Flow::Enough);
-                }
-            } else {
-                self.space()?;
-                self.skip(0)?;
+                return walker.go(rest, each, depth + 1);
             }
-            self.space()?;
-            match self.next()? {
-                b',' => {}
-                b'}' if found => return Ok(Flow::On),
-                b'}' => return each(Value::Missing),
-                _ => return Err(malformed()),
-            }
-        }
+            walker.space()?;
+            walker.skip(0)?;
+            Ok(Flow::On)
+        })?;
+        if flow == Flow::Enough || found { Ok(flow) } else { each(Value::Missing) }
     }
 
-    fn elements(
-        &mut self,
-        step: &Step,
-        rest: &[Step],
-        each: &mut Each<'_>,
-        depth: usize,
-    ) -> Result<Flow, Error> {
-        self.next()?;
-        let (mut found, mut at) = (false, 0);
+    /// Reads an object's fields or a list's elements, each by `item`, which is told which of the two they are
+    /// and how many came before.
+    fn within(&mut self, item: &mut Item<'_, Self>) -> Result<Flow, Error> {
+        let (close, named) = if self.next()? == b'{' { (b'}', true) } else { (b']', false) };
         self.space()?;
-        if self.peek()? == b']' {
+        if self.peek()? == close {
             self.next()?;
-            return each(Value::Missing);
+            return Ok(Flow::On);
         }
-        loop {
-            let wanted = match step {
-                Step::Index(index) => *index == at,
-                _ => true,
-            };
-            if wanted {
-                found = true;
-                if self.go(rest, each, depth + 1)? == Flow::Enough {
-                    return Ok(Flow::Enough);
-                }
-            } else {
-                self.space()?;
-                self.skip(0)?;
+        for at in 0.. {
+            self.space()?;
+            if named && self.peek()? != b'"' {
+                return Err(malformed());
             }
-            at += 1;
+            if item(self, named, at)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
             self.space()?;
             match self.next()? {
                 b',' => {}
-                b']' if found => return Ok(Flow::On),
-                b']' => return each(Value::Missing),
+                end if end == close => break,
                 _ => return Err(malformed()),
             }
         }
+        Ok(Flow::On)
+    }
+
+    fn colon(&mut self) -> Result<(), Error> {
+        self.space()?;
+        if self.next()? == b':' { Ok(()) } else { Err(malformed()) }
     }
 
     /// The text of the next value.
@@ -217,6 +195,18 @@ impl Walker<'_, '_> {
         if depth > DEPTH_MAX {
             return Err(malformed());
         }
+        if let b'{' | b'[' = self.peek()? {
+            let mut of_one = |walker: &mut Self, named: bool, _: usize| {
+                if named {
+                    walker.skip(depth + 1)?;
+                    walker.colon()?;
+                    walker.space()?;
+                }
+                walker.skip(depth + 1)?;
+                Ok(Flow::On)
+            };
+            return self.within(&mut of_one).map(drop);
+        }
         match self.next()? {
             b'"' => loop {
                 match self.next()? {
@@ -227,35 +217,6 @@ impl Walker<'_, '_> {
                     _ => {}
                 }
             },
-            open @ (b'{' | b'[') => {
-                let close = if open == b'{' { b'}' } else { b']' };
-                self.space()?;
-                if self.peek()? == close {
-                    self.next()?;
-                    return Ok(());
-                }
-                loop {
-                    self.space()?;
-                    if open == b'{' {
-                        if self.peek()? != b'"' {
-                            return Err(malformed());
-                        }
-                        self.skip(depth + 1)?;
-                        self.space()?;
-                        if self.next()? != b':' {
-                            return Err(malformed());
-                        }
-                        self.space()?;
-                    }
-                    self.skip(depth + 1)?;
-                    self.space()?;
-                    match self.next()? {
-                        b',' => {}
-                        end if end == close => return Ok(()),
-                        _ => return Err(malformed()),
-                    }
-                }
-            }
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
                 while let Some(b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.' | b'E') = self.bytes.peek()? {
                     self.next()?;
@@ -297,46 +258,25 @@ impl Parser<'_> {
         match self.peek()? {
             b'"' => Ok(Value::Text(self.string()?)),
             b'[' => {
-                self.at += 1;
                 let mut values = Vec::new();
-                self.space();
-                if self.peek()? == b']' {
-                    self.at += 1;
-                    return Ok(Value::List(values));
-                }
-                loop {
-                    values.push(self.value(depth + 1)?);
-                    self.space();
-                    match self.next()? {
-                        b',' => {}
-                        b']' => return Ok(Value::List(values)),
-                        _ => return Err(malformed()),
-                    }
-                }
+                self.within(b']', &mut |parser| {
+                    values.push(parser.value(depth + 1)?);
+                    Ok(())
+                })?;
+                Ok(Value::List(values))
             }
             b'{' => {
-                self.at += 1;
                 let mut fields = Vec::new();
-                self.space();
-                if self.peek()? == b'}' {
-                    self.at += 1;
-                    return Ok(Value::Struct(fields));
-                }
-                loop {
-                    self.space();
-                    let name = self.string()?;
-                    self.space();
-                    if self.next()? != b':' {
+                self.within(b'}', &mut |parser| {
+                    let name = parser.string()?;
+                    parser.space();
+                    if parser.next()? != b':' {
                         return Err(malformed());
                     }
-                    fields.push((name, self.value(depth + 1)?));
-                    self.space();
-                    match self.next()? {
-                        b',' => {}
-                        b'}' => return Ok(Value::Struct(fields)),
-                        _ => return Err(malformed()),
-                    }
-                }
+                    fields.push((name, parser.value(depth + 1)?));
+                    Ok(())
+                })?;
+                Ok(Value::Struct(fields))
             }
             _ => {
                 let rest = &self.text[self.at..];
@@ -349,6 +289,30 @@ impl Parser<'_> {
                     b"null" => Ok(Value::Null),
                     _ => number(word).ok_or_else(malformed),
                 }
+            }
+        }
+    }
+
+    /// Reads what stands between brackets, each by `item`.
+    fn within(
+        &mut self,
+        close: u8,
+        item: &mut dyn FnMut(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.at += 1;
+        self.space();
+        if self.peek()? == close {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.space();
+            item(self)?;
+            self.space();
+            match self.next()? {
+                b',' => {}
+                end if end == close => return Ok(()),
+                _ => return Err(malformed()),
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Queries on the content of an object (S3 Select, COS Select): SQL over CSV, JSON and Parquet.
 //!
 //! Knows no store, no HTTP and no XML. [`run`] reads a [`Source`] and gives events to a [`Sink`]; it blocks,
-//! and holds no more than a record, a page of Parquet (which is as large as its file makes it) and a piece of the
-//! answer.
+//! and holds no more than a record, a page of each column of Parquet (512 MiB of them at most) and a piece of
+//! the answer.
 
 mod cast;
 mod csv;
@@ -12,10 +12,12 @@ mod fold;
 mod functions;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod header;
 mod input;
 mod json;
 mod moment;
 mod output;
+mod page;
 mod parquet;
 mod pattern;
 mod plan;

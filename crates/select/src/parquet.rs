@@ -8,19 +8,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use cosette_model::{Error, ErrorCode};
 use parquet::basic::{Compression, Type as Physical};
-use parquet::bloom_filter::Sbbf;
-use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result as Parquet};
-use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::reader::{ChunkReader, FileReader, Length, RowGroupReader, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
-use parquet::schema::types::Type as Schema;
 
 use crate::decimal::Decimal;
 use crate::input::{Meter, Source};
 use crate::json::Flow;
 use crate::moment::{Moment, Precision};
+use crate::page::{Budget, Checked};
 use crate::value::Value;
 
 /// Largest group of rows, in bytes (the S3 user guide, "Requirements and limits").
@@ -30,21 +27,30 @@ const GROUP_BYTES_MAX: i64 = 512 << 20;
 struct Chunks {
     source: Arc<dyn Source>,
     seen: Arc<Seen>,
+    budget: Budget,
 }
 
 #[derive(Default)]
 struct Seen {
     bytes: AtomicU64,
     failed: AtomicBool,
+    /// The footer has been read; what is read now are pages.
+    pages: AtomicBool,
 }
 
 impl Chunks {
-    fn open(&self, start: u64, end: u64) -> Parquet<Counted> {
+    /// `header`: what is read of it may be one.
+    fn open(&self, start: u64, end: u64, header: bool) -> Parquet<Counted> {
         let inner = self.source.read(start, end).map_err(|error| {
             self.seen.failed.store(true, Ordering::Relaxed);
             ParquetError::from(error)
         })?;
-        Ok(Counted { inner, seen: Arc::clone(&self.seen) })
+        Ok(Counted {
+            inner,
+            seen: Arc::clone(&self.seen),
+            header: header.then(|| self.budget.clone()),
+            at: start,
+        })
     }
 }
 
@@ -58,14 +64,17 @@ impl ChunkReader for Chunks {
     type T = Counted;
 
     fn get_read(&self, start: u64) -> Parquet<Counted> {
-        self.open(start.min(self.source.size()), self.source.size())
+        self.open(start.min(self.source.size()), self.source.size(), true)
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Parquet<Bytes> {
         let end = start.checked_add(length as u64).filter(|end| *end <= self.source.size());
         let end = end.ok_or_else(|| ParquetError::EOF("a range beyond the object".into()))?;
+        if self.seen.pages.load(Ordering::Relaxed) {
+            self.budget.admit(start, length)?;
+        }
         let mut bytes = Vec::with_capacity(length.min(1 << 20));
-        self.open(start, end)?.read_to_end(&mut bytes)?;
+        self.open(start, end, false)?.read_to_end(&mut bytes)?;
         if bytes.len() != length {
             return Err(ParquetError::EOF("a range that ends early".into()));
         }
@@ -76,6 +85,8 @@ impl ChunkReader for Chunks {
 struct Counted {
     inner: Box<dyn Read + Send>,
     seen: Arc<Seen>,
+    header: Option<Budget>,
+    at: u64,
 }
 
 impl Read for Counted {
@@ -83,6 +94,10 @@ impl Read for Counted {
         let read = self.inner.read(into);
         match &read {
             Ok(count) => {
+                if let Some(budget) = &self.header {
+                    budget.saw(self.at, &into[..*count]);
+                }
+                self.at += *count as u64;
                 self.seen.bytes.fetch_add(*count as u64, Ordering::Relaxed);
             }
             Err(_) => self.seen.failed.store(true, Ordering::Relaxed),
@@ -99,7 +114,8 @@ pub(crate) fn rows(
     each: &mut dyn FnMut(Value) -> Result<Flow, Error>,
 ) -> Result<(), Error> {
     let seen = Arc::new(Seen::default());
-    let chunks = Chunks { source: Arc::clone(source), seen: Arc::clone(&seen) };
+    let budget = Budget::default();
+    let chunks = Chunks { source: Arc::clone(source), seen: Arc::clone(&seen), budget: budget.clone() };
     let count = || {
         let bytes = seen.bytes.load(Ordering::Relaxed);
         meter.scanned.set(bytes);
@@ -109,18 +125,23 @@ pub(crate) fn rows(
         if seen.failed.load(Ordering::Relaxed) {
             return Error::internal(error);
         }
+        if budget.is_over() {
+            return ErrorCode::OverMaxParquetBlockSize.into();
+        }
         let code = ErrorCode::ParquetParsingError;
         Error::with(code, format!("{} {error}.", code.message()))
     };
     let reader = SerializedFileReader::new(chunks).map_err(fault)?;
     check(&reader)?;
+    seen.pages.store(true, Ordering::Relaxed);
     for at in 0..reader.num_row_groups() {
         let group = reader.get_row_group(at).map_err(fault)?;
         let first = group.metadata().columns().iter().map(|column| column.byte_range().0).min().unwrap_or(0);
         if !(start..=end).contains(&first) {
             continue;
         }
-        let group = Checked(group);
+        budget.renew(GROUP_BYTES_MAX.unsigned_abs());
+        let group = Checked { group, budget: budget.clone() };
         for row in RowIter::from_row_group(None, &group).map_err(fault)? {
             let value = tree(row.map_err(fault)?)?;
             count();
@@ -131,63 +152,6 @@ pub(crate) fn rows(
     }
     count();
     Ok(())
-}
-
-/// A group whose pages are what they say. The library makes room for as many values as a dictionary says that it
-/// has, before it looks for them.
-struct Checked<'a>(Box<dyn RowGroupReader + 'a>);
-
-impl RowGroupReader for Checked<'_> {
-    fn metadata(&self) -> &RowGroupMetaData {
-        self.0.metadata()
-    }
-
-    fn num_columns(&self) -> usize {
-        self.0.num_columns()
-    }
-
-    fn get_column_page_reader(&self, at: usize) -> Parquet<Box<dyn PageReader>> {
-        Ok(Box::new(CheckedPages(self.0.get_column_page_reader(at)?)))
-    }
-
-    fn get_column_bloom_filter(&self, at: usize) -> Option<&Sbbf> {
-        self.0.get_column_bloom_filter(at)
-    }
-
-    fn get_row_iter(&self, projection: Option<Schema>) -> Parquet<RowIter<'_>> {
-        RowIter::from_row_group(projection, self)
-    }
-}
-
-struct CheckedPages(Box<dyn PageReader>);
-
-impl Iterator for CheckedPages {
-    type Item = Parquet<Page>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.get_next_page().transpose()
-    }
-}
-
-impl PageReader for CheckedPages {
-    fn get_next_page(&mut self) -> Parquet<Option<Page>> {
-        let page = self.0.get_next_page()?;
-        match &page {
-            // No value takes less than a byte.
-            Some(Page::DictionaryPage { buf, num_values, .. }) if *num_values as usize > buf.len() => {
-                Err(ParquetError::EOF("a dictionary with fewer values than it says".into()))
-            }
-            _ => Ok(page),
-        }
-    }
-
-    fn peek_next_page(&mut self) -> Parquet<Option<PageMetadata>> {
-        self.0.peek_next_page()
-    }
-
-    fn skip_next_page(&mut self) -> Parquet<()> {
-        self.0.skip_next_page()
-    }
 }
 
 /// Refuses what the services do.

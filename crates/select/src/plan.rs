@@ -12,6 +12,7 @@ use crate::cast::Type;
 use crate::expr::{Arithmetic, Column, Comparison, Expr};
 use crate::fold::{Aggregate, Fold};
 use crate::functions::{Function, Side};
+use crate::header::Header;
 use crate::json::{Name, Step};
 use crate::moment::{Moment, Part};
 use crate::statement::{Items, Statement};
@@ -21,7 +22,7 @@ use crate::words;
 /// What names there are.
 pub(crate) enum Names<'a> {
     /// Positions, and the header's names if it is used.
-    Csv(Option<&'a [String]>),
+    Csv(Option<Header<'a>>),
     /// Each record has its own.
     Tree,
 }
@@ -317,7 +318,7 @@ impl Lowering<'_> {
             Names::Csv(header) => {
                 let path = if named && all.len() > 1 { &all[1..] } else { &all[..] };
                 let [Step::Name(name)] = path else { return Err(ErrorCode::InvalidKeyPath.into()) };
-                column(name, *header).map(Expr::Column)
+                column(name, header.as_ref()).map(Expr::Column)
             }
         }
     }
@@ -421,14 +422,11 @@ pub(crate) fn alone(word: &str) -> ErrorCode {
 }
 
 /// `_n` by position, any other name by the header.
-fn column(name: &Name, header: Option<&[String]>) -> Result<Column, Error> {
-    if let Some(header) = header {
-        let mut matching = header.iter().enumerate().filter(|(_, column)| name.is(column));
-        match (matching.next(), matching.next()) {
-            (Some((at, _)), None) => return Ok(Column::Field(at)),
-            (Some(_), Some(_)) => return Err(ErrorCode::AmbiguousFieldName.into()),
-            (None, _) => {}
-        }
+fn column(name: &Name, header: Option<&Header<'_>>) -> Result<Column, Error> {
+    match header.and_then(|header| header.place(name)) {
+        Some(Some(at)) => return Ok(Column::Field(at)),
+        Some(None) => return Err(ErrorCode::AmbiguousFieldName.into()),
+        None => {}
     }
     if let Some(digits) = name.text.strip_prefix('_')
         && !digits.is_empty()

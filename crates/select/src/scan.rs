@@ -8,6 +8,7 @@ use cosette_model::{Error, ErrorCode, Timestamp};
 
 use crate::csv::{Format, Record};
 use crate::expr::{Row, Scope};
+use crate::header::Header;
 use crate::input::{self, Bytes, Cut, Meter, RECORD_BYTES_MAX, Source, Window};
 use crate::json::{self, Flow};
 use crate::moment::Moment;
@@ -149,7 +150,7 @@ impl Scan<'_> {
         let names: Option<Vec<String>> = header
             .filter(|_| input.header == FileHeader::Use)
             .map(|header| header.iter().map(str::to_owned).collect());
-        let plan = Plan::new(statement, &Names::Csv(names.as_deref()), self.now)?;
+        let plan = Plan::new(statement, &Names::Csv(names.as_deref().map(Header::new)), self.now)?;
         let mut end = u64::MAX;
         if let Some((first, last)) = range {
             end = last;

@@ -129,3 +129,17 @@ fn a_dictionary_that_is_none() {
     let asked = query("SELECT name FROM S3Object", Input::Parquet, to_csv());
     assert_eq!(answer(&asked, &file), Err(ErrorCode::ParquetParsingError));
 }
+
+/// A page says that it has two billion bytes unpacked; no room is made for them. (It has a few: those of a file
+/// that was written so are refused by the same look at its header.)
+#[test]
+fn a_page_that_is_too_large() {
+    let mut file = file(Codec::SNAPPY);
+    // The magic, then a header: its type, then the size.
+    assert_eq!((file[4], file[6]), (0x15, 0x15));
+    let size = file[7];
+    assert!(size < 0x80, "of one byte");
+    file.splice(7..8, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    let asked = query("SELECT name FROM S3Object", Input::Parquet, to_csv());
+    assert_eq!(answer(&asked, &file), Err(ErrorCode::OverMaxParquetBlockSize));
+}
