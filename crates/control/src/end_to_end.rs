@@ -49,8 +49,11 @@ impl World {
         let runtime = Runtime::start(scratch.join("runtime")).unwrap();
         let functions =
             Functions::start(store.clone(), runtime, clock.clone(), scratch.join("code")).unwrap();
-        let options =
-            cosette_trigger::Options { retry_interval: Duration::from_millis(10), finished_max: 100 };
+        let options = cosette_trigger::Options {
+            retry_interval: Duration::from_millis(10),
+            finished_max: 100,
+            loop_limit: 16,
+        };
         let triggers =
             Triggers::start(store.clone(), clock.clone(), Arc::new(functions.clone()), options).unwrap();
         let region = Region::new(HOME).unwrap();

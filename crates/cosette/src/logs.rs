@@ -83,7 +83,7 @@ async fn look(client: &Client, function: &str, max: usize) -> Result<Vec<Value>,
 }
 
 /// A byte of a name as a query carries it.
-fn escaped(byte: u8) -> String {
+pub(crate) fn escaped(byte: u8) -> String {
     if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
         char::from(byte).to_string()
     } else {

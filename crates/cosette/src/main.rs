@@ -12,7 +12,9 @@ mod archive;
 mod binding;
 mod check;
 mod clock;
+mod events;
 mod exit;
+mod explain;
 mod function;
 mod logs;
 mod remote;
@@ -61,6 +63,10 @@ CosetteLocalSecretKey00000000000 and APPID 1250000000.")]
     Function(FunctionCommand),
     /// Show what a function wrote
     Logs(logs::Logs),
+    /// Show what happens to buckets and objects
+    Events(events::Events),
+    /// Say what became of an object's changes, and why
+    Explain(explain::Explain),
     /// Show the server's clock, or move it
     Clock(clock::ClockCommand),
     /// Wait until every event has been delivered
@@ -133,6 +139,8 @@ fn ask(command: Command) -> Result<(), Failure> {
         match command {
             Command::Serve(_) | Command::Verify(_) | Command::Completions { .. } => Ok(()),
             Command::Logs(logs) => logs.run().await,
+            Command::Events(events) => events.run().await,
+            Command::Explain(explain) => explain.run().await,
             Command::Clock(clock) => clock.run().await,
             Command::Wait(wait) => wait.run().await,
             Command::Scrub(scrub) => scrub.run().await,
@@ -171,6 +179,8 @@ cosette function invoke: Run a function
 cosette function list: List the functions
 cosette function delete: Delete a function and its triggers
 cosette logs: Show what a function wrote
+cosette events: Show what happens to buckets and objects
+cosette explain: Say what became of an object's changes, and why
 cosette clock: Show the server's clock, or move it
 cosette wait: Wait until every event has been delivered
 cosette scrub: Look for damage in what a running server stores
@@ -212,6 +222,8 @@ cosette completions: Print a script that completes commands in a shell
             "function delete n --endpoint http://127.0.0.1:1",
             "logs n --follow --limit 5 --json",
             "wait --timeout 30s --request-id x",
+            "events -f --bucket b --key-prefix a/ --limit 5 --json",
+            "explain b-1250000000/a/b --version-id v --max 3 --json",
             "clock",
             "clock --advance 3h --freeze",
             "clock --set 2030-01-01T00:00:00Z --timeout 5s --json",

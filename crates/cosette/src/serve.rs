@@ -106,6 +106,19 @@ pub(crate) struct Serve {
     /// Where events of buckets whose notification asks for it are posted to in place of an event bus
     #[arg(long, env = "COSETTE_EVENT_BRIDGE", value_name = "URL")]
     event_bridge: Option<String>,
+
+    /// Invocations that may follow from one another through what functions write; 0 lets them go on for ever
+    #[arg(long, env = "COSETTE_LOOP_LIMIT", value_name = "N", default_value_t = 16)]
+    loop_limit: u32,
+
+    /// Finished deliveries that are kept to be looked at
+    #[arg(long, env = "COSETTE_KEEP_DELIVERIES", value_name = "N", default_value_t = 10_000)]
+    keep_deliveries: usize,
+
+    /// Invocations of each function that are kept with their logs
+    #[arg(long, env = "COSETTE_KEEP_LOGS", value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    keep_logs: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -221,6 +234,9 @@ impl Serve {
             log_interval: self.log_interval,
             queues: self.queues,
             event_bridge: self.event_bridge,
+            loop_limit: self.loop_limit,
+            keep_deliveries: self.keep_deliveries,
+            keep_logs: self.keep_logs,
         })
     }
 }
@@ -275,6 +291,7 @@ mod tests {
         assert_eq!(config.retry_interval, Duration::from_secs(60));
         assert_eq!(config.day, Day::default());
         assert_eq!(config.log_interval, Duration::from_secs(300));
+        assert_eq!((config.loop_limit, config.keep_deliveries, config.keep_logs), (16, 10_000, 1000));
     }
 
     #[test]
@@ -292,6 +309,9 @@ mod tests {
             "--day=10s",
             "--queue=orders=http://localhost:8000/?a=b",
             "--event-bridge=http://localhost:8001",
+            "--loop-limit=3",
+            "--keep-deliveries=7",
+            "--keep-logs=5",
         ])
         .unwrap();
         assert_eq!(config.data_dir, None);
@@ -304,6 +324,7 @@ mod tests {
         assert_eq!(config.day.length(), Duration::from_secs(10));
         assert_eq!(config.queues, [("orders".to_owned(), "http://localhost:8000/?a=b".to_owned())]);
         assert_eq!(config.event_bridge.as_deref(), Some("http://localhost:8001"));
+        assert_eq!((config.loop_limit, config.keep_deliveries, config.keep_logs), (3, 7, 5));
         assert!(parse_day("0s").is_err() && parse_day("soon").is_err());
     }
 

@@ -14,7 +14,7 @@ use crate::remote::Remote;
 #[command(after_help = "\
 Examples:
   cosette wait                            until every event has been delivered
-  cosette wait --request-id NjU1OGRmMTc=  only what one request caused
+  cosette wait --request-id NjU1OGRmMTc=  only what one request caused, and print what that was
 
 The request id is what a PUT answered in x-cos-request-id or x-amz-request-id. The exit status is
 1 when the time is over first; what is pending is then printed.")]
@@ -47,6 +47,9 @@ impl Wait {
         if self.json {
             writeln!(out, "{answer}")?;
         } else {
+            for row in ["changes", "deliveries"].iter().filter_map(|name| answer[name].as_array()).flatten() {
+                writeln!(out, "{}", crate::events::text(row))?;
+            }
             for id in pending.iter().filter_map(Value::as_str) {
                 writeln!(out, "{id}")?;
             }

@@ -57,8 +57,9 @@ async fn write(functions: Functions, mut record: Record, entered: Entered, mut o
     outcome.result.truncate(log::cut(&outcome.result, KEPT_BYTES_MAX).len());
     record.outcome = Some(outcome);
     let name = record.function.name.clone();
+    let max = *functions.shared.records_max.get_or_init(|| row::RECORDS_MAX);
     let written =
-        functions.shared.store.commit::<_, cosette_store::Error, _>(move |tx| row::add(tx, &record));
+        functions.shared.store.commit::<_, cosette_store::Error, _>(move |tx| row::add(tx, &record, max));
     if let Err(error) = written.await {
         tracing::error!(function = name, %error, "an invocation's record cannot be written");
     }

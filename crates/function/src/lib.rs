@@ -161,6 +161,7 @@ struct Shared {
     running: Running,
     slots: Slots,
     keys: OnceLock<Box<Keys>>,
+    records_max: OnceLock<u64>,
 }
 
 impl Functions {
@@ -175,6 +176,7 @@ impl Functions {
             running: Running::new(),
             slots: Slots::default(),
             keys: OnceLock::new(),
+            records_max: OnceLock::new(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -183,6 +185,13 @@ impl Functions {
     #[must_use]
     pub fn with_keys(self, of: impl Fn(&Function) -> KeyGiver + Send + Sync + 'static) -> Self {
         let _ = self.shared.keys.set(Box::new(of));
+        self
+    }
+
+    /// Says how many records are kept of each function; 1000 if nobody does. The first call counts.
+    #[must_use]
+    pub fn keeping(self, records_max: u64) -> Self {
+        let _ = self.shared.records_max.set(records_max.max(1));
         self
     }
 
@@ -223,6 +232,31 @@ impl Functions {
         records.sort_by_key(|record| std::cmp::Reverse(record.started));
         records.truncate(max);
         Ok(records)
+    }
+
+    /// Of the records of what began at `from` or later, and of what runs, those that are picked, oldest first. At most
+    /// `max` records are looked at.
+    pub fn records_since(
+        &self,
+        from: Timestamp,
+        max: usize,
+        mut pick: impl FnMut(&Record) -> bool,
+    ) -> Result<Vec<Record>, Error> {
+        let mut running = self.shared.running.list();
+        running.reverse();
+        let store = &self.shared.store;
+        let rows = store.scan(Table::Invocation, &row::by_time(), Some(&row::before(from)), max)?;
+        let mut found = Vec::new();
+        for (_, key) in rows {
+            let Some(value) = store.get(Table::Invocation, &key)? else { continue };
+            let record: Record = row::decode("invocation record", &value)?;
+            running.retain(|other| (&other.request_id, other.retry) != (&record.request_id, record.retry));
+            if pick(&record) {
+                found.push(record);
+            }
+        }
+        found.extend(running.into_iter().filter(|record| pick(record)));
+        Ok(found)
     }
 
     /// How many invocations are running now, or are not on record yet.

@@ -19,8 +19,11 @@ use crate::Record;
 /// The first byte of each value. A reader refuses what it does not know.
 const VERSION: u8 = 1;
 
-/// Records kept of one function.
+/// Records kept of one function, if nobody says otherwise.
 pub(crate) const RECORDS_MAX: u64 = 1000;
+
+/// Records forgotten in one commit.
+const FORGOTTEN_MAX: usize = 64;
 
 type Result<T> = cosette_store::Result<T>;
 
@@ -81,13 +84,20 @@ fn time_key(started: Timestamp, seq: Seq) -> Vec<u8> {
     key
 }
 
+/// The last key by time of what began before `from`.
+pub(crate) fn before(from: Timestamp) -> Vec<u8> {
+    let mut key = by_time();
+    key.extend_from_slice(&from.as_micros().to_be_bytes());
+    key
+}
+
 /// Of a record's key.
 fn time_key_of(record: &[u8]) -> Vec<u8> {
     kind(b't', &record[record.len().saturating_sub(16)..])
 }
 
-/// Writes a finished record and forgets the function's oldest, if there are too many.
-pub(crate) fn add(tx: &mut Tx<'_>, record: &Record) -> Result<()> {
+/// Writes a finished record and forgets the function's oldest, if there are more than `max`.
+pub(crate) fn add(tx: &mut Tx<'_>, record: &Record, max: u64) -> Result<()> {
     let (namespace, name) = (&record.function.namespace, &record.function.name);
     let value = encode("invocation record", record)?;
     let by_time = time_key(record.started, tx.seq());
@@ -100,8 +110,9 @@ pub(crate) fn add(tx: &mut Tx<'_>, record: &Record) -> Result<()> {
         None => 0,
     };
     let mut count = count + 1;
-    if count > RECORDS_MAX {
-        for (oldest, _) in tx.scan(Table::Invocation, &prefix, 1)? {
+    if count > max {
+        let surplus = usize::try_from(count - max).unwrap_or(FORGOTTEN_MAX).min(FORGOTTEN_MAX);
+        for (oldest, _) in tx.scan(Table::Invocation, &prefix, surplus)? {
             tx.delete(Table::Invocation, &time_key_of(&oldest));
             tx.delete(Table::Invocation, &oldest);
             count -= 1;

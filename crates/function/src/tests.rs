@@ -387,7 +387,11 @@ async fn only_the_newest_thousand_records_are_kept() {
             started: house.clock.now(),
             by: None,
         };
-        house.store.commit::<_, cosette_store::Error, _>(move |tx| row::add(tx, &record)).await.unwrap();
+        house
+            .store
+            .commit::<_, cosette_store::Error, _>(move |tx| row::add(tx, &record, row::RECORDS_MAX))
+            .await
+            .unwrap();
     }
     for scope in [None, Some(("default", "thumbnail"))] {
         let records = house.functions.records(scope, 2000).unwrap();

@@ -123,6 +123,9 @@ impl cosette_model::Accounts for Accounts {
     }
 
     fn chain(&self, secret_id: &str) -> Chain {
+        if self.permanent.contains_key(secret_id) {
+            return Chain::default();
+        }
         let by = self.issued(secret_id, |issued| issued.by.clone()).flatten();
         self.lent(by.as_deref().unwrap_or(secret_id)).map(|lent| lent.chain()).unwrap_or_default()
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use cosette_function::{Functions, Record};
 use cosette_model::function::{FunctionRef, StatusCode as FunctionStatus};
-use cosette_model::{BucketName, Change, Seq, Target, Timestamp, duration};
+use cosette_model::{BucketName, Change, ObjectKey, Seq, Target, Timestamp, VersionId, duration};
 use cosette_store::Store;
-use cosette_trigger::{Delivery, DeliveryState};
+use cosette_trigger::{Delivery, DeliveryState, Triggers};
 use cosette_webhook::Webhooks;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -18,7 +18,9 @@ use serde_json::{Value, json};
 
 use crate::body::{Outgoing, typed};
 use crate::check::Scrubs;
+use crate::story::{About, Story, Teller};
 use crate::travel::Traveller;
+use crate::{explain, steer};
 
 /// What the admin API looks at.
 pub(crate) struct Admin {
@@ -31,6 +33,8 @@ pub(crate) struct Admin {
 
 /// Rows of a list when the request names no `max`, and the most it may name.
 const ROWS: usize = 1000;
+/// Changes of an object that are explained, when the request names no `max`.
+const EXPLAINED: usize = 100;
 const ROWS_MAX: usize = 100_000;
 /// Request bodies, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -57,10 +61,17 @@ impl Admin {
         let answer = match (&parts.method, path) {
             (&Method::GET | &Method::HEAD, "health") => Ok(self.health()),
             (&Method::POST, "wait") => self.wait(body).await,
+            (&Method::GET, "explain") => match query {
+                Ok(query) => self.explain(&query).await,
+                Err(refused) => Err(refused),
+            },
             (&Method::POST, "scrub") => self.scrub(body).await,
             (&Method::GET, "clock") => Ok(self.clock()),
             (&Method::POST, "clock") => self.move_clock(body).await,
-            (&Method::GET, "changes") => query.and_then(|query| self.changes(&query)),
+            (&Method::GET, "changes") => match query {
+                Ok(query) => self.changes(&query).await,
+                Err(refused) => Err(refused),
+            },
             (&Method::GET, "deliveries") => query.and_then(|query| self.deliveries(&query)),
             (&Method::GET, "invocations") => query.and_then(|query| self.invocations(&query)),
             (&Method::GET, "rules") => self.rules(),
@@ -70,10 +81,20 @@ impl Admin {
             (&Method::POST, "dead_letter") => self.set_dead_letter(body).await,
             (&Method::DELETE, path) if path.starts_with("rules/") => self.delete_rule(&path[6..]).await,
             (&Method::DELETE, path) if path.starts_with("webhooks/") => self.delete_webhook(&path[9..]).await,
+            (&Method::GET, "hold") => Ok(steer::holds(self.triggers())),
+            (&Method::POST, "hold") => {
+                asked(body).await.and_then(|asked| steer::hold(self.triggers(), asked))
+            }
+            (&Method::POST, "release") => {
+                asked(body).await.and_then(|asked| steer::release(self.triggers(), asked))
+            }
+            (&Method::POST, path) if let Some(rest) = path.strip_prefix("deliveries/") => {
+                self.steer(rest, body).await
+            }
             (
                 _,
-                "rules" | "webhooks" | "dead_letter" | "health" | "wait" | "scrub" | "clock" | "changes"
-                | "deliveries" | "invocations",
+                "rules" | "webhooks" | "dead_letter" | "health" | "wait" | "explain" | "scrub" | "clock"
+                | "changes" | "deliveries" | "invocations" | "hold" | "release",
             ) => Err(Refused(
                 StatusCode::METHOD_NOT_ALLOWED,
                 format!("{} does not take {}", path, parts.method),
@@ -103,6 +124,7 @@ impl Admin {
             #[serde(default = "half_a_minute")]
             timeout_ms: u64,
             request_id: Option<String>,
+            after: Option<u64>,
         }
         let wait: Wait = asked(body).await?;
         let timeout = Duration::from_millis(wait.timeout_ms.min(WAIT_MS_MAX));
@@ -112,7 +134,75 @@ impl Admin {
             .wait(wait.request_id.as_deref(), timeout)
             .await
             .map_err(Refused::internal)?;
-        Ok(json!(quiet))
+        let mut answer = json!(quiet);
+        let about = wait.request_id.map(About::Request).or(wait.after.map(|seq| About::After(Seq(seq))));
+        if let Some(about) = about {
+            let story = self.story(about, ROWS).await?;
+            answer["changes"] = story.changes.iter().map(change).collect();
+            answer["deliveries"] = story.deliveries.iter().map(delivery).collect();
+            answer["invocations"] = story.invocations.iter().map(invocation).collect();
+            answer["truncated"] = json!(story.truncated);
+        }
+        Ok(answer)
+    }
+
+    fn triggers(&self) -> &Triggers {
+        &self.traveller.triggers
+    }
+
+    fn teller(&self) -> Teller {
+        Teller {
+            store: self.store.clone(),
+            functions: self.functions.clone(),
+            triggers: self.triggers().clone(),
+        }
+    }
+
+    /// On a thread of its own: it may read much of the change log.
+    async fn story(&self, about: About, max: usize) -> Result<Story, Refused> {
+        let teller = self.teller();
+        let told = tokio::task::spawn_blocking(move || teller.tell(&about, max));
+        told.await.map_err(Refused::internal)?.map_err(Refused::internal)
+    }
+
+    async fn explain(&self, query: &Query) -> Result<Value, Refused> {
+        let bucket = query.bucket()?.ok_or_else(|| Refused::bad("bucket must be named"))?;
+        let key = query.get("key").ok_or_else(|| Refused::bad("key must be named"))?;
+        let key = ObjectKey::new(key).map_err(|error| Refused::bad(error.to_string()))?;
+        let version = query.get("version_id").map(VersionId::parse);
+        let max = query.number("max")?.map_or(EXPLAINED, |max| usize::try_from(max).unwrap_or(ROWS));
+        let teller = self.teller();
+        let about = About::Object { bucket: bucket.clone(), key: key.clone(), version };
+        let told = tokio::task::spawn_blocking(move || {
+            let story = teller.tell(&about, max.max(1))?;
+            let timeline = explain::timeline(&story, &teller.triggers)?;
+            Ok::<_, String>(json!({
+                "bucket": bucket,
+                "key": key,
+                "from": story.from,
+                "truncated": story.truncated,
+                "timeline": timeline,
+            }))
+        });
+        told.await.map_err(Refused::internal)?.map_err(Refused::internal)
+    }
+
+    /// `ID/replay` and the like.
+    async fn steer(&self, rest: &str, body: Incoming) -> Result<Value, Refused> {
+        let (id, what) = rest.split_once('/').unwrap_or((rest, ""));
+        match what {
+            "replay" => steer::replay(self.triggers(), id, asked(body).await?).await,
+            "duplicate" => {
+                let steer::Nothing {} = asked(body).await?;
+                steer::replay(self.triggers(), id, steer::Replay::default()).await
+            }
+            "drop" => {
+                let steer::Nothing {} = asked(body).await?;
+                steer::drop(self.triggers(), id).await
+            }
+            "delay" => steer::delay(self.triggers(), id, asked(body).await?).await,
+            _ => Err(Refused(StatusCode::NOT_FOUND, format!("there is no /_cosette/deliveries/{rest}"))),
+        }
     }
 
     async fn scrub(&self, body: Incoming) -> Result<Value, Refused> {
@@ -192,24 +282,67 @@ impl Admin {
         Ok(answer)
     }
 
-    fn changes(&self, query: &Query) -> Result<Value, Refused> {
-        let after = Seq(query.number("after")?.unwrap_or(0));
-        let max = query.max()?;
-        let bucket = match query.get("bucket") {
-            Some(name) => Some(BucketName::new(name).map_err(|error| Refused::bad(error.to_string()))?),
-            None => None,
+    /// Changes, and with `ended_after` also deliveries that have ended; with `wait_ms` not before there is one.
+    async fn changes(&self, query: &Query) -> Result<Value, Refused> {
+        let patience = Duration::from_millis(query.number("wait_ms")?.unwrap_or(0).min(WAIT_MS_MAX));
+        let bucket = query.bucket()?;
+        let prefix = query.get("key_prefix").unwrap_or_default();
+        let takes = |of: &BucketName, key: Option<&ObjectKey>| {
+            bucket.as_ref().is_none_or(|bucket| bucket == of)
+                && (prefix.is_empty() || key.is_some_and(|key| key.as_str().starts_with(prefix)))
         };
-        let head = self.store.head();
-        let mut found = Vec::new();
-        let mut from = after;
-        while found.len() < max {
-            let page = self.store.changes(from, ROWS).map_err(Refused::internal)?;
-            let Some(last) = page.last() else { break };
-            from = last.seq;
-            found.extend(page.into_iter().filter(|c| bucket.as_ref().is_none_or(|b| *b == c.bucket)));
+        let after = query.number("after")?.unwrap_or(0).min(u64::MAX / 2);
+        let (mut after, max) = (Seq(after), query.max()?);
+        let mut ended_after = query.number("ended_after")?;
+        let mut steps = self.triggers().steps();
+        let look = async {
+            loop {
+                steps.borrow_and_update();
+                let (mut found, mut head) = (Vec::new(), self.store.head());
+                while found.len() < max {
+                    let page = self.store.changes(after, ROWS).map_err(Refused::internal)?;
+                    let Some(last) = page.last() else { break };
+                    (after, head) = (last.seq, head.max(last.seq));
+                    found.extend(page.into_iter().filter(|c| takes(&c.bucket, c.key.as_ref())));
+                }
+                if found.len() > max {
+                    found.truncate(max);
+                    after = found.last().map_or(after, |last| last.seq);
+                }
+                let mut ended = Vec::new();
+                if let Some(number) = &mut ended_after {
+                    (ended, *number) = self.triggers().ended(*number, ROWS).map_err(Refused::internal)?;
+                    ended.retain(|delivery| match &delivery.source {
+                        Some(source) => takes(&source.bucket, Some(&source.key)),
+                        None => bucket.is_none() && prefix.is_empty(),
+                    });
+                }
+                if !found.is_empty() || !ended.is_empty() || patience.is_zero() {
+                    return Ok((found, ended, head));
+                }
+                tokio::select! {
+                    // The sender lives as long as the server.
+                    _ = steps.changed() => {}
+                    () = self.store.changed(head) => {}
+                }
+            }
+        };
+        let looked: Result<Option<_>, Refused> = if patience.is_zero() {
+            look.await.map(Some)
+        } else {
+            tokio::time::timeout(patience, look).await.ok().transpose()
+        };
+        let (found, ended, head) = looked?.unwrap_or_else(|| (Vec::new(), Vec::new(), self.store.head()));
+        let mut answer = json!({
+            "changes": found.iter().map(change).collect::<Vec<_>>(),
+            "head": head,
+            "next": after,
+        });
+        if let Some(number) = ended_after {
+            answer["ended"] = ended.iter().map(delivery).collect();
+            answer["ended_next"] = json!(number);
         }
-        found.truncate(max);
-        Ok(json!({ "changes": found.iter().map(change).collect::<Vec<_>>(), "head": head }))
+        Ok(answer)
     }
 
     fn deliveries(&self, query: &Query) -> Result<Value, Refused> {
@@ -242,7 +375,7 @@ pub(crate) async fn asked<T: DeserializeOwned>(body: Incoming) -> Result<T, Refu
     serde_json::from_slice(text).map_err(|error| Refused::bad(error.to_string()))
 }
 
-fn change(change: &Change) -> Value {
+pub(crate) fn change(change: &Change) -> Value {
     json!({
         "seq": change.seq,
         "time": change.time.iso_millis(),
@@ -261,9 +394,10 @@ fn change(change: &Change) -> Value {
     })
 }
 
-fn delivery(delivery: &Delivery) -> Value {
+pub(crate) fn delivery(delivery: &Delivery) -> Value {
     let (state, detail) = match &delivery.state {
         DeliveryState::Pending => ("pending", None),
+        DeliveryState::Held => ("held", None),
         DeliveryState::Running => ("running", None),
         DeliveryState::Retrying { at } => ("retrying", Some(at.iso_millis())),
         DeliveryState::Succeeded => ("succeeded", None),
@@ -286,6 +420,14 @@ fn delivery(delivery: &Delivery) -> Value {
             "key": source.key,
             "requestId": source.request_id,
         })),
+        "chain": delivery.chain.links.iter().map(|link| json!({
+            "requestId": link.request_id,
+            "what": link.what,
+            "function": link.function,
+            "invocation": link.invocation,
+        })).collect::<Vec<_>>(),
+        "depth": delivery.chain.depth,
+        "repeats": delivery.repeats,
         "attempts": delivery.attempts.iter().map(|attempt| json!({
             "started": attempt.started.iso_millis(),
             "ended": attempt.ended.iso_millis(),
@@ -296,7 +438,7 @@ fn delivery(delivery: &Delivery) -> Value {
     })
 }
 
-fn invocation(record: &Record) -> Value {
+pub(crate) fn invocation(record: &Record) -> Value {
     let outcome = record.outcome.as_ref();
     json!({
         "requestId": record.request_id,
@@ -353,6 +495,11 @@ impl Query {
     fn number(&self, name: &str) -> Result<Option<u64>, Refused> {
         let parse = |text: &str| text.parse().map_err(|_| Refused::bad(format!("{name} must be a number")));
         self.get(name).map(parse).transpose()
+    }
+
+    fn bucket(&self) -> Result<Option<BucketName>, Refused> {
+        let read = |name: &str| BucketName::new(name).map_err(|error| Refused::bad(error.to_string()));
+        self.get("bucket").map(read).transpose()
     }
 
     fn max(&self) -> Result<usize, Refused> {

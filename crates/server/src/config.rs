@@ -52,6 +52,12 @@ pub struct Config {
     pub queues: Vec<(String, String)>,
     /// Where the account's event bus is.
     pub event_bridge: Option<String>,
+    /// How many invocations may lead to a change that still fires; 0 is any number.
+    pub loop_limit: u32,
+    /// Finished deliveries that are kept.
+    pub keep_deliveries: usize,
+    /// Records of invocations that are kept of each function.
+    pub keep_logs: u64,
 }
 
 impl Config {
@@ -98,6 +104,9 @@ mod tests {
             log_interval: Duration::from_secs(300),
             queues: Vec::new(),
             event_bridge: None,
+            loop_limit: 16,
+            keep_deliveries: 10,
+            keep_logs: 10,
         }
     }
 

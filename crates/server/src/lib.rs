@@ -8,9 +8,12 @@ mod check;
 mod config;
 mod connection;
 mod door;
+mod explain;
 mod notify;
 mod rules;
 mod spelling;
+mod steer;
+mod story;
 mod targets;
 mod throttle;
 mod travel;
@@ -66,8 +69,6 @@ pub enum RunError {
 
 /// Index cache, in bytes. Measured in `docs/performance.md`.
 const INDEX_CACHE_BYTES: u64 = 16 << 20;
-/// Finished deliveries kept for looking at.
-const FINISHED_DELIVERIES_MAX: usize = 10_000;
 /// How long requests and invocations under way may still take once a stop is asked for.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// XML request bodies, in bytes: a complete request of 10,000 parts with checksums needs about 2 MiB.
@@ -139,7 +140,7 @@ impl House {
         let functions =
             Functions::start(store.clone(), runtime.clone(), clock.clone(), scratch.join("code"))?;
         let keys = Arc::clone(&accounts);
-        let functions = functions.with_keys(move |function| {
+        let functions = functions.keeping(config.keep_logs).with_keys(move |function| {
             let (keys, appid) = (Arc::clone(&keys), function.appid.clone());
             KeyGiver::new(move || keys.lend(&appid))
         });
@@ -156,7 +157,8 @@ impl House {
             Arc::new(targets.clone()),
             cosette_trigger::Options {
                 retry_interval: config.retry_interval,
-                finished_max: FINISHED_DELIVERIES_MAX,
+                finished_max: config.keep_deliveries,
+                loop_limit: config.loop_limit,
             },
         )?;
         let access_log = AccessLog::default();

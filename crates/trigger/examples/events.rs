@@ -76,7 +76,7 @@ async fn main() {
     let (puts, rounds): (usize, usize) = (number(1, 32_000), number(2, 3));
     let puts = puts / WRITERS * WRITERS;
     let store = subject::open(Path::new(&arguments[0]));
-    let options = Options { retry_interval: Duration::from_secs(60), finished_max: 10_000 };
+    let options = Options { retry_interval: Duration::from_secs(60), finished_max: 10_000, loop_limit: 16 };
     let triggers = Triggers::start(store.clone(), Clock::real(), Arc::new(Nothing), options).unwrap();
     let [quiet, told] = ["quiet", "told"].map(|name| subject::name(&format!("{name}-1250000000")));
     for bucket in [&quiet, &told] {

@@ -16,6 +16,8 @@ use crate::{Error, row};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum DeliveryState {
     Pending,
+    /// Kept from running by somebody; in memory only.
+    Held,
     Running,
     /// Waiting for its next attempt.
     Retrying {
@@ -53,6 +55,8 @@ pub struct Delivery {
     pub chain: Chain,
     /// The id of the delivery whose dead letter this is, if it is one.
     pub letter_of: Option<String>,
+    /// The id of the delivery that this one repeats.
+    pub repeats: Option<String>,
 }
 
 /// The change and rule behind a delivery.
@@ -99,6 +103,9 @@ pub(crate) struct Filed {
     pub(crate) chain: Chain,
     #[serde(default)]
     pub(crate) letter_of: Option<String>,
+    /// The id of the delivery that this one repeats.
+    #[serde(default)]
+    pub(crate) repeats: Option<String>,
 }
 
 impl Filed {
@@ -109,6 +116,19 @@ impl Filed {
             (None, Some(source)) => source.event.name(),
             (None, None) => "",
         }
+    }
+
+    fn with(self, progress: Progress) -> Delivery {
+        let Self { id, source, target, event, created, chain, letter_of, repeats } = self;
+        let Progress { state, attempts, .. } = progress;
+        Delivery { id, source, target, event, created, state, attempts, chain, letter_of, repeats }
+    }
+
+    /// The requests and invocations that it is a consequence of.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        let none = self.letter_of.as_deref().unwrap_or(&self.id);
+        let own = self.source.as_ref().map_or(none, |source| source.request_id.as_str());
+        [own].into_iter().chain(self.chain.ids())
     }
 
     /// The step from what is behind it to its invocation.
@@ -189,15 +209,26 @@ pub(crate) fn places(commit: Seq, count: usize) -> impl Iterator<Item = Place> {
     (0..u32::try_from(count).unwrap_or(u32::MAX)).map(move |index| Place { commit, index })
 }
 
-/// Files encoded deliveries, in order, at the [`places`] of this commit.
-pub(crate) fn file(tx: &mut Tx<'_>, rows: Vec<Vec<u8>>) -> Result<(), Error> {
+/// Files encoded deliveries, in order, at the [`places`] of this commit. Those that come with words are dead from
+/// the beginning, for that reason.
+pub(crate) fn file(
+    tx: &mut Tx<'_>,
+    rows: Vec<(Vec<u8>, Option<String>)>,
+    finished_max: usize,
+) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
     let untried = row::encode(&Progress::default())?;
-    for (place, filed) in places(tx.seq(), rows.len()).zip(rows) {
+    for (place, (filed, stopped)) in places(tx.seq(), rows.len()).zip(rows) {
         tx.put(Table::Delivery, &place.row(FILED), filed);
-        tx.put(Table::Delivery, &place.row(UNFINISHED), untried.clone());
+        match stopped {
+            None => tx.put(Table::Delivery, &place.row(UNFINISHED), untried.clone()),
+            Some(why) => {
+                let dead = Progress { state: DeliveryState::Dead { why }, ..Progress::default() };
+                finish(tx, place, row::encode(&dead)?, finished_max)?;
+            }
+        }
     }
     Ok(())
 }
@@ -262,16 +293,51 @@ pub(crate) fn progress(store: &Store, place: Place) -> Result<Option<Progress>, 
     Ok(None)
 }
 
+/// Those filed by commits after `after` that are picked, oldest first, at most `max`. Reads all that there are.
+pub(crate) fn picked(
+    store: &Store,
+    after: Seq,
+    max: usize,
+    mut pick: impl FnMut(&Filed) -> bool,
+) -> Result<Vec<(Place, Delivery)>, Error> {
+    const PAGE: usize = 256;
+    let mut last = Place { commit: after, index: u32::MAX };
+    let mut found = Vec::new();
+    loop {
+        let rows = store.scan(Table::Delivery, &[FILED], Some(&last.row(FILED)), PAGE)?;
+        for (key, row) in &rows {
+            last = Place::parse(key)?;
+            let filed: Filed = row::decode(row, "delivery")?;
+            if found.len() < max
+                && pick(&filed)
+                && let Some(progress) = progress(store, last)?
+            {
+                found.push((last, filed.with(progress)));
+            }
+        }
+        if rows.len() < PAGE || found.len() >= max {
+            return Ok(found);
+        }
+    }
+}
+
+/// The delivery at a place; `None` when it is there no more.
+pub(crate) fn at(store: &Store, place: Place) -> Result<Option<Delivery>, Error> {
+    match (filed(store, place)?, progress(store, place)?) {
+        (Some(filed), Some(progress)) => Ok(Some(filed.with(progress))),
+        _ => Ok(None),
+    }
+}
+
 /// Newest first, at most `max`.
 pub(crate) fn newest(store: &Store, max: usize) -> Result<Vec<(Place, Delivery)>, Error> {
     let rows = store.scan_back(Table::Delivery, &[FILED], max)?;
     let mut newest = Vec::with_capacity(rows.len());
     for (key, filed) in rows {
         let place = Place::parse(&key)?;
-        let Filed { id, source, target, event, created, chain, letter_of } = row::decode(&filed, "delivery")?;
-        if let Some(Progress { state, attempts, .. }) = progress(store, place)? {
-            let delivery = Delivery { id, source, target, event, created, state, attempts, chain, letter_of };
-            newest.push((place, delivery));
+        let filed: Filed = row::decode(&filed, "delivery")?;
+        if let Some(progress) = progress(store, place)? {
+            newest.push((place, filed.with(progress)));
         }
     }
     Ok(newest)

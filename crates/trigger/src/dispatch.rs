@@ -2,7 +2,7 @@
 //! the time of retries. Knows nothing of rules or of how a target takes a message.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::{Future, pending, poll_fn};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +21,9 @@ use crate::delivery::{self, Attempt, Delivery, DeliveryState, Filed, Place, Prog
 use crate::queue::{End, Queues, Ticket};
 use crate::{Error, Options, letter, retry, row};
 
+/// Ends of deliveries that are remembered for who follows them.
+const ENDS_MAX: usize = 4096;
+
 /// How far the subsystem has been stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
@@ -35,11 +38,13 @@ pub(crate) struct Dispatcher {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) targets: Arc<dyn Invoke>,
-    options: Options,
+    pub(crate) options: Options,
     queues: Mutex<Queues>,
+    /// The latest deliveries that have ended, each with its number among all that have since the start.
+    ends: Mutex<VecDeque<(u64, Place)>>,
     /// Told after every step of the cursor and every end of an attempt.
     pub(crate) moved: watch::Sender<()>,
-    retry_set: Notify,
+    pub(crate) retry_set: Notify,
     stage: watch::Sender<Stage>,
 }
 
@@ -51,6 +56,7 @@ impl Dispatcher {
             targets,
             options,
             queues: Mutex::default(),
+            ends: Mutex::default(),
             moved: watch::Sender::new(()),
             retry_set: Notify::new(),
             stage: watch::Sender::new(Stage::Running),
@@ -100,7 +106,10 @@ impl Dispatcher {
         self.moved.send_replace(());
     }
 
-    fn limits<'a>(&self, tickets: impl Iterator<Item = &'a Ticket>) -> HashMap<Arc<Target>, usize> {
+    pub(crate) fn limits<'a>(
+        &self,
+        tickets: impl Iterator<Item = &'a Ticket>,
+    ) -> HashMap<Arc<Target>, usize> {
         let mut limits = HashMap::new();
         for ticket in tickets {
             if !limits.contains_key(&ticket.target) {
@@ -111,7 +120,7 @@ impl Dispatcher {
     }
 
     /// Starts whatever of the target may run.
-    fn start(self: &Arc<Self>, queues: &mut Queues, target: &Target) {
+    pub(crate) fn start(self: &Arc<Self>, queues: &mut Queues, target: &Target) {
         while *self.stage.borrow() == Stage::Running
             && let Some(ticket) = queues.take(target)
         {
@@ -198,20 +207,21 @@ impl Dispatcher {
         progress: Progress,
         letter: Option<Filed>,
     ) -> Result<(End, Option<Ticket>), Error> {
-        let end = match &progress.state {
-            DeliveryState::Retrying { at } => End::Retry(*at),
-            _ => End::Finished,
+        let retry = match &progress.state {
+            DeliveryState::Retrying { at } => Some(*at),
+            _ => None,
         };
         if let DeliveryState::Dead { why } = &progress.state {
             tracing::warn!(delivery = %ticket.id, target = %ticket.target, why, "delivery is dead");
         }
         let row = row::encode(&progress)?;
         let (place, finished_max) = (ticket.place, self.options.finished_max);
-        let letters = letter.iter().map(row::encode).collect::<Result<Vec<_>, _>>()?;
+        let letters =
+            letter.iter().map(|letter| Ok((row::encode(letter)?, None))).collect::<Result<_, Error>>()?;
         // An end and its letter are one commit: there is never the one without the other.
         let write = move |tx: &mut Tx<'_>| {
-            delivery::file(tx, letters)?;
-            if end == End::Finished {
+            delivery::file(tx, letters, finished_max)?;
+            if retry.is_none() {
                 delivery::finish(tx, place, row, finished_max)?;
             } else {
                 delivery::postpone(tx, place, row);
@@ -219,9 +229,41 @@ impl Dispatcher {
             Ok(())
         };
         let (commit, ()) = self.store.commit::<_, Error, _>(write).await?;
-        let place = Place { commit, index: 0 };
-        let queued = letter.map(|filed| self::ticket(place, &filed, Arc::new(filed.target.clone())));
-        Ok((end, queued.transpose()?))
+        if retry.is_none() {
+            self.note_end(place);
+        }
+        let at = Place { commit, index: 0 };
+        let queued = letter.map(|filed| self::ticket(at, &filed, Arc::new(filed.target.clone())));
+        Ok((retry.map_or(End::Finished(commit), End::Retry), queued.transpose()?))
+    }
+
+    /// A delivery has ended, and is on record.
+    pub(crate) fn note_end(&self, place: Place) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = ends.back().map_or(1, |(number, _)| number + 1);
+        ends.push_back((number, place));
+        if ends.len() > ENDS_MAX {
+            ends.pop_front();
+        }
+    }
+
+    /// Deliveries that have ended after the one of this number, oldest first, and the number of the last of them.
+    pub(crate) fn ended(&self, after: u64, max: usize) -> Result<(Vec<Delivery>, u64), Error> {
+        let (found, last) = {
+            let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+            let newest = ends.back().map_or(0, |(number, _)| *number);
+            // A number of an earlier run.
+            let after = if after > newest { 0 } else { after };
+            let found: Vec<(u64, Place)> =
+                ends.iter().filter(|(number, _)| *number > after).take(max).copied().collect();
+            let last = found.last().map_or(newest, |(number, _)| *number);
+            (found, last)
+        };
+        let mut deliveries = Vec::with_capacity(found.len());
+        for (_, place) in found {
+            deliveries.extend(delivery::at(&self.store, place)?);
+        }
+        Ok((deliveries, last))
     }
 
     /// Lets retries run when they are due, until the stop.
@@ -270,31 +312,55 @@ impl Dispatcher {
         let filed = Filed {
             id: id.to_string(),
             source: None,
-            target: target.clone(),
+            target,
             event,
             created: self.clock.now(),
             chain,
             letter_of: None,
+            repeats: None,
         };
+        self.file(filed).await
+    }
+
+    /// Files one more delivery; returns its id once it is durable and counted.
+    pub(crate) async fn file(self: &Arc<Self>, filed: Filed) -> Result<String, Error> {
         let row = row::encode(&filed)?;
-        let write = move |tx: &mut Tx<'_>| delivery::file(tx, vec![row]);
+        let finished_max = self.options.finished_max;
+        let write = move |tx: &mut Tx<'_>| delivery::file(tx, vec![(row, None)], finished_max);
         let (commit, ()) = self.store.commit(write).await?;
         let place = Place { commit, index: 0 };
-        self.admit(vec![(ticket(place, &filed, Arc::new(target))?, DeliveryState::Pending)], None);
+        let target = Arc::new(filed.target.clone());
+        self.admit(vec![(ticket(place, &filed, target)?, DeliveryState::Pending)], None);
         Ok(filed.id)
     }
 
     /// Newest first, at most `max`.
     pub(crate) fn deliveries(&self, max: usize) -> Result<Vec<Delivery>, Error> {
-        let newest = delivery::newest(&self.store, max)?;
+        Ok(self.as_they_are(delivery::newest(&self.store, max)?))
+    }
+
+    /// Of those filed by commits after `after`, the ones that are picked, oldest first, at most `max`.
+    pub(crate) fn picked(
+        &self,
+        after: Seq,
+        max: usize,
+        pick: impl FnMut(&Filed) -> bool,
+    ) -> Result<Vec<Delivery>, Error> {
+        Ok(self.as_they_are(delivery::picked(&self.store, after, max, pick)?))
+    }
+
+    /// With what only memory knows of them.
+    pub(crate) fn as_they_are(&self, found: Vec<(Place, Delivery)>) -> Vec<Delivery> {
         let queues = self.queues();
-        let with_running = |(place, mut delivery): (Place, Delivery)| {
-            if queues.is_running(place) && !delivery.state.is_finished() {
+        let with_state = |(place, mut delivery): (Place, Delivery)| {
+            if !delivery.state.is_finished() && queues.is_running(place) {
                 delivery.state = DeliveryState::Running;
+            } else if !delivery.state.is_finished() && queues.is_held(place) {
+                delivery.state = DeliveryState::Held;
             }
             delivery
         };
-        Ok(newest.into_iter().map(with_running).collect())
+        found.into_iter().map(with_state).collect()
     }
 
     /// Returns once the stop has come as far as `stage`.
@@ -329,11 +395,11 @@ impl Dispatcher {
 pub(crate) fn ticket(place: Place, filed: &Filed, target: Arc<Target>) -> Result<Ticket, Error> {
     let damaged = |_| cosette_store::Error::Corrupt { what: format!("delivery id {}", filed.id) };
     let id = Uuid::parse_str(&filed.id).map_err(damaged)?;
-    let (lane, request) = match &filed.source {
-        Some(source) => (Some(digest(&(&source.rule, &source.key))), digest(source.request_id.as_str())),
-        None => (None, digest(filed.letter_of.as_deref().unwrap_or(&filed.id))),
-    };
-    Ok(Ticket { place, id, target, lane, request })
+    let source = filed.source.as_ref();
+    let lane = source.map(|source| digest(&(&source.rule, &source.key)));
+    let rule = source.map(|source| digest(source.rule.as_str()));
+    let requests = filed.ids().map(digest).collect();
+    Ok(Ticket { place, id, target, lane, rule, requests })
 }
 
 /// That there is no such target.

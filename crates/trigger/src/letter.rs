@@ -22,6 +22,7 @@ pub(crate) fn of(dead: &Filed, progress: &Progress, target: Description, now: Ti
         created: now,
         chain: dead.chain.clone().then(dead.link()),
         letter_of: Some(dead.id.clone()),
+        repeats: None,
     })
 }
 

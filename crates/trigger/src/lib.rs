@@ -19,23 +19,28 @@ mod retry;
 mod row;
 mod rule;
 mod s3;
+mod steer;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cosette_clock::Clock;
 use cosette_model::function::{FunctionRef, Invoke};
-use cosette_model::{Chain, Target, Timestamp};
+use cosette_model::{Chain, Change, Happened, Seq, Target, Timestamp};
 use cosette_store::{Store, Tx};
 use tokio::task::JoinHandle;
 
 pub use delivery::{ATTEMPTS_MAX, Attempt, Delivery, DeliveryState, ERROR_BYTES_MAX, Source};
 pub use event::region_code;
+pub use matcher::Why;
+pub use queue::Hold;
 pub use quiet::Quiet;
 pub use rule::{
     Configuration, Interval, NewNotification, NewRule, RULES_PER_BUCKET_MAX, RULES_PER_FUNCTION_MAX, Rule,
     RuleSelector, notify,
 };
+pub use steer::Release;
 
 use dispatch::{Dispatcher, Stage, missing};
 use pump::Pump;
@@ -67,6 +72,11 @@ pub enum Error {
     Unchanged(bool),
     #[error("{0}")]
     Limit(String),
+    #[error("there is no delivery {0}")]
+    NoSuchDelivery(String),
+    /// What is asked of a delivery cannot be done as it is now.
+    #[error("delivery {id} {why}")]
+    NotNow { id: String, why: &'static str },
     #[error(transparent)]
     Store(#[from] cosette_store::Error),
 }
@@ -77,7 +87,12 @@ pub struct Options {
     pub retry_interval: Duration,
     /// Finished deliveries kept for looking at.
     pub finished_max: usize,
+    /// How many invocations may lead to a change that still fires; 0 is any number.
+    pub loop_limit: u32,
 }
+
+/// A rule and the event that a change is to it, or why it is none.
+pub type Judged = (Rule, Result<Happened, Why>);
 
 /// A handle; clones share one subsystem.
 #[derive(Clone)]
@@ -171,6 +186,56 @@ impl Triggers {
     /// Whether there is such a target.
     pub fn knows(&self, target: &Target) -> bool {
         self.dispatcher.targets.describe(target).is_some()
+    }
+
+    /// Every rule of the change's bucket, also the youngest deleted ones, and whether it tells of the change, or why
+    /// not. The same code decides what is delivered.
+    pub fn judge(&self, change: &Change) -> Result<Vec<Judged>, Error> {
+        let limit = self.dispatcher.options.loop_limit;
+        let rules =
+            rule::all(&self.dispatcher.store)?.into_iter().filter(|rule| rule.bucket == change.bucket);
+        Ok(rules
+            .map(|rule| (matcher::fires(&rule, change, limit), rule))
+            .map(|(why, rule)| (rule, why))
+            .collect())
+    }
+
+    /// Up to here every change has been looked at.
+    pub fn cursor(&self) -> Seq {
+        self.dispatcher.queues().cursor()
+    }
+
+    /// Of the deliveries filed after `after`, those of the changes at `seqs`, those that the request caused, and those
+    /// that came of these. Oldest first, at most `max`.
+    pub fn consequences(
+        &self,
+        after: Seq,
+        seqs: &HashSet<Seq>,
+        request_id: Option<&str>,
+        max: usize,
+    ) -> Result<Vec<Delivery>, Error> {
+        let mut ids = HashSet::new();
+        self.dispatcher.picked(after, max, |filed| {
+            let of_change = filed.source.as_ref().is_some_and(|source| seqs.contains(&source.seq));
+            let of_others = filed.chain.links.iter().any(|link| ids.contains(&link.invocation));
+            let of_request = request_id.is_some_and(|request| filed.ids().any(|id| id == request));
+            let is_picked = of_change || of_others || of_request;
+            if is_picked {
+                ids.insert(filed.id.clone());
+            }
+            is_picked
+        })
+    }
+
+    /// Deliveries that have ended after the one of this number among all since the start, oldest first, and the number
+    /// to ask after next. Only the latest are remembered.
+    pub fn ended(&self, after: u64, max: usize) -> Result<(Vec<Delivery>, u64), Error> {
+        self.dispatcher.ended(after, max)
+    }
+
+    /// Returns once there may be something new for [`ended`](Self::ended) or a new change: told of every step.
+    pub fn steps(&self) -> tokio::sync::watch::Receiver<()> {
+        self.dispatcher.moved.subscribe()
     }
 
     /// Newest first, at most `max`.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::delivery::{self, DeliveryState, Filed, Place, Source};
 use crate::dispatch::{Dispatcher, Stage, ticket};
-use crate::matcher::RuleSet;
+use crate::matcher::{RuleSet, Why};
 use crate::{Error, Rule, event, row, rule, s3};
 
 /// The row of `Table::Cursor` with the seq up to which every change has been dealt with.
@@ -26,8 +26,8 @@ const PAGE: usize = 256;
 /// Changes after which the cursor is saved though they fired nothing.
 const UNSAVED_MAX: usize = 4096;
 
-/// Writes by functions between a client's write and this one, at each multiple of which the log warns.
-const DEPTH_WARNING: u32 = 8;
+/// Deleted rules that are kept for who asks why nothing came of a change.
+const DELETED_RULES_MAX: usize = 256;
 
 /// Pauses after an error of the store: the first, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -42,6 +42,8 @@ pub(crate) struct Pump {
     /// Changes read since the cursor was saved.
     unsaved: usize,
     rules: RuleSet,
+    /// Deleted rules that nothing can fire any more, beyond those that are kept.
+    spent: Vec<String>,
     rules_version: Option<Vec<u8>>,
 }
 
@@ -57,6 +59,7 @@ impl Pump {
             cursor,
             unsaved: 0,
             rules: RuleSet::default(),
+            spent: Vec::new(),
             rules_version: None,
         })
     }
@@ -116,17 +119,26 @@ impl Pump {
         };
         // The rules are read after the changes: a change is never newer than the rules it meets.
         self.refresh()?;
-        let fired = fired(&self.rules, &changes);
-        let spent = self.rules.spent(cursor);
+        let fired = fired(&self.rules, &changes, self.dispatcher.options.loop_limit);
+        let spent = std::mem::take(&mut self.spent);
         self.unsaved += changes.len();
         let mut tickets = Vec::with_capacity(fired.len());
         if fired.is_empty() && spent.is_empty() && self.unsaved < UNSAVED_MAX {
             tokio::task::yield_now().await;
         } else {
-            let rows = fired.iter().map(|(filed, _)| row::encode(filed)).collect::<Result<_, _>>()?;
+            let rows = fired
+                .iter()
+                .map(|(filed, _, stopped)| Ok((row::encode(filed)?, stopped.clone())))
+                .collect::<Result<_, Error>>()?;
             let commit = self.commit(rows, spent, cursor).await?;
-            for (place, (filed, target)) in delivery::places(commit, fired.len()).zip(fired) {
-                tickets.push((ticket(place, &filed, target)?, DeliveryState::Pending));
+            for (place, (filed, target, stopped)) in delivery::places(commit, fired.len()).zip(fired) {
+                match stopped {
+                    None => tickets.push((ticket(place, &filed, target)?, DeliveryState::Pending)),
+                    Some(why) => {
+                        tracing::warn!(delivery = %filed.id, %target, why, "not delivered");
+                        self.dispatcher.note_end(place);
+                    }
+                }
             }
         }
         self.cursor = cursor;
@@ -134,9 +146,15 @@ impl Pump {
         Ok(())
     }
 
-    async fn commit(&mut self, rows: Vec<Vec<u8>>, spent: Vec<String>, cursor: Seq) -> Result<Seq, Error> {
+    async fn commit(
+        &mut self,
+        rows: Vec<(Vec<u8>, Option<String>)>,
+        spent: Vec<String>,
+        cursor: Seq,
+    ) -> Result<Seq, Error> {
+        let finished_max = self.dispatcher.options.finished_max;
         let write = move |tx: &mut Tx<'_>| {
-            delivery::file(tx, rows)?;
+            delivery::file(tx, rows, finished_max)?;
             rule::purge(tx, &spent);
             tx.put(Table::Cursor, CURSOR, cursor.0.to_be_bytes().to_vec());
             Ok::<_, Error>(())
@@ -150,7 +168,11 @@ impl Pump {
         let store = &self.dispatcher.store;
         let version = rule::version(store)?;
         if version != self.rules_version {
-            self.rules = RuleSet::new(rule::all(store)?);
+            let rules = rule::all(store)?;
+            let gone = rules.iter().filter(|rule| rule.deleted && rule.is_passed(self.cursor));
+            let surplus = gone.clone().count().saturating_sub(DELETED_RULES_MAX);
+            self.spent = gone.take(surplus).map(|rule| rule.id.clone()).collect();
+            self.rules = RuleSet::new(rules, self.cursor);
             self.rules_version = version;
         }
         Ok(())
@@ -180,21 +202,25 @@ impl Pump {
     }
 }
 
-/// The deliveries that `changes` fire, in order.
-fn fired(rules: &RuleSet, changes: &[Change]) -> Vec<(Filed, Arc<Target>)> {
+/// The deliveries that `changes` fire, in order, with words those that the loop guard stops.
+fn fired(rules: &RuleSet, changes: &[Change], loop_limit: u32) -> Vec<(Filed, Arc<Target>, Option<String>)> {
     let mut fired = Vec::new();
     for change in changes {
-        for (rule, target, event) in rules.fired(change) {
-            let depth = change.cause.depth;
-            if depth > 0 && depth.is_multiple_of(DEPTH_WARNING) {
-                let key = change.key.as_ref().map(|key| key.as_str());
-                tracing::warn!(%target, key, depth, "a function may be triggering itself");
-            }
-            if let Some(filed) = file(change, rule, event) {
-                fired.push((filed, target.clone()));
-            }
+        for (rule, target, judged) in rules.fired(change, loop_limit) {
+            let (event, why) = match judged {
+                Ok(event) => (event, None),
+                Err(why) => match why {
+                    Why::Loop { ref event, .. } => (event.clone(), Some(why)),
+                    _ => continue,
+                },
+            };
+            let Some(filed) = file(change, rule, event) else { continue };
+            let stopped = why.map(|why| format!("{why}: {}", filed.chain.clone().then(filed.link())));
+            fired.push((filed, target.clone(), stopped));
         }
-        fired.extend(rules.greeting(change).map(|(rule, target)| (greeting(change, rule), target.clone())));
+        fired.extend(
+            rules.greeting(change).map(|(rule, target)| (greeting(change, rule), target.clone(), None)),
+        );
     }
     fired
 }
@@ -223,6 +249,7 @@ fn file(change: &Change, rule: &Rule, event: Happened) -> Option<Filed> {
         created: change.time,
         chain: change.cause.chain(),
         letter_of: None,
+        repeats: None,
     })
 }
 
@@ -236,6 +263,7 @@ fn greeting(change: &Change, rule: &Rule) -> Filed {
         created: change.time,
         chain: change.cause.chain(),
         letter_of: None,
+        repeats: None,
     }
 }
 

@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use cosette_model::{Seq, Target, Timestamp};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::delivery::Place;
+use crate::dispatch::digest;
 
 /// A delivery's stand-in while it waits or runs.
 #[derive(Clone, Debug)]
@@ -20,14 +22,17 @@ pub(crate) struct Ticket {
     /// A digest of rule and key: first attempts of one lane run one after another, in order.
     /// `None` for retries and calls of the API, which keep no order.
     pub(crate) lane: Option<u64>,
-    /// A digest of the id of the request behind it.
-    pub(crate) request: u64,
+    /// A digest of its rule's id.
+    pub(crate) rule: Option<u64>,
+    /// Digests of the ids of the request behind it, and of all requests and invocations that led to that.
+    pub(crate) requests: Arc<[u64]>,
 }
 
 /// What came of a ticket that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    Finished,
+    /// On record with this commit: what the invocation wrote was committed before.
+    Finished(Seq),
     Retry(Timestamp),
     /// Its end could not be recorded: it counts as unfinished and is tried again after a restart.
     Lost,
@@ -35,8 +40,27 @@ pub(crate) enum End {
 
 struct Unfinished {
     id: Uuid,
-    request: u64,
+    requests: Arc<[u64]>,
     running: bool,
+}
+
+/// What is kept from running: everything, what a rule fires, or what is for a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hold {
+    All,
+    Rule(String),
+    Function(String),
+}
+
+impl Hold {
+    fn holds(&self, ticket: &Ticket) -> bool {
+        match self {
+            Self::All => true,
+            Self::Rule(id) => ticket.rule == Some(digest(id.as_str())),
+            Self::Function(name) => ticket.target.function().is_some_and(|function| function.name == *name),
+        }
+    }
 }
 
 /// Deliveries of one target; a function's qualifiers share its concurrency.
@@ -77,11 +101,29 @@ impl Queue {
 
     fn release(&mut self, lane: Option<u64>) {
         self.running -= 1;
+        self.hand_on(lane);
+    }
+
+    /// Lets the next of the lane have its turn.
+    fn hand_on(&mut self, lane: Option<u64>) {
         let Some(lane) = lane else { return };
         match self.lanes.get_mut(&lane).and_then(VecDeque::pop_front) {
             Some(next) => self.granted.push_back(next),
             None => drop(self.lanes.remove(&lane)),
         }
+    }
+
+    fn remove(&mut self, place: Place) -> Option<Ticket> {
+        let take = |waiting: &mut VecDeque<Ticket>| {
+            let at = waiting.iter().position(|ticket| ticket.place == place)?;
+            waiting.remove(at)
+        };
+        if let Some(ticket) = take(&mut self.ready).or_else(|| self.lanes.values_mut().find_map(take)) {
+            return Some(ticket);
+        }
+        let ticket = take(&mut self.granted)?;
+        self.hand_on(ticket.lane);
+        Some(ticket)
     }
 
     fn is_idle(&self) -> bool {
@@ -95,8 +137,13 @@ pub(crate) struct Queues {
     by_target: HashMap<Target, Queue>,
     retries: BTreeMap<(Timestamp, Place), Ticket>,
     unfinished: BTreeMap<Place, Unfinished>,
-    /// How many of them stand for each request.
+    holds: Vec<Hold>,
+    /// What was about to run and is kept from it.
+    held: BTreeMap<Place, Ticket>,
+    /// How many of the unfinished and of the settling are consequences of each request.
     requests: HashMap<u64, usize>,
+    /// What is finished while the cursor has not passed its end: it may have written something that fires.
+    settling: BTreeMap<Seq, Vec<Arc<[u64]>>>,
     running: usize,
     cursor: Seq,
 }
@@ -104,13 +151,25 @@ pub(crate) struct Queues {
 impl Queues {
     /// Notes a delivery that has been filed; it counts as unfinished from now on. It runs when it is [pushed](Self::push).
     pub(crate) fn note(&mut self, ticket: &Ticket) {
-        let Ticket { id, request, .. } = *ticket;
-        self.unfinished.insert(ticket.place, Unfinished { id, request, running: false });
-        *self.requests.entry(request).or_default() += 1;
+        let (id, requests) = (ticket.id, ticket.requests.clone());
+        for request in requests.iter() {
+            *self.requests.entry(*request).or_default() += 1;
+        }
+        self.unfinished.insert(ticket.place, Unfinished { id, requests, running: false });
     }
 
-    /// Lets a noted delivery run when its turn comes; `limit` is how many of its target may run at once.
+    /// Lets a noted delivery run when its turn comes, unless it is held; `limit` is how many of its target may run at
+    /// once.
     pub(crate) fn push(&mut self, ticket: Ticket, limit: usize) {
+        if self.holds.iter().any(|hold| hold.holds(&ticket)) {
+            self.held.insert(ticket.place, ticket);
+        } else {
+            self.let_run(ticket, limit);
+        }
+    }
+
+    /// Lets a noted delivery run when its turn comes, whatever is held.
+    pub(crate) fn let_run(&mut self, ticket: Ticket, limit: usize) {
         let queue = self.by_target.entry(ticket.target.without_qualifier()).or_default();
         queue.limit = limit;
         queue.ready.push_back(ticket);
@@ -148,13 +207,26 @@ impl Queues {
         match end {
             End::Lost => {}
             End::Retry(at) => self.postpone(ticket, at),
-            End::Finished => {
-                self.unfinished.remove(&ticket.place);
-                if let Some(count) = self.requests.get_mut(&ticket.request) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.requests.remove(&ticket.request);
-                    }
+            End::Finished(at) => self.finish(ticket.place, at),
+        }
+    }
+
+    /// Counts as finished, by the commit `at`.
+    pub(crate) fn finish(&mut self, place: Place, at: Seq) {
+        let Some(finished) = self.unfinished.remove(&place) else { return };
+        if at <= self.cursor {
+            self.count_off(&finished.requests);
+        } else {
+            self.settling.entry(at).or_default().push(finished.requests);
+        }
+    }
+
+    fn count_off(&mut self, requests: &[u64]) {
+        for request in requests {
+            if let Some(count) = self.requests.get_mut(request) {
+                *count -= 1;
+                if *count == 0 {
+                    self.requests.remove(request);
                 }
             }
         }
@@ -175,6 +247,74 @@ impl Queues {
     /// Every change up to here has been matched and what it fired has been noted.
     pub(crate) fn reach(&mut self, cursor: Seq) {
         self.cursor = self.cursor.max(cursor);
+        while let Some(first) = self.settling.first_entry().filter(|first| *first.key() <= cursor) {
+            for requests in first.remove() {
+                self.count_off(&requests);
+            }
+        }
+    }
+
+    /// Keeps what the hold names from running from now on; what runs goes on.
+    pub(crate) fn hold(&mut self, hold: Hold) {
+        let mut taken = Vec::new();
+        for queue in self.by_target.values_mut() {
+            let take = |waiting: &mut VecDeque<Ticket>| {
+                let (held, free) = std::mem::take(waiting).into_iter().partition(|ticket| hold.holds(ticket));
+                *waiting = free;
+                held
+            };
+            let mut held = Vec::from(take(&mut queue.ready));
+            for behind in queue.lanes.values_mut() {
+                held.extend(take(behind));
+            }
+            for ticket in take(&mut queue.granted) {
+                queue.hand_on(ticket.lane);
+                held.push(ticket);
+            }
+            taken.extend(held);
+        }
+        self.by_target.retain(|_, queue| !queue.is_idle());
+        self.held.extend(taken.into_iter().map(|ticket| (ticket.place, ticket)));
+        if !self.holds.contains(&hold) {
+            self.holds.push(hold);
+        }
+    }
+
+    pub(crate) fn holds(&self) -> &[Hold] {
+        &self.holds
+    }
+
+    pub(crate) fn is_held(&self, place: Place) -> bool {
+        self.held.contains_key(&place)
+    }
+
+    /// Ends all holds and takes out what they held, oldest first.
+    pub(crate) fn release_all(&mut self) -> Vec<Ticket> {
+        self.holds.clear();
+        std::mem::take(&mut self.held).into_values().collect()
+    }
+
+    /// Takes one out that is held.
+    pub(crate) fn release(&mut self, place: Place) -> Option<Ticket> {
+        self.held.remove(&place)
+    }
+
+    /// Takes one out that does not run, wherever it waits.
+    pub(crate) fn remove(&mut self, place: Place) -> Option<Ticket> {
+        if let Some(ticket) = self.held.remove(&place) {
+            return Some(ticket);
+        }
+        if let Some(key) = self.retries.keys().find(|(_, waiting)| *waiting == place).copied() {
+            return self.retries.remove(&key);
+        }
+        let found = self.by_target.values_mut().find_map(|queue| queue.remove(place));
+        self.by_target.retain(|_, queue| !queue.is_idle());
+        found
+    }
+
+    /// Where the unfinished delivery of this id is.
+    pub(crate) fn place_of(&self, id: Uuid) -> Option<Place> {
+        self.unfinished.iter().find(|(_, unfinished)| unfinished.id == id).map(|(place, _)| *place)
     }
 
     pub(crate) fn cursor(&self) -> Seq {
@@ -197,14 +337,15 @@ impl Queues {
         }
     }
 
-    /// Whether nothing runs or could at `now`: whatever is unfinished waits for its time.
+    /// Whether nothing runs or could at `now`: whatever is unfinished waits for its time or is held.
     pub(crate) fn is_settled(&self, now: Timestamp) -> bool {
-        self.unfinished.len() == self.retries.len() && self.next_retry().is_none_or(|at| at > now)
+        self.unfinished.len() == self.retries.len() + self.held.len()
+            && self.next_retry().is_none_or(|at| at > now)
     }
 
     /// Ids of what is unfinished, oldest first, at most `max`.
     pub(crate) fn pending(&self, request: Option<u64>, max: usize) -> Vec<String> {
-        let is_meant = |unfinished: &&Unfinished| request.is_none_or(|r| r == unfinished.request);
+        let is_meant = |unfinished: &&Unfinished| request.is_none_or(|r| unfinished.requests.contains(&r));
         let meant = self.unfinished.values().filter(is_meant);
         meant.take(max).map(|unfinished| unfinished.id.to_string()).collect()
     }
@@ -230,7 +371,7 @@ mod tests {
     fn ticket(n: u64, lane: u64) -> Ticket {
         let place = Place { commit: Seq(n), index: 0 };
         let id = Uuid::from_u128(n.into());
-        Ticket { place, id, target: function("f"), lane: Some(lane), request: lane }
+        Ticket { place, id, target: function("f"), lane: Some(lane), rule: None, requests: [lane].into() }
     }
 
     fn queues(limit: usize, tickets: impl IntoIterator<Item = Ticket>) -> Queues {
@@ -251,9 +392,9 @@ mod tests {
     fn no_more_run_than_the_limit() {
         let mut queues = queues(3, (1..=5).map(|n| ticket(n, n)));
         assert_eq!(start(&mut queues), [1, 2, 3]);
-        queues.end(ticket(2, 2), End::Finished, 3);
+        queues.end(ticket(2, 2), End::Finished(Seq(0)), 3);
         assert_eq!(start(&mut queues), [4]);
-        queues.end(ticket(1, 1), End::Finished, 1);
+        queues.end(ticket(1, 1), End::Finished(Seq(0)), 1);
         assert!(start(&mut queues).is_empty(), "the limit was lowered");
         assert_eq!(queues.running(), 2);
     }
@@ -262,20 +403,20 @@ mod tests {
     fn a_lane_runs_one_after_another_in_order() {
         let mut queues = queues(8, [ticket(1, 1), ticket(2, 1), ticket(3, 2), ticket(4, 1), ticket(5, 2)]);
         assert_eq!(start(&mut queues), [1, 3]);
-        queues.end(ticket(1, 1), End::Finished, 8);
+        queues.end(ticket(1, 1), End::Finished(Seq(0)), 8);
         assert_eq!(start(&mut queues), [2]);
         // A newcomer stands behind those that already wait.
         queues.note(&ticket(6, 1));
         queues.push(ticket(6, 1), 8);
         assert!(start(&mut queues).is_empty());
-        queues.end(ticket(2, 1), End::Finished, 8);
+        queues.end(ticket(2, 1), End::Finished(Seq(0)), 8);
         assert_eq!(start(&mut queues), [4]);
-        queues.end(ticket(3, 2), End::Finished, 8);
+        queues.end(ticket(3, 2), End::Finished(Seq(0)), 8);
         assert_eq!(start(&mut queues), [5]);
-        queues.end(ticket(4, 1), End::Finished, 8);
+        queues.end(ticket(4, 1), End::Finished(Seq(0)), 8);
         assert_eq!(start(&mut queues), [6]);
-        queues.end(ticket(5, 2), End::Finished, 8);
-        queues.end(ticket(6, 1), End::Finished, 8);
+        queues.end(ticket(5, 2), End::Finished(Seq(0)), 8);
+        queues.end(ticket(6, 1), End::Finished(Seq(0)), 8);
         assert!(queues.is_done(None) && queues.by_target.is_empty());
     }
 
@@ -292,9 +433,9 @@ mod tests {
         let due = queues.due(at);
         assert_eq!(due.len(), 1);
         queues.push(due.into_iter().next().unwrap(), 1);
-        queues.end(ticket(2, 1), End::Finished, 1);
+        queues.end(ticket(2, 1), End::Finished(Seq(0)), 1);
         assert_eq!(start(&mut queues), [1]);
-        queues.end(Ticket { lane: None, ..ticket(1, 1) }, End::Finished, 1);
+        queues.end(Ticket { lane: None, ..ticket(1, 1) }, End::Finished(Seq(0)), 1);
         assert!(queues.is_done(None));
     }
 
@@ -323,9 +464,9 @@ mod tests {
         assert_eq!(queues.pending(Some(7), 100).len(), 2);
         assert_eq!(queues.pending(None, 2).len(), 2);
         start(&mut queues);
-        queues.end(ticket(1, 7), End::Finished, 8);
+        queues.end(ticket(1, 7), End::Finished(Seq(0)), 8);
         start(&mut queues);
-        queues.end(ticket(2, 7), End::Finished, 8);
+        queues.end(ticket(2, 7), End::Finished(Seq(0)), 8);
         assert!(queues.is_done(Some(7)) && !queues.is_done(Some(8)));
     }
 
@@ -335,7 +476,7 @@ mod tests {
         assert_eq!(start(&mut queues), [1]);
         queues.end(ticket(1, 1), End::Lost, 1);
         assert_eq!(start(&mut queues), [2]);
-        queues.end(ticket(2, 2), End::Finished, 1);
+        queues.end(ticket(2, 2), End::Finished(Seq(0)), 1);
         assert!(!queues.is_done(None) && !queues.is_done(Some(1)));
     }
 }

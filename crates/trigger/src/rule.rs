@@ -6,6 +6,7 @@ use cosette_model::{BucketName, EventPattern, Events, Seq, Style, Target, Timest
 use cosette_store::{Bucket, Store, Table, Tx};
 use serde::{Deserialize, Serialize};
 
+use crate::matcher::Why;
 use crate::{Error, pump, row};
 
 /// Rules of one bucket (scf.md 2.4).
@@ -45,11 +46,14 @@ pub struct Rule {
     pub modified: Timestamp,
     /// Active for changes with `from < seq <= to` of any of these; the last is open while enabled.
     pub active: Vec<Interval>,
-    /// Set when the rule was deleted; it is kept until the pump has passed its end.
+    /// Set when the rule was deleted. The youngest of these are kept, for who asks why nothing came of a change.
     pub deleted: bool,
     /// Which configuration it is of its bucket's notification, if it is one.
     #[serde(default)]
     pub configuration: Option<Configuration>,
+    /// The commit that deleted it.
+    #[serde(default)]
+    pub ended: Option<Seq>,
 }
 
 /// What messages say of the configuration that a rule is.
@@ -93,6 +97,25 @@ impl Rule {
     pub(crate) fn greets_at(&self, seq: Seq) -> bool {
         self.configuration.as_ref().is_some_and(|of| of.greets)
             && self.active.first().is_some_and(|interval| interval.from == seq)
+    }
+
+    /// The commit that made the rule.
+    fn born(&self) -> Seq {
+        let hex = self.id.strip_prefix(PREFIX).unwrap_or_default();
+        let hex = hex.get(..16).unwrap_or(hex);
+        Seq(u64::from_str_radix(hex, 16).unwrap_or_default())
+    }
+
+    /// Why the rule was off at `seq`, if it was.
+    pub(crate) fn inactive_at(&self, seq: Seq) -> Option<Why> {
+        if self.is_active_at(seq) {
+            return None;
+        }
+        Some(match self.ended {
+            _ if seq <= self.born() => Why::CreatedLater,
+            Some(ended) if seq > ended => Why::Deleted,
+            _ => Why::Disabled,
+        })
     }
 
     /// Whether nothing after `cursor` can match.
@@ -249,6 +272,7 @@ pub(crate) fn create(tx: &mut Tx<'_>, new: NewRule, target: &Description) -> Res
         active: Vec::new(),
         deleted: false,
         configuration: None,
+        ended: None,
     };
     if new.enabled {
         rule.open(tx.seq());
@@ -303,6 +327,7 @@ pub(crate) fn delete_all(tx: &mut Tx<'_>, is_meant: impl Fn(&Rule) -> bool) -> R
 fn retire(tx: &mut Tx<'_>, mut rule: Rule) -> Result<Rule, Error> {
     rule.close(tx.seq());
     rule.deleted = true;
+    rule.ended = Some(tx.seq());
     rule.modified = tx.now();
     save(tx, &rule)?;
     Ok(rule)
@@ -346,6 +371,7 @@ pub fn notify(
             active: Vec::new(),
             deleted: false,
             configuration: Some(new.configuration),
+            ended: None,
         };
         rule.open(tx.seq());
         save(tx, &rule)
@@ -437,6 +463,7 @@ mod tests {
             active: Vec::new(),
             deleted: false,
             configuration: None,
+            ended: None,
         }
     }
 

@@ -3,23 +3,16 @@
 The variables say what to do: HOW, and ENDPOINT, BUCKET, and for a call TARGET. The new object is `<HOW>/<key>`.
 """
 
+import logging
 import os
 import urllib.parse
 import urllib.request
 
-import boto3
-from botocore.config import Config
-from qcloud_cos import CosConfig, CosS3Client
-from tencentcloud.common import credential
-from tencentcloud.common.profile.client_profile import ClientProfile
-from tencentcloud.common.profile.http_profile import HttpProfile
-from tencentcloud.scf.v20180416 import models, scf_client
-from tencentcloud.sts.v20180813 import models as sts_models
-from tencentcloud.sts.v20180813 import sts_client
-
 ENDPOINT, BUCKET = os.environ["ENDPOINT"], os.environ.get("BUCKET")
 HOST = urllib.parse.urlsplit(ENDPOINT).netloc
 REGION = os.environ["TENCENTCLOUD_REGION"]
+# The SDKs tell the root logger everything, and that is the function's log. Each is loaded only where it is used.
+logging.getLogger().setLevel(logging.WARNING)
 
 
 def own_keys():
@@ -28,6 +21,9 @@ def own_keys():
 
 
 def s3(keys=None):
+    import boto3
+    from botocore.config import Config
+
     key, secret, token = keys or own_keys()
     config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
     return boto3.client(
@@ -42,6 +38,10 @@ def s3(keys=None):
 
 
 def cloud(client):
+    from tencentcloud.common import credential
+    from tencentcloud.common.profile.client_profile import ClientProfile
+    from tencentcloud.common.profile.http_profile import HttpProfile
+
     http = HttpProfile(protocol="http", endpoint=HOST)
     return client(credential.Credential(*own_keys()), REGION, ClientProfile(httpProfile=http))
 
@@ -51,6 +51,8 @@ def boto(key):
 
 
 def cos(key):
+    from qcloud_cos import CosConfig, CosS3Client
+
     secret_id, secret_key, token = own_keys()
     config = CosConfig(
         Region=REGION, SecretId=secret_id, SecretKey=secret_key, Token=token, Scheme="http", Proxies={"http": ENDPOINT}
@@ -74,7 +76,9 @@ def form(key):
 
 def assumed(key):
     """By keys that were asked for with the instance's own."""
-    request = sts_models.AssumeRoleRequest()
+    from tencentcloud.sts.v20180813 import models, sts_client
+
+    request = models.AssumeRoleRequest()
     request.RoleArn = f"qcs::cam::uin/{os.environ['TENCENTCLOUD_UIN']}:roleName/any"
     request.RoleSessionName = "chain"
     given = cloud(sts_client.StsClient).AssumeRole(request).Credentials
@@ -82,6 +86,8 @@ def assumed(key):
 
 
 def invoke(key, kind):
+    from tencentcloud.scf.v20180416 import models, scf_client
+
     request = models.InvokeRequest()
     request.FunctionName, request.InvocationType = os.environ["TARGET"], kind
     request.ClientContext = f'{{"key": "{key}"}}'

@@ -228,7 +228,8 @@ async fn an_asynchronous_call_is_a_delivery_without_source() {
 #[tokio::test]
 async fn the_oldest_finished_deliveries_are_forgotten() {
     for finished_max in [0, 3, 20] {
-        let world = World::memory_with(Options { retry_interval: MINUTE, finished_max }).await;
+        let world =
+            World::memory_with(Options { retry_interval: MINUTE, finished_max, loop_limit: 16 }).await;
         world.functions.answer("f", StatusCode::Success);
         world.functions.define("stuck", 1, |_| std::future::pending());
         world.rule("stuck", PUT, "stuck").await.unwrap();

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod chains;
 mod deliveries;
 mod letters;
 mod quiet;
 mod restart;
 mod rules;
 mod scripted;
+mod steer;
 mod world;

@@ -11,7 +11,7 @@ use cosette_clock::Clock;
 use cosette_model::function::FunctionRef;
 use cosette_model::op::{Owner, WriteConditions};
 use cosette_model::{
-    Attributes, BucketName, Cause, EventPattern, ObjectKey, Region, Style, Timestamp, Wanted,
+    Attributes, BucketName, Cause, Chain, EventPattern, ObjectKey, Region, Style, Timestamp, Wanted,
 };
 use cosette_store::{Durability, PutObject, Store};
 use cosette_trigger::{Delivery, Error, NewRule, Options, Quiet, Rule, RuleSelector, Triggers};
@@ -62,6 +62,11 @@ pub(crate) fn selector(name: &str, event: &str) -> RuleSelector {
 
 /// Puts an object, as the request of this id.
 pub(crate) async fn put(store: &Store, key: &str, request_id: &str) {
+    put_by(store, key, request_id, Chain::default()).await;
+}
+
+/// Puts an object as an invocation at the end of this chain.
+pub(crate) async fn put_by(store: &Store, key: &str, request_id: &str, chain: Chain) {
     let mut staged = store.stage(Some(5), Wanted::default()).unwrap();
     staged.write(Bytes::from_static(b"hello")).await.unwrap();
     let body = staged.seal().await.unwrap();
@@ -75,7 +80,7 @@ pub(crate) async fn put(store: &Store, key: &str, request_id: &str) {
         symlink: None,
         body,
         event: cosette_model::EventType::CreatedPut,
-        cause: Cause { request_id: request_id.into(), ..Cause::default() },
+        cause: Cause { request_id: request_id.into(), ..Cause::default() }.of(chain),
     };
     store.put_object(put).await.unwrap();
 }
@@ -92,7 +97,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn memory() -> Self {
-        Self::memory_with(Options { retry_interval: MINUTE, finished_max: 1000 }).await
+        Self::memory_with(Options { retry_interval: MINUTE, finished_max: 1000, loop_limit: 16 }).await
     }
 
     pub(crate) async fn memory_with(options: Options) -> Self {
@@ -102,7 +107,7 @@ impl World {
     /// On disk, to be opened again by [`restart`](Self::restart).
     pub(crate) async fn directory() -> Self {
         let dir = std::env::temp_dir().join(format!("cosette-trigger-{}", uuid::Uuid::new_v4()));
-        Self::new(Some(dir), Options { retry_interval: MINUTE, finished_max: 1000 }).await
+        Self::new(Some(dir), Options { retry_interval: MINUTE, finished_max: 1000, loop_limit: 16 }).await
     }
 
     async fn new(dir: Option<PathBuf>, options: Options) -> Self {
