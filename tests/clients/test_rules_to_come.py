@@ -1,5 +1,6 @@
 """Replication, origins and notification: their rules come back as they went, and what the services refuse is
-refused. What notifications do is in tests/triggers/test_notifications.py; nothing acts on the others yet."""
+refused. What replication and notifications do is in test_replication.py and tests/triggers/test_notifications.py; nothing
+acts on the others yet."""
 
 from clients.test_settings import code
 from support.clients import cos_client
@@ -33,6 +34,9 @@ def test_replication_of_s3(s3, server, bucket, new_bucket):
     assert get(Bucket=bucket)["ReplicationConfiguration"] == asked
     suspend = {"Bucket": bucket, "VersioningConfiguration": {"Status": "Suspended"}}
     assert code(s3.put_bucket_versioning, **suspend) == ("InvalidBucketState", 409)
+    for more in ({"ExistingObjectReplication": {"Status": "Enabled"}}, {"SourceSelectionCriteria": {"ReplicaModifications": {"Status": "Enabled"}}}):
+        bad = {**asked, "Rules": [{**rule, **more}]}
+        assert code(put, Bucket=bucket, ReplicationConfiguration=bad) == ("NotImplemented", 501)
     missing = {name: value for name, value in rule.items() if name != "Priority"}
     bad = {**asked, "Rules": [missing]}
     assert code(put, Bucket=bucket, ReplicationConfiguration=bad) == refused

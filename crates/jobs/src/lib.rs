@@ -1,7 +1,8 @@
-//! What the service does by itself, on the clock. Knows no HTTP.
+//! What the service does by itself, on the clock or behind the change log. Knows no HTTP.
 //!
 //! Each kind of work is a [`Job`] with a task of its own; [`Jobs`] starts and stops them. A job is
-//! run when the clock says so, does all that is due, and says when there will be more. What it does
+//! run when the clock says so (or the log, in which there is something new for it), does all that is due, and says
+//! when there will be more. What it does
 //! is one commit an act, which checks in itself that the act is still due: so nothing is half done
 //! by a crash, and no client's write is overtaken. What a job keeps in memory it can find out again.
 
@@ -9,6 +10,7 @@ mod access_log;
 mod deliver;
 mod inventory;
 mod lifecycle;
+mod replication;
 mod restores;
 mod supervisor;
 
@@ -22,6 +24,8 @@ pub use access_log::AccessLog;
 pub use deliver::deposit;
 use inventory::Inventories;
 use lifecycle::Lifecycles;
+pub use replication::Replication;
+use replication::Replicator;
 use restores::Restores;
 pub use supervisor::{Called, Job, Jobs, Next, Stop};
 
@@ -43,10 +47,17 @@ pub struct Options {
 
 impl Jobs {
     /// Starts all jobs on the current tokio runtime.
-    pub fn start(store: &Store, clock: &Clock, log: &AccessLog, options: Options) -> Self {
+    pub fn start(
+        store: &Store,
+        clock: &Clock,
+        log: &AccessLog,
+        replication: &Replication,
+        options: Options,
+    ) -> Self {
         let jobs = Self::new(store.clone(), clock.clone());
         jobs.add(Lifecycles::new(store.clone(), options.day));
         jobs.add(Restores(store.clone()));
+        jobs.add(Replicator::new(store.clone(), clock.clone(), replication.clone()));
         jobs.add(Inventories::new(store.clone(), options.day));
         jobs.add(access_log::Writer {
             log: log.clone(),

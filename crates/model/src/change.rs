@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::setting::ReplicaOrder;
 use crate::{
     ArchiveTier, Attributes, BucketName, Chain, ETag, EventType, Link, ObjectKey, Region, RequestId, Seq,
     Timestamp, VersionId,
@@ -20,6 +21,8 @@ pub enum ChangeKind {
     Lifecycle(LifecycleChange),
     /// An object's setting of which S3 tells; COS notifies nobody of it (scf.md 1.3).
     ObjectSetting(ObjectSetting),
+    /// A delete marker was copied from another bucket; no event is documented for it (scf.md 1.3).
+    MarkerReplicated,
 }
 
 /// What changed of an object that was not written anew.
@@ -48,7 +51,8 @@ impl ChangeKind {
             | Self::BucketDeleted
             | Self::SettingChanged
             | Self::ObjectSetting(_)
-            | Self::Lifecycle(_) => None,
+            | Self::Lifecycle(_)
+            | Self::MarkerReplicated => None,
         }
     }
 
@@ -70,6 +74,7 @@ impl ChangeKind {
             Self::ObjectSetting(ObjectSetting::TagsPut) => "s3:ObjectTagging:Put",
             Self::ObjectSetting(ObjectSetting::TagsDeleted) => "s3:ObjectTagging:Delete",
             Self::ObjectSetting(ObjectSetting::AclPut) => "s3:ObjectAcl:Put",
+            Self::MarkerReplicated => "s3:ObjectRemoved:DeleteMarkerCreated",
             Self::Lifecycle(LifecycleChange::Deleted) => "s3:LifecycleExpiration:Delete",
             Self::Lifecycle(LifecycleChange::DeleteMarkerCreated) => {
                 "s3:LifecycleExpiration:DeleteMarkerCreated"
@@ -96,6 +101,7 @@ impl ChangeKind {
             }
             Self::Lifecycle(LifecycleChange::Transitioned) => "LifecycleTransition",
             Self::Lifecycle(LifecycleChange::Archived(_)) => "IntelligentTiering",
+            Self::MarkerReplicated => "Replication:DeleteMarkerCreated",
         }
     }
 }
@@ -160,6 +166,9 @@ pub struct Change {
     /// Until when a restored copy can be read, where there is one.
     #[serde(default)]
     pub restored_until: Option<Timestamp>,
+    /// Copies that the bucket's rules asked for when this was committed.
+    #[serde(default)]
+    pub replicas: Vec<ReplicaOrder>,
 }
 
 impl Change {

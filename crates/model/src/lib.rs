@@ -39,8 +39,8 @@ pub use event::{EventFamily, EventPattern, EventType, Events, Happened};
 pub use metadata::{Attributes, StorageClass};
 pub use name::{BucketName, InvalidName, ObjectKey, PartNumber, Region, RequestId, Seq, UploadId, VersionId};
 pub use property::{
-    Acl, Grant, Grantee, Lock, Permission, Properties, Restore, RestoreTier, Retention, RetentionMode,
-    Versioning,
+    Acl, Grant, Grantee, Lock, Permission, Properties, ReplicaState, Restore, RestoreTier, Retention,
+    RetentionMode, Versioning,
 };
 pub use range::ByteRange;
 pub use session::{Accounts, Issuer, Key, KeyRefused, NewSession, Persona, PolicyRefused, Session};

@@ -108,6 +108,43 @@ impl Properties {
     }
 }
 
+/// Where the copies stand that a bucket's rules ask for of a version (S3 "Replication status").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReplicaState {
+    /// So many are still to be made, in the order in which they were asked for.
+    Pending {
+        left: u16,
+        /// One of the others could not be made.
+        failed: bool,
+    },
+    Completed,
+    /// At least one could not be made.
+    Failed,
+    /// The version is such a copy itself.
+    Replica,
+}
+
+impl ReplicaState {
+    /// Before the first of `count`; `None` where there are none.
+    pub fn of(count: usize) -> Option<Self> {
+        let left = u16::try_from(count).unwrap_or(u16::MAX);
+        (left > 0).then_some(Self::Pending { left, failed: false })
+    }
+
+    /// After the copy that is the last but `after` has been dealt with; `None` if it is not the one whose turn it is.
+    #[must_use]
+    pub fn next(self, after: u16, fails: bool) -> Option<Self> {
+        let Self::Pending { left, failed } = self else { return None };
+        let failed = failed || fails;
+        match left.checked_sub(1)? {
+            left if left != after => None,
+            0 if failed => Some(Self::Failed),
+            0 => Some(Self::Completed),
+            left => Some(Self::Pending { left, failed }),
+        }
+    }
+}
+
 /// Where the restore of an archived object stands (cos-api 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Restore {
@@ -210,6 +247,21 @@ mod tests {
         assert_eq!(ongoing.at(StorageClass::Archive, expires), None);
         assert_eq!(ongoing.at(StorageClass::DeepArchive, at(3)), Some(ongoing));
         assert_eq!(RestoreTier::Expedited.duration(StorageClass::MazDeepArchive), None);
+    }
+
+    #[test]
+    fn copies_are_counted_one_after_another() {
+        let pending = |left, failed| ReplicaState::Pending { left, failed };
+        assert_eq!(ReplicaState::of(0), None);
+        assert_eq!(ReplicaState::of(2), Some(pending(2, false)));
+        assert_eq!(pending(2, false).next(1, true), Some(pending(1, true)));
+        // The same again, and one whose turn has not come.
+        assert_eq!(pending(1, true).next(1, false), None);
+        assert_eq!(pending(2, false).next(0, false), None);
+        assert_eq!(pending(1, true).next(0, false), Some(ReplicaState::Failed));
+        assert_eq!(pending(1, false).next(0, false), Some(ReplicaState::Completed));
+        assert_eq!(ReplicaState::Completed.next(0, false), None);
+        assert_eq!(ReplicaState::Replica.next(0, false), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use cosette_model::op::{Context, Policy};
 use cosette_model::setting::{
-    BucketEncryption, BucketRef, DefaultMethod, Inventory, InventoryEncryption, Replication,
+    BucketEncryption, BucketRef, DefaultMethod, Inventory, InventoryEncryption, Replication, Status,
 };
 use cosette_model::{BucketName, Error, ErrorCode, Setting, SettingName, Versioning};
 use cosette_store::{Bucket, View};
@@ -45,6 +45,16 @@ impl Ops {
 
     fn check_replicas(&self, context: &Context, bucket: &Bucket, replication: &Replication) -> Result<()> {
         for rule in &replication.rules {
+            let enabled = Some(Status::Enabled);
+            let asked = [
+                ("ExistingObjectReplication", rule.existing_objects),
+                ("ReplicaModifications", rule.replica_modifications),
+            ];
+            if let Some((name, _)) = asked.into_iter().find(|(_, status)| *status == enabled) {
+                return Err(
+                    Error::with(ErrorCode::NotImplemented, format!("{name} is not implemented.")).into()
+                );
+            }
             let to = &rule.destination.bucket;
             let refuse =
                 |code, why: &str| Err(Error::with(code, why).detail("Bucket", to.name.as_str()).into());
@@ -58,6 +68,10 @@ impl Ops {
             if context.policy.replicas_stay && target.owner_uin != bucket.owner_uin {
                 let why = "The destination bucket is another account's.";
                 return refuse(ErrorCode::UserNotTargetBucketOwner, why);
+            }
+            if target.owner_uin != bucket.owner_uin {
+                let why = "Replication to a bucket of another account is not implemented.";
+                return refuse(ErrorCode::NotImplemented, why);
             }
             if target.versioning != Versioning::Enabled {
                 let why = "Destination bucket must have versioning enabled.";

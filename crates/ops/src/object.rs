@@ -199,6 +199,7 @@ pub(crate) fn info(context: &Context, bucket: &Bucket, object: &Object, checksum
         encryption: shown(object.sealing.as_ref(), None),
         expiry: None,
         tier: archived.map(AccessTier::Archived),
+        replica: object.replica,
     }
 }
 

@@ -128,12 +128,8 @@ impl Admin {
         }
         let wait: Wait = asked(body).await?;
         let timeout = Duration::from_millis(wait.timeout_ms.min(WAIT_MS_MAX));
-        let quiet = self
-            .traveller
-            .triggers
-            .wait(wait.request_id.as_deref(), timeout)
-            .await
-            .map_err(Refused::internal)?;
+        let quiet =
+            self.traveller.quiet(wait.request_id.as_deref(), timeout).await.map_err(Refused::internal)?;
         let mut answer = json!(quiet);
         let about = wait.request_id.map(About::Request).or(wait.after.map(|seq| About::After(Seq(seq))));
         if let Some(about) = about {

@@ -26,7 +26,7 @@ use std::time::Duration;
 use cosette_clock::Clock;
 use cosette_control::Control;
 use cosette_function::Functions;
-use cosette_jobs::{AccessLog, Jobs};
+use cosette_jobs::{AccessLog, Jobs, Replication};
 use cosette_model::KeyGiver;
 use cosette_ops::Ops;
 use cosette_outgoing::Client;
@@ -106,6 +106,7 @@ struct House {
     targets: Targets,
     triggers: Triggers,
     jobs: Arc<Jobs>,
+    replication: Replication,
     access_log: AccessLog,
     control: Control,
     ops: Ops,
@@ -163,7 +164,8 @@ impl House {
         )?;
         let access_log = AccessLog::default();
         let options = cosette_jobs::Options { day: config.day, log_interval: config.log_interval };
-        let jobs = Arc::new(Jobs::start(&store, &clock, &access_log, options));
+        let replication = Replication::default();
+        let jobs = Arc::new(Jobs::start(&store, &clock, &access_log, &replication, options));
         let control = Control::new(
             store.clone(),
             functions.clone(),
@@ -196,6 +198,7 @@ impl House {
             targets,
             triggers,
             jobs,
+            replication,
             access_log,
             control,
             ops,
@@ -220,9 +223,11 @@ impl House {
                 functions: self.functions.clone(),
                 webhooks: self.targets.webhooks.clone(),
                 traveller: Traveller {
+                    store: self.store.clone(),
                     clock: self.clock.clone(),
                     triggers: self.triggers.clone(),
                     jobs: Arc::clone(&self.jobs),
+                    replication: self.replication.clone(),
                     turns: Arc::default(),
                 },
             },

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cosette_clock::Clock;
-use cosette_jobs::Jobs;
+use cosette_jobs::{Jobs, Replication};
 use cosette_model::Timestamp;
-use cosette_trigger::Triggers;
+use cosette_store::Store;
+use cosette_trigger::{Quiet, Triggers};
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::Instant;
 
 /// Moments that one journey stops at; what comes due after them is done at its end.
 const STOPS_MAX: usize = 10_000;
@@ -15,9 +17,11 @@ const STOPS_MAX: usize = 10_000;
 /// Who moves the clock, and those who react to it.
 #[derive(Clone)]
 pub(crate) struct Traveller {
+    pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) triggers: Triggers,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) replication: Replication,
     pub(crate) turns: Arc<Mutex<()>>,
 }
 
@@ -50,6 +54,29 @@ impl Traveller {
     fn next(&self) -> Option<Timestamp> {
         let said = [self.clock.next_wake(), self.jobs.next_run(), self.triggers.next_retry()];
         said.into_iter().flatten().min()
+    }
+
+    /// Waits for all that has followed by then from what happened, or from one request: what rules copy, and what
+    /// functions do upon it. At most for `patience`.
+    ///
+    /// # Errors
+    /// Those of the triggers.
+    pub(crate) async fn quiet(
+        &self,
+        request: Option<&str>,
+        patience: Duration,
+    ) -> Result<Quiet, cosette_trigger::Error> {
+        let end = Instant::now() + patience;
+        loop {
+            let head = self.store.head();
+            let copied = tokio::time::timeout_at(end, self.replication.reached(head, request)).await.is_ok();
+            let look = self.triggers.wait(request, end - Instant::now()).await?;
+            // What a function has written since may have been for a rule to copy.
+            let is_whole = copied && (request.is_some() || self.replication.has_reached(look.head, None));
+            if is_whole || !look.quiet || Instant::now() >= end {
+                return Ok(Quiet { quiet: look.quiet && is_whole, ..look });
+            }
+        }
     }
 
     /// Returns once nothing is left to do before the clock moves on.

@@ -160,7 +160,8 @@ impl Tx<'_> {
                 };
                 let id: VersionId = version.id();
                 self.remove_version(bucket, key, &id, Bypass::default())?;
-                let what = Subject { key, version: named(bucket, version), object };
+                let version = named(bucket, version);
+                let what = Subject { key, version, object, replicas: Vec::new() };
                 self.change(ChangeKind::Lifecycle(LifecycleChange::Deleted), bucket, Some(what), cause)?;
             }
         }
@@ -168,7 +169,8 @@ impl Tx<'_> {
     }
 
     /// The row of a version, what it is, and its standing; `None` if it is not there, or no longer
-    /// has that other one after it. No version is ever put between two that are there.
+    /// has that other one after it. Only a copy from another bucket is ever put between two that are there, and
+    /// then the older one has been so for longer than is thought here.
     fn standing(
         &self,
         bucket: &Bucket,

@@ -24,6 +24,7 @@ mod open;
 mod read;
 mod reads;
 mod record;
+mod replicas;
 mod restores;
 mod schema;
 mod sealing;
@@ -50,6 +51,7 @@ pub use object::{
     AppendObject, CopiedContent, CopyObject, DeleteObject, Deleted, PutObject, ReviseObject, Revision, Seen,
 };
 pub use record::{Bucket, Content, Object, ObjectPart, Part, Summary, Upload, Version};
+pub use replicas::{Replica, Replicate, Replicated};
 pub use sealing::{Seal, SealedBy, Sealing};
 pub use store::{Durability, Options, Sealed, Staged, Store};
 pub use target::Target;

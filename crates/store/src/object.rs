@@ -4,12 +4,12 @@ use cosette_blob::combine_crc64;
 use cosette_model::op::{ChecksumType, CopySource, WriteConditions};
 use cosette_model::{
     Attributes, BucketName, Cause, ChangeKind, Digests, ETag, EventType, ObjectKey, ObjectSetting,
-    Properties, StorageClass, Timestamp, VersionId, Versioning,
+    Properties, ReplicaState, StorageClass, Timestamp, VersionId, Versioning,
 };
 
 use crate::error::{Error, Result};
 use crate::holder::Holder;
-use crate::record::{Bucket, Object, ObjectPart, Version, decode};
+use crate::record::{Bucket, Object, ObjectPart, Summary, Version, decode};
 use crate::schema;
 use crate::sealing::{Seal, Sealing};
 use crate::store::{Sealed, Store};
@@ -173,7 +173,7 @@ pub(crate) fn named(bucket: &Bucket, version: Version) -> Option<VersionId> {
 }
 
 pub(crate) fn subject<'a>(bucket: &Bucket, key: &'a ObjectKey, object: &'a Object) -> Subject<'a> {
-    Subject { key, version: named(bucket, object.version), object: Some(object) }
+    Subject { key, version: named(bucket, object.version), object: Some(object), replicas: Vec::new() }
 }
 
 impl Tx<'_> {
@@ -200,8 +200,15 @@ impl Tx<'_> {
         cause: Cause,
     ) -> Result<()> {
         self.make_room(bucket, key, before, object.version)?;
-        self.put_row(schema::object(bucket.id, key), object.encode()?);
-        self.change(ChangeKind::Object(event), bucket, Some(subject(bucket, key, object)), cause)
+        let replicas = self.orders(bucket, key, object.version, Some(object))?;
+        let mut record = object.encode()?;
+        if !replicas.is_empty() {
+            let replica = ReplicaState::of(replicas.len());
+            record = Object { replica, ..object.clone() }.encode()?;
+        }
+        self.put_row(schema::object(bucket.id, key), record);
+        let what = Subject { replicas, ..subject(bucket, key, object) };
+        self.change(ChangeKind::Object(event), bucket, Some(what), cause)
     }
 
     /// An object with the row it lies in, or the error that says why there is none.
@@ -285,6 +292,7 @@ impl Store {
                     appendable: false,
                     symlink: put.symlink,
                     sealing: body.sealing.clone(),
+                    replica: None,
                     content: tx.adopt(body)?,
                     part_list: None,
                 };
@@ -410,6 +418,7 @@ impl Store {
                     properties,
                     appendable: false,
                     sealing,
+                    replica: None,
                     content,
                     part_list: None,
                     ..original
@@ -493,8 +502,15 @@ impl Tx<'_> {
     ) -> Result<VersionId> {
         let version = self.next_version(bucket, &current);
         self.make_room(bucket, key, current, version)?;
-        self.put_marker(bucket, key, version)?;
-        let what = Subject { key, version: Some(version.id()), object: None };
+        let replicas = match kind {
+            ChangeKind::Object(_) => self.orders(bucket, key, version, None)?,
+            // What rules of the bucket's lifecycle do is not copied (both services).
+            _ => Vec::new(),
+        };
+        let marker =
+            Summary { replica: ReplicaState::of(replicas.len()), ..Summary::marker(version, self.now()) };
+        self.put_marker(bucket, key, &marker)?;
+        let what = Subject { key, version: Some(version.id()), object: None, replicas };
         self.change(kind, bucket, Some(what), cause)?;
         Ok(version.id())
     }
@@ -522,7 +538,7 @@ impl Tx<'_> {
             Some(Found::Marker(_)) => (None, true),
         };
         let version = shown.clone().filter(|_| bucket.versioning != Versioning::Off);
-        let what = Subject { key: &key, version, object };
+        let what = Subject { key: &key, version, object, replicas: Vec::new() };
         self.change(ChangeKind::Object(EventType::RemovedDelete), &bucket, Some(what), cause)?;
         Ok(Deleted { version: shown, delete_marker, existed: true })
     }
@@ -549,6 +565,7 @@ impl Object {
             appendable: true,
             symlink: None,
             sealing,
+            replica: None,
             content: crate::Content::empty(),
             part_list: None,
         }

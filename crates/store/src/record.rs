@@ -10,7 +10,7 @@ use cosette_blob::{BodyId, sealed_len};
 use cosette_model::op::ChecksumType;
 use cosette_model::{
     Attributes, BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, Properties, Region,
-    Restore, StorageClass, Tiering, Timestamp, UploadId, VersionId, Versioning,
+    ReplicaState, Restore, StorageClass, Tiering, Timestamp, UploadId, VersionId, Versioning,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,8 @@ pub struct Summary {
     pub owner: Option<String>,
     #[serde(default)]
     pub tiering: Tiering,
+    #[serde(default)]
+    pub replica: Option<ReplicaState>,
 }
 
 /// One version of one object.
@@ -99,6 +101,8 @@ pub struct Object {
     pub symlink: Option<ObjectKey>,
     /// How its content is encrypted, if it is.
     pub sealing: Option<Sealing>,
+    /// Whether it is a copy made by a rule, or has such copies.
+    pub replica: Option<ReplicaState>,
     /// Where the bytes are; opaque to everybody outside the engine.
     pub content: Content,
     /// The list of its parts, if it has one.
@@ -136,6 +140,7 @@ impl Object {
             restore: self.properties.restore,
             owner: self.properties.owner.clone(),
             tiering: self.properties.tiering,
+            replica: self.replica,
         }
     }
 
@@ -178,6 +183,7 @@ impl Object {
             appendable: details.appendable,
             symlink: details.symlink,
             sealing: details.sealing,
+            replica: summary.replica,
             content: details.content,
             part_list: details.part_list,
         }))
@@ -198,6 +204,7 @@ impl Summary {
             restore: None,
             owner: None,
             tiering: Tiering::default(),
+            replica: None,
         }
     }
 

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use cosette_blob::{BodyId, Unclaimed};
 use cosette_kv::{Engine, Range};
+use cosette_model::setting::ReplicaOrder;
 use cosette_model::{BucketName, Cause, Change, ChangeKind, ObjectKey, Restore, Seq, Timestamp, VersionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -243,6 +244,10 @@ impl<'a> Tx<'a> {
         cause: Cause,
     ) -> Result<()> {
         let object = what.as_ref().and_then(|what| what.object);
+        let (key, version_id, replicas) = match &what {
+            Some(what) => (Some(what.key.clone()), what.version.clone(), what.replicas.clone()),
+            None => Default::default(),
+        };
         let change = Change {
             seq: self.seq,
             time: self.now,
@@ -253,10 +258,11 @@ impl<'a> Tx<'a> {
             size: object.map_or(0, |object| object.size),
             etag: object.map(|object| object.etag.clone()),
             attributes: object.map(|object| object.attributes.clone()).unwrap_or_default(),
-            key: what.as_ref().map(|what| what.key.clone()),
+            key,
+            version_id,
             restored_until: object.and_then(|object| restored_until(object, self.now)),
-            version_id: what.and_then(|what| what.version),
             cause,
+            replicas,
         };
         self.write(schema::change(self.seq), &change)
     }
@@ -277,4 +283,6 @@ pub(crate) struct Subject<'a> {
     pub(crate) version: Option<VersionId>,
     /// As it was written or removed; `None` for a delete marker.
     pub(crate) object: Option<&'a Object>,
+    /// Copies that are to be made of it.
+    pub(crate) replicas: Vec<ReplicaOrder>,
 }

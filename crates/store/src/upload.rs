@@ -272,6 +272,7 @@ impl Store {
                     appendable: false,
                     symlink: None,
                     sealing: upload.upload.sealing,
+                    replica: None,
                     content: tx.join(contents, &Holder::version(bucket.id, &key, version.stamp))?,
                     part_list,
                 };

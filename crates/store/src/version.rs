@@ -132,9 +132,25 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Puts a delete marker on top.
-    pub(crate) fn put_marker(&mut self, bucket: &Bucket, key: &ObjectKey, version: Version) -> Result<()> {
-        let marker = Summary::marker(version, self.now());
+    /// Makes room for a version that is not null, and says which row it is to have. It may be an older one than
+    /// those that are there; then they stay as they are.
+    pub(crate) fn make_room_among(
+        &mut self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        current: Current,
+        new: Version,
+    ) -> Result<Vec<u8>> {
+        if new.stamp < current.newest {
+            return Ok(schema::version(bucket.id, key, new.stamp));
+        }
+        self.make_room(bucket, key, current, new)?;
+        Ok(schema::object(bucket.id, key))
+    }
+
+    /// Puts a delete marker among the versions: on top, if it is the newest.
+    pub(crate) fn put_marker(&mut self, bucket: &Bucket, key: &ObjectKey, marker: &Summary) -> Result<()> {
+        let version = marker.version;
         if version.null {
             self.put_row(schema::null(bucket.id, key), version.stamp.to_be_bytes().to_vec());
         }

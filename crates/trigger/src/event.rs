@@ -276,6 +276,7 @@ mod tests {
                 ..Cause::default()
             },
             restored_until: None,
+            replicas: Vec::new(),
         }
     }
 

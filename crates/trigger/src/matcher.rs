@@ -175,6 +175,7 @@ mod tests {
             attributes: Attributes::default(),
             cause: Cause::default(),
             restored_until: None,
+            replicas: Vec::new(),
         }
     }
 

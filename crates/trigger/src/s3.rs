@@ -259,7 +259,7 @@ pub(crate) fn bus_event(change: &Change, id: &str, of: &Configuration) -> Option
         ChangeKind::Object(EventType::RemovedDelete) => {
             ("Object Deleted", Some("DeleteObject"), json!({"deletion-type": "Permanently Deleted"}))
         }
-        ChangeKind::Object(EventType::RemovedDeleteMarkerCreated) => {
+        ChangeKind::Object(EventType::RemovedDeleteMarkerCreated) | ChangeKind::MarkerReplicated => {
             ("Object Deleted", Some("DeleteObject"), json!({"deletion-type": "Delete Marker Created"}))
         }
         ChangeKind::Object(EventType::RestorePost) => {

@@ -61,6 +61,7 @@ concepts! {
     MP_PARTS_COUNT "mp-parts-count";
     OBJECT_ATTRIBUTES "object-attributes";
     PART_NUMBER_MARKER "part-number-marker";
+    REPLICATION_STATUS "replication-status";
     RESTORE "restore";
     SDK_CHECKSUM_ALGORITHM "sdk-checksum-algorithm";
     SSE "server-side-encryption";

@@ -305,6 +305,7 @@ fn info() -> ObjectInfo {
         lock: Lock::default(),
         expiry: Some(expiry()),
         tier: None,
+        replica: None,
     }
 }
 

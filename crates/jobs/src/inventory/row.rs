@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use cosette_model::setting::{Inventory, InventoryField, ServiceForm};
-use cosette_model::{AccessTier, RetentionMode, Versioning, canonical_id};
+use cosette_model::{AccessTier, ReplicaState, RetentionMode, Versioning, canonical_id};
 use cosette_store::{Bucket, ListedVersion, Object, SealedBy};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -144,9 +144,17 @@ fn value(
         InventoryField::IntelligentTieringAccessTier => {
             tier.map(AccessTier::name).unwrap_or_default().to_owned()
         }
-        // Nothing is replicated here yet. The others are refused when it is set.
-        InventoryField::ReplicationStatus
-        | InventoryField::ObjectAccessControlList
-        | InventoryField::LifecycleExpirationDate => String::new(),
+        InventoryField::ReplicationStatus => {
+            let status = match summary.replica {
+                None => "",
+                Some(ReplicaState::Pending { .. }) => "PENDING",
+                Some(ReplicaState::Completed) => "COMPLETED",
+                Some(ReplicaState::Failed) => "FAILED",
+                Some(ReplicaState::Replica) => "REPLICA",
+            };
+            status.to_owned()
+        }
+        // The others are refused when it is set.
+        InventoryField::ObjectAccessControlList | InventoryField::LifecycleExpirationDate => String::new(),
     }
 }

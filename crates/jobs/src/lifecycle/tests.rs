@@ -495,6 +495,7 @@ async fn a_restart_goes_on() {
         &world.store,
         &world.clock,
         &crate::AccessLog::default(),
+        &Default::default(),
         crate::Options { day: Day::default(), log_interval: Duration::from_secs(300) },
     );
     loop {

@@ -2,8 +2,8 @@
 
 use crate::{
     AccessTier, Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm,
-    CustomerKey, ETag, Encrypted, Encryption, ErrorCode, Lock, ObjectKey, PartNumber, Properties, Restore,
-    Tags, Timestamp, VersionId,
+    CustomerKey, ETag, Encrypted, Encryption, ErrorCode, Lock, ObjectKey, PartNumber, Properties,
+    ReplicaState, Restore, Tags, Timestamp, VersionId,
 };
 
 /// What must hold of the object for the operation to go on (RFC 9110 13).
@@ -218,6 +218,7 @@ pub struct ObjectInfo {
     pub expiry: Option<Expiry>,
     /// Of an object of intelligent tiering, as far as it was asked for: always where it must be restored.
     pub tier: Option<AccessTier>,
+    pub replica: Option<ReplicaState>,
 }
 
 /// When a lifecycle rule will do something, and which.

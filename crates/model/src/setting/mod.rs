@@ -46,7 +46,7 @@ pub use plain::{
     ServiceForm,
 };
 pub use referer::Referer;
-pub use replication::{Replication, ReplicationRule, ReplicationTarget};
+pub use replication::{ReplicaOrder, Replication, ReplicationRule, ReplicationTarget, SealedFor, Written};
 pub use tagging::{InvalidTag, Tags};
 pub use tiers::Tiers;
 pub use website::{ErrorDocument, Onward, Redirect, RedirectAll, Replace, RoutingRule, Target, Website};
@@ -185,6 +185,7 @@ impl SettingName {
                 | Self::Inventory
                 | Self::DefaultTiering
                 | Self::IntelligentTiering
+                | Self::Replication
         )
     }
 }

@@ -237,7 +237,8 @@ fn changes(log: &Changes, truth: &dyn Engine, report: &mut Report) -> Result<()>
             (kind, Some(key)) => {
                 let says = match kind {
                     ChangeKind::Object(EventType::RemovedDelete) => Last::Gone,
-                    ChangeKind::Object(EventType::RemovedDeleteMarkerCreated) => Last::Marker,
+                    ChangeKind::Object(EventType::RemovedDeleteMarkerCreated)
+                    | ChangeKind::MarkerReplicated => Last::Marker,
                     _ => Last::Written(change.etag),
                 };
                 let version = change.version_id.unwrap_or(VersionId::Null);

@@ -21,6 +21,7 @@ fn change(number: u64) -> Change {
         attributes: Attributes::default(),
         cause: cause(),
         restored_until: None,
+        replicas: Vec::new(),
     }
 }
 

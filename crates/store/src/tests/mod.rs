@@ -17,6 +17,7 @@ mod power;
 mod recovery;
 mod reference;
 mod relaxed;
+mod replicas;
 mod restores;
 mod sealing;
 mod targets;

@@ -34,6 +34,7 @@ fn put() -> Change {
             ..Cause::default()
         },
         restored_until: None,
+        replicas: Vec::new(),
     }
 }
 

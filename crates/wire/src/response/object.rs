@@ -1,7 +1,7 @@
 //! Replies of operations on whole objects.
 
 use cosette_model::op::{Expiry, ObjectInfo, ResponseOverrides, reply};
-use cosette_model::{AccessTier, Attributes, Restore, StorageClass, VersionId};
+use cosette_model::{AccessTier, Attributes, ReplicaState, Restore, StorageClass, VersionId};
 use http::StatusCode;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
@@ -81,6 +81,7 @@ impl Answer<'_> {
         self.expiry(info.expiry.as_ref());
         self.restore(info.restore);
         self.tier(info.tier);
+        self.replica(info.replica);
         self.lock(info.lock);
         self.encryption(info.encryption.as_ref());
         self.version(info.version.as_ref());
@@ -161,6 +162,19 @@ impl Answer<'_> {
         if name != StorageClass::Standard.name() {
             self.concept(header::STORAGE_CLASS, name);
         }
+    }
+
+    /// Where the copies stand that rules ask for, or that it is one. COS's `Replica` was seen live; its other words
+    /// are inferred (cos-api 3.6).
+    fn replica(&mut self, state: Option<ReplicaState>) {
+        let word = match state {
+            None => return,
+            Some(ReplicaState::Pending { .. }) => ["PENDING", "Pending"],
+            Some(ReplicaState::Completed) => ["COMPLETED", "Complete"],
+            Some(ReplicaState::Failed) => ["FAILED", "Failed"],
+            Some(ReplicaState::Replica) => ["REPLICA", "Replica"],
+        };
+        self.concept(header::REPLICATION_STATUS, word[usize::from(self.is_cos())]);
     }
 
     /// Where a restore stands (cos-api 5; S3's `x-amz-restore`).

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use cosette_model::op::reply::{self, HeadObject};
 use cosette_model::op::{ObjectInfo, PostAnswer, Reply, ResponseOverrides, Scanned, SelectEvent};
 use cosette_model::{
-    AccessTier, ArchiveTier, Attributes, Error, ErrorCode, Lock, Restore, RestoreTier, Retention,
-    RetentionMode, StorageClass,
+    AccessTier, ArchiveTier, Attributes, Error, ErrorCode, Lock, ReplicaState, Restore, RestoreTier,
+    Retention, RetentionMode, StorageClass,
 };
 
 use super::{CRC64, bucket, etag, info, key, now, sums, version};
@@ -77,6 +77,14 @@ pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     };
     let refused_tier =
         Error { object: Some(Box::new(tiered(frozen))), ..Error::new(ErrorCode::InvalidObjectState) };
+    let replicated = |state| {
+        Ok(Reply::HeadObject(HeadObject {
+            info: ObjectInfo { replica: Some(state), ..info() },
+            range: None,
+            by_part: false,
+            overrides: ResponseOverrides::default(),
+        }))
+    };
     let retention = Retention { mode: RetentionMode::Governance, until: now() };
     let lock = Lock { retention: Some(retention), legal_hold: true };
     let locked = HeadObject {
@@ -86,6 +94,10 @@ pub(crate) fn replies() -> Vec<(&'static str, Result<Reply, Error>)> {
         overrides: ResponseOverrides::default(),
     };
     vec![
+        ("HeadObject: copies to come", replicated(ReplicaState::Pending { left: 1, failed: false })),
+        ("HeadObject: copied", replicated(ReplicaState::Completed)),
+        ("HeadObject: not copied", replicated(ReplicaState::Failed)),
+        ("HeadObject: a copy", replicated(ReplicaState::Replica)),
         ("error: no lock on a bucket", Err(ErrorCode::NoSuchObjectLockConfiguration.into())),
         ("error: no lock on an object", Err(ErrorCode::NoRetention.into())),
         ("error: locked", Err(ErrorCode::ObjectLocked.into())),
