@@ -13,6 +13,7 @@ import pytest
 from support import coverage, functions
 from support.clients import cos_client, s3_client
 from support.instance import BINARY, ROOT, Instance, clean_environment, remove
+from support.origin import Origin
 
 NODE_PACKAGES = ROOT / "target/node/node_modules"
 _numbers = itertools.count()
@@ -82,6 +83,14 @@ def bucket(new_bucket, s3):
     name = new_bucket()
     s3.create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture
+def origin():
+    """A server to fetch objects from."""
+    one = Origin()
+    yield one
+    one.close()
 
 
 # Clients of the object service

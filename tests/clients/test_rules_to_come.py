@@ -1,6 +1,5 @@
 """Replication, origins and notification: their rules come back as they went, and what the services refuse is
-refused. What replication and notifications do is in test_replication.py and tests/triggers/test_notifications.py; nothing
-acts on the others yet."""
+refused. What they do is in test_replication.py, test_origin.py and tests/triggers/test_notifications.py."""
 
 from clients.test_settings import code
 from support.clients import cos_client

@@ -119,6 +119,10 @@ pub(crate) struct Serve {
     #[arg(long, env = "COSETTE_KEEP_LOGS", value_name = "N", default_value_t = 1000,
           value_parser = clap::value_parser!(u64).range(1..))]
     keep_logs: u64,
+    /// How long an origin may take to answer, and between pieces of what it sends
+    #[arg(long, env = "COSETTE_ORIGIN_TIMEOUT", value_name = "TIME", default_value = "30s",
+          value_parser = duration::parse)]
+    origin_timeout: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -237,6 +241,7 @@ impl Serve {
             loop_limit: self.loop_limit,
             keep_deliveries: self.keep_deliveries,
             keep_logs: self.keep_logs,
+            origin_timeout: self.origin_timeout,
         })
     }
 }
@@ -292,6 +297,7 @@ mod tests {
         assert_eq!(config.day, Day::default());
         assert_eq!(config.log_interval, Duration::from_secs(300));
         assert_eq!((config.loop_limit, config.keep_deliveries, config.keep_logs), (16, 10_000, 1000));
+        assert_eq!(config.origin_timeout, Duration::from_secs(30));
     }
 
     #[test]

@@ -138,6 +138,7 @@ codes! {
     NotSupportedStorageClass 400 "NotSupportedStorageClass" s3 "InvalidStorageClass" "The storage class you specified is not valid.";
     ObjectLocked 409 "ObjectLocked" s3 "AccessDenied" @ 403 "The object is locked and may not be removed or overwritten.";
     ObjectNotAppendable 409 "ObjectNotAppendable" "The operation is not valid for the current state of the object.";
+    OriginFailed 424 "FailedDependency" "The origin did not answer as it should.";
     OwnershipControlsNotFound 404 "OwnershipControlsNotFoundError" "The bucket ownership controls were not found";
     PathStyleDomainForbidden 403 "PathStyleDomainForbidden" "The bucket you are attempting to access must be addressed using COS virtual-styled domain.";
     PolicyFull 400 "PolicyFull" s3 "PolicyTooLarge" "The policy is larger than 20 KiB.";
@@ -248,6 +249,8 @@ pub struct Error {
     pub code: ErrorCode,
     /// For the client; the code's own text when `None`.
     pub message: Option<String>,
+    /// In place of the code's own: an origin's.
+    pub status: Option<u16>,
     /// Further elements of the error document, such as `("Key", ...)`, in order.
     pub details: Vec<(&'static str, String)>,
     /// The object that a condition was checked against: a 304 carries its headers.
@@ -260,7 +263,15 @@ pub struct Error {
 
 impl Error {
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, message: None, details: Vec::new(), object: None, delete_marker: None, source: None }
+        Self {
+            code,
+            message: None,
+            status: None,
+            details: Vec::new(),
+            object: None,
+            delete_marker: None,
+            source: None,
+        }
     }
 
     pub fn with(code: ErrorCode, message: impl Into<String>) -> Self {

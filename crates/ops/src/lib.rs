@@ -25,6 +25,7 @@ mod logging;
 mod multipart;
 mod notification;
 mod object;
+mod origin;
 mod owners;
 mod parts;
 mod policy;
@@ -46,7 +47,7 @@ use std::sync::Arc;
 
 pub use access::session::SessionPolicy;
 use cosette_model::op::{Call, Context, Owner, Reply};
-use cosette_model::{Day, Error, Region};
+use cosette_model::{Day, Error, Origins, Region};
 use cosette_store::Store;
 pub use notification::Notify;
 use tokio::sync::Semaphore;
@@ -65,6 +66,7 @@ pub struct Ops {
     queries: Arc<Semaphore>,
     /// Who acts on notifications.
     notify: Option<Arc<dyn Notify>>,
+    fetching: origin::Fetching,
 }
 
 impl Ops {
@@ -77,6 +79,7 @@ impl Ops {
             domains: Arc::default(),
             queries: Arc::new(Semaphore::new(select::QUERIES_MAX)),
             notify: None,
+            fetching: origin::Fetching::default(),
         }
     }
 
@@ -84,6 +87,12 @@ impl Ops {
     #[must_use]
     pub fn with_notify(self, notify: Arc<dyn Notify>) -> Self {
         Self { notify: Some(notify), ..self }
+    }
+
+    /// With who asks origins; without, their rules are kept and no more.
+    #[must_use]
+    pub fn with_origins(self, origins: Arc<dyn Origins>) -> Self {
+        Self { fetching: origin::Fetching::by(origins), ..self }
     }
 
     /// With another day than that of 24 hours.
@@ -148,8 +157,8 @@ impl Ops {
             }
             Call::GetObjectLegalHold(ask) => Reply::GetObjectLegalHold(self.get_legal_hold(context, ask)?),
             Call::PutObject(ask) => Reply::PutObject(self.put_object(context, ask).await?),
-            Call::GetObject(ask) => Reply::GetObject(self.get_object(context, ask)?),
-            Call::HeadObject(ask) => Reply::HeadObject(self.head_object(context, ask)?),
+            Call::GetObject(ask) => self.get_or_fetch(context, ask).await?,
+            Call::HeadObject(ask) => self.head_or_redirect(context, ask)?,
             Call::DeleteObject(ask) => Reply::DeleteObject(self.delete_object(context, ask).await?),
             Call::DeleteObjects(ask) => Reply::DeleteObjects(self.delete_objects(context, ask).await?),
             Call::PutBucketVersioning(ask) => {

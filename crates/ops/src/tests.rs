@@ -23,7 +23,7 @@ use cosette_store::{Durability, Options, Store};
 
 use crate::Ops;
 
-fn ops() -> Ops {
+pub(crate) fn ops() -> Ops {
     let options = Options { dir: None, durability: Durability::Strict, cache_bytes: 1 << 20 };
     Ops::new(Store::open(options, Clock::real()).unwrap(), region("ap-guangzhou"), Vec::new())
 }
@@ -32,16 +32,16 @@ fn region(name: &str) -> Region {
     Region::new(name).unwrap()
 }
 
-fn bucket(name: &str) -> BucketName {
+pub(crate) fn bucket(name: &str) -> BucketName {
     BucketName::new(name).unwrap()
 }
 
-fn key(name: &str) -> ObjectKey {
+pub(crate) fn key(name: &str) -> ObjectKey {
     ObjectKey::new(name).unwrap()
 }
 
 /// A request of the account with this uin; its APPID is 1250000000.
-fn by(uin: &str) -> Context {
+pub(crate) fn by(uin: &str) -> Context {
     let account = Account {
         secret_id: format!("AKID{uin}"),
         secret_key: "key".into(),
@@ -124,8 +124,9 @@ fn copy_to(bucket_name: &str) -> Call {
     })
 }
 
-fn get(bucket_name: &str, name: &str) -> GetObject {
+pub(crate) fn get(bucket_name: &str, name: &str) -> GetObject {
     GetObject {
+        sent: None,
         customer: None,
         bucket: bucket(bucket_name),
         key: key(name),

@@ -122,6 +122,7 @@ impl Ops {
                 overrides: op::ResponseOverrides::default(),
                 checksums: false,
                 customer: None,
+                sent: None,
             },
         )
     }

@@ -58,6 +58,8 @@ pub struct Config {
     pub keep_deliveries: usize,
     /// Records of invocations that are kept of each function.
     pub keep_logs: u64,
+    /// That an origin may take to answer, and between pieces of what it sends.
+    pub origin_timeout: Duration,
 }
 
 impl Config {
@@ -107,6 +109,7 @@ mod tests {
             loop_limit: 16,
             keep_deliveries: 10,
             keep_logs: 10,
+            origin_timeout: Duration::from_secs(30),
         }
     }
 

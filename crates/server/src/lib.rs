@@ -10,6 +10,7 @@ mod connection;
 mod door;
 mod explain;
 mod notify;
+mod origin;
 mod rules;
 mod spelling;
 mod steer;
@@ -150,7 +151,8 @@ impl House {
         let webhooks =
             named.chain(bus).map(|(name, url)| Webhook::plain(name, url)).collect::<Result<_, _>>();
         let webhooks = webhooks.map_err(|error| RunError::Refused(error.to_string()))?;
-        let webhooks = Webhooks::open(store.clone(), clock.clone(), Client::default(), webhooks)?;
+        let client = Client::default();
+        let webhooks = Webhooks::open(store.clone(), clock.clone(), client.clone(), webhooks)?;
         let targets = Targets { functions: functions.clone(), webhooks, store: store.clone() };
         let triggers = Triggers::start(
             store.clone(),
@@ -185,9 +187,11 @@ impl House {
             appid: account.appid.clone(),
             name: account.name.clone(),
         });
+        let origins = origin::ByHttp::new(client, config.origin_timeout);
         let ops = Ops::new(store.clone(), config.region.clone(), owners.collect())
             .with_day(config.day)
-            .with_notify(Arc::new(targets.clone()));
+            .with_notify(Arc::new(targets.clone()))
+            .with_origins(Arc::new(origins));
         let in_memory = config.data_dir.is_none();
         Ok(Self {
             clock,

@@ -17,6 +17,7 @@ mod host;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod noise;
+mod origin;
 mod path;
 mod payload;
 mod query;
@@ -52,6 +53,7 @@ use auth::names::Names;
 use auth::{Presented, Scheme};
 use header::Headers;
 use host::Host;
+pub use origin::{origin_attributes, origin_redirection, origin_request};
 use payload::Payload;
 use query::Query;
 pub use query::logged_target;

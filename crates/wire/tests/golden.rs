@@ -36,6 +36,8 @@ use md5::{Digest, Md5};
 mod replies_access;
 #[path = "golden/replies_encryption.rs"]
 mod replies_encryption;
+#[path = "golden/replies_origin.rs"]
+mod replies_origin;
 #[path = "golden/replies_parts.rs"]
 mod replies_parts;
 #[path = "golden/replies_versions.rs"]
@@ -641,6 +643,7 @@ fn all_replies() -> Vec<(&'static str, Result<Reply, Error>)> {
     all.extend(replies_versions::replies());
     all.extend(replies_parts::replies());
     all.extend(replies_encryption::replies());
+    all.extend(replies_origin::replies());
     all
 }
 

@@ -135,6 +135,8 @@ macro_rules! operations {
             GetSetting(reply::GetSetting),
             DeleteSetting(reply::DeleteSetting),
             ListSettings(reply::ListSettings),
+            /// In place of what `GetObject` or `HeadObject` answers.
+            FromOrigin(reply::FromOrigin),
         }
 
         impl Reply {
@@ -145,6 +147,7 @@ macro_rules! operations {
                     Self::GetSetting(found) => found.name.get(),
                     Self::DeleteSetting(done) => done.name.delete().unwrap_or(done.name.put()),
                     Self::ListSettings(found) => found.name.list().unwrap_or(found.name.get()),
+                    Self::FromOrigin(_) => Op::GetObject,
                 }
             }
         }

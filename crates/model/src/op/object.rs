@@ -1,9 +1,11 @@
 //! Operations on whole objects.
 
+use std::sync::Arc;
+
 use crate::{
     AccessTier, Attributes, Body, BucketName, ByteRange, ByteStream, Checksum, ChecksumAlgorithm,
     CustomerKey, ETag, Encrypted, Encryption, ErrorCode, Lock, ObjectKey, PartNumber, Properties,
-    ReplicaState, Restore, Tags, Timestamp, VersionId,
+    ReplicaState, Restore, Sent, Tags, Timestamp, VersionId,
 };
 
 /// What must hold of the object for the operation to go on (RFC 9110 13).
@@ -93,7 +95,7 @@ pub struct ResponseOverrides {
     pub expires: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct GetObject {
     pub bucket: BucketName,
     pub key: ObjectKey,
@@ -109,6 +111,8 @@ pub struct GetObject {
     pub checksums: bool,
     /// What it is encrypted under, if it is under a key of a customer's.
     pub customer: Option<CustomerKey>,
+    /// The request as it came, for origins.
+    pub sent: Option<Arc<dyn Sent>>,
 }
 
 #[derive(Debug)]
@@ -124,6 +128,8 @@ pub struct HeadObject {
     pub checksums: bool,
     /// As in [`GetObject`].
     pub customer: Option<CustomerKey>,
+    /// As in [`GetObject`].
+    pub sent: Option<Arc<dyn Sent>>,
 }
 
 #[derive(Debug)]
@@ -265,6 +271,41 @@ pub mod reply {
                 .field("range", &self.range)
                 .finish_non_exhaustive()
         }
+    }
+
+    /// What is answered for an object that is not there, by a rule for origins.
+    pub enum FromOrigin {
+        /// The client is to ask there.
+        Elsewhere { status: u16, location: Location },
+        /// What the origin sends.
+        Body {
+            attributes: Box<Attributes>,
+            overrides: Box<ResponseOverrides>,
+            /// Bytes, if they are known.
+            length: Option<u64>,
+            /// Of a part of the object.
+            content_range: Option<String>,
+            body: ByteStream,
+        },
+    }
+
+    impl std::fmt::Debug for FromOrigin {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            match self {
+                Self::Elsewhere { status, location } => {
+                    write!(f, "Elsewhere({status} {location:?})")
+                }
+                Self::Body { length, .. } => write!(f, "Body({length:?})"),
+            }
+        }
+    }
+
+    /// Where a client is sent.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Location {
+        Made(crate::OriginUrl),
+        /// In the origin's own words.
+        Told(String),
     }
 
     #[derive(Debug)]

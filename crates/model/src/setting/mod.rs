@@ -186,6 +186,7 @@ impl SettingName {
                 | Self::DefaultTiering
                 | Self::IntelligentTiering
                 | Self::Replication
+                | Self::Origin
         )
     }
 }

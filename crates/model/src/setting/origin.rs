@@ -1,4 +1,4 @@
-//! Where COS fetches what a bucket does not hold. Kept, not yet acted on.
+//! Where COS fetches what a bucket does not hold.
 
 use serde::{Deserialize, Serialize};
 

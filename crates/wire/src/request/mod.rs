@@ -49,6 +49,7 @@ use cosette_model::{
 };
 
 use crate::header::{self, Headers};
+use crate::origin::AsSent;
 use crate::payload::{self, Payload};
 use crate::query::Query;
 use crate::target::Target;
@@ -277,6 +278,7 @@ impl Incoming<'_> {
             overrides: self.overrides()?,
             checksums: self.checksum_mode()?,
             customer: self.customer_key()?,
+            sent: Some(Arc::new(AsSent::new(self.headers, self.query, self.secure))),
         })
     }
 
@@ -292,6 +294,7 @@ impl Incoming<'_> {
             overrides: self.overrides()?,
             checksums: self.checksum_mode()?,
             customer: self.customer_key()?,
+            sent: Some(Arc::new(AsSent::new(self.headers, self.query, self.secure))),
         })
     }
 

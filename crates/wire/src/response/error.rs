@@ -12,7 +12,8 @@ use crate::{header, path};
 
 impl Answer<'_> {
     pub(super) fn error(&mut self, error: Error) {
-        let status = if self.is_cos() { error.code.status() } else { error.code.s3_status() };
+        let own = if self.is_cos() { error.code.status() } else { error.code.s3_status() };
+        let status = error.status.unwrap_or(own);
         self.status(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
         if error.code == ErrorCode::NotModified {
             if let Some(info) = &error.object {

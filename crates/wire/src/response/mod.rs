@@ -8,6 +8,7 @@ mod error;
 mod list;
 mod lock;
 mod object;
+mod origin;
 mod post;
 mod select;
 mod setting;
@@ -243,6 +244,7 @@ impl<'a> Answer<'a> {
             Reply::PostBucketInventory(r) => self.post_inventory(&r),
             Reply::ListSettings(r) => self.list_settings(&r),
             Reply::DeleteSetting(_) => self.status(StatusCode::NO_CONTENT),
+            Reply::FromOrigin(r) => self.of_origin(r),
         }
     }
 

@@ -132,7 +132,7 @@ impl Answer<'_> {
         self.crc64(info.crc64);
     }
 
-    fn attributes(&mut self, stored: &Attributes, overrides: &ResponseOverrides) {
+    pub(super) fn attributes(&mut self, stored: &Attributes, overrides: &ResponseOverrides) {
         let content_type = overrides.content_type.as_ref().or(stored.content_type.as_ref());
         self.name(CONTENT_TYPE, content_type.map_or(self.dialect.content_type, String::as_str));
         for (name, over, kept) in [

@@ -66,6 +66,10 @@ fn rule(element: &Element) -> Result<OriginRule, Error> {
 }
 
 fn read_condition(element: &Element, kind: OriginKind) -> Result<OriginCondition, Error> {
+    if element.child("FilterHost")?.is_some() {
+        let why = "FilterHost of an origin rule is not implemented.";
+        return Err(Error::with(ErrorCode::NotImplemented, why));
+    }
     let status = match filter::number(element, "HTTPStatusCode")? {
         None => None,
         Some(status) => match u16::try_from(status) {

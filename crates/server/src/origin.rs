@@ -1,0 +1,121 @@
+//! Asks origins for the handlers.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cosette_model::{Answering, BodyError, NoAnswer, OnRedirection, OriginAnswer, OriginRequest, Origins};
+use cosette_outgoing::{Body, Client, Limits};
+use cosette_wire::{origin_attributes, origin_redirection, origin_request};
+use futures_core::Stream;
+use http::header::{CONTENT_RANGE, HeaderName, LOCATION};
+use http::{HeaderMap, Response, StatusCode, Uri};
+use http_body::Body as _;
+
+/// Places that an origin may send on to, one after another.
+const REDIRECTIONS_MAX: usize = 10;
+
+/// Origins by way of HTTP.
+pub(crate) struct ByHttp {
+    client: Client,
+    limits: Limits,
+}
+
+impl ByHttp {
+    /// `patience`: how long an origin may take to answer, and between pieces of its body, in real time.
+    pub(crate) fn new(client: Client, patience: Duration) -> Self {
+        let connect = patience.min(Limits::default().connect);
+        Self { client, limits: Limits { connect, head: patience, idle: patience } }
+    }
+
+    async fn follow(&self, mut asked: OriginRequest) -> Result<OriginAnswer, NoAnswer> {
+        for _ in 0..=REDIRECTIONS_MAX {
+            let host = &asked.url.host;
+            let request = origin_request(&asked)
+                .ok_or_else(|| NoAnswer(format!("The rule makes no URL for the origin {host}.")))?;
+            let uri = request.uri().clone();
+            let response = self.client.send(request, self.limits).await.map_err(|error| {
+                tracing::info!(%uri, %error, "no answer of an origin");
+                NoAnswer(format!("The origin did not answer: {error}."))
+            })?;
+            tracing::debug!(%uri, status = response.status().as_u16(), "origin answered");
+            match (asked.on_redirection, redirected(&response, &uri, asked.on_redirection)) {
+                (OnRedirection::Follow { with_headers, .. }, Some(to)) => {
+                    if to.host != asked.url.host && !with_headers {
+                        asked.headers.clear();
+                    }
+                    asked.url = to;
+                }
+                _ => return Ok(answer(response, uri)),
+            }
+        }
+        Err(NoAnswer(format!("The origin sends on more than {REDIRECTIONS_MAX} times.")))
+    }
+}
+
+impl Origins for ByHttp {
+    fn ask(&self, request: OriginRequest) -> Answering<'_> {
+        Box::pin(self.follow(request))
+    }
+}
+
+fn redirected(response: &Response<Body>, from: &Uri, how: OnRedirection) -> Option<cosette_model::OriginUrl> {
+    let OnRedirection::Follow { decode, .. } = how else { return None };
+    let sends_on = matches!(
+        response.status(),
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    );
+    origin_redirection(from, &text(response.headers(), LOCATION).filter(|_| sends_on)?, decode)
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    String::from_utf8(headers.get(name)?.as_bytes().to_vec()).ok()
+}
+
+fn answer(response: Response<Body>, from: Uri) -> OriginAnswer {
+    let headers = response.headers();
+    let (location, content_range) = (text(headers, LOCATION), text(headers, CONTENT_RANGE));
+    let attributes = origin_attributes(headers);
+    let status = response.status().as_u16();
+    let body = response.into_body();
+    let length = body.size_hint().exact();
+    OriginAnswer {
+        status,
+        location,
+        attributes,
+        length,
+        content_range,
+        body: Box::pin(Pieces { body, from }),
+    }
+}
+
+/// What comes of a body, as a stream.
+struct Pieces {
+    body: Body,
+    from: Uri,
+}
+
+impl Stream for Pieces {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => {
+                    tracing::warn!(uri = %self.from, %error, "an origin broke off");
+                    return Poll::Ready(Some(Err(BodyError::Incomplete)));
+                }
+                Some(Ok(frame)) => frame,
+            };
+            if let Ok(piece) = frame.into_data() {
+                return Poll::Ready(Some(Ok(piece)));
+            }
+        }
+    }
+}
