@@ -12,11 +12,13 @@ import requests
 from support import functions
 from support.clients import cos_client
 from support.forms import cos_fields
-from support.functions import FUNCTIONS, bind, deploy, events_of
+from support.functions import FUNCTIONS, bind, call, deploy, description, domain, events_of
 from support.instance import ROOT, Instance
+from support.origin import Origin, put_rules, read, rule
 
 PAGE = ROOT / "docs/events.md"
-BUCKET, VERSIONED = "examplebucket-1250000000", "versions-1250000000"
+BUCKET, VERSIONED, REPLICAS = "examplebucket-1250000000", "versions-1250000000", "replicas-1250000000"
+ELSEWHERE = "ap-shanghai"
 MIB = 1 << 20
 #: What differs from run to run, as the page shows it.
 TIME = 1700000000
@@ -51,6 +53,34 @@ def in_parts(client, key):
     client.complete_multipart_upload(Bucket=BUCKET, Key=key, UploadId=upload, MultipartUpload={"Part": parts})
 
 
+def replicated(server, client):
+    """What a function in another region is given of a copy there."""
+    elsewhere, scf = cos_client(server, Region=ELSEWHERE), functions.client(server, region=ELSEWHERE)
+    elsewhere.create_bucket(Bucket=REPLICAS)
+    elsewhere.put_bucket_versioning(Bucket=REPLICAS, Status="Enabled")
+    deploy(scf, "copies", FUNCTIONS / "echo-python")
+    what = description("cos:ObjectCreated:*")
+    bound = {"FunctionName": "copies", "Type": "cos", "Qualifier": "$DEFAULT", "Enable": "OPEN"}
+    call(scf, "CreateTrigger", TriggerName=domain(REPLICAS, ELSEWHERE), TriggerDesc=what, **bound)
+    to = {"ID": "r", "Status": "Enabled", "Prefix": "", "Destination": {"Bucket": f"qcs::cos:{ELSEWHERE}::{REPLICAS}"}}
+    role = f"qcs::cam::uin/{server.uin}:uin/{server.uin}"
+    client.put_bucket_replication(Bucket=VERSIONED, ReplicationConfiguration={"Role": role, "Rule": [to]})
+    client.put_object(Bucket=VERSIONED, Key="copied.txt", Body=b"hello", ContentType="text/plain")
+    server.wait()
+    return events_of(scf, "copies")
+
+
+def fetched(client):
+    """An object that a client asks for, and that an origin has."""
+    origin = Origin()
+    try:
+        origin.serve("/far.txt", b"hello", Content_Type="text/plain")
+        put_rules(client, BUCKET, rule(origin))
+        assert read(client, BUCKET, "far.txt") == b"hello"
+    finally:
+        origin.close()
+
+
 @pytest.fixture(scope="module")
 def events(tmp_path_factory):
     """What a function was given, by the event's name: one of each, in the order of the operations."""
@@ -70,13 +100,14 @@ def events(tmp_path_factory):
         client.copy_object(Bucket=BUCKET, Key="copy.txt", CopySource=source)
         in_parts(client, "big.zip")
         client.delete_object(Bucket=BUCKET, Key="dir/a b.txt")
+        fetched(client)
         server.wait()
         client.put_object(Bucket=VERSIONED, Key="a.txt", Body=b"hello")
         client.delete_object(Bucket=VERSIONED, Key="a.txt")
         restored(client, server, "cold.txt")
         server.wait()
         found = {}
-        for event in events_of(scf, "myfunc"):
+        for event in events_of(scf, "myfunc") + replicated(server, client):
             found.setdefault(event["Records"][0]["event"]["eventName"], event)
         return found
 
@@ -122,6 +153,7 @@ def test_the_page_shows_what_functions_get(events):
             page = page.replace(wanted[name], text(as_shown(event)))
         PAGE.write_text(page)
         return
+    assert len(events) == 10, "each concrete event"
     for name, event in events.items():
         assert text(as_shown(event)) == wanted.get(name), name
     assert set(wanted) == set(events)
