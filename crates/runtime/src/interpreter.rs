@@ -49,11 +49,12 @@ impl Family {
     }
 }
 
-/// The installed interpreters; each is looked for once.
+/// The installed interpreters; each is looked for until it is found. One that did not answer in time, on
+/// a machine that is busy, is no reason to do without it for good.
 #[derive(Default)]
 pub(crate) struct Interpreters {
-    python: OnceCell<Option<Interpreter>>,
-    node: OnceCell<Option<Interpreter>>,
+    python: OnceCell<Interpreter>,
+    node: OnceCell<Interpreter>,
 }
 
 impl Interpreters {
@@ -65,17 +66,14 @@ impl Interpreters {
                 let script = "import sys, platform\n\
                               print(sys.executable)\n\
                               print('Python ' + platform.python_version())";
-                let found = self
-                    .python
-                    .get_or_init(async || find(&["python3", "python"], &["-c", script], "Python 3.").await);
-                found.await.clone()
+                let look =
+                    async || find(&["python3", "python"], &["-c", script], "Python 3.").await.ok_or(());
+                self.python.get_or_try_init(look).await.ok().cloned()
             }
             Family::Node => {
                 let script = "console.log(process.execPath + '\\nNode.js ' + process.versions.node)";
-                let found = self
-                    .node
-                    .get_or_init(async || find(&["node", "nodejs"], &["-e", script], "Node.js ").await);
-                found.await.clone()
+                let look = async || find(&["node", "nodejs"], &["-e", script], "Node.js ").await.ok_or(());
+                self.node.get_or_try_init(look).await.ok().cloned()
             }
             Family::Custom => {
                 Some(Interpreter { program: PathBuf::from("bootstrap"), version: "its own bootstrap".into() })
