@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cosette_model::setting::{Act, Aged, Lifecycle, Outlook, Tiers, fewest};
 use cosette_model::{
-    BucketName, Cause, Change, ChangeKind, Day, EventFamily, ObjectKey, Setting, SettingName, Timestamp,
-    Versioning,
+    BucketName, Cause, Change, ChangeKind, Day, EventFamily, EventType, ObjectKey, Setting, SettingName,
+    Timestamp, Versioning,
 };
 use cosette_store::{Summary, Upload, View, standing};
 
@@ -128,6 +128,8 @@ impl Rules {
         match change.kind {
             // Done by these rules, which have looked at what it left.
             ChangeKind::Lifecycle(_) => None,
+            // A copy is as old as what it is of, and may come below newer versions.
+            ChangeKind::Object(EventType::CreatedReplication) => Some(self.day.after(change.time, 0)),
             ChangeKind::Object(event) if event.family() == EventFamily::Created => self.earliest(change.time),
             // It may have made older ones current, or a marker the last, or rules be for it.
             _ => Some(self.day.after(change.time, 0)),

@@ -8,13 +8,16 @@ use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_model::op::{Owner, WriteConditions};
 use cosette_model::setting::{
-    Expiration, Lifecycle, LifecycleFilter, LifecycleRule, Noncurrent, Status, Transition, When,
+    Expiration, Lifecycle, LifecycleFilter, LifecycleRule, Noncurrent, Replication, Status, Transition, When,
 };
 use cosette_model::{
     Attributes, Cause, ChangeKind, EventType, LifecycleChange, Lock, ObjectKey, Properties, Region, Restore,
     RestoreTier, Retention, RetentionMode, Setting, SettingName, StorageClass, VersionId, Wanted,
 };
-use cosette_store::{Age, Aging, DeleteObject, Durability, Options, PutObject, ReviseObject, Summary};
+use cosette_store::{
+    Age, Aging, DeleteObject, Durability, Options, PutObject, Replica, Replicate, Replicated, ReviseObject,
+    Summary,
+};
 
 use super::walk::listing;
 use super::*;
@@ -83,6 +86,18 @@ impl World {
         let kept = Some(Setting::Lifecycle(rules).encode().unwrap());
         let row = SettingName::Lifecycle.row();
         self.store.set_setting(name(bucket), row, kept, Cause::default()).await.unwrap();
+    }
+
+    async fn copies(&self, from: &str, to: &str) {
+        let rule = serde_json::json!({
+            "status": "Enabled",
+            "destination": { "bucket": { "name": to }, "owner_destination": false },
+        });
+        let rules: Replication =
+            serde_json::from_value(serde_json::json!({ "role": "qcs:", "rules": [rule] })).unwrap();
+        let kept = Some(Setting::Replication(rules).encode().unwrap());
+        let row = SettingName::Replication.row();
+        self.store.set_setting(name(from), row, kept, Cause::default()).await.unwrap();
     }
 
     async fn versions(&self, bucket: &str, enabled: bool) {
@@ -314,6 +329,37 @@ async fn a_write_that_comes_between_is_not_touched() {
     let walk = Walk { store: &world.store, rules: &rules, now, stop: &world.stop };
     let tally = walk.age(key("a"), seen).await.unwrap();
     assert_eq!((tally.removed, world.shown("bbb")), (0, vec!["a".to_owned()]));
+}
+
+/// Its days count from the write of what it is a copy of, however late it is made.
+#[tokio::test]
+async fn a_copy_that_is_made_late_goes_when_it_is_due() {
+    let mut world = World::new(None);
+    world.bucket("from", []).await;
+    world.bucket("into", [rule("gone", expire(2))]).await;
+    for bucket in ["from", "into"] {
+        world.versions(bucket, true).await;
+    }
+    world.copies("from", "into").await;
+    world.put("from", "a").await;
+    world.run().await;
+    world.clock.advance(DAY * 5);
+    let asked = world.store.changes(Seq(0), 100).unwrap().pop().unwrap();
+    let what = Replicate {
+        bucket: asked.bucket,
+        key: asked.key.unwrap(),
+        version: asked.version_id.unwrap(),
+        after: 0,
+        to: Some(name("into")),
+        cause: Cause::default(),
+    };
+    let copied = world.store.replicate(what, |_, _, _| {
+        let (storage_class, properties) = Default::default();
+        Ok(Replica { storage_class, properties, sealing: None })
+    });
+    assert_eq!(copied.await.unwrap(), Replicated::Done);
+    world.after(1).await;
+    assert_eq!(world.shown("into"), ["a!", "a"]);
 }
 
 /// All that a walk over everything would find to do, the job has done: on random scripts of writes,
