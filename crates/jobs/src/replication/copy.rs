@@ -26,21 +26,21 @@ impl Replicator {
                 Ok(Replicated::Done | Replicated::Nothing) => {}
                 Err(error) if is_end(&error) => return Err(error),
                 Err(error) if task.tries + 1 < TRIES => {
-                    let (bucket, to) = (&task.change.bucket, &order.bucket.name);
-                    tracing::warn!(%bucket, %key, to, %error, "to be replicated later");
                     task.tries += 1;
-                    task.at = self.clock.now().plus(RETRY_AFTER);
-                    return Ok(Some(task));
+                    return Ok(Some(self.later(task, &order, &key, &error)));
                 }
                 Err(error) => {
-                    let why = error.to_string();
-                    tell(&task, &order, &key, &why);
+                    let (why, told) = (error.to_string(), error.to_string());
                     match self.store.replicate(what, |_, _, _| Err(why)).await.map_err(Error::from) {
                         Err(error) if is_end(&error) => return Err(error),
+                        // It is not given up before a full disk takes it that it has been.
+                        Err(error @ Error::Store(StoreError::Unavailable(_))) => {
+                            return Ok(Some(self.later(task, &order, &key, &error)));
+                        }
                         Err(error) => {
                             tracing::error!(bucket = %task.change.bucket, %key, %error, "replication")
                         }
-                        Ok(_) => {}
+                        Ok(_) => tell(&task, &order, &key, &told),
                     }
                 }
             }
@@ -48,6 +48,14 @@ impl Replicator {
             task.tries = 0;
         }
         Ok(None)
+    }
+
+    /// A change whose next copy the store has refused.
+    fn later(&self, mut task: Task, order: &ReplicaOrder, key: &ObjectKey, error: &Error) -> Task {
+        let (bucket, to) = (&task.change.bucket, &order.bucket.name);
+        tracing::warn!(%bucket, %key, to, %error, "to be replicated later");
+        task.at = self.clock.now().plus(RETRY_AFTER);
+        task
     }
 
     /// The bucket that is meant: one that an S3 client has made without APPID answers to the name with it.

@@ -3,7 +3,8 @@
 //! A change says which copies the rules in force asked for when it was committed. Each copy is one commit,
 //! which counts it with the version that it is of; so what is read again after a crash does nothing again, and the
 //! cursor in the store may follow behind that in memory. A copy that the store refuses is put aside and tried
-//! again by the clock, and holds up nothing but the version's other copies.
+//! again by the clock, and holds up nothing but the version's other copies; until there are many of them, and the
+//! rest of the log waits, too.
 
 mod copy;
 
@@ -35,6 +36,9 @@ const TOGETHER: usize = 64;
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 const TRIES: u32 = 5;
 
+/// With so many changes put aside no more are read.
+const ASIDE_MAX: usize = 1000;
+
 /// How far copying has come. A handle; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Replication(Arc<watch::Sender<Progress>>);
@@ -45,6 +49,8 @@ struct Progress {
     cursor: Seq,
     /// The requests of what is put aside.
     aside: Vec<String>,
+    /// Nothing more is read before some of that has been dealt with.
+    full: bool,
 }
 
 impl Progress {
@@ -55,12 +61,8 @@ impl Progress {
 }
 
 impl Replication {
-    /// Whether every copy of what was committed up to `seq` has been made, or given up: of one request, or of all.
-    pub fn has_reached(&self, seq: Seq, request: Option<&str>) -> bool {
-        self.0.borrow().has_reached(seq, request)
-    }
-
-    /// Returns once that is so.
+    /// Returns once every copy of what was committed up to `seq` has been made, or given up: of one request, or of
+    /// all.
     pub async fn reached(&self, seq: Seq, request: Option<&str>) {
         // The sender lives as long as `self`.
         let _ = self.0.subscribe().wait_for(|progress| progress.has_reached(seq, request)).await;
@@ -98,7 +100,8 @@ impl Job for Replicator {
         };
         let due = self.aside.extract_if(.., |task| task.at <= now).collect();
         self.work(due).await?;
-        loop {
+        self.tell(cursor);
+        while !self.is_full() {
             stop.check()?;
             let head = self.store.head();
             let mut changes = self.store.changes(cursor, PAGE)?;
@@ -125,12 +128,18 @@ impl Job for Replicator {
     }
 
     async fn early(&self) {
+        if self.is_full() {
+            return std::future::pending().await;
+        }
         self.store.changed(self.cursor.unwrap_or_default()).await;
     }
 
     fn called(&self) -> Called {
         let (store, progress) = (self.store.clone(), self.progress.clone());
-        Box::new(move || progress.0.borrow().cursor < store.head())
+        Box::new(move || {
+            let progress = progress.0.borrow();
+            !progress.full && progress.cursor < store.head()
+        })
     }
 
     async fn finish(&mut self) -> Result<(), Error> {
@@ -172,7 +181,11 @@ impl Replicator {
 
     fn tell(&self, cursor: Seq) {
         let aside = self.aside.iter().map(|task| task.change.cause.request_id.clone()).collect();
-        self.progress.0.send_replace(Progress { cursor, aside });
+        self.progress.0.send_replace(Progress { cursor, aside, full: self.is_full() });
+    }
+
+    fn is_full(&self) -> bool {
+        self.aside.len() >= ASIDE_MAX
     }
 
     /// Does what can be done now; the rest is put aside. Of one key one after another, in the order of the changes.

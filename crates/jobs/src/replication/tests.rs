@@ -1,5 +1,8 @@
 //! The job on a store and a clock that stands still until it is moved.
 
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use cosette_model::op::{Owner, WriteConditions};
 use cosette_model::setting::{BucketRef, Replication as Rules, ReplicationRule, ReplicationTarget, Status};
@@ -7,7 +10,7 @@ use cosette_model::{
     Attributes, Cause, ChangeKind, EventType, Properties, Region, ReplicaState, Setting, SettingName,
     StorageClass, Wanted,
 };
-use cosette_store::{Durability, Object, Options, PutObject};
+use cosette_store::{Disk, Durability, Faults, Object, Options, PutObject, Step, Verdict};
 
 use super::*;
 use crate::supervisor::{Jobs, never};
@@ -26,11 +29,15 @@ struct World {
 }
 
 impl World {
-    fn new(dir: Option<&std::path::Path>) -> Self {
+    fn new(dir: Option<&Path>) -> Self {
+        Self::on(dir, Disk::default())
+    }
+
+    fn on(dir: Option<&Path>, disk: Disk) -> Self {
         let clock = Clock::frozen(Timestamp::from_secs(1_700_000_000));
         let options =
             Options { dir: dir.map(Into::into), durability: Durability::Relaxed, cache_bytes: 1 << 20 };
-        let store = Store::open(options, clock.clone()).unwrap();
+        let store = Store::open_on(options, clock.clone(), disk).unwrap();
         Self { clock, store }
     }
 
@@ -93,6 +100,27 @@ impl World {
         let kind = ChangeKind::Object(EventType::CreatedReplication);
         self.store.changes(Seq(0), 10_000).unwrap().into_iter().filter(|c| c.kind == kind).collect()
     }
+}
+
+/// A disk whose journal takes nothing more while it is so told.
+#[derive(Default)]
+struct Full(AtomicBool);
+
+impl Faults for Full {
+    fn before(&self, step: Step<'_>, path: &Path) -> Verdict {
+        let adds = path.iter().any(|name| name == "journal") && matches!(step, Step::Write { .. });
+        if adds && self.0.load(Ordering::SeqCst) {
+            return Verdict::Fail(std::io::Error::other("no more"));
+        }
+        Verdict::Go
+    }
+}
+
+/// A directory that is not there yet.
+fn scratch(test: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("cosette-replication-{test}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    dir
 }
 
 fn rule(to: &str, change: impl FnOnce(&mut ReplicationRule)) -> ReplicationRule {
@@ -191,8 +219,7 @@ async fn a_bucket_that_does_not_take_it_lets_it_fail() {
 /// Under the supervisor: what is written is copied at once, and what waits for it knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_follows_the_log_and_says_how_far_it_is() {
-    let dir = std::env::temp_dir().join(format!("cosette-replication-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&dir);
+    let dir = scratch("log");
     let world = World::new(Some(&dir));
     for bucket in ["from", "into"] {
         world.bucket(bucket, "ap-guangzhou", "1").await;
@@ -202,12 +229,12 @@ async fn it_follows_the_log_and_says_how_far_it_is() {
         world.put("from", &format!("k{n}")).await;
     }
     let (job, progress) = world.job();
-    assert!(!progress.has_reached(world.store.head(), None));
+    assert!(!progress.0.borrow().has_reached(world.store.head(), None));
     let jobs = Jobs::new(world.store.clone(), world.clock.clone());
     jobs.add(job);
     progress.reached(world.store.head(), Some("k7")).await;
     jobs.settled().await;
-    assert!(progress.has_reached(world.store.head(), None));
+    assert!(progress.0.borrow().has_reached(world.store.head(), None));
     assert_eq!(world.made().len(), 200);
     world.put("from", "later").await;
     progress.reached(world.store.head(), None).await;
@@ -222,5 +249,39 @@ async fn it_follows_the_log_and_says_how_far_it_is() {
     assert_eq!(world.made().len(), 202);
     world.store.close().await.unwrap();
     drop(world);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_full_disk_refuses_waits_for_room() {
+    let dir = scratch("full");
+    let full = Arc::new(Full::default());
+    let world = World::on(Some(&dir), Disk::faulty(full.clone()));
+    for bucket in ["from", "into"] {
+        world.bucket(bucket, "ap-guangzhou", "1").await;
+    }
+    world.rules("from", vec![rule("into", |_| {})]).await;
+    let (mut job, progress) = world.job();
+    job.run_due(world.clock.now(), &never()).await.unwrap();
+    let called = job.called();
+    let objects = ASIDE_MAX + 1;
+    for n in 0..objects {
+        world.put("from", &format!("k{n}")).await;
+    }
+    assert!(called());
+    full.0.store(true, Ordering::SeqCst);
+    for _ in 0..TRIES + 2 {
+        let next = job.run_due(world.clock.now(), &never()).await.unwrap();
+        assert_eq!(next.at, Some(world.clock.now().plus(RETRY_AFTER)));
+        assert_eq!((job.aside.len(), called()), (ASIDE_MAX, false), "the rest of the log waits");
+        world.clock.advance(RETRY_AFTER);
+    }
+    full.0.store(false, Ordering::SeqCst);
+    assert_eq!(job.run_due(world.clock.now(), &never()).await.unwrap().at, None);
+    assert!(progress.0.borrow().has_reached(world.store.head(), None));
+    assert_eq!(world.made().len(), objects);
+    assert_eq!(world.state("from", "k0"), Some(ReplicaState::Completed));
+    world.store.close().await.unwrap();
+    drop((job, world));
     std::fs::remove_dir_all(&dir).unwrap();
 }
