@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use cosette_blob::{Bodies, Disk};
 use cosette_kv::{Batch, Engine};
-use cosette_model::{BucketName, Change, ChangeKind, ETag, EventType, ObjectKey, Seq, VersionId, Versioning};
+use cosette_model::{
+    BucketName, Change, ChangeKind, ETag, EventType, LifecycleChange, ObjectKey, Seq, VersionId, Versioning,
+};
 
 use super::scrub::Stored;
 use super::{Progress, Report, each, name_of, references};
@@ -236,8 +238,10 @@ fn changes(log: &Changes, truth: &dyn Engine, report: &mut Report) -> Result<()>
             (ChangeKind::BucketDeleted, _) => last.retain(|(bucket, _, _), _| *bucket != change.bucket),
             (kind, Some(key)) => {
                 let says = match kind {
-                    ChangeKind::Object(EventType::RemovedDelete) => Last::Gone,
+                    ChangeKind::Object(EventType::RemovedDelete)
+                    | ChangeKind::Lifecycle(LifecycleChange::Deleted) => Last::Gone,
                     ChangeKind::Object(EventType::RemovedDeleteMarkerCreated)
+                    | ChangeKind::Lifecycle(LifecycleChange::DeleteMarkerCreated)
                     | ChangeKind::MarkerReplicated => Last::Marker,
                     _ => Last::Written(change.etag),
                 };

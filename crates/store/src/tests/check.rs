@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use cosette_model::setting::Act;
+
 use super::*;
 use crate::record::{Live, Owned};
 use crate::schema;
-use crate::{Progress, Report, verify};
+use crate::{Age, Progress, Report, verify};
 
 fn scrub(store: &Store) -> Report {
     store.scrub(&mut |_| ControlFlow::Continue(())).unwrap()
@@ -37,6 +39,10 @@ async fn filled(dir: &Path, settings: Settings) -> Store {
     put(&store, "bucket", "large", &bytes(200_000, 1)).await.unwrap();
     put(&store, "bucket", "gone", &bytes(200_000, 2)).await.unwrap();
     delete(&store, "bucket", "gone").await.unwrap();
+    let expired = put(&store, "bucket", "expired", b"expired").await.unwrap();
+    let what =
+        Age { bucket: name("bucket").into(), key: key("expired"), stamp: expired.version.stamp, after: None };
+    store.age(what, |_, _, _| Ok((Act::Remove, cause()))).await.unwrap();
     for (from, to) in [("large", "copy"), ("small", "copy of small")] {
         store.copy_object(copy_of(("bucket", from), ("bucket", to))).await.unwrap();
     }
