@@ -176,7 +176,8 @@ fn removal(kind: ChangeKind) -> Option<Removal> {
             Some(Removal::Gone)
         }
         ChangeKind::Object(EventType::RemovedDeleteMarkerCreated)
-        | ChangeKind::Lifecycle(LifecycleChange::DeleteMarkerCreated) => Some(Removal::Marked),
+        | ChangeKind::Lifecycle(LifecycleChange::DeleteMarkerCreated)
+        | ChangeKind::MarkerReplicated => Some(Removal::Marked),
         _ => None,
     }
 }

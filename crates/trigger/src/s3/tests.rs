@@ -70,7 +70,9 @@ fn removals_say_no_more_than_what_is_gone() {
         assert_eq!(object(kind), json!({"key": key, "versionId": version, "sequencer": sequencer}));
     }
     let marked = json!({"key": key, "eTag": EMPTY_ETAG, "versionId": version, "sequencer": sequencer});
-    assert_eq!(object(ChangeKind::Object(EventType::RemovedDeleteMarkerCreated)), marked);
+    for kind in [ChangeKind::Object(EventType::RemovedDeleteMarkerCreated), ChangeKind::MarkerReplicated] {
+        assert_eq!(object(kind), marked);
+    }
 }
 
 #[test]
