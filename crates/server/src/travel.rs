@@ -71,8 +71,9 @@ impl Traveller {
             let head = self.store.head();
             let copied = tokio::time::timeout_at(end, self.replication.reached(head, request)).await.is_ok();
             let look = self.triggers.wait(request, end - Instant::now()).await?;
-            // What a function has written since may have been for a rule to copy.
-            let is_whole = copied && (request.is_some() || self.replication.has_reached(look.head, None));
+            // What a function has written since may have been for a rule to copy; and if that has been copied by now,
+            // nobody has looked for who is to react to the copy.
+            let is_whole = copied && (request.is_some() || look.head == head);
             if is_whole || !look.quiet || Instant::now() >= end {
                 return Ok(Quiet { quiet: look.quiet && is_whole, ..look });
             }
@@ -85,8 +86,9 @@ impl Traveller {
             self.clock.woken().await;
             self.jobs.settled().await;
             self.triggers.settled().await;
-            // What the one has done may be work for the other.
-            if self.jobs.is_settled() && self.triggers.is_settled() {
+            // What the one has done may be work for the other, also between these two looks.
+            let head = self.store.head();
+            if self.jobs.is_settled() && self.triggers.is_settled() && self.store.head() == head {
                 return;
             }
         }
