@@ -295,6 +295,9 @@ impl Dispatcher {
         for target in limits.keys() {
             self.start(&mut queues, target);
         }
+        drop(queues);
+        // What is held instead of run is no longer waited for.
+        self.moved.send_replace(());
     }
 
     /// Files a call that no change stands behind; returns its id once it is durable and counted.

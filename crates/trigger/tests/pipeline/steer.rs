@@ -6,7 +6,7 @@ use cosette_model::Chain;
 use cosette_model::function::StatusCode;
 use cosette_trigger::{DeliveryState, Error, Hold, Release};
 
-use super::world::{MINUTE, PUT, World, function};
+use super::world::{MINUTE, PUT, World, function, in_time};
 
 /// Three deliveries for `f`, of three keys, held.
 async fn three_held(world: &World) -> Vec<String> {
@@ -154,6 +154,18 @@ async fn what_is_delayed_runs_at_its_time_also_after_a_restart() {
     world.quiet().await;
     assert_eq!(world.functions.ids("f")[2], ids[0]);
     assert_eq!(world.triggers.delivery(&ids[0]).unwrap().attempts.len(), 1);
+}
+
+#[tokio::test]
+async fn a_move_of_the_clock_does_not_wait_for_what_is_held_when_it_becomes_due() {
+    let world = World::memory().await;
+    let ids = three_held(&world).await;
+    world.triggers.delay(&ids[0], MINUTE).await.unwrap();
+    world.triggers.settled().await;
+    world.clock.advance(MINUTE);
+    assert!(!world.triggers.is_settled(), "it is due, and nobody has looked yet");
+    in_time(world.triggers.settled()).await;
+    assert_eq!(world.triggers.delivery(&ids[0]).unwrap().state, DeliveryState::Held);
 }
 
 #[tokio::test]
