@@ -169,9 +169,7 @@ impl Pump {
         let version = rule::version(store)?;
         if version != self.rules_version {
             let rules = rule::all(store)?;
-            let gone = rules.iter().filter(|rule| rule.deleted && rule.is_passed(self.cursor));
-            let surplus = gone.clone().count().saturating_sub(DELETED_RULES_MAX);
-            self.spent = gone.take(surplus).map(|rule| rule.id.clone()).collect();
+            self.spent = rule::spent(&rules, self.cursor, DELETED_RULES_MAX);
             self.rules = RuleSet::new(rules, self.cursor);
             self.rules_version = version;
         }

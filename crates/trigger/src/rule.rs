@@ -382,6 +382,14 @@ pub fn notify(
     })
 }
 
+/// Of the deleted rules that nothing after `cursor` can fire, all but the `kept` that were deleted last.
+pub(crate) fn spent(rules: &[Rule], cursor: Seq, kept: usize) -> Vec<String> {
+    let mut gone: Vec<&Rule> = rules.iter().filter(|rule| rule.deleted && rule.is_passed(cursor)).collect();
+    gone.sort_by_key(|rule| rule.ended);
+    let surplus = gone.len().saturating_sub(kept);
+    gone[..surplus].iter().map(|rule| rule.id.clone()).collect()
+}
+
 /// Removes the rows of deleted rules for good.
 pub(crate) fn purge(tx: &mut Tx<'_>, ids: &[String]) {
     if ids.is_empty() {
@@ -566,6 +574,24 @@ mod tests {
         let mut other = selector(None, None);
         other.target = FunctionRef { qualifier: "1".into(), ..function("a") }.into();
         assert!(matches!(other.pick([&x]), Err(Error::NoSuchRule)));
+    }
+
+    #[test]
+    fn of_deleted_rules_those_are_kept_that_were_deleted_last() {
+        let deleted = |born: u64, ended: u64| {
+            let mut rule = standing_rule(new("a", PUT, "", ""));
+            rule.id = format!("{PREFIX}{born:016x}");
+            rule.open(Seq(born));
+            rule.close(Seq(ended));
+            (rule.deleted, rule.ended) = (true, Some(Seq(ended)));
+            rule
+        };
+        // The oldest was deleted last; the last one's end has not been passed.
+        let rules = [deleted(1, 9), deleted(2, 4), deleted(3, 6), deleted(5, 20)];
+        let spent = |kept| spent(&rules, Seq(10), kept);
+        assert_eq!(spent(1), [rules[1].id.as_str(), &rules[2].id]);
+        assert_eq!(spent(2), [rules[1].id.as_str()]);
+        assert!(spent(3).is_empty());
     }
 
     #[test]
