@@ -66,7 +66,7 @@ impl Triggers {
     /// # Errors
     /// `NoSuchDelivery`.
     pub async fn repeat(&self, id: &str, event: Option<String>) -> Result<String, Error> {
-        let filed = self.dispatcher.filed_as(id)?;
+        let filed = self.dispatcher.filed_as(id).await?;
         let original = Some(filed.id.clone());
         let filed = Filed {
             id: Uuid::new_v4().to_string(),
@@ -168,7 +168,7 @@ impl Dispatcher {
             Some(Ok(ticket)) => ticket,
             Some(Err(why)) => return Err(Error::NotNow { id: id.to_owned(), why }),
             None => {
-                self.filed_as(id)?;
+                self.filed_as(id).await?;
                 return Err(Error::NotNow { id: id.to_owned(), why: "is finished" });
             }
         };
@@ -211,15 +211,22 @@ impl Dispatcher {
         Ok(commit)
     }
 
-    fn filed_as(&self, id: &str) -> Result<Filed, Error> {
-        let mut found = None;
-        delivery::picked(&self.store, Seq(0), 1, |filed| {
-            let is_it = filed.id == id;
-            if is_it {
-                found = Some(filed.clone());
-            }
-            is_it
-        })?;
+    /// On a thread of its own: it may read all deliveries.
+    async fn filed_as(&self, id: &str) -> Result<Filed, Error> {
+        let (store, wanted) = (self.store.clone(), id.to_owned());
+        let look = move || {
+            let mut found = None;
+            delivery::picked(&store, Seq(0), 1, |filed| {
+                let is_it = filed.id == wanted;
+                if is_it {
+                    found = Some(filed.clone());
+                }
+                is_it
+            })?;
+            Ok::<_, Error>(found)
+        };
+        let found = tokio::task::spawn_blocking(look).await;
+        let found = found.unwrap_or(Err(Error::Store(cosette_store::Error::Closed)))?;
         found.ok_or_else(|| Error::NoSuchDelivery(id.to_owned()))
     }
 }
