@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether nothing is ever sent to this address: link-local ones, where a cloud's machines find their
-/// credentials, and those that are no single host (unspecified, multicast, broadcast, reserved). IPv6 addresses
+/// Whether nothing is ever sent to this address: link-local ones and a few more, where a cloud's machines find
+/// their credentials, and those that are no single host (unspecified, multicast, broadcast, reserved). IPv6 addresses
 /// that carry one of IPv4 are judged by that one too. Loopback and private networks are the usual
 /// case here, and fine.
 pub fn refused(address: IpAddr) -> bool {
@@ -16,11 +16,24 @@ pub fn refused(address: IpAddr) -> bool {
 fn refused_v4(address: Ipv4Addr) -> bool {
     let first = address.octets()[0];
     // 0/8 is "this network", 240/4 reserved with broadcast at its end.
-    address.is_link_local() || address.is_multicast() || first == 0 || first >= 240
+    address.is_link_local()
+        || address.is_multicast()
+        || first == 0
+        || first >= 240
+        || METADATA_V4.contains(&address)
 }
 
-/// Where EC2's instances find their credentials over IPv6.
-const EC2: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// Where the machines of Alibaba Cloud, Oracle's (classic) and Azure find what is theirs alone.
+const METADATA_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(168, 63, 129, 16)];
+
+/// The same over IPv6: EC2's machines, EKS's pods, Google's machines, Scaleway's.
+const METADATA_V6: [Ipv6Addr; 4] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
+];
 
 fn refused_v6(address: Ipv6Addr) -> bool {
     if address.is_loopback() {
@@ -29,7 +42,7 @@ fn refused_v6(address: Ipv6Addr) -> bool {
     address.is_unspecified()
         || address.is_multicast()
         || address.is_unicast_link_local()
-        || address == EC2
+        || METADATA_V6.contains(&address)
         || carried(address).into_iter().flatten().any(refused_v4)
 }
 
@@ -74,6 +87,13 @@ mod tests {
             "febf::1",
             "ff02::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:42::42",
+            "100.100.100.200",
+            "192.0.0.192",
+            "168.63.129.16",
+            "::ffff:100.100.100.200",
             "::ffff:169.254.169.254",
             "::169.254.169.254",
             "::ffff:0:169.254.169.254",

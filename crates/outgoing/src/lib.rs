@@ -136,6 +136,8 @@ impl Client {
     }
 }
 
+/// In words without its user and its query, which may be secret.
 fn unusable(uri: &Uri) -> Error {
-    Error::Url(uri.to_string())
+    let scheme = uri.scheme_str().map(|scheme| format!("{scheme}://")).unwrap_or_default();
+    Error::Url(format!("{scheme}{}{}", uri.host().unwrap_or_default(), uri.path()))
 }

@@ -133,6 +133,8 @@ async fn no_response_is_an_error_that_says_why() {
         let e = client.send(request, Limits::default()).await.unwrap_err();
         assert!(matches!(e, Error::Url(_)), "{url}: {e}");
     }
+    let e = error("http://me:word@a/b?signature=s".to_owned()).await;
+    assert_eq!(e.to_string(), "http://a/b is not a URL that can be asked");
 }
 
 #[tokio::test]
