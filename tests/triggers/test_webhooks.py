@@ -65,6 +65,7 @@ def test_a_rule_posts_to_a_webhook_and_the_signature_holds(server, s3, bucket, r
     name = unique("hook")
     secret = make(server, receiver, name)["secret"]
     rule = listen(server, bucket, {"webhook": name}, prefix="in/")
+    assert "secret" not in make(server, receiver, name, timeout_ms=5000), "one that is kept is not shown again"
     assert rule["id"] in [found["id"] for found in server.admin("GET", "rules")["rules"]]
     s3.put_object(Bucket=bucket, Key="in/a", Body=b"hello")
     post = receiver.next(name)
@@ -220,6 +221,19 @@ def test_a_dead_letter_has_no_dead_letter(server, s3, bucket, receiver, unique):
     s3.put_object(Bucket=bucket, Key="a", Body=b"1")
     server.wait()
     assert (len(receiver.all(one)), len(receiver.all(other))) == (1, 1)
+
+
+def test_a_letter_that_no_object_can_be_is_not_delivered(server, s3, bucket, receiver, unique):
+    name, place = unique("long"), {"bucket": bucket, "prefix": "x" * 1000}
+    make(server, receiver, name, retries=0, dead_letter=place)
+    receiver.answers[name] = 400
+    listen(server, bucket, {"webhook": name})
+    s3.put_object(Bucket=bucket, Key="a", Body=b"1")
+    receiver.next(name)
+    advance(server, "10m")
+    server.wait()
+    [letter] = deliveries_to(server, place)
+    assert letter["state"] == "dead" and s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
 
 
 def test_what_cannot_be_is_refused(server, bucket):

@@ -142,7 +142,9 @@ impl Admin {
         {
             return Err(Refused(StatusCode::NOT_FOUND, format!("{to} does not exist")));
         }
-        Ok(webhook(&self.webhooks.put(put).await?, true))
+        // One that it keeps has been shown to who set it.
+        let set = put.secret.is_some() || self.webhooks.get(&put.name).is_none();
+        Ok(webhook(&self.webhooks.put(put).await?, set))
     }
 
     pub(crate) async fn delete_webhook(&self, name: &str) -> Result<Value, Refused> {

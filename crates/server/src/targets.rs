@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use cosette_function::Functions;
 use cosette_model::function::{Description, Invocation, Invoke, Outcome, RetryPolicy, StatusCode};
-use cosette_model::{BucketName, Cause, Target, Timestamp};
+use cosette_model::{BucketName, Cause, ObjectKey, Target, Timestamp};
 use cosette_store::{Error as StoreError, Store};
 use cosette_webhook::Webhooks;
 
@@ -51,20 +51,28 @@ impl Targets {
         let cause =
             Cause { request_id: message.request_id, source_ip: "127.0.0.1".to_owned(), ..Cause::default() }
                 .of(message.chain);
+        if let Err(error) = ObjectKey::new(name.as_str()) {
+            // Nothing is different the next time, and it must not count as delivered.
+            return ended(StatusCode::UserCodeException, error.to_string());
+        }
         let done = cosette_jobs::deposit(&self.store, bucket, &name, message.event, cause).await;
         let (status, error) = match done {
             Ok(()) => (StatusCode::Success, String::new()),
             Err(error @ StoreError::NoSuchBucket(_)) => (StatusCode::UserCodeException, error.to_string()),
             Err(error) => (StatusCode::InternalError, error.to_string()),
         };
-        Outcome {
-            status,
-            result: String::new(),
-            error,
-            log: String::new(),
-            started: Timestamp::default(),
-            duration_ms: 0.0,
-            memory_bytes: 0,
-        }
+        ended(status, error)
+    }
+}
+
+fn ended(status: StatusCode, error: String) -> Outcome {
+    Outcome {
+        status,
+        result: String::new(),
+        error,
+        log: String::new(),
+        started: Timestamp::default(),
+        duration_ms: 0.0,
+        memory_bytes: 0,
     }
 }

@@ -5,6 +5,7 @@ mod post;
 mod signature;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -44,7 +45,7 @@ pub enum Error {
 }
 
 /// One webhook. What is left out in JSON has its default.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
     /// Also the queue's or topic's that it stands for.
@@ -69,6 +70,13 @@ pub struct Webhook {
     /// Who is told of what could not be delivered.
     #[serde(default)]
     pub dead_letter: Option<Target>,
+}
+
+/// Without its secret.
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhook").field("name", &self.name).field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 fn timeout_ms() -> u64 {
@@ -188,7 +196,12 @@ impl Webhooks {
     ///
     /// # Errors
     /// `Invalid`, `Configured`, and the store's.
-    pub async fn put(&self, mut webhook: Webhook) -> Result<Webhook, Error> {
+    pub async fn put(&self, webhook: Webhook) -> Result<Webhook, Error> {
+        let webhooks = self.clone();
+        whole(async move { webhooks.put_now(webhook).await }).await
+    }
+
+    async fn put_now(&self, mut webhook: Webhook) -> Result<Webhook, Error> {
         webhook.check()?;
         if self.shared.configured.contains_key(&webhook.name) {
             return Err(Error::Configured(webhook.name));
@@ -215,6 +228,11 @@ impl Webhooks {
     /// # Errors
     /// `NoSuchWebhook`, `Configured`, and the store's.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
+        let (webhooks, name) = (self.clone(), name.to_owned());
+        whole(async move { webhooks.delete_now(&name).await }).await
+    }
+
+    async fn delete_now(&self, name: &str) -> Result<(), Error> {
         if self.shared.configured.contains_key(name) {
             return Err(Error::Configured(name.to_owned()));
         }
@@ -231,6 +249,14 @@ impl Webhooks {
         self.shared.stored.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         Ok(())
     }
+}
+
+/// Does it to its end though who asked for it may leave: memory must not part from the store.
+async fn whole<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let died = |error: tokio::task::JoinError| Err(Error::Invalid(error.to_string()));
+    tokio::spawn(change).await.unwrap_or_else(died)
 }
 
 fn secret() -> Result<String, Error> {
@@ -270,6 +296,8 @@ pub(crate) fn patience(webhook: &Webhook) -> Duration {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::task::Poll;
+
     use cosette_model::Timestamp;
     use cosette_store::{Durability, Options};
 
@@ -293,6 +321,7 @@ mod tests {
         let made =
             webhooks.put(asked(r#"{"name":"orders","url":"http://localhost:8000/in"}"#)).await.unwrap();
         assert_eq!(made.secret.as_ref().map(String::len), Some(64));
+        assert!(!format!("{made:?}").contains(made.secret.as_deref().unwrap()));
         assert_eq!(
             (made.timeout_ms, made.retries, made.max_age_secs, made.concurrency),
             (30_000, 2, 21_600, 8)
@@ -313,6 +342,30 @@ mod tests {
         assert!(matches!(webhooks.delete("fixed").await, Err(Error::Configured(_))));
         assert!(webhooks.describe(&Target::Webhook { webhook: "orders".into() }).is_none());
         assert!(webhooks.describe(&Target::Webhook { webhook: "fixed".into() }).is_some());
+    }
+
+    /// Looks at it once, and lets it go.
+    async fn begun<T>(change: impl Future<Output = T>) {
+        let mut change = Box::pin(change);
+        assert!(std::future::poll_fn(|cx| Poll::Ready(change.as_mut().poll(cx))).await.is_pending());
+    }
+
+    #[tokio::test]
+    async fn a_change_is_whole_though_who_asked_for_it_leaves() {
+        let webhooks = webhooks();
+        let until = async |there: bool| {
+            let seen = async {
+                while webhooks.get("a").is_some() != there {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap();
+        };
+        let put = webhooks.put(asked(r#"{"name":"a","url":"http://localhost"}"#));
+        begun(put).await;
+        until(true).await;
+        begun(webhooks.delete("a")).await;
+        until(false).await;
     }
 
     #[tokio::test]
