@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cosette_model::{Answering, BodyError, NoAnswer, OnRedirection, OriginAnswer, OriginRequest, Origins};
 use cosette_outgoing::{Body, Client, Limits};
-use cosette_wire::{origin_attributes, origin_redirection, origin_request};
+use cosette_wire::{logged_target, origin_attributes, origin_redirection, origin_request};
 use futures_core::Stream;
 use http::header::{CONTENT_RANGE, HeaderName, LOCATION};
 use http::{HeaderMap, Response, StatusCode, Uri};
@@ -36,18 +36,20 @@ impl ByHttp {
                 .ok_or_else(|| NoAnswer(format!("The rule makes no URL for the origin {host}.")))?;
             let uri = request.uri().clone();
             let response = self.client.send(request, self.limits).await.map_err(|error| {
-                tracing::info!(%uri, %error, "no answer of an origin");
+                tracing::info!(uri = shown(&uri), %error, "no answer of an origin");
                 NoAnswer(format!("The origin did not answer: {error}."))
             })?;
-            tracing::debug!(%uri, status = response.status().as_u16(), "origin answered");
+            tracing::debug!(uri = shown(&uri), status = response.status().as_u16(), "origin answered");
             match (asked.on_redirection, redirected(&response, &uri, asked.on_redirection)) {
                 (OnRedirection::Follow { with_headers, .. }, Some(to)) => {
-                    if to.host != asked.url.host && !with_headers {
+                    // Nor in the clear what was to go by https.
+                    let elsewhere = to.host != asked.url.host || asked.url.secure && !to.secure;
+                    if elsewhere && !with_headers {
                         asked.headers.clear();
                     }
                     asked.url = to;
                 }
-                _ => return Ok(answer(response, uri)),
+                _ => return answer(response, uri),
             }
         }
         Err(NoAnswer(format!("The origin sends on more than {REDIRECTIONS_MAX} times.")))
@@ -77,21 +79,23 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     String::from_utf8(headers.get(name)?.as_bytes().to_vec()).ok()
 }
 
-fn answer(response: Response<Body>, from: Uri) -> OriginAnswer {
+/// For logs: an origin may send on to a URL that is signed.
+fn shown(uri: &Uri) -> String {
+    let (scheme, host) = (uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default());
+    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}://{host}{port}{}", logged_target(uri))
+}
+
+fn answer(response: Response<Body>, from: Uri) -> Result<OriginAnswer, NoAnswer> {
     let headers = response.headers();
     let (location, content_range) = (text(headers, LOCATION), text(headers, CONTENT_RANGE));
-    let attributes = origin_attributes(headers);
+    let attributes = origin_attributes(headers)
+        .ok_or_else(|| NoAnswer("The origin's object has more metadata than an object may.".into()))?;
     let status = response.status().as_u16();
     let body = response.into_body();
     let length = body.size_hint().exact();
-    OriginAnswer {
-        status,
-        location,
-        attributes,
-        length,
-        content_range,
-        body: Box::pin(Pieces { body, from }),
-    }
+    let body = Box::pin(Pieces { body, from });
+    Ok(OriginAnswer { status, location, attributes, length, content_range, body })
 }
 
 /// What comes of a body, as a stream.
@@ -108,7 +112,7 @@ impl Stream for Pieces {
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => {
-                    tracing::warn!(uri = %self.from, %error, "an origin broke off");
+                    tracing::warn!(uri = shown(&self.from), %error, "an origin broke off");
                     return Poll::Ready(Some(Err(BodyError::Incomplete)));
                 }
                 Some(Ok(frame)) => frame,

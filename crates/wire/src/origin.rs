@@ -15,6 +15,7 @@ use crate::DialectName;
 use crate::header::{self, Headers};
 use crate::path;
 use crate::query::Query;
+use crate::request::METADATA_BYTES_MAX;
 
 /// Headers that no origin hears of: who asks, what is about one connection, and what is answered here, as the
 /// object is not the client's alone.
@@ -76,8 +77,43 @@ impl std::fmt::Debug for AsSent {
     }
 }
 
+/// What signs a URL counts as headers as well, where it begins as theirs do.
+const SIGNING_HEADERS: [&str; 6] = [
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+];
+
+/// What no rule may add to a request: where it ends and how it came is not for a rule to say.
+const OURS: [&str; 11] = [
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
+
 fn kept_back(name: &str) -> bool {
-    KEPT_BACK.contains(&name) || name.ends_with("-security-token") || name.contains("-customer-")
+    KEPT_BACK.contains(&name)
+        || SIGNING_HEADERS.contains(&name)
+        || name.ends_with("-security-token")
+        || name.contains("-customer-")
+}
+
+/// The header that a rule adds to requests, if it can be one and is not ours to set.
+pub(crate) fn added(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    let value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+    (!OURS.contains(&name.as_str())).then_some((name, value))
 }
 
 impl Sent for AsSent {
@@ -131,14 +167,12 @@ pub(crate) fn url(url: &OriginUrl) -> String {
     format!("{scheme}://{}{}{mark}{}", url.host, path::encode_path(&url.path), url.query)
 }
 
-/// The request for an origin; `None` if a rule makes of it what is none. A header of a rule that cannot be one is
-/// left out.
+/// The request for an origin; `None` if a rule makes of it what is none.
 pub fn origin_request(asked: &OriginRequest) -> Option<Request<Bytes>> {
     let mut request = Request::get(url(&asked.url)).body(Bytes::new()).ok()?;
     let headers = request.headers_mut();
     for (name, value) in &asked.headers {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+        if let Some((name, value)) = added(name, value) {
             headers.insert(name, value);
         }
     }
@@ -157,20 +191,24 @@ pub fn origin_request(asked: &OriginRequest) -> Option<Request<Bytes>> {
     Some(request)
 }
 
-/// What of an answer is kept with the object (guide 436/31508).
-pub fn origin_attributes(headers: &HeaderMap) -> Attributes {
+/// What of an answer is kept with the object (guide 436/31508); `None` if it has more metadata than an object may.
+pub fn origin_attributes(headers: &HeaderMap) -> Option<Attributes> {
     let text = |value: &HeaderValue| String::from_utf8(value.as_bytes().to_vec()).ok();
     let get = |name: HeaderName| headers.get(name).and_then(text).filter(|value| !value.is_empty());
-    let mut user = BTreeMap::new();
+    let mut user = BTreeMap::<String, String>::new();
     for (name, value) in headers {
         if let (Some(name), Some(value)) =
             (name.as_str().strip_prefix(header::META.of(DialectName::Cos)), text(value))
             && !name.is_empty()
         {
-            user.insert(name.to_owned(), value);
+            // As those of a client that sends one twice.
+            user.entry(name.to_owned())
+                .and_modify(|before| before.extend([",", value.as_str()]))
+                .or_insert_with(|| value.clone());
         }
     }
-    Attributes {
+    let bytes: usize = user.iter().map(|(name, value)| name.len() + value.len()).sum();
+    (bytes <= METADATA_BYTES_MAX).then(|| Attributes {
         content_type: get(CONTENT_TYPE),
         cache_control: get(CACHE_CONTROL),
         content_disposition: get(CONTENT_DISPOSITION),
@@ -178,7 +216,7 @@ pub fn origin_attributes(headers: &HeaderMap) -> Attributes {
         expires: get(EXPIRES),
         user,
         ..Attributes::default()
-    }
+    })
 }
 
 /// Where an answer of `from` sends on to; `None` if that is no http URL.
@@ -239,8 +277,10 @@ mod tests {
                 ("accept-encoding", "gzip"),
                 ("cookie", "a=b"),
                 ("x-tenant", "7"),
+                ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
             ],
-            "q-ak=AKID&q-signature=secret&x-cos-security-token=secret&Signature=s&v=1%202&flag&w=%E7%85%A7",
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID&X-Amz-Date=d&X-Amz-Expires=60\
+             &X-Amz-SignedHeaders=host&X-Amz-Signature=secret&X-Amz-Security-Token=secret&q-ak=AKID&q-signature=secret&x-cos-security-token=secret&Signature=s&v=1%202&flag&w=%E7%85%A7",
         );
         let mut headers = sent.headers();
         headers.sort();
@@ -248,6 +288,7 @@ mod tests {
         assert_eq!(headers, [pair("cookie", "a=b"), pair("x-tenant", "7")]);
         assert_eq!(sent.header("Accept-Encoding").as_deref(), Some("gzip"));
         assert_eq!(sent.header("Authorization"), None);
+        assert_eq!(sent.header("X-Amz-Signature"), None);
         assert_eq!(sent.query(), "v=1%202&flag&w=%E7%85%A7");
     }
 
@@ -265,6 +306,8 @@ mod tests {
                 ("x-one".into(), "rule".into()),
                 ("bad name".into(), "x".into()),
                 ("x-bad".into(), "a\r\nb: c".into()),
+                ("Content-Length".into(), "50".into()),
+                ("Transfer-Encoding".into(), "chunked".into()),
             ],
             range: Some(ByteRange::Last(5)),
             on_redirection: OnRedirection::Stop,
@@ -309,13 +352,17 @@ mod tests {
         ] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        let kept = origin_attributes(&headers);
+        headers.append("x-cos-meta-a", HeaderValue::from_static("2"));
+        let kept = origin_attributes(&headers).unwrap();
         let wanted = Attributes {
             content_type: Some("text/plain".into()),
             expires: Some("0".into()),
-            user: [("a".to_owned(), "1".to_owned())].into(),
+            user: [("a".to_owned(), "1,2".to_owned())].into(),
             ..Attributes::default()
         };
         assert_eq!(kept, wanted);
+        let much = "x".repeat(METADATA_BYTES_MAX);
+        headers.insert("x-cos-meta-b", HeaderValue::from_str(&much).unwrap());
+        assert_eq!(origin_attributes(&headers), None);
     }
 }

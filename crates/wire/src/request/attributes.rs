@@ -8,7 +8,7 @@ use crate::DialectName;
 use crate::header::{self, Headers};
 
 /// Most user metadata, names and values together, in bytes (cos-api 3.7, and S3 alike).
-const METADATA_BYTES_MAX: usize = 2048;
+pub(crate) const METADATA_BYTES_MAX: usize = 2048;
 
 pub(super) fn read(headers: &Headers) -> Result<Attributes, Error> {
     let get = |name: &str| Ok::<_, Error>(headers.get(name)?.map(str::to_owned));

@@ -28,6 +28,7 @@ pub(crate) use acl::MACHINE_IMAGES;
 pub(crate) use acl::grantee as acl_grantee;
 #[cfg(test)]
 pub(crate) use acl::read as read_acl;
+pub(crate) use attributes::METADATA_BYTES_MAX;
 pub(crate) use document::checksum_element;
 pub(crate) use encryption::kms_method;
 pub(crate) use list::token;

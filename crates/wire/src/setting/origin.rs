@@ -8,6 +8,7 @@ use cosette_model::setting::{
 use cosette_model::{Error, ErrorCode};
 
 use super::{filter, malformed};
+use crate::origin;
 use crate::xml::{Element, Writer};
 
 const HOSTS_MAX: usize = 10;
@@ -123,7 +124,15 @@ fn headers(element: &Element) -> Result<OriginHeaders, Error> {
     };
     let new = list("NewHttpHeaders")?
         .iter()
-        .map(|header| Ok((header.need("Key")?.to_owned(), header.need("Value")?.to_owned())))
+        .map(|header| {
+            let (name, value) = (header.need("Key")?, header.need("Value")?);
+            if origin::added(name, value).is_none() {
+                return Err(filter::argument("A header of NewHttpHeaders cannot be added.")
+                    .detail("ArgumentName", "NewHttpHeaders")
+                    .detail("ArgumentValue", name));
+            }
+            Ok((name.to_owned(), value.to_owned()))
+        })
         .collect::<Result<Vec<_>, Error>>()?;
     if new.len() > NEW_HEADERS_MAX {
         return Err(filter::argument("At most 10 headers can be added."));
