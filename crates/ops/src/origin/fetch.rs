@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use cosette_model::op::{Context, TagMatch, WriteConditions};
 use cosette_model::{
-    Attributes, Body, BodyError, BucketName, ByteRange, ByteStream, ErrorCode, EventType, Expected,
-    ObjectKey, OriginAnswer, Origins, Properties, Sent,
+    Attributes, Body, BodyError, ByteRange, ByteStream, ErrorCode, EventType, Expected, ObjectKey,
+    OriginAnswer, Origins, Properties, Sent,
 };
 use cosette_store::{Bucket, Error as StoreError, Object, PutObject};
 use futures_util::StreamExt;
@@ -27,7 +27,9 @@ use crate::error::{Failure, Result};
 use crate::object::with_content_type;
 
 /// Fetches at once; others wait for their turn.
-const FETCHES_MAX: usize = 256;
+pub(super) const FETCHES_MAX: usize = 256;
+/// Those that are under way and those that wait: who asks does not wait for them, and could ask for ever more.
+pub(super) const OPEN_MAX: usize = 4096;
 /// Pieces that are kept for those who read along. Who falls behind reads on from the store.
 const PIECES_KEPT: usize = 32;
 /// Servers like this one in a row that a request may come through: rules can lead to new rules.
@@ -41,7 +43,8 @@ pub(crate) struct Fetching {
     turns: Arc<Turns>,
 }
 
-type Target = (BucketName, ObjectKey);
+/// The bucket by its id: its name may be another's by the time a fetch ends.
+type Target = (u64, ObjectKey);
 
 struct Turns {
     fetches: Semaphore,
@@ -155,13 +158,23 @@ impl Fetching {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What `Via` has of everything that comes through us.
+    fn us(&self) -> String {
+        format!("cosette-{:016x}", self.turns.own)
+    }
+
+    #[cfg(test)]
+    pub(super) fn under_way(&self) -> usize {
+        self.open().len()
+    }
+
     /// Those through whom a request to an origin has come; `None` if they are too many.
     pub(super) fn via(&self, sent: Option<&dyn Sent>, fetch: Option<&str>) -> Option<String> {
         let before = sent.map(Sent::via).unwrap_or_default();
         if before.matches("cosette-").count() >= HOPS_MAX {
             return None;
         }
-        let us = fetch.map_or_else(|| format!("1.1 cosette-{:016x}", self.turns.own), str::to_owned);
+        let us = fetch.map_or_else(|| format!("1.1 {}", self.us()), str::to_owned);
         Some(if before.is_empty() { us } else { format!("{before}, {us}") })
     }
 
@@ -200,6 +213,7 @@ fn judged(plan: &Plan, answer: OriginAnswer, ranged: bool) -> std::result::Resul
     match status {
         // A part that nobody asked for is not the object.
         206 if !ranged => refused("The origin answered a part of the object.".into()),
+        206 if answer.content_range.is_none() => refused("The origin answered a part and not which.".into()),
         200..=299 if answer.length.is_some_and(|length| length > BODY_BYTES_MAX) => {
             refused("The origin's object is larger than an object can be.".into())
         }
@@ -224,6 +238,8 @@ pub(super) enum Joining {
     Here,
     /// The request has come from the fetch itself: the origin is we.
     Circle,
+    /// Too many wait already.
+    Full,
 }
 
 /// The fetch of this object that is under way, or a new one.
@@ -236,7 +252,7 @@ pub(super) fn join(
     sent: Option<&dyn Sent>,
 ) -> Joining {
     let fetching = &ops.fetching;
-    let target = (bucket.name.clone(), key.clone());
+    let target = (bucket.id, key.clone());
     let mut open = fetching.open();
     if let Some(open) = open.get(&target) {
         let through_it = |via: String| via.split(',').any(|hop| hop.trim() == open.name);
@@ -252,8 +268,11 @@ pub(super) fn join(
     if ops.store.object_of(bucket, key, None).is_ok() {
         return Joining::Here;
     }
+    if open.len() >= OPEN_MAX {
+        return Joining::Full;
+    }
     let number = fetching.turns.fetch.fetch_add(1, Ordering::Relaxed);
-    let name = format!("1.1 cosette-{:016x}-{number}", fetching.turns.own);
+    let name = format!("1.1 {}-{number}", fetching.us());
     let Some(via) = fetching.via(sent, Some(&name)) else { return Joining::Circle };
     let (state, watched) = watch::channel(State::Asking);
     let (pieces, read) = broadcast::channel(PIECES_KEPT);
@@ -267,6 +286,7 @@ pub(super) fn join(
         key: key.clone(),
         plan: plan.clone(),
         via,
+        nested: sent.is_some_and(|sent| sent.via().contains(&fetching.us())),
         state,
         pieces,
         held: Arc::default(),
@@ -296,6 +316,8 @@ struct Fetch {
     key: ObjectKey,
     plan: Plan,
     via: String,
+    /// For another fetch of ours, which would wait for this one.
+    nested: bool,
     state: watch::Sender<State>,
     pieces: broadcast::Sender<Bytes>,
     /// The last piece.
@@ -329,7 +351,12 @@ impl Fetch {
 
     async fn fetched(&self) -> Result<Ended> {
         let fetching = &self.ops.fetching;
-        let _turn = fetching.turns.fetches.acquire().await.map_err(|_| ErrorCode::ServiceUnavailable)?;
+        let turns = &fetching.turns.fetches;
+        let _turn = if self.nested {
+            None
+        } else {
+            Some(turns.acquire().await.map_err(|_| ErrorCode::ServiceUnavailable)?)
+        };
         let answer = match fetching.ask(&self.plan, None, self.via.clone()).await {
             Ok(answer) => answer,
             Err(answered) => return Ok(Ended::Not(answered)),

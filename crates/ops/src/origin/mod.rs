@@ -85,9 +85,10 @@ impl Ops {
         let Some(plan) = plan else { return Err(failure) };
         match rule.kind {
             OriginKind::Redirect => Ok(elsewhere(&rule, plan)),
+            OriginKind::Proxy if !plan.store => Ok(elsewhere(&rule, plan)),
             OriginKind::Proxy => {
                 match fetch::join(self, context, &view.bucket, &ask.key, &plan, sent.as_deref()) {
-                    Joining::Joined(_) => Ok(elsewhere(&rule, plan)),
+                    Joining::Joined(_) | Joining::Full => Ok(elsewhere(&rule, plan)),
                     Joining::Here => Ok(Reply::GetObject(self.get_object(context, ask)?)),
                     Joining::Circle => Err(failure),
                 }
@@ -112,6 +113,7 @@ impl Ops {
             Joining::Joined(joined) => joined,
             Joining::Here => return Ok(Reply::GetObject(self.get_object(context, ask)?)),
             Joining::Circle => return Err(failure),
+            Joining::Full => return Err(ErrorCode::SlowDown.into()),
         };
         // What it asks for is decided on what is stored.
         let conditional = ask.if_range.is_some()

@@ -21,8 +21,13 @@ pub(super) struct Plan {
 
 impl Plan {
     /// `turn`: counts the requests, among which the hosts are shared out by their weights.
-    /// `None` if the rule names no host.
+    /// `None` if the rule names no host, or the key climbs: at most servers `..` would lead out of the folder that
+    /// the rule means.
     pub(super) fn of(rule: &OriginRule, key: &ObjectKey, sent: Option<&dyn Sent>, turn: u64) -> Option<Self> {
+        let fixed = matches!(rule.file, Some(OriginFile::Fixed(_)));
+        if !fixed && key.as_str().split(['/', '\\']).any(|part| part == "..") {
+            return None;
+        }
         let host = by_weight(&rule.hosts, turn)?;
         let parameter = &rule.parameter;
         let query = match sent {
@@ -106,6 +111,8 @@ fn headers(rule: Option<&OriginHeaders>, sent: Option<&dyn Sent>) -> Vec<(String
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use cosette_model::setting::OriginKind;
+
     use super::*;
 
     fn host(name: &str, weight: Option<u32>) -> OriginHost {
@@ -119,6 +126,24 @@ mod tests {
         assert_eq!(names, "aaabaaab");
         assert_eq!(by_weight(&[host("a", Some(0))], 7).unwrap().name, "a");
         assert!(by_weight(&[], 0).is_none());
+    }
+
+    #[test]
+    fn no_key_leads_out_of_the_folder_of_a_rule() {
+        let rule = OriginRule {
+            priority: None,
+            kind: OriginKind::Mirror,
+            condition: Default::default(),
+            parameter: Default::default(),
+            standby_codes: None,
+            hosts: vec![host("a", None)],
+            file: Some(OriginFile::Around { prefix: Some("mine".into()), suffix: None }),
+        };
+        let asked = |key| Plan::of(&rule, &ObjectKey::new(key).unwrap(), None, 0).map(|plan| plan.url.path);
+        for key in ["../k", "a/../../k", "a/..", "..\\k"] {
+            assert_eq!(asked(key), None, "{key}");
+        }
+        assert_eq!(asked("a..b/...").as_deref(), Some("/mine/a..b/..."));
     }
 
     #[test]

@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use cosette_model::op::reply::FromOrigin;
-use cosette_model::op::{Call, CreateBucket, PutSetting, Reply};
+use cosette_model::op::{Call, CreateBucket, DeleteBucket, GetObject, PutSetting, Reply};
 use cosette_model::setting::{
     Origin, OriginCondition, OriginHost, OriginKind, OriginParameter, OriginRule, Setting,
 };
 use cosette_model::{
-    Answering, Attributes, BodyError, Error, ErrorCode, NoAnswer, OriginAnswer, OriginRequest, Origins,
-    SettingName,
+    Answering, Attributes, BodyError, ByteRange, Error, ErrorCode, NoAnswer, OriginAnswer, OriginRequest,
+    Origins, Sent, SettingName,
 };
 use futures_util::{StreamExt, stream};
 
+use super::fetch::{FETCHES_MAX, OPEN_MAX};
 use crate::Ops;
 use crate::tests::{bucket, by, get, ops};
 
@@ -26,6 +27,8 @@ struct Scripted {
     pieces: usize,
     breaks: bool,
     panics: bool,
+    /// Never answers.
+    silent: bool,
     asked: AtomicUsize,
 }
 
@@ -34,6 +37,7 @@ impl Origins for Scripted {
         self.asked.fetch_add(1, Ordering::SeqCst);
         assert!(!self.panics, "as the script has it");
         let answer = match request.url.path.as_str() {
+            _ if self.silent => return Box::pin(std::future::pending()),
             "/none" => Err(NoAnswer("nobody is there".into())),
             _ => {
                 let breaks = self.breaks;
@@ -41,7 +45,7 @@ impl Origins for Scripted {
                 let pieces = stream::iter((0..whole).map(|at| Ok(piece(at))));
                 let rest = stream::iter(breaks.then_some(Err(BodyError::Incomplete)));
                 Ok(OriginAnswer {
-                    status: 200,
+                    status: if request.url.path == "/part" { 206 } else { 200 },
                     location: None,
                     attributes: Attributes::default(),
                     length: Some((self.pieces * PIECE) as u64),
@@ -59,8 +63,18 @@ fn piece(at: usize) -> Bytes {
 }
 
 async fn world(script: Scripted) -> (Ops, Arc<Scripted>) {
+    world_of(script, OriginKind::Mirror, OriginParameter::default()).await
+}
+
+async fn world_of(script: Scripted, kind: OriginKind, parameter: OriginParameter) -> (Ops, Arc<Scripted>) {
     let script = Arc::new(script);
     let ops = ops().with_origins(Arc::clone(&script) as Arc<dyn Origins>);
+    make(&ops, kind, parameter).await;
+    (ops, script)
+}
+
+/// The bucket, with a rule.
+async fn make(ops: &Ops, kind: OriginKind, parameter: OriginParameter) {
     let create = CreateBucket {
         bucket: bucket("photos"),
         region: None,
@@ -72,9 +86,9 @@ async fn world(script: Scripted) -> (Ops, Arc<Scripted>) {
     ops.handle(&by("1"), Call::CreateBucket(create)).await.unwrap();
     let rule = OriginRule {
         priority: None,
-        kind: OriginKind::Mirror,
+        kind,
         condition: OriginCondition::default(),
-        parameter: OriginParameter::default(),
+        parameter,
         standby_codes: None,
         hosts: vec![OriginHost { name: "origin".into(), ..OriginHost::default() }],
         file: None,
@@ -82,7 +96,6 @@ async fn world(script: Scripted) -> (Ops, Arc<Scripted>) {
     let setting = Some(Setting::Origin(Origin { rules: vec![rule] }));
     let put = PutSetting { bucket: bucket("photos"), name: SettingName::Origin, setting, unchecked: false };
     ops.handle(&by("1"), Call::PutSetting(put)).await.unwrap();
-    (ops, script)
 }
 
 async fn read(ops: &Ops, key: &str) -> Result<Vec<Result<Bytes, BodyError>>, Error> {
@@ -137,4 +150,92 @@ async fn a_fetch_that_ends_without_a_word_is_over() {
     let (ops, _) = world(Scripted::default()).await;
     let error = read(&ops, "none").await.unwrap_err();
     assert_eq!((error.code, error.message()), (ErrorCode::OriginFailed, "nobody is there"));
+}
+
+/// Where a client is sent.
+async fn is_sent_on(ops: &Ops, key: &str) {
+    let reply = ops.handle(&by("1"), Call::GetObject(get("photos", key))).await.unwrap();
+    assert!(matches!(reply, Reply::FromOrigin(FromOrigin::Elsewhere { status: 302, .. })), "{reply:?}");
+}
+
+#[tokio::test]
+async fn who_is_sent_on_brings_no_object_where_none_is_to_be_stored() {
+    let parameter = OriginParameter { copy_data: Some(false), ..OriginParameter::default() };
+    let (ops, _) =
+        world_of(Scripted { pieces: 1, ..Scripted::default() }, OriginKind::Proxy, parameter).await;
+    is_sent_on(&ops, "k").await;
+    assert_eq!(ops.fetching.under_way(), 0);
+}
+
+#[tokio::test]
+async fn those_who_do_not_wait_do_not_pile_up() {
+    let script = Scripted { silent: true, ..Scripted::default() };
+    let (ops, _) = world_of(script, OriginKind::Proxy, OriginParameter::default()).await;
+    for number in 0..OPEN_MAX + 10 {
+        is_sent_on(&ops, &number.to_string()).await;
+    }
+    assert_eq!(ops.fetching.under_way(), OPEN_MAX);
+}
+
+#[tokio::test]
+async fn a_part_of_which_nothing_is_said_is_not_the_object() {
+    let (ops, _) = world(Scripted { pieces: 1, ..Scripted::default() }).await;
+    let ask = GetObject { range: Some(ByteRange::FromTo(0, 1)), ..get("photos", "part") };
+    let error = ops.handle(&by("1"), Call::GetObject(ask)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::OriginFailed);
+}
+
+/// A request that came through these.
+#[derive(Debug)]
+struct Through(String);
+
+impl Sent for Through {
+    fn headers(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+    fn header(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn query(&self) -> String {
+        String::new()
+    }
+    fn secure(&self) -> bool {
+        false
+    }
+    fn via(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// Fetches of a bucket whose origin is another bucket here would hold all the turns and wait for one.
+#[tokio::test]
+async fn a_fetch_for_a_fetch_waits_for_no_turn() {
+    let script = Scripted { silent: true, ..Scripted::default() };
+    let (ops, script) = world_of(script, OriginKind::Proxy, OriginParameter::default()).await;
+    for number in 0..FETCHES_MAX + 1 {
+        is_sent_on(&ops, &number.to_string()).await;
+    }
+    let asked = async |count| {
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(script.asked.load(Ordering::SeqCst), count);
+    };
+    asked(FETCHES_MAX).await;
+    let via = ops.fetching.via(None, None).unwrap();
+    let ask = GetObject { sent: Some(Arc::new(Through(via))), ..get("photos", "nested") };
+    ops.handle(&by("1"), Call::GetObject(ask)).await.unwrap();
+    asked(FETCHES_MAX + 1).await;
+}
+
+#[tokio::test]
+async fn a_bucket_has_no_part_in_fetches_of_one_that_had_its_name() {
+    let script = Scripted { silent: true, ..Scripted::default() };
+    let (ops, _) = world_of(script, OriginKind::Proxy, OriginParameter::default()).await;
+    is_sent_on(&ops, "k").await;
+    let delete = DeleteBucket { bucket: bucket("photos") };
+    ops.handle(&by("1"), Call::DeleteBucket(delete)).await.unwrap();
+    make(&ops, OriginKind::Proxy, OriginParameter::default()).await;
+    is_sent_on(&ops, "k").await;
+    assert_eq!(ops.fetching.under_way(), 2);
 }
