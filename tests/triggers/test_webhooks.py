@@ -159,6 +159,8 @@ def test_dead_letters_of_a_function(server, s3, bucket, receiver, unique):
     make(server, receiver, name)
     functions.deploy(scf, broken, BROKEN)
     functions.deploy(scf, heir, ECHO)
+    told = make(server, receiver, unique("told"), dead_letter={"function": heir})["dead_letter"]
+    assert told["function"]["name"] == heir
     functions.bind(scf, broken, bucket, "cos:ObjectCreated:Put", "in/")
 
     def fail(key, to):

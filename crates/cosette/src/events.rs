@@ -86,10 +86,12 @@ impl Events {
             let answer = client.get(&format!("/_cosette/changes?after={after}{filter}")).await?;
             let found = list(&answer, "changes");
             after = number(&answer, "next").max(after);
-            if found.is_empty() {
+            let is_past = !found.is_empty() && after < head;
+            past.extend(found);
+            // Who writes all the time would keep this from ever ending.
+            if !is_past {
                 break;
             }
-            past.extend(found);
         }
         show(&past[past.len().saturating_sub(self.limit)..])?;
         if !self.follow {

@@ -138,6 +138,11 @@ impl Cause {
         Self { depth: chain.depth, links: chain.links, ..self }
     }
 
+    /// Whether it is the request of this id, or has come of it or of this invocation.
+    pub fn is_of(&self, id: &str) -> bool {
+        self.request_id == id || self.links.iter().any(|link| link.request_id == id || link.invocation == id)
+    }
+
     /// The function invocation that made the write, by its request id.
     pub fn invocation(&self) -> Option<&str> {
         self.links.last().map(|link| link.invocation.as_str())

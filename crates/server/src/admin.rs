@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::body::{Outgoing, typed};
 use crate::check::Scrubs;
@@ -171,12 +172,12 @@ impl Admin {
         let about = About::Object { bucket: bucket.clone(), key: key.clone(), version };
         let told = tokio::task::spawn_blocking(move || {
             let story = teller.tell(&about, max.max(1))?;
-            let timeline = explain::timeline(&story, &teller.triggers)?;
+            let (timeline, is_cut) = explain::timeline(&story, &teller.triggers)?;
             Ok::<_, String>(json!({
                 "bucket": bucket,
                 "key": key,
                 "from": story.from,
-                "truncated": story.truncated,
+                "truncated": story.truncated || is_cut,
                 "timeline": timeline,
             }))
         });
@@ -291,44 +292,49 @@ impl Admin {
         let (mut after, max) = (Seq(after), query.max()?);
         let mut ended_after = query.number("ended_after")?;
         let mut steps = self.triggers().steps();
-        let look = async {
-            loop {
-                steps.borrow_and_update();
-                let (mut found, mut head) = (Vec::new(), self.store.head());
-                while found.len() < max {
-                    let page = self.store.changes(after, ROWS).map_err(Refused::internal)?;
-                    let Some(last) = page.last() else { break };
-                    (after, head) = (last.seq, head.max(last.seq));
-                    found.extend(page.into_iter().filter(|c| takes(&c.bucket, c.key.as_ref())));
-                }
-                if found.len() > max {
-                    found.truncate(max);
-                    after = found.last().map_or(after, |last| last.seq);
-                }
-                let mut ended = Vec::new();
-                if let Some(number) = &mut ended_after {
-                    (ended, *number) = self.triggers().ended(*number, ROWS).map_err(Refused::internal)?;
-                    ended.retain(|delivery| match &delivery.source {
+        let end = Instant::now() + patience;
+        let (found, ended, head) = loop {
+            steps.borrow_and_update();
+            let (mut found, mut head) = (Vec::new(), self.store.head());
+            while found.len() < max {
+                let page = self.store.changes(after, ROWS).map_err(Refused::internal)?;
+                let Some(last) = page.last() else { break };
+                (after, head) = (last.seq, head.max(last.seq));
+                found.extend(page.into_iter().filter(|c| takes(&c.bucket, c.key.as_ref())));
+                // A filter may leave out all of a long log: others have their turn meanwhile.
+                tokio::task::yield_now().await;
+            }
+            if found.len() > max {
+                found.truncate(max);
+                after = found.last().map_or(after, |last| last.seq);
+            }
+            let mut ended = Vec::new();
+            if let Some(number) = &mut ended_after {
+                while ended.is_empty() {
+                    let (page, next) = self.triggers().ended(*number, ROWS).map_err(Refused::internal)?;
+                    ended.extend(page.into_iter().filter(|delivery| match &delivery.source {
                         Some(source) => takes(&source.bucket, Some(&source.key)),
                         None => bucket.is_none() && prefix.is_empty(),
-                    });
+                    }));
+                    if std::mem::replace(number, next) == next {
+                        break;
+                    }
                 }
-                if !found.is_empty() || !ended.is_empty() || patience.is_zero() {
-                    return Ok((found, ended, head));
-                }
+            }
+            if !found.is_empty() || !ended.is_empty() {
+                break (found, ended, head);
+            }
+            let woken = async {
                 tokio::select! {
                     // The sender lives as long as the server.
                     _ = steps.changed() => {}
                     () = self.store.changed(head) => {}
                 }
+            };
+            if patience.is_zero() || tokio::time::timeout_at(end, woken).await.is_err() {
+                break (found, ended, head);
             }
         };
-        let looked: Result<Option<_>, Refused> = if patience.is_zero() {
-            look.await.map(Some)
-        } else {
-            tokio::time::timeout(patience, look).await.ok().transpose()
-        };
-        let (found, ended, head) = looked?.unwrap_or_else(|| (Vec::new(), Vec::new(), self.store.head()));
         let mut answer = json!({
             "changes": found.iter().map(change).collect::<Vec<_>>(),
             "head": head,

@@ -11,30 +11,40 @@ use serde_json::{Value, json};
 use crate::admin::{change as change_json, delivery as delivery_json, invocation as invocation_json, target};
 use crate::story::Story;
 
+/// How far below the first an entry may stand. Functions that call each other make chains without end, and a stack
+/// has one.
+const DEPTH_MAX: usize = 100;
+
 /// The entries, parents before what came of them; `depth` says how far below. Each has `what` it is and a `text`, and
-/// those that happened at a time have that.
-pub(crate) fn timeline(story: &Story, triggers: &Triggers) -> Result<Vec<Value>, String> {
+/// those that happened at a time have that. And whether some stand too deep to be told.
+pub(crate) fn timeline(story: &Story, triggers: &Triggers) -> Result<(Vec<Value>, bool), String> {
     let ids: HashSet<&str> = story
         .deliveries
         .iter()
         .map(|delivery| delivery.id.as_str())
         .chain(story.invocations.iter().map(|record| record.request_id.as_str()))
         .collect();
-    let mut writer = Writer { story, triggers, entries: Vec::new() };
+    let mut writer = Writer { story, triggers, entries: Vec::new(), is_cut: false };
     let is_top = |change: &&Change| change.cause.invocation().is_none_or(|by| !ids.contains(by));
     for change in story.changes.iter().filter(is_top) {
         writer.change(change, 0)?;
     }
-    Ok(writer.entries)
+    Ok((writer.entries, writer.is_cut))
 }
 
 struct Writer<'a> {
     story: &'a Story,
     triggers: &'a Triggers,
     entries: Vec<Value>,
+    is_cut: bool,
 }
 
 impl Writer<'_> {
+    fn is_too_deep(&mut self, depth: usize) -> bool {
+        self.is_cut |= depth > DEPTH_MAX;
+        depth > DEPTH_MAX
+    }
+
     fn say(&mut self, depth: usize, time: Option<Timestamp>, what: &str, text: String, more: Value) {
         let mut entry = json!({
             "depth": depth,
@@ -49,6 +59,9 @@ impl Writer<'_> {
     }
 
     fn change(&mut self, change: &Change, depth: usize) -> Result<(), String> {
+        if self.is_too_deep(depth) {
+            return Ok(());
+        }
         let object = format!("{}/{}", change.bucket, change.key.as_ref().map_or("", |key| key.as_str()));
         let version = change.version_id.as_ref().map(|version| format!(", version {}", version.as_str()));
         let by = match (change.cause.invocation(), &change.cause.rule) {
@@ -99,6 +112,9 @@ impl Writer<'_> {
     }
 
     fn delivery(&mut self, delivery: &Delivery, depth: usize) -> Result<(), String> {
+        if self.is_too_deep(depth) {
+            return Ok(());
+        }
         let state = match &delivery.state {
             DeliveryState::Pending => "waits for its turn".to_owned(),
             DeliveryState::Held => "is held".to_owned(),
@@ -160,7 +176,7 @@ impl Writer<'_> {
         }
         let filed: HashSet<&str> = story.deliveries.iter().map(|delivery| delivery.id.as_str()).collect();
         for record in story.invocations.iter().filter(|record| record.by.as_deref() == Some(invocation)) {
-            if filed.contains(record.request_id.as_str()) {
+            if filed.contains(record.request_id.as_str()) || self.is_too_deep(depth) {
                 continue;
             }
             let status = match &record.outcome {
@@ -202,4 +218,107 @@ fn rule_json(rule: &Rule) -> Value {
         "deleted": rule.deleted,
         "created": rule.created.iso_millis(),
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use cosette_clock::Clock;
+    use cosette_model::function::{Description, FunctionRef, Invocation, Invoke, Outcome, RetryPolicy};
+    use cosette_model::op::Owner;
+    use cosette_model::{
+        BucketName, Cause, Chain, EventPattern, EventType, Happened, ObjectKey, Region, Seq, Style,
+    };
+    use cosette_store::{Durability, Store};
+    use cosette_trigger::{NewRule, Options, Source};
+
+    use super::*;
+
+    /// A target that is there and that nothing reaches.
+    struct Nobody;
+
+    impl Invoke for Nobody {
+        fn invoke<'a>(&'a self, _: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn describe(&self, _: &Target) -> Option<Description> {
+            let retry = RetryPolicy::default();
+            Some(Description { home: None, retry, concurrency: 1, dead_letter: None })
+        }
+    }
+
+    /// Functions that call each other, one of the next, need no more of the stack than there is.
+    #[tokio::test]
+    async fn a_chain_of_calls_without_end_is_cut() {
+        let clock = Clock::frozen(Timestamp::from_secs(1_700_000_000));
+        let options =
+            cosette_store::Options { dir: None, durability: Durability::Relaxed, cache_bytes: 1 << 20 };
+        let store = Store::open(options, clock.clone()).unwrap();
+        let bucket = BucketName::new("examplebucket-1250000000").unwrap();
+        let owner = Owner { uin: "100000000001".into(), appid: "1250000000".into(), name: String::new() };
+        let region = Region::new("ap-guangzhou").unwrap();
+        store.create_bucket(bucket.clone(), region, owner, Cause::default()).await.unwrap();
+        let options = Options { retry_interval: Duration::from_secs(60), finished_max: 10, loop_limit: 16 };
+        let triggers = Triggers::start(store.clone(), clock.clone(), Arc::new(Nobody), options).unwrap();
+        let function =
+            FunctionRef { namespace: "default".into(), name: "f".into(), qualifier: "$DEFAULT".into() };
+        let rule = NewRule {
+            bucket: bucket.clone(),
+            event: EventPattern::One(EventType::CreatedPut),
+            prefix: String::new(),
+            suffix: String::new(),
+            target: function.clone().into(),
+            style: Style::Cos,
+            description: String::new(),
+            enabled: true,
+        };
+        let rule = triggers.create_rule(rule).await.unwrap();
+        let changes = store.changes(Seq(0), 1).unwrap();
+        let delivery = Delivery {
+            id: "0".into(),
+            source: Some(Source {
+                seq: changes[0].seq,
+                rule: rule.id,
+                event: Happened::Cos(EventType::CreatedPut),
+                bucket,
+                key: ObjectKey::new("a").unwrap(),
+                request_id: String::new(),
+            }),
+            target: function.clone().into(),
+            event: "{}".into(),
+            created: clock.now(),
+            state: DeliveryState::Succeeded,
+            attempts: Vec::new(),
+            chain: Chain::default(),
+            letter_of: None,
+            repeats: None,
+        };
+        let record = |n: usize| Record {
+            request_id: n.to_string(),
+            function: function.clone(),
+            event: "{}".into(),
+            source: "API".into(),
+            retry: 0,
+            outcome: None,
+            started: clock.now(),
+            by: Some((n - 1).to_string()),
+        };
+        let told = |calls: usize| {
+            let (changes, deliveries) = (changes.clone(), vec![delivery.clone()]);
+            let invocations = (1..=calls).map(record).collect();
+            let story = Story { changes, deliveries, invocations, ..Story::default() };
+            timeline(&story, &triggers).unwrap()
+        };
+        let (entries, is_cut) = told(10);
+        assert_eq!((entries.len(), is_cut), (13, false), "a change, a rule, a delivery, and the calls");
+        let (entries, is_cut) = told(5000);
+        assert!(is_cut && entries.len() <= DEPTH_MAX + 1);
+        triggers.stop(Duration::ZERO).await;
+    }
 }

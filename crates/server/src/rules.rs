@@ -8,7 +8,7 @@ use cosette_webhook::{Error as WebhookError, Webhook};
 use http::StatusCode;
 use hyper::body::Incoming;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::admin::{Admin, Refused, asked, target};
 
@@ -136,7 +136,16 @@ impl Admin {
     }
 
     pub(crate) async fn put_webhook(&self, body: Incoming) -> Result<Value, Refused> {
-        let put: Webhook = asked(body).await?;
+        #[derive(Deserialize)]
+        struct Put {
+            dead_letter: Option<Named>,
+            #[serde(flatten)]
+            webhook: Map<String, Value>,
+        }
+        let Put { dead_letter, webhook: put } = asked(body).await?;
+        let mut put: Webhook =
+            serde_json::from_value(put.into()).map_err(|error| Refused::bad(error.to_string()))?;
+        put.dead_letter = dead_letter.map(Named::target).transpose()?;
         if let Some(to) = &put.dead_letter
             && !self.traveller.triggers.knows(to)
         {

@@ -76,16 +76,24 @@ pub(crate) fn release(triggers: &Triggers, asked: ToRelease) -> Result<Value, Re
 pub(crate) async fn replay(triggers: &Triggers, id: &str, asked: Replay) -> Result<Value, Refused> {
     let event = asked.event.map(|event| event.to_string());
     let new = triggers.repeat(id, event).await.map_err(refused)?;
-    Ok(delivery(&triggers.delivery(&new).map_err(refused)?))
+    shown(triggers, &new).await
 }
 
 pub(crate) async fn drop(triggers: &Triggers, id: &str) -> Result<Value, Refused> {
     triggers.drop_delivery(id).await.map_err(refused)?;
-    Ok(delivery(&triggers.delivery(id).map_err(refused)?))
+    shown(triggers, id).await
 }
 
 pub(crate) async fn delay(triggers: &Triggers, id: &str, asked: Delay) -> Result<Value, Refused> {
     let by = duration::parse(&asked.by).map_err(Refused::bad)?;
     triggers.delay(id, by).await.map_err(refused)?;
-    Ok(delivery(&triggers.delivery(id).map_err(refused)?))
+    shown(triggers, id).await
+}
+
+/// A delivery as it is now. On a thread of its own: it may read all of them.
+async fn shown(triggers: &Triggers, id: &str) -> Result<Value, Refused> {
+    let (triggers, id) = (triggers.clone(), id.to_owned());
+    let found =
+        tokio::task::spawn_blocking(move || triggers.delivery(&id)).await.map_err(Refused::internal)?;
+    Ok(delivery(&found.map_err(refused)?))
 }

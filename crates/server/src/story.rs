@@ -46,9 +46,7 @@ impl About {
                     && change.key.as_ref() == Some(key)
                     && version.as_ref().is_none_or(|version| change.version_id.as_ref() == Some(version))
             }
-            Self::Request(id) => {
-                change.cause.request_id == *id || change.cause.chain().ids().any(|known| known == id)
-            }
+            Self::Request(id) => change.cause.is_of(id),
             Self::After(_) => true,
         }
     }
