@@ -1,13 +1,11 @@
 //! `cosette events`: what happens to buckets and objects, and how deliveries end.
 
-use std::io::Write;
-
 use clap::Args;
 use serde_json::Value;
 
 use crate::exit::Failure;
-use crate::logs::escaped;
 use crate::remote::Remote;
+use crate::rows::{self, quoted};
 
 /// How long the server waits for something to tell, each time.
 const WAIT_MS: u64 = 20_000;
@@ -51,23 +49,13 @@ impl Events {
         let mut filter = String::new();
         for (name, value) in [("bucket", &self.bucket), ("key_prefix", &self.key_prefix)] {
             if let Some(value) = value {
-                filter.push_str(&format!("&{name}={}", value.bytes().map(escaped).collect::<String>()));
+                filter.push_str(&format!("&{name}={}", quoted(value)));
             }
         }
         let client = self.remote.client();
         let number = |answer: &Value, name: &str| answer[name].as_u64().unwrap_or_default();
         let list = |answer: &Value, name: &str| answer[name].as_array().cloned().unwrap_or_default();
-        let show = |rows: &[Value]| -> Result<(), Failure> {
-            let mut out = std::io::stdout().lock();
-            for row in rows {
-                if self.json {
-                    writeln!(out, "{row}")?;
-                } else {
-                    writeln!(out, "{}", text(row))?;
-                }
-            }
-            Ok(out.flush()?)
-        };
+        let show = |rows: &[Value]| rows::show(rows, self.json, text);
         // What has ended before is not told of.
         let mut ended_after = 0;
         loop {

@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::exit::Failure;
-use crate::logs::escaped;
 use crate::remote::Remote;
+use crate::rows::quoted;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -44,7 +44,6 @@ impl Explain {
             Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => (bucket, key),
             _ => return Err(Failure::Usage(format!("{} is not BUCKET/KEY", self.object))),
         };
-        let quoted = |text: &str| text.bytes().map(escaped).collect::<String>();
         let mut path =
             format!("/_cosette/explain?bucket={}&key={}&max={}", quoted(bucket), quoted(key), self.max);
         if let Some(version) = &self.version_id {

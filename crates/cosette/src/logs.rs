@@ -1,7 +1,6 @@
 //! `cosette logs`: what a function wrote, one invocation after the other, and those to come.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::exit::Failure;
 use crate::remote::Remote;
+use crate::rows::{self, quoted};
 
 /// Between two looks at a server that is followed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -45,17 +45,7 @@ pub(crate) struct Logs {
 impl Logs {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let client = self.remote.client();
-        let show = |records: &[Value]| -> Result<(), Failure> {
-            let mut out = std::io::stdout().lock();
-            for record in records {
-                if self.json {
-                    writeln!(out, "{record}")?;
-                } else {
-                    writeln!(out, "{}", text(record))?;
-                }
-            }
-            Ok(out.flush()?)
-        };
+        let show = |records: &[Value]| rows::show(records, self.json, text);
         let max = self.limit.max(LOOK_AT);
         let first = look(&client, &self.name, max).await?;
         if first.is_empty() {
@@ -77,18 +67,9 @@ impl Logs {
 }
 
 async fn look(client: &Client, function: &str, max: usize) -> Result<Vec<Value>, Failure> {
-    let name: String = function.bytes().map(escaped).collect();
+    let name = quoted(function);
     let answer = client.get(&format!("/_cosette/invocations?function={name}&max={max}")).await?;
     Ok(answer.get("invocations").and_then(Value::as_array).cloned().unwrap_or_default())
-}
-
-/// A byte of a name as a query carries it.
-pub(crate) fn escaped(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
-        char::from(byte).to_string()
-    } else {
-        format!("%{byte:02X}")
-    }
 }
 
 /// Which attempts have been shown, of those the server still shows.
@@ -155,11 +136,5 @@ mod tests {
         let running = record("a", 0, None);
         assert_eq!(ids(&Seen::default().take_new(vec![running.clone()], false)), ["a/0"]);
         assert_eq!(text(&running), "2024-05-06T07:08:09.000Z a is running");
-    }
-
-    #[test]
-    fn names_are_escaped() {
-        let name: String = "a b&c".bytes().map(escaped).collect();
-        assert_eq!(name, "a%20b%26c");
     }
 }

@@ -18,6 +18,7 @@ mod explain;
 mod function;
 mod logs;
 mod remote;
+mod rows;
 mod scrub;
 mod serve;
 mod verify;

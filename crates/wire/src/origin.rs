@@ -12,51 +12,29 @@ use http::header::{
 use http::{Request, Uri};
 
 use crate::DialectName;
+use crate::auth::cos;
 use crate::header::{self, Headers};
 use crate::path;
 use crate::query::Query;
 use crate::request::METADATA_BYTES_MAX;
 
-/// Headers that no origin hears of: who asks, what is about one connection, and what is answered here, as the
-/// object is not the client's alone.
-const KEPT_BACK: [&str; 21] = [
+/// Headers that no origin hears of, besides [`OURS`]: who asks, and what is answered here, as the object is not the
+/// client's alone.
+const KEPT_BACK: [&str; 10] = [
     "authorization",
-    "connection",
-    "content-length",
     "content-md5",
-    "expect",
     "host",
     "if-match",
     "if-modified-since",
     "if-none-match",
     "if-range",
     "if-unmodified-since",
-    "keep-alive",
     "proxy-authorization",
-    "proxy-connection",
-    "range",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
     "x-amz-content-sha256",
 ];
 
-/// What signs a query, besides everything that begins with `x-cos-` or `x-amz-`.
-const SIGNING: [&str; 11] = [
-    "q-sign-algorithm",
-    "q-ak",
-    "q-sign-time",
-    "q-key-time",
-    "q-header-list",
-    "q-url-param-list",
-    "q-signature",
-    "sign",
-    "awsaccesskeyid",
-    "signature",
-    "expires",
-];
+/// What signs a query, besides COS's seven fields and everything that begins with `x-cos-` or `x-amz-`.
+const SIGNING: [&str; 4] = ["sign", "awsaccesskeyid", "signature", "expires"];
 
 /// A request as it came.
 pub(crate) struct AsSent {
@@ -103,7 +81,8 @@ const OURS: [&str; 11] = [
 ];
 
 fn kept_back(name: &str) -> bool {
-    KEPT_BACK.contains(&name)
+    OURS.contains(&name)
+        || KEPT_BACK.contains(&name)
         || SIGNING_HEADERS.contains(&name)
         || name.ends_with("-security-token")
         || name.contains("-customer-")
@@ -136,7 +115,8 @@ impl Sent for AsSent {
         let mut text = String::new();
         for (name, value) in self.query.pairs() {
             let low = name.to_ascii_lowercase();
-            if SIGNING.contains(&low.as_str()) || low.starts_with("x-cos-") || low.starts_with("x-amz-") {
+            let signs = SIGNING.contains(&&*low) || cos::FIELDS.contains(&&*low);
+            if signs || low.starts_with("x-cos-") || low.starts_with("x-amz-") {
                 continue;
             }
             if !text.is_empty() {

@@ -10,7 +10,8 @@ use super::names::Name;
 use super::{Presented, SKEW_MAX, Scheme, Verified, equal};
 use crate::path;
 
-const FIELDS: [&str; 7] = [
+/// What a signature says, in a header or in a query.
+pub(crate) const FIELDS: [&str; 7] = [
     "q-sign-algorithm",
     "q-ak",
     "q-sign-time",
