@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from support import functions
-from support.clients import s3_client
+from support.clients import cos_client, s3_client
 from support.functions import FUNCTIONS, bind, deploy
 from support.instance import Instance
 
@@ -41,6 +41,23 @@ def new_writer(server, scf, new_function):
 
 def of_key(server, bucket, key):
     return next(change for change in server.changes(bucket=bucket) if change["key"] == key)
+
+
+def test_a_wait_for_a_request_covers_copies_of_what_a_function_wrote(server, scf, bucket, s3, new_bucket, new_writer):
+    source, copies = new_bucket("source"), new_bucket("copies")
+    for cos, name in ((cos_client(server), source), (cos_client(server, Region="ap-shanghai"), copies)):
+        cos.create_bucket(Bucket=name)
+        cos.put_bucket_versioning(Bucket=name, Status="Enabled")
+    rule = {"ID": "r", "Status": "Enabled", "Prefix": "", "Destination": {"Bucket": f"qcs::cos:ap-shanghai::{copies}"}}
+    role = f"qcs::cam::uin/{server.uin}:uin/{server.uin}"
+    cos_client(server).put_bucket_replication(
+        Bucket=source, ReplicationConfiguration={"Role": role, "Rule": [rule]}
+    )
+    bind(scf, new_writer("boto", source), bucket)
+    for n in range(5):
+        put = s3.put_object(Bucket=bucket, Key=f"{n}", Body=b"x")
+        server.wait(put["ResponseMetadata"]["HTTPHeaders"]["x-amz-request-id"], timeout_ms=PATIENCE_MS)
+        assert [change["key"] for change in server.changes(bucket=copies) if change["key"]][-1] == f"boto/{n}"
 
 
 @pytest.mark.parametrize("how", ["boto", "cos", "presigned", "form", "assumed"])

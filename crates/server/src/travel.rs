@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use cosette_clock::Clock;
 use cosette_jobs::{Jobs, Replication};
-use cosette_model::Timestamp;
-use cosette_store::Store;
+use cosette_model::{Seq, Timestamp};
+use cosette_store::{Error as StoreError, Store};
 use cosette_trigger::{Quiet, Triggers};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 /// Moments that one journey stops at; what comes due after them is done at its end.
 const STOPS_MAX: usize = 10_000;
+
+/// Changes read at a time.
+const PAGE: usize = 1000;
 
 /// Who moves the clock, and those who react to it.
 #[derive(Clone)]
@@ -73,10 +76,27 @@ impl Traveller {
             let look = self.triggers.wait(request, end - Instant::now()).await?;
             // What a function has written since may have been for a rule to copy; and if that has been copied by now,
             // nobody has looked for who is to react to the copy.
-            let is_whole = copied && (request.is_some() || look.head == head);
+            let is_whole = copied
+                && match request {
+                    Some(request) => !self.has_asked_for_copies(request, head).await?,
+                    None => look.head == head,
+                };
             if is_whole || !look.quiet || Instant::now() >= end {
                 return Ok(Quiet { quiet: look.quiet && is_whole, ..look });
             }
+        }
+    }
+
+    /// Whether the request has led to a write after `seq` that a rule is to copy.
+    async fn has_asked_for_copies(&self, request: &str, mut seq: Seq) -> Result<bool, StoreError> {
+        loop {
+            let page = self.store.changes(seq, PAGE)?;
+            let Some(last) = page.last() else { return Ok(false) };
+            seq = last.seq;
+            if page.iter().any(|change| !change.replicas.is_empty() && change.cause.is_of(request)) {
+                return Ok(true);
+            }
+            tokio::task::yield_now().await;
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cosette_clock::Clock;
-use cosette_model::{BucketName, Change, ObjectKey, Seq, Timestamp};
+use cosette_model::{BucketName, Cause, Change, ObjectKey, Seq, Timestamp};
 use cosette_store::{Error as StoreError, Store, Table};
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -47,15 +47,15 @@ pub struct Replication(Arc<watch::Sender<Progress>>);
 struct Progress {
     /// Changes up to here have been read, and all is copied but what is put aside.
     cursor: Seq,
-    /// The requests of what is put aside.
-    aside: Vec<String>,
+    /// How what is put aside came to be written.
+    aside: Vec<Cause>,
     /// Nothing more is read before some of that has been dealt with.
     full: bool,
 }
 
 impl Progress {
     fn has_reached(&self, seq: Seq, request: Option<&str>) -> bool {
-        let is_meant = |id: &String| request.is_none_or(|request| id == request);
+        let is_meant = |cause: &Cause| request.is_none_or(|request| cause.is_of(request));
         self.cursor >= seq && !self.aside.iter().any(is_meant)
     }
 }
@@ -180,7 +180,7 @@ impl Replicator {
     }
 
     fn tell(&self, cursor: Seq) {
-        let aside = self.aside.iter().map(|task| task.change.cause.request_id.clone()).collect();
+        let aside = self.aside.iter().map(|task| task.change.cause.clone()).collect();
         self.progress.0.send_replace(Progress { cursor, aside, full: self.is_full() });
     }
 

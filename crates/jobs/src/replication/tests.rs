@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cosette_model::op::{Owner, WriteConditions};
 use cosette_model::setting::{BucketRef, Replication as Rules, ReplicationRule, ReplicationTarget, Status};
 use cosette_model::{
-    Attributes, Cause, ChangeKind, EventType, Properties, Region, ReplicaState, Setting, SettingName,
+    Attributes, Cause, ChangeKind, EventType, Link, Properties, Region, ReplicaState, Setting, SettingName,
     StorageClass, Wanted,
 };
 use cosette_store::{Disk, Durability, Faults, Object, Options, PutObject, Step, Verdict};
@@ -284,4 +284,20 @@ async fn what_a_full_disk_refuses_waits_for_room() {
     world.store.close().await.unwrap();
     drop((job, world));
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn what_is_put_aside_is_waited_for_by_those_who_led_to_it() {
+    let link = Link { request_id: "put".into(), invocation: "call".into(), ..Link::call("f", "") };
+    let cause = Cause { request_id: "write".into(), links: vec![link], ..Cause::default() };
+    let progress = Progress { cursor: Seq(9), aside: vec![cause], full: false };
+    for (request, reached) in [
+        (None, false),
+        (Some("write"), false),
+        (Some("put"), false),
+        (Some("call"), false),
+        (Some("other"), true),
+    ] {
+        assert_eq!(progress.has_reached(Seq(9), request), reached, "{request:?}");
+    }
 }
