@@ -183,6 +183,7 @@ impl Committer {
                 return;
             }
         };
+        let before = *self.head.borrow();
         let mut run = self.decide(waiting, begin);
         let jobs = std::mem::take(&mut run.jobs);
         match self.settle(run) {
@@ -190,6 +191,7 @@ impl Committer {
                 for (job, seq) in jobs {
                     job.finish(Ok(seq));
                 }
+                self.head.send_if_modified(|head| *head > before);
             }
             Err(Unsettled::Refused(error)) => {
                 tracing::warn!(%error, "the disk did not take a group of commits");
@@ -287,7 +289,11 @@ impl Committer {
         if outdated {
             self.views.outdate();
         }
-        self.head.send_replace(run.last);
+        // Those who follow the log are woken once those who wait for an answer have it.
+        self.head.send_if_modified(|head| {
+            *head = run.last;
+            false
+        });
         if restores {
             self.restoring.send_replace(run.last);
         }

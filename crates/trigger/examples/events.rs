@@ -23,6 +23,8 @@ mod subject;
 
 const WRITERS: usize = 32;
 const BODY: usize = 4096;
+/// Puts that are made one after another.
+const ALONE: usize = 1000;
 
 /// Every target is a function that does nothing.
 struct Nothing;
@@ -69,6 +71,27 @@ async fn put(store: &Store, bucket: &BucketName, round: usize, puts: usize) -> f
     began.elapsed().as_secs_f64()
 }
 
+/// Microseconds of a put that has the machine to itself: the median without a rule and with one, in turn.
+async fn alone(store: &Store, triggers: &Triggers, buckets: [&BucketName; 2], puts: usize) -> [u128; 2] {
+    let body = Bytes::from(vec![b'x'; BODY]);
+    let mut taken = [Vec::new(), Vec::new()];
+    for number in 0..puts {
+        // What came before warms the machine or not: each follows each as often.
+        for which in if number % 2 == 0 { [0, 1] } else { [1, 0] } {
+            let (bucket, taken) = (buckets[which], &mut taken[which]);
+            let began = Instant::now();
+            subject::put(store, bucket, subject::key(format!("alone/{number}")), std::slice::from_ref(&body))
+                .await;
+            taken.push(began.elapsed().as_micros());
+            triggers.settled().await;
+        }
+    }
+    taken.map(|mut taken| {
+        taken.sort_unstable();
+        taken[taken.len() / 2]
+    })
+}
+
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -104,10 +127,16 @@ async fn main() {
         let with = all / put(&store, &told, round, puts).await;
         let written = began.elapsed().as_secs_f64();
         triggers.settled().await;
-        let told = all / began.elapsed().as_secs_f64();
+        let rate = all / began.elapsed().as_secs_f64();
         let after = began.elapsed().as_secs_f64() - written;
+        let [quietly, telling] = alone(&store, &triggers, [&quiet, &told], ALONE).await;
+        #[allow(clippy::cast_precision_loss)]
+        let ratio = telling as f64 / quietly as f64;
         println!(
-            "puts/s without a rule {without:.0}, with one {with:.0} ({:.2}); events/s, from the first put to the last end {told:.0}, {after:.1} s of it after the puts",
+            "a put that waits for no other, us: {quietly} without a rule, {telling} with one ({ratio:.2})"
+        );
+        println!(
+            "puts/s without a rule {without:.0}, with one {with:.0} ({:.2}); events/s, from the first put to the last end {rate:.0}, {after:.1} s of it after the puts",
             with / without
         );
     }
