@@ -23,7 +23,7 @@ pub(crate) struct Remote {
 
     /// Region of the functions
     #[arg(long, env = "COSETTE_REGION", value_name = "REGION", value_parser = parse_region,
-          default_value = cosette_server::default_region())]
+          default_value = Region::DEFAULT)]
     region: Region,
 }
 

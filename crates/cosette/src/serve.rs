@@ -68,7 +68,7 @@ pub(crate) struct Serve {
 
     /// Region of requests that name none
     #[arg(long, env = "COSETTE_REGION", value_name = "REGION", value_parser = parse_region,
-          default_value = cosette_server::default_region())]
+          default_value = Region::DEFAULT)]
     region: Region,
 
     /// Serve the default keys, which everybody knows, on an address that other machines can reach
@@ -242,6 +242,7 @@ impl Serve {
             keep_deliveries: self.keep_deliveries,
             keep_logs: self.keep_logs,
             origin_timeout: self.origin_timeout,
+            closures: Vec::new(),
         })
     }
 }

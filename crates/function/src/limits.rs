@@ -19,6 +19,10 @@ fn limit(what: &'static str, message: impl Into<String>) -> Error {
     Error::Limit { what, message: message.into() }
 }
 
+pub(crate) fn unknown_runtime(runtime: &str) -> Error {
+    invalid("Runtime", format!("Runtime {runtime} is not known"))
+}
+
 pub(crate) fn namespace(namespace: &str) -> Result<(), Error> {
     if namespace == NAMESPACE { Ok(()) } else { Err(Error::NoSuchNamespace(namespace.to_owned())) }
 }
@@ -42,7 +46,7 @@ pub(crate) fn name(name: &str) -> Result<(), Error> {
 pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Error> {
     let it = configuration;
     if !cosette_runtime::Runtime::known(&it.runtime) {
-        return Err(invalid("Runtime", format!("Runtime {} is not known", it.runtime)));
+        return Err(unknown_runtime(&it.runtime));
     }
     if it.handler.len() > 128 || (it.handler.is_empty() && it.runtime != "CustomRuntime") {
         return Err(invalid("Handler", "Handler must have 1 to 128 characters"));

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
 use cosette_model::Wanted;
+use cosette_runtime::CLOSURE;
 use cosette_store::{Sealed, Store, Table};
 
 use crate::invocation::instance_id;
@@ -45,6 +46,10 @@ impl Functions {
         limits::namespace(&namespace)?;
         limits::name(&name)?;
         limits::configuration(&mut configuration)?;
+        if configuration.runtime == CLOSURE && !self.shared.runtime.has_closure(&name) {
+            // Only the process that has the closure makes its function.
+            return Err(limits::unknown_runtime(CLOSURE));
+        }
         match self.get(&namespace, &name) {
             Ok(_) => return Err(Error::Exists(name)),
             Err(Error::NoSuchFunction(_)) => {}
@@ -97,6 +102,12 @@ impl Functions {
         code: Bytes,
     ) -> Result<Function, Error> {
         let mut checked = self.get(namespace, name)?.configuration;
+        if checked.runtime == CLOSURE {
+            return Err(Error::Invalid {
+                field: "Runtime",
+                message: format!("{name} is a closure, not a package"),
+            });
+        }
         if let Some(handler) = &handler {
             checked.handler.clone_from(handler);
             limits::configuration(&mut checked)?;

@@ -123,11 +123,20 @@ text! {
 }
 
 impl Region {
+    /// The region of a server that is told nothing (design section 10).
+    pub const DEFAULT: &str = "ap-guangzhou";
+
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidName> {
         let text = text.into();
         let ok = (2..=40).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if ok { Ok(Self(text)) } else { Err(InvalidName::Region) }
+    }
+}
+
+impl Default for Region {
+    fn default() -> Self {
+        Self(Self::DEFAULT.to_owned())
     }
 }
 

@@ -59,6 +59,14 @@ pub(crate) struct NotStarted {
     pub(crate) memory_bytes: u64,
 }
 
+impl NotStarted {
+    /// Nothing was started at all.
+    pub(crate) fn of(status: StatusCode, text: impl Into<String>, request_id: &str) -> Self {
+        let failure = Failure::new(status, text, request_id);
+        Self { failure, output: String::new(), duration: Duration::ZERO, memory_bytes: 0 }
+    }
+}
+
 /// Whether an instance may be given another event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -155,7 +163,9 @@ impl Instance {
         let (program, args): (PathBuf, Vec<OsString>) = match parts.family {
             Family::Python3 => (parts.interpreter.program, vec![parts.bootstraps.join("python3.py").into()]),
             Family::Node => (parts.interpreter.program, vec![parts.bootstraps.join("node.js").into()]),
-            Family::Custom | Family::Unsupported => (own_bootstrap(&spec.code)?, Vec::new()),
+            Family::Custom | Family::Closure | Family::Unsupported => {
+                (own_bootstrap(&spec.code)?, Vec::new())
+            }
         };
         let key = spec.keys.give();
         // What it does while it starts is the doing of the invocation that it starts for.
@@ -392,13 +402,13 @@ async fn until<T>(receiver: &mut watch::Receiver<T>, test: impl FnMut(&T) -> boo
     }
 }
 
-const CLOSING: &str = "the server is stopping";
+pub(crate) const CLOSING: &str = "the server is stopping";
 
 fn memory_text(spec: &Spec) -> String {
     format!("Memory limit of {} MB reached", spec.memory_mb)
 }
 
-fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     if duration.subsec_nanos() == 0 {
         format!("{} seconds", duration.as_secs())
     } else {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::OnceCell;
 
+use crate::closure::CLOSURE;
 use crate::process;
 
 /// Which program a runtime name maps to.
@@ -21,6 +22,8 @@ pub(crate) enum Family {
     Node,
     /// The function's own executable `bootstrap`.
     Custom,
+    /// A closure of this process.
+    Closure,
     /// A name of SCF's that nothing here runs yet.
     Unsupported,
 }
@@ -42,6 +45,7 @@ impl Family {
         }
         match runtime {
             "CustomRuntime" => Some(Self::Custom),
+            CLOSURE => Some(Self::Closure),
             "Python2.7" | "Php5" | "Php5.6" | "Php7" | "Php7.2" | "Php7.4" | "Php8.0" | "Java8"
             | "Java11" | "Java17" | "Java21" | "Go1" => Some(Self::Unsupported),
             _ => None,
@@ -78,6 +82,10 @@ impl Interpreters {
             Family::Custom => {
                 Some(Interpreter { program: PathBuf::from("bootstrap"), version: "its own bootstrap".into() })
             }
+            Family::Closure => Some(Interpreter {
+                program: PathBuf::new(),
+                version: "a closure of the server's process".into(),
+            }),
             Family::Unsupported => None,
         }
     }

@@ -4,6 +4,7 @@
 //! `process` is the machine's side of it, `output` what it prints. The bootstraps that run
 //! Python and Node.js handlers are in `bootstrap/`.
 
+mod closure;
 mod environment;
 mod failure;
 mod instance;
@@ -23,7 +24,8 @@ use std::time::Duration;
 use cosette_model::function::StatusCode;
 use cosette_model::{Chain, KeyGiver};
 
-use crate::failure::Failure;
+use crate::closure::Closures;
+pub use crate::closure::{CLOSURE, Closure, Context};
 use crate::instance::{Instance, NotStarted, Parts};
 pub use crate::interpreter::Interpreter;
 use crate::interpreter::{Family, Interpreters};
@@ -86,6 +88,7 @@ struct Shared {
     spawner: Spawner,
     interpreters: Interpreters,
     pool: Pool,
+    closures: Closures,
     next: AtomicU64,
 }
 
@@ -117,9 +120,20 @@ impl Runtime {
             spawner: Spawner::start()?,
             interpreters: Interpreters::default(),
             pool: Pool::new(idle),
+            closures: Closures::default(),
             next: AtomicU64::new(1),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Lets the function of its name run it, from now on.
+    pub fn install(&self, closure: Closure) {
+        self.shared.closures.add(closure);
+    }
+
+    /// Whether a function of this name would find its closure.
+    pub fn has_closure(&self, name: &str) -> bool {
+        self.shared.closures.get(name).is_some()
     }
 
     /// Whether SCF knows the runtime's name at all.
@@ -138,28 +152,24 @@ impl Runtime {
     pub async fn run(&self, spec: &Spec, request_id: &str, chain: &Chain, event: &str) -> Ran {
         let mut closing = self.shared.pool.closing();
         if *closing.borrow() {
-            let failure = Failure::new(StatusCode::InternalError, "the server is stopping", request_id);
-            return not_started(NotStarted {
-                failure,
-                output: String::new(),
-                duration: Duration::ZERO,
-                memory_bytes: 0,
-            });
+            return not_started(NotStarted::of(StatusCode::InternalError, instance::CLOSING, request_id));
         }
         let (lease, warm) = self.shared.pool.lease(&spec.id);
+        if spec.runtime == CLOSURE {
+            // The lease is held meanwhile: a stop waits for it.
+            let Some(closure) = self.shared.closures.get(&spec.name) else {
+                let text = format!("this process has no closure for function {}", spec.name);
+                return not_started(NotStarted::of(StatusCode::ContainerInitError, text, request_id));
+            };
+            return closure.invoke(spec, request_id, chain, event, &mut closing).await;
+        }
         let (mut instance, started) = match warm {
             Some(instance) => (instance, None),
             None => {
                 let parts = match self.parts(spec).await {
                     Ok(parts) => parts,
                     Err(text) => {
-                        let failure = Failure::new(StatusCode::ContainerInitError, text, request_id);
-                        return not_started(NotStarted {
-                            failure,
-                            output: String::new(),
-                            duration: Duration::ZERO,
-                            memory_bytes: 0,
-                        });
+                        return not_started(NotStarted::of(StatusCode::ContainerInitError, text, request_id));
                     }
                 };
                 match Instance::start(parts, spec, request_id, chain, &mut closing).await {

@@ -25,20 +25,21 @@ struct Shared {
     kept: Mutex<Kept>,
 }
 
-#[derive(Default)]
-struct Kept {
+/// What was written, up to the bound, and how much was not kept.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
     bytes: Vec<u8>,
     cut: u64,
 }
 
 impl Kept {
-    fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         let room = KEPT_MAX.saturating_sub(self.bytes.len()).min(bytes.len());
         self.bytes.extend_from_slice(&bytes[..room]);
         self.cut += (bytes.len() - room) as u64;
     }
 
-    fn take(&mut self) -> String {
+    pub(crate) fn take(&mut self) -> String {
         let kept = std::mem::take(self);
         let mut text = String::from_utf8_lossy(&kept.bytes).into_owned();
         if kept.cut > 0 {

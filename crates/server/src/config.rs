@@ -1,10 +1,11 @@
 //! What a server can be told, and what it refuses to be told.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use cosette_model::{Account, Day, Region};
+use cosette_runtime::Closure;
 use cosette_wire::DialectName;
 
 /// The secret key everybody knows; not to be served to other machines.
@@ -19,11 +20,6 @@ pub fn default_account() -> Account {
         uin: "100000000001".into(),
         name: "cosette".into(),
     }
-}
-
-/// The region of a server that is told nothing.
-pub const fn default_region() -> &'static str {
-    "ap-guangzhou"
 }
 
 /// Everything `serve` can be told; the command line and the environment fill it in.
@@ -60,6 +56,34 @@ pub struct Config {
     pub keep_logs: u64,
     /// That an origin may take to answer, and between pieces of what it sends.
     pub origin_timeout: Duration,
+    /// Functions that are closures of this process.
+    pub closures: Vec<Closure>,
+}
+
+/// A server that is told nothing, and keeps nothing.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
+            data_dir: None,
+            relaxed: false,
+            strict: false,
+            dialect: DialectName::Cos,
+            accounts: vec![default_account()],
+            region: Region::default(),
+            insecure_default_keys: false,
+            retry_interval: Duration::from_secs(60),
+            day: Day::default(),
+            log_interval: Duration::from_secs(300),
+            queues: Vec::new(),
+            event_bridge: None,
+            loop_limit: 16,
+            keep_deliveries: 10_000,
+            keep_logs: 1000,
+            origin_timeout: Duration::from_secs(30),
+            closures: Vec::new(),
+        }
+    }
 }
 
 impl Config {
@@ -94,22 +118,8 @@ mod tests {
         let account = Account { secret_key: secret_key.into(), ..default_account() };
         Config {
             listen: listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0))),
-            data_dir: None,
-            relaxed: false,
-            strict: false,
-            dialect: DialectName::Cos,
             accounts: vec![account],
-            region: Region::new(default_region()).unwrap_or_else(|e| panic!("{e}")),
-            insecure_default_keys: false,
-            retry_interval: Duration::from_secs(60),
-            day: Day::default(),
-            log_interval: Duration::from_secs(300),
-            queues: Vec::new(),
-            event_bridge: None,
-            loop_limit: 16,
-            keep_deliveries: 10,
-            keep_logs: 10,
-            origin_timeout: Duration::from_secs(30),
+            ..Config::default()
         }
     }
 

@@ -9,6 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::door::Door;
 
@@ -19,25 +20,46 @@ const HEAD_BYTES_MAX: usize = 256 << 10;
 
 /// The open connections, and the way to tell them to end.
 pub(crate) struct Connections {
-    door: Arc<Door>,
+    accepting: JoinHandle<()>,
     stop: watch::Sender<bool>,
-    /// Every connection holds a clone; when the last is gone, `gone` ends.
-    alive: mpsc::Sender<()>,
+    /// Every connection holds a clone of the sender; when the last is gone, `gone` ends.
     gone: mpsc::Receiver<()>,
 }
 
+struct Acceptor {
+    door: Arc<Door>,
+    stop: watch::Sender<bool>,
+    alive: mpsc::Sender<()>,
+}
+
 impl Connections {
-    pub(crate) fn new(door: Arc<Door>) -> Self {
+    /// Accepts until `stopped` turns true.
+    pub(crate) fn serve(door: Arc<Door>, listener: TcpListener, stopped: watch::Receiver<bool>) -> Self {
         let (alive, gone) = mpsc::channel(1);
-        Self { door, stop: watch::Sender::new(false), alive, gone }
+        let stop = watch::Sender::new(false);
+        let acceptor = Acceptor { door, stop: stop.clone(), alive };
+        let accepting = tokio::spawn(acceptor.accept(listener, stopped));
+        Self { accepting, stop, gone }
     }
 
-    /// Accepts until `stop` turns true.
-    pub(crate) async fn serve(&self, listener: TcpListener, stop: &mut watch::Receiver<bool>) {
+    /// Lets requests under way end, for at most `grace`.
+    pub(crate) async fn finish(mut self, grace: Duration) {
+        // It ends by itself, having been told.
+        let _ = self.accepting.await;
+        let _ = self.stop.send(true);
+        if tokio::time::timeout(grace, self.gone.recv()).await.is_err() {
+            tracing::warn!("connections cut off that did not end in time");
+        }
+    }
+}
+
+impl Acceptor {
+    async fn accept(self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = stop.wait_for(|stop| *stop) => return,
+                // The sender goes with the server.
+                _ = stopped.wait_for(|stopped| *stopped) => return,
             };
             match accepted {
                 Ok((stream, peer)) => self.open(stream, peer),
@@ -84,15 +106,6 @@ impl Connections {
                 log_end(peer, &error);
             }
         });
-    }
-
-    /// Lets requests under way end, for at most `grace`.
-    pub(crate) async fn finish(mut self, grace: Duration) {
-        let _ = self.stop.send(true);
-        drop(self.alive);
-        if tokio::time::timeout(grace, self.gone.recv()).await.is_err() {
-            tracing::warn!("connections cut off that did not end in time");
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod check;
 mod config;
 mod connection;
 mod door;
+mod embedded;
 mod explain;
 mod notify;
 mod origin;
@@ -28,7 +29,8 @@ use cosette_clock::Clock;
 use cosette_control::Control;
 use cosette_function::Functions;
 use cosette_jobs::{AccessLog, Jobs, Replication};
-use cosette_model::KeyGiver;
+use cosette_model::op::Owner;
+use cosette_model::{KeyGiver, Region};
 use cosette_ops::Ops;
 use cosette_outgoing::Client;
 use cosette_runtime::Runtime;
@@ -42,11 +44,15 @@ use tokio::sync::watch;
 use crate::accounts::Accounts;
 use crate::check::Scrubs;
 pub use crate::check::{VerifyError, verify};
+pub use cosette_function::Record;
+pub use cosette_model::function::StatusCode;
+pub use cosette_runtime::{Closure, Context};
 pub use cosette_wire::DialectName;
 
-pub use crate::config::{Config, DEFAULT_SECRET_KEY, default_account, default_region};
+pub use crate::config::{Config, DEFAULT_SECRET_KEY, default_account};
 use crate::connection::Connections;
 use crate::door::Door;
+pub use crate::embedded::Binding;
 use crate::spelling::Spelling;
 use crate::targets::Targets;
 use crate::travel::Traveller;
@@ -80,21 +86,59 @@ const XML_BYTES_MAX: usize = 4 << 20;
 /// # Errors
 /// Nothing has been started, or everything has been stopped again, when this returns one.
 pub async fn run(config: Config) -> Result<(), RunError> {
-    config.check().map_err(RunError::Refused)?;
     let mut stop = stop_signal()?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|source| RunError::Listen { address: config.listen, source })?;
-    let address = listener.local_addr()?;
-    let spelling = Spelling::learn(cosette_wire::HEADER_SPELLINGS).await?;
-    let house = House::open(&config, address).await?;
-    let connections = Connections::new(Arc::new(house.door(spelling)));
-    announce(address)?;
-    connections.serve(listener, &mut stop).await;
-    tracing::info!("stopping");
-    house.scrubs.stop();
-    connections.finish(STOP_GRACE).await;
-    house.close().await
+    let server = Server::start(config).await?;
+    announce(server.address())?;
+    let _ = stop.wait_for(|stop| *stop).await;
+    server.stop().await
+}
+
+/// A server that takes requests. Dropped, it takes no more and what runs is let go of; [`stop`](Self::stop) ends it
+/// in order.
+pub struct Server {
+    house: House,
+    connections: Connections,
+    stop: watch::Sender<bool>,
+    /// The default account and region.
+    owner: Owner,
+    region: Region,
+}
+
+impl Server {
+    /// Returns once it takes requests.
+    ///
+    /// # Errors
+    /// Nothing has been started, or everything has been stopped again, when this returns one.
+    pub async fn start(config: Config) -> Result<Self, RunError> {
+        config.check().map_err(RunError::Refused)?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| RunError::Listen { address: config.listen, source })?;
+        let address = listener.local_addr()?;
+        let spelling = Spelling::learn(cosette_wire::HEADER_SPELLINGS).await?;
+        let house = House::open(&config, address).await?;
+        let (stop, stopped) = watch::channel(false);
+        let connections = Connections::serve(Arc::new(house.door(spelling)), listener, stopped);
+        let owner = owners(&config).next().ok_or_else(|| RunError::Refused("there is no account".into()))?;
+        Ok(Self { house, connections, stop, owner, region: config.region })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.house.address
+    }
+
+    /// Lets what runs end, and writes down what is not yet.
+    ///
+    /// # Errors
+    /// The store's, when it cannot be closed in order.
+    pub async fn stop(self) -> Result<(), RunError> {
+        tracing::info!("stopping");
+        self.stop.send_replace(true);
+        self.house.scrubs.stop();
+        self.connections.finish(STOP_GRACE).await;
+        self.house.close().await
+    }
 }
 
 /// The parts of a running server, in the order they start; they stop in the opposite order.
@@ -107,7 +151,7 @@ struct House {
     targets: Targets,
     triggers: Triggers,
     jobs: Arc<Jobs>,
-    replication: Replication,
+    traveller: Traveller,
     access_log: AccessLog,
     control: Control,
     ops: Ops,
@@ -135,7 +179,10 @@ impl House {
         };
         let scratch = match &config.data_dir {
             Some(dir) => dir.join("functions"),
-            None => std::env::temp_dir().join(format!("cosette-{}", std::process::id())),
+            // A process may have several.
+            None => {
+                std::env::temp_dir().join(format!("cosette-{}-{}", std::process::id(), uuid::Uuid::new_v4()))
+            }
         };
         let accounts = Arc::new(Accounts::new(config.accounts.clone(), clock.clone()));
         let runtime = Runtime::start(scratch.join("run"))?;
@@ -146,6 +193,7 @@ impl House {
             let (keys, appid) = (Arc::clone(&keys), function.appid.clone());
             KeyGiver::new(move || keys.lend(&appid))
         });
+        embedded::install(&runtime, &functions, config).await?;
         let bus = config.event_bridge.iter().map(|url| (notify::EVENT_BRIDGE, url.as_str()));
         let named = config.queues.iter().map(|(name, url)| (name.as_str(), url.as_str()));
         let webhooks =
@@ -182,17 +230,20 @@ impl House {
             strict: config.strict,
             xml_bytes_max: XML_BYTES_MAX,
         }));
-        let owners = config.accounts.iter().map(|account| cosette_model::op::Owner {
-            uin: account.uin.clone(),
-            appid: account.appid.clone(),
-            name: account.name.clone(),
-        });
         let origins = origin::ByHttp::new(client, config.origin_timeout);
-        let ops = Ops::new(store.clone(), config.region.clone(), owners.collect())
+        let ops = Ops::new(store.clone(), config.region.clone(), owners(config).collect())
             .with_day(config.day)
             .with_notify(Arc::new(targets.clone()))
             .with_origins(Arc::new(origins));
         let in_memory = config.data_dir.is_none();
+        let traveller = Traveller {
+            store: store.clone(),
+            clock: clock.clone(),
+            triggers: triggers.clone(),
+            jobs: Arc::clone(&jobs),
+            replication,
+            turns: Arc::default(),
+        };
         Ok(Self {
             clock,
             scrubs: Scrubs::new(store.clone()),
@@ -202,7 +253,7 @@ impl House {
             targets,
             triggers,
             jobs,
-            replication,
+            traveller,
             access_log,
             control,
             ops,
@@ -226,14 +277,7 @@ impl House {
                 scrubs: self.scrubs.clone(),
                 functions: self.functions.clone(),
                 webhooks: self.targets.webhooks.clone(),
-                traveller: Traveller {
-                    store: self.store.clone(),
-                    clock: self.clock.clone(),
-                    triggers: self.triggers.clone(),
-                    jobs: Arc::clone(&self.jobs),
-                    replication: self.replication.clone(),
-                    turns: Arc::default(),
-                },
+                traveller: self.traveller.clone(),
             },
             access_log: self.access_log.clone(),
             spelling,
@@ -258,6 +302,14 @@ impl House {
         }
         Ok(())
     }
+}
+
+fn owners(config: &Config) -> impl Iterator<Item = Owner> {
+    config.accounts.iter().map(|account| Owner {
+        uin: account.uin.clone(),
+        appid: account.appid.clone(),
+        name: account.name.clone(),
+    })
 }
 
 /// The one line other programs wait for.
