@@ -234,29 +234,41 @@ impl Functions {
         Ok(records)
     }
 
-    /// Of the records of what began at `from` or later, and of what runs, those that are picked, oldest first. At most
-    /// `max` records are looked at.
+    /// Of the records of what began at `from` or later, and of what runs, those that are picked, oldest first; and
+    /// whether all were looked at, which are `max` at most.
     pub fn records_since(
         &self,
         from: Timestamp,
         max: usize,
         mut pick: impl FnMut(&Record) -> bool,
-    ) -> Result<Vec<Record>, Error> {
+    ) -> Result<(Vec<Record>, bool), Error> {
+        /// Records read at a time.
+        const PAGE: usize = 1000;
         let mut running = self.shared.running.list();
         running.reverse();
         let store = &self.shared.store;
-        let rows = store.scan(Table::Invocation, &row::by_time(), Some(&row::before(from)), max)?;
-        let mut found = Vec::new();
-        for (_, key) in rows {
-            let Some(value) = store.get(Table::Invocation, &key)? else { continue };
-            let record: Record = row::decode("invocation record", &value)?;
-            running.retain(|other| (&other.request_id, other.retry) != (&record.request_id, record.retry));
-            if pick(&record) {
-                found.push(record);
+        let (mut found, mut after, mut left) = (Vec::new(), row::before(from), max);
+        let is_whole = loop {
+            let page = PAGE.min(left);
+            let rows = store.scan(Table::Invocation, &row::by_time(), Some(&after), page)?;
+            let is_last = rows.len() < page;
+            left -= rows.len();
+            for (key, record) in rows {
+                after = key;
+                let Some(value) = store.get(Table::Invocation, &record)? else { continue };
+                let record: Record = row::decode("invocation record", &value)?;
+                running
+                    .retain(|other| (&other.request_id, other.retry) != (&record.request_id, record.retry));
+                if pick(&record) {
+                    found.push(record);
+                }
             }
-        }
+            if is_last || left == 0 {
+                break is_last;
+            }
+        };
         found.extend(running.into_iter().filter(|record| pick(record)));
-        Ok(found)
+        Ok((found, is_whole))
     }
 
     /// How many invocations are running now, or are not on record yet.

@@ -400,3 +400,36 @@ async fn only_the_newest_thousand_records_are_kept() {
     }
     assert_eq!(house.functions.records(None, 2).unwrap()[1].request_id, "1001");
 }
+
+#[tokio::test]
+async fn all_records_since_a_moment_are_found_and_who_looks_at_fewer_is_told() {
+    let house = House::new();
+    let began = house.clock.now();
+    let write = move |tx: &mut cosette_store::Tx<'_>| {
+        for number in 0..2500_u64 {
+            let record = Record {
+                request_id: number.to_string(),
+                function: called("thumbnail", "$LATEST"),
+                event: String::new(),
+                source: "API".into(),
+                retry: 0,
+                outcome: None,
+                started: Timestamp::from_micros(began.as_micros() + number),
+                by: None,
+            };
+            row::add(tx, &record, 5000)?;
+        }
+        Ok::<_, cosette_store::Error>(())
+    };
+    house.store.commit(write).await.unwrap();
+    let found = |from: u64, max| {
+        let from = Timestamp::from_micros(began.as_micros() + from);
+        let (records, is_whole) =
+            house.functions.records_since(from, max, |record| record.request_id.ends_with("99")).unwrap();
+        let ids: Vec<u64> = records.iter().map(|record| record.request_id.parse().unwrap()).collect();
+        (ids.len(), ids.first().copied(), ids.last().copied(), is_whole)
+    };
+    assert_eq!(found(0, 100_000), (25, Some(99), Some(2499), true));
+    assert_eq!(found(2450, 100_000), (1, Some(2499), Some(2499), true));
+    assert_eq!(found(0, 2000), (20, Some(99), Some(1999), false));
+}

@@ -17,7 +17,7 @@ const REQUEST_WITHIN: [u64; 2] = [1000, 20_000];
 /// Changes, deliveries and invocations that one answer tells of.
 const TOLD_MAX: usize = 1000;
 /// Records of invocations that are looked at.
-const RECORDS_MAX: usize = 10_000;
+const RECORDS_MAX: usize = 100_000;
 
 #[derive(Default)]
 pub(crate) struct Story {
@@ -109,7 +109,9 @@ impl Teller {
                 is_one
             };
             let found = self.functions.records_since(from, RECORDS_MAX, pick);
-            story.invocations = found.map_err(|error| error.to_string())?;
+            let (invocations, is_whole) = found.map_err(|error| error.to_string())?;
+            story.invocations = invocations;
+            story.truncated |= !is_whole;
         }
         Ok(story)
     }
