@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::Call;
 use crate::error::ApiError;
 use crate::params::Params;
-use crate::scf::{function, invocation, log, namespace, retry, trigger};
+use crate::scf::{function, invocation, layer, log, namespace, retry, trigger};
 use crate::sts;
 
 /// The reply's fields, without `RequestId`.
@@ -92,10 +92,16 @@ actions! {
         DeleteTrigger "Remove a trigger" => trigger::delete;
         GetFunctionEventInvokeConfig "How asynchronous events are retried" => retry::get;
         UpdateFunctionEventInvokeConfig "Change how asynchronous events are retried" => retry::update;
+        CopyFunction "Make a function of another's code and settings" => function::copy;
+        GetFunctionAddress "Where a function's code can be fetched" => function::address;
+        PublishLayerVersion "Make a layer's next version" => layer::publish;
+        GetLayerVersion "A layer's version, and where it can be fetched" => layer::get;
+        ListLayers "The latest version of each layer" => layer::list;
+        ListLayerVersions "Versions of a layer" => layer::list_versions;
+        DeleteLayerVersion "Remove a layer's version that no function has" => layer::delete;
         ListNamespaces "Namespaces; there is `default`" => namespace::list;
     }
     unsupported {
-        CopyFunction "Copy a function";
         CreateAlias "Name a version";
         CreateCustomDomain "Bind a domain";
         CreateFunctionTestModel "Save a test event";
@@ -104,7 +110,6 @@ actions! {
         DeleteCustomDomain "Remove a domain";
         DeleteFunctionTestModel "Remove a test event";
         DeleteFunctionVersion "Remove a version";
-        DeleteLayerVersion "Remove a layer's version";
         DeleteNamespace "Remove a namespace";
         DeleteProvisionedConcurrencyConfig "Release provisioned concurrency";
         DeleteReservedConcurrencyConfig "Release reserved concurrency";
@@ -113,9 +118,7 @@ actions! {
         GetAsyncEventStatus "State of an asynchronous event";
         GetCustomDomain "A domain";
         GetDemoAddress "Where a template's code is";
-        GetFunctionAddress "Where a function's code can be fetched";
         GetFunctionTestModel "A test event";
-        GetLayerVersion "A layer's version";
         GetProvisionedConcurrencyConfig "Provisioned concurrency";
         GetReservedConcurrencyConfig "Reserved concurrency";
         GetTempCosInfo "A place to upload code to";
@@ -123,10 +126,7 @@ actions! {
         ListAsyncEvents "Asynchronous events of a function";
         ListCustomDomains "Domains";
         ListFunctionTestModels "Test events of a function";
-        ListLayerVersions "Versions of a layer";
-        ListLayers "Layers";
         ListVersionByFunction "Versions of a function";
-        PublishLayerVersion "Make a layer's version";
         PublishVersion "Freeze a version";
         PutProvisionedConcurrencyConfig "Set provisioned concurrency";
         PutReservedConcurrencyConfig "Set reserved concurrency";

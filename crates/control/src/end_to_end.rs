@@ -57,8 +57,15 @@ impl World {
         let triggers =
             Triggers::start(store.clone(), clock.clone(), Arc::new(functions.clone()), options).unwrap();
         let region = Region::new(HOME).unwrap();
-        let control =
-            Control::new(store.clone(), functions.clone(), triggers.clone(), clock.clone(), region, strict);
+        let control = Control::new(
+            store.clone(),
+            functions.clone(),
+            triggers.clone(),
+            clock.clone(),
+            region,
+            strict,
+            "http://here".into(),
+        );
         Self { control, store, functions, triggers, clock, scratch }
     }
 
@@ -332,7 +339,7 @@ async fn functions_are_refused_by_their_codes() {
         (json!({"Timeout": 901}), "LimitExceeded.Timeout"),
         (json!({"Type": "HTTP"}), "UnsupportedOperation"),
         (json!({"Handler": null}), "InvalidParameterValue.Handler"),
-        (json!({"Layers": [{"LayerName": "l", "LayerVersion": 1}]}), "UnsupportedOperation"),
+        (json!({"Layers": [{"LayerName": "l", "LayerVersion": 1}]}), "ResourceNotFound.LayerVersion"),
     ] {
         let mut params = base.clone();
         params.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_function::Functions;
 use cosette_model::{Account, Chain, Issuer, Key, Region, Timestamp};
-use cosette_store::Store;
+use cosette_store::{Kept, Store};
 use cosette_trigger::Triggers;
 use http::request::Parts;
 use serde_json::{Map, Value, json};
@@ -53,6 +53,8 @@ struct Workings {
     region: Region,
     /// Take nothing the cloud would not.
     strict: bool,
+    /// The server's own, as `http://127.0.0.1:9000`.
+    address: String,
 }
 
 /// One authenticated request, for its action.
@@ -69,6 +71,14 @@ pub(crate) struct Call<'a> {
     now: Timestamp,
     region: Region,
     strict: bool,
+    address: &'a str,
+}
+
+impl Call<'_> {
+    /// Where a package can be fetched for a while.
+    fn link(&self, package: Kept) -> String {
+        format!("{}/_cosette/packages/{}", self.address, self.functions.offer(package))
+    }
 }
 
 impl Control {
@@ -79,8 +89,9 @@ impl Control {
         clock: Clock,
         region: Region,
         strict: bool,
+        address: String,
     ) -> Self {
-        Self { parts: Arc::new(Workings { store, functions, triggers, clock, region, strict }) }
+        Self { parts: Arc::new(Workings { store, functions, triggers, clock, region, strict, address }) }
     }
 
     /// Whether the request is for the Cloud API and not for the object services (scf.md 3.2).
@@ -149,6 +160,7 @@ impl Control {
             now: times.now,
             region,
             strict: workings.strict,
+            address: &workings.address,
         };
         let params = Params::new(&fields);
         permit(row, &call, &params)?;

@@ -135,8 +135,10 @@ impl Functions {
             return fail(memory_mb, StatusCode::InternalError, "the server is stopping".into());
         };
         let began = Instant::now();
-        let code = match self.code(&function).await {
-            Ok(code) => code,
+        let unpacked =
+            async { Ok::<_, Error>((self.code(&function).await?, self.layer_folders(&function).await?)) };
+        let (code, layers) = match unpacked.await {
+            Ok(unpacked) => unpacked,
             Err(error) => {
                 tracing::error!(function = name, %error, "a function's code cannot be unpacked");
                 let text = format!("the code cannot be unpacked: {error}");
@@ -147,12 +149,12 @@ impl Functions {
         let ran = self
             .shared
             .runtime
-            .run(&self.spec(&function, code), id, &invocation.chain, &invocation.event)
+            .run(&self.spec(&function, code, layers), id, &invocation.chain, &invocation.event)
             .await;
         outcome(id, memory_mb, pulled, started, ran)
     }
 
-    fn spec(&self, function: &Function, code: PathBuf) -> Spec {
+    fn spec(&self, function: &Function, code: PathBuf, layers: Vec<PathBuf>) -> Spec {
         let configuration = &function.configuration;
         let keys = self.shared.keys.get().map(|of| of(function)).unwrap_or_default();
         Spec {
@@ -163,6 +165,7 @@ impl Functions {
             runtime: configuration.runtime.clone(),
             handler: configuration.handler.clone(),
             code,
+            layers,
             memory_mb: configuration.memory_mb,
             timeout: Duration::from_secs(configuration.timeout_secs.into()),
             init_timeout: Duration::from_secs(configuration.init_timeout_secs.into()),

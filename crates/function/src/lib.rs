@@ -5,7 +5,9 @@
 //! the text the user reads, `row` how all of it lies in the store, `limits` what is allowed.
 
 mod code;
+mod download;
 mod invocation;
+mod layers;
 mod limits;
 mod log;
 mod registry;
@@ -28,6 +30,7 @@ use cosette_store::{Store, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::invocation::Slots;
+pub use crate::layers::{Layer, LayerRef, NewLayer};
 use crate::running::Running;
 
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,11 @@ pub enum Error {
     NoSuchNamespace(String),
     #[error("qualifier {0} does not exist")]
     NoSuchQualifier(String),
+    /// Name and number.
+    #[error("layer {0} does not exist")]
+    NoSuchLayer(String),
+    #[error("layer {layer} is in use by function {function}")]
+    LayerInUse { layer: String, function: String },
     #[error("function {0} already exists")]
     Exists(String),
     /// `field` is SCF's parameter name; the control API makes `InvalidParameterValue.<field>` of it.
@@ -67,6 +75,9 @@ pub struct Configuration {
     /// Who is told of asynchronous events that could not be delivered.
     #[serde(default)]
     pub dead_letter: Option<DeadLetter>,
+    /// In the order in which they lie over each other.
+    #[serde(default)]
+    pub layers: Vec<LayerRef>,
 }
 
 /// Who is told of what a function could not be told.
@@ -125,6 +136,7 @@ pub struct ConfigurationPatch {
     pub retry: Option<RetryPolicy>,
     /// `Some(None)` takes it away.
     pub dead_letter: Option<Option<DeadLetter>>,
+    pub layers: Option<Vec<LayerRef>>,
 }
 
 /// One attempt, as the log keeps it.
@@ -160,6 +172,7 @@ struct Shared {
     cache: code::Cache,
     running: Running,
     slots: Slots,
+    downloads: download::Downloads,
     keys: OnceLock<Box<Keys>>,
     records_max: OnceLock<u64>,
 }
@@ -175,6 +188,7 @@ impl Functions {
             cache,
             running: Running::new(),
             slots: Slots::default(),
+            downloads: download::Downloads::default(),
             keys: OnceLock::new(),
             records_max: OnceLock::new(),
         };

@@ -42,6 +42,37 @@ pub(crate) fn name(name: &str) -> Result<(), Error> {
     ))
 }
 
+/// A version of a layer that is to be made.
+pub(crate) fn layer(
+    name: &str,
+    description: &str,
+    runtimes: &[String],
+    runtimes_max: usize,
+) -> Result<(), Error> {
+    let bytes = name.as_bytes();
+    let good = (1..=64).contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        && bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.last().is_some_and(u8::is_ascii_alphanumeric);
+    if !good {
+        let what = "LayerName must be 1 to 64 letters, digits, - and _, begin with a letter and end with a letter or digit";
+        return Err(invalid("LayerName", what));
+    }
+    if description.chars().count() > 1000 {
+        return Err(invalid("Description", "Description must have at most 1000 characters"));
+    }
+    if runtimes.is_empty() || runtimes.len() > runtimes_max {
+        return Err(invalid(
+            "CompatibleRuntimes",
+            format!("CompatibleRuntimes must be 1 to {runtimes_max} runtimes"),
+        ));
+    }
+    match runtimes.iter().find(|runtime| !cosette_runtime::Runtime::known(runtime)) {
+        Some(runtime) => Err(invalid("CompatibleRuntimes", format!("Runtime {runtime} is not known"))),
+        None => Ok(()),
+    }
+}
+
 /// Takes out what only means "no variable" and checks the rest.
 pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Error> {
     let it = configuration;
@@ -127,6 +158,7 @@ mod tests {
             role: String::new(),
             retry: RetryPolicy::default(),
             dead_letter: None,
+            layers: Vec::new(),
         }
     }
 

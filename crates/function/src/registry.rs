@@ -8,33 +8,61 @@ use std::path::PathBuf;
 use bytes::{Bytes, BytesMut};
 use cosette_model::Wanted;
 use cosette_runtime::CLOSURE;
-use cosette_store::{Sealed, Store, Table};
+use cosette_store::{Kept, Sealed, Store, Table, Tx};
 
 use crate::invocation::instance_id;
-use crate::{Configuration, ConfigurationPatch, Error, Function, Functions, NewFunction, code, limits, row};
+use crate::{
+    Configuration, ConfigurationPatch, Error, Function, Functions, Layer, NewFunction, code, layers, limits,
+    row,
+};
 
 /// Bytes of a handler's file that `entry_file` still shows (scf.md 3.8).
 const ENTRY_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A package that was received, checked and unpacked, not yet referred to.
-struct Package {
-    sealed: Sealed,
-    size: u64,
-    sha256: String,
+pub(crate) struct Package {
+    pub(crate) sealed: Sealed,
+    pub(crate) size: u64,
+    pub(crate) sha256: String,
 }
 
-/// The SHA-256 of all functions' packages.
+/// Every function there is.
+pub(crate) fn every(tx: &Tx<'_>) -> Result<Vec<Function>, Error> {
+    let rows = tx.scan(Table::Function, &[], usize::MAX)?;
+    let functions = rows.into_iter().map(|(_, value)| row::decode("function", &value));
+    Ok(functions.collect::<cosette_store::Result<_>>()?)
+}
+
+/// The SHA-256 of all packages of functions and layers.
 pub(crate) fn packages(store: &Store) -> Result<HashSet<String>, Error> {
-    const PAGE: usize = 100;
     let mut wanted = HashSet::new();
+    each(store, Table::Function, &[], |value| {
+        wanted.insert(row::decode::<Function>("function", value)?.code_sha256);
+        Ok(())
+    })?;
+    each(store, Table::Layer, b"v", |value| {
+        wanted.insert(row::decode::<Layer>("layer", value)?.code_sha256);
+        Ok(())
+    })?;
+    Ok(wanted)
+}
+
+/// The value of each row that begins so.
+fn each(
+    store: &Store,
+    table: Table,
+    prefix: &[u8],
+    mut visit: impl FnMut(&[u8]) -> cosette_store::Result<()>,
+) -> cosette_store::Result<()> {
+    const PAGE: usize = 100;
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let rows = store.scan(Table::Function, &[], after.as_deref(), PAGE)?;
+        let rows = store.scan(table, prefix, after.as_deref(), PAGE)?;
         for (_, value) in &rows {
-            wanted.insert(row::decode::<Function>("function", value)?.code_sha256);
+            visit(value)?;
         }
         if rows.len() < PAGE {
-            return Ok(wanted);
+            return Ok(());
         }
         after = rows.into_iter().next_back().map(|(key, _)| key);
     }
@@ -68,6 +96,7 @@ impl Functions {
                 if tx.get(Table::Function, &key)?.is_some() {
                     return Err(Error::Exists(name));
                 }
+                layers::check(tx, &appid, &region, &configuration.layers)?;
                 let now = tx.now();
                 let id = uuid::Uuid::new_v4().simple().to_string();
                 let function = Function {
@@ -92,6 +121,42 @@ impl Functions {
             .await?;
         tracing::info!(function = function.name, id = function.id, "function created");
         Ok(function)
+    }
+
+    /// The function's package as it was received.
+    pub async fn zip(&self, function: &Function) -> Result<Bytes, Error> {
+        self.package(function.code).await
+    }
+
+    /// Makes a function, or, if `overrides`, gives one that is there the new one's code and settings.
+    pub async fn copy(&self, new: NewFunction, overrides: bool) -> Result<(), Error> {
+        let there = match self.get(&new.namespace, &new.name) {
+            Ok(there) if overrides => there,
+            _ => return self.create(new).await.map(drop),
+        };
+        let NewFunction { namespace, name, region, appid, uin: _, mut configuration, code } = new;
+        if there.region != region || there.appid != appid || there.configuration.runtime == CLOSURE {
+            return Err(Error::Exists(name));
+        }
+        limits::configuration(&mut configuration)?;
+        let status_desc = self.status_desc(&configuration).await;
+        let package = self.receive(code).await?;
+        let store = self.shared.store.clone();
+        let replace = move |tx: &mut Tx<'_>, function: &mut Function| {
+            if function.id != there.id {
+                // Another one of its name by now.
+                return Err(Error::NoSuchFunction(there.name));
+            }
+            layers::check(tx, &function.appid, &function.region, &configuration.layers)?;
+            store.release(tx, function.code)?;
+            function.code = store.keep(tx, package.sealed)?;
+            function.code_size = package.size;
+            function.code_sha256 = package.sha256;
+            function.configuration = configuration;
+            function.status_desc = status_desc;
+            Ok(())
+        };
+        self.change(&namespace, &name, replace).await.map(drop)
     }
 
     pub async fn update_code(
@@ -134,7 +199,7 @@ impl Functions {
         patch: ConfigurationPatch,
     ) -> Result<Function, Error> {
         let status_desc = self.status_desc(&self.get(namespace, name)?.configuration).await;
-        self.change(namespace, name, move |_, function| {
+        self.change(namespace, name, move |tx, function| {
             let configuration = &mut function.configuration;
             if patch.runtime.is_some_and(|runtime| runtime != configuration.runtime) {
                 return Err(Error::Invalid {
@@ -151,7 +216,9 @@ impl Functions {
             set(&mut configuration.role, patch.role);
             set(&mut configuration.retry, patch.retry);
             set(&mut configuration.dead_letter, patch.dead_letter);
+            set(&mut configuration.layers, patch.layers);
             limits::configuration(configuration)?;
+            layers::check(tx, &function.appid, &function.region, &function.configuration.layers)?;
             function.status_desc = status_desc;
             Ok(())
         })
@@ -161,7 +228,7 @@ impl Functions {
     /// Changes a function in one commit and retires the instances of what it was.
     async fn change<F>(&self, namespace: &str, name: &str, decide: F) -> Result<Function, Error>
     where
-        F: FnOnce(&mut cosette_store::Tx<'_>, &mut Function) -> Result<(), Error> + Send + 'static,
+        F: FnOnce(&mut Tx<'_>, &mut Function) -> Result<(), Error> + Send + 'static,
     {
         let key = row::function_key(namespace, name);
         let missing = name.to_owned();
@@ -262,21 +329,31 @@ impl Functions {
 
     /// Where the function's code is unpacked, after unpacking it if it is not.
     pub(crate) async fn code(&self, function: &Function) -> Result<PathBuf, Error> {
-        if let Some(folder) = self.shared.cache.find(&function.code_sha256) {
+        self.unpacked(&function.code_sha256, function.code).await
+    }
+
+    pub(crate) async fn unpacked(&self, sha256: &str, package: Kept) -> Result<PathBuf, Error> {
+        if let Some(folder) = self.shared.cache.find(sha256) {
             return Ok(folder);
         }
-        let mut stream = self.shared.store.read_kept(function.code)?;
-        let mut zip = BytesMut::new();
-        while let Some(chunk) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
-            zip.extend_from_slice(&chunk.map_err(io::Error::other)?);
-        }
-        self.shared.cache.unpack(&function.code_sha256, zip.freeze()).await.map_err(|error| match error {
+        let zip = self.package(package).await?;
+        self.shared.cache.unpack(sha256, zip).await.map_err(|error| match error {
             code::Error::Package(what) => Error::Io(io::Error::other(what)),
             code::Error::Io(error) => Error::Io(error),
         })
     }
 
-    async fn receive(&self, zip: Bytes) -> Result<Package, Error> {
+    /// A package as it was received.
+    pub(crate) async fn package(&self, package: Kept) -> Result<Bytes, Error> {
+        let mut stream = self.shared.store.read_kept(package)?;
+        let mut zip = BytesMut::new();
+        while let Some(chunk) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
+            zip.extend_from_slice(&chunk.map_err(io::Error::other)?);
+        }
+        Ok(zip.freeze())
+    }
+
+    pub(crate) async fn receive(&self, zip: Bytes) -> Result<Package, Error> {
         let invalid = |message: String| Error::Invalid { field: "ZipFile", message };
         let hashed = zip.clone();
         let sha256 = tokio::task::spawn_blocking(move || code::sha256(&hashed)).await;

@@ -58,6 +58,7 @@ fn configuration() -> Configuration {
         role: String::new(),
         retry: RetryPolicy { retries: 1, max_age_secs: 60 },
         dead_letter: None,
+        layers: Vec::new(),
     }
 }
 

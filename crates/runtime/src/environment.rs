@@ -50,12 +50,25 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     set("SHLVL", "3".into());
     set("HOSTNAME", "cosette".into());
     set("PATH", path());
-    set("PYTHONPATH", code.to_owned());
+    // Of the layers the last first, as it lies on top.
+    let searched = |below: &[&str]| {
+        let mut list = OsString::new();
+        for folder in std::iter::once(&spec.code).chain(spec.layers.iter().rev()) {
+            for below in below {
+                if !list.is_empty() {
+                    list.push(":");
+                }
+                list.push(folder);
+                list.push(below);
+            }
+        }
+        list
+    };
+    set("PYTHONPATH", searched(&[""]));
+    set("LD_LIBRARY_PATH", searched(&["", "/lib"]));
     set("PYTHONDONTWRITEBYTECODE", "x".into());
     set("PYTHONUNBUFFERED", "1".into());
-    let mut node_path = joined(&[":"]);
-    node_path.push(joined(&["/node_modules"]));
-    set("NODE_PATH", node_path);
+    set("NODE_PATH", searched(&["", "/node_modules"]));
     set("HOME", home.folder.join("home").into());
     set("TMPDIR", home.folder.join("tmp").into());
     set("PWD", code.to_owned());

@@ -46,6 +46,8 @@ pub struct Spec {
     pub handler: String,
     /// The unpacked code; read-only to us.
     pub code: PathBuf,
+    /// The unpacked layers; what is in a later one hides what is in those before.
+    pub layers: Vec<PathBuf>,
     pub memory_mb: u32,
     pub timeout: Duration,
     pub init_timeout: Duration,

@@ -58,6 +58,11 @@ impl Refused {
 
 impl Admin {
     pub(crate) async fn answer(&self, path: &str, parts: Parts, body: Incoming) -> Response<Outgoing> {
+        if let Some(token) = path.strip_prefix("packages/")
+            && parts.method == Method::GET
+        {
+            return self.package(token).await;
+        }
         let query = Query::of(&parts);
         let answer = match (&parts.method, path) {
             (&Method::GET | &Method::HEAD, "health") => Ok(self.health()),
@@ -107,6 +112,20 @@ impl Admin {
             Err(Refused(status, words)) => (status, json!({ "error": words })),
         };
         typed(status, "application/json", value.to_string())
+    }
+
+    /// A package that a link of the Cloud API leads to.
+    async fn package(&self, token: &str) -> Response<Outgoing> {
+        match self.functions.download(token).await {
+            Ok(Some(zip)) => typed(StatusCode::OK, "application/zip", zip),
+            Ok(None) => {
+                typed(StatusCode::NOT_FOUND, "text/plain", "the link has ended, or the package is gone\n")
+            }
+            Err(error) => {
+                tracing::error!(%error, "a package cannot be read");
+                typed(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the package cannot be read\n")
+            }
+        }
     }
 
     fn health(&self) -> Value {

@@ -139,15 +139,19 @@ impl From<ReplyBody> for Outgoing {
     }
 }
 
-impl From<String> for Outgoing {
-    fn from(text: String) -> Self {
-        ReplyBody::Full(text.into()).into()
+impl From<Bytes> for Outgoing {
+    fn from(bytes: Bytes) -> Self {
+        ReplyBody::Full(bytes).into()
     }
 }
 
 /// A text of ours as a whole response.
-pub(crate) fn typed(status: StatusCode, content_type: &'static str, text: String) -> Response<Outgoing> {
-    let mut response = Response::new(Outgoing::from(text));
+pub(crate) fn typed(
+    status: StatusCode,
+    content_type: &'static str,
+    text: impl Into<Bytes>,
+) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::from(text.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

@@ -58,6 +58,7 @@ pub(crate) async fn install(
                 role: String::new(),
                 retry: RetryPolicy::default(),
                 dead_letter: None,
+                layers: Vec::new(),
             },
             code: Bytes::from_static(NO_PACKAGE),
         });

@@ -20,7 +20,7 @@ mod targets;
 mod throttle;
 mod travel;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,6 +223,7 @@ impl House {
             clock.clone(),
             config.region.clone(),
             config.strict,
+            format!("http://{}", reachable(address)),
         );
         let wire = Arc::new(Wire::new(cosette_wire::Config {
             default_region: config.region.clone(),
@@ -301,6 +302,15 @@ impl House {
             tracing::warn!(path = %self.scratch.display(), %error, "temporary directory not removed");
         }
         Ok(())
+    }
+}
+
+/// Where this machine finds a server that listens everywhere.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
+        _ => address,
     }
 }
 

@@ -77,6 +77,8 @@ pub enum Table {
     Report = 0x4c,
     /// Webhooks, by name.
     Webhook = 0x4d,
+    /// Layers of functions, by version.
+    Layer = 0x4e,
 }
 
 /// A body that the store keeps for a subsystem, which puts this into its own record.

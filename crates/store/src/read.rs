@@ -55,6 +55,11 @@ impl Store {
         }
     }
 
+    /// Whether a body is still kept for a subsystem.
+    pub fn is_kept(&self, id: Kept) -> Result<bool> {
+        Ok(self.engine()?.get(&schema::kept(id))?.is_some())
+    }
+
     /// A body kept for a subsystem.
     pub fn read_kept(&self, id: Kept) -> Result<ByteStream> {
         let row = self.engine()?.get(&schema::kept(id))?;

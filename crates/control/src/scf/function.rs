@@ -1,12 +1,15 @@
 //! Making, changing, showing and removing functions (scf.md 3.8).
 
 use cosette_function::{Configuration, ConfigurationPatch, Function, NewFunction};
+use cosette_model::Region;
 use cosette_model::function::RetryPolicy;
 use serde_json::{Value, json};
 
+use super::layer;
 use super::letter::{self, dead_letter};
 use super::{
-    LATEST, Paging, code, descending, function_of, namespace_of, qualified, reply, sort_by_key, time,
+    DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, namespace_of, qualified, reply,
+    sort_by_key, time,
 };
 use crate::Call;
 use crate::action::Reply;
@@ -42,6 +45,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         role: params.text("Role")?.unwrap_or_default().to_owned(),
         retry: RetryPolicy::default(),
         dead_letter: dead_letter(call, &params)?.flatten(),
+        layers: layer::layers(&params)?.unwrap_or_default(),
     };
     let code = code::read(call, &params).await?;
     let new = NewFunction {
@@ -89,6 +93,7 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         role: text("Role")?,
         retry: None,
         dead_letter: dead_letter(call, &params)?,
+        layers: layer::layers(&params)?,
     };
     call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
     Ok(Reply::new())
@@ -142,6 +147,7 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
         "AddTime": time(function.created),
         "ModTime": time(function.modified),
         "Triggers": triggers,
+        "Layers": layer::of_function(call, &configuration.layers)?,
     }));
     shown.extend(unused());
     shown.extend(reply(json!({"DeadLetterConfig": letter::shown(&function)})));
@@ -152,7 +158,6 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
 /// them (scf.md 3.8).
 fn unused() -> Reply {
     reply(json!({
-        "Layers": [],
         "Tags": [],
         "VpcConfig": {"VpcId": "", "SubnetId": ""},
         "UseGpu": "FALSE",
@@ -177,6 +182,55 @@ fn unused() -> Reply {
         "DnsCache": "FALSE",
         "IntranetConfig": {"IpFixed": "DISABLE", "IpAddress": []},
     }))
+}
+
+/// Makes a function of another's code and, if nobody says otherwise, of its settings; triggers stay with the other
+/// one (scf.md 3.8).
+pub(crate) async fn copy(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let source = function_of(call, &params)?;
+    let target = params.text("TargetRegion")?.filter(|region| !region.is_empty());
+    let region = target.map_or(Ok(call.region.clone()), Region::new);
+    let region = region.map_err(|error| ApiError::invalid_value("TargetRegion", error.to_string()))?;
+    let mut configuration = source.configuration.clone();
+    if params.flag("CopyConfiguration")? == Some(false) {
+        configuration = Configuration {
+            description: String::new(),
+            memory_mb: MEMORY_DEFAULT_MB,
+            timeout_secs: TIMEOUT_DEFAULT_SECS,
+            init_timeout_secs: INIT_TIMEOUT_DEFAULT_SECS,
+            environment: Vec::new(),
+            role: String::new(),
+            retry: RetryPolicy::default(),
+            dead_letter: None,
+            layers: Vec::new(),
+            ..configuration
+        };
+    }
+    if let Some(description) = params.text("Description")?.filter(|text| !text.is_empty()) {
+        configuration.description = description.to_owned();
+    }
+    let new = NewFunction {
+        namespace: params
+            .text("TargetNamespace")?
+            .filter(|n| !n.is_empty())
+            .unwrap_or(DEFAULT_NAMESPACE)
+            .to_owned(),
+        name: params.needed("NewFunctionName")?.to_owned(),
+        region: region.to_string(),
+        appid: call.account.appid.clone(),
+        uin: call.account.uin.clone(),
+        configuration,
+        code: call.functions.zip(&source).await?,
+    };
+    let is_override = params.flag("Override")? == Some(true);
+    call.functions.copy(new, is_override).await?;
+    Ok(Reply::new())
+}
+
+pub(crate) async fn address(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let function = function_of(call, &params)?;
+    qualified(call, &params, &function, LATEST)?;
+    Ok(reply(json!({"Url": call.link(function.code), "CodeSha256": function.code_sha256})))
 }
 
 pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
@@ -293,7 +347,7 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
 
 /// Settings of the public model that nothing here acts on. Asked for, they are refused, not lost;
 /// fields that the model does not have are ignored (scf.md 3.1).
-const UNSUPPORTED: [&str; 19] = [
+const UNSUPPORTED: [&str; 18] = [
     "AutoCreateClsTopic",
     "AutoDeployClsTopicIndex",
     "CfsConfig",
@@ -305,7 +359,6 @@ const UNSUPPORTED: [&str; 19] = [
     "InstanceConcurrencyConfig",
     "IntranetConfig",
     "L5Enable",
-    "Layers",
     "ProtocolParams",
     "ProtocolType",
     "PublicNetConfig",
@@ -371,9 +424,7 @@ mod tests {
         assert_eq!(code(json!({"DiskSize": 512, "Publish": "FALSE"})), Ok(()));
         // What GetFunction shows can be sent back as it is.
         assert_eq!(code(Value::Object(unused())), Ok(()));
-        assert_eq!(code(json!({"Layers": [{"LayerName": "", "LayerVersion": 0}]})), Ok(()));
         let refused = Err("UnsupportedOperation".to_owned());
-        assert_eq!(code(json!({"Layers": [{"LayerName": "l", "LayerVersion": 1}]})), refused);
         for asked in [
             json!({"Publish": "TRUE"}),
             json!({"InstallDependency": "TRUE"}),

@@ -14,6 +14,7 @@ use crate::params::Params;
 mod code;
 pub(crate) mod function;
 pub(crate) mod invocation;
+pub(crate) mod layer;
 mod letter;
 pub(crate) mod log;
 pub(crate) mod namespace;

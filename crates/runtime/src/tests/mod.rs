@@ -56,6 +56,7 @@ impl House {
             runtime: runtime.into(),
             handler: handler.into(),
             code,
+            layers: Vec::new(),
             memory_mb: 512,
             timeout: Duration::from_secs(60),
             init_timeout: Duration::from_secs(60),
