@@ -86,8 +86,9 @@ actions! {
         InvokeFunction "Run a function and wait for it" => invocation::invoke_function;
         GetRequestStatus "What became of one invocation" => log::request_status;
         GetFunctionLogs "Invocations with their results and logs" => log::function_logs;
-        CreateTrigger "Bind a bucket's events to a function" => trigger::create;
+        CreateTrigger "Let a bucket's events or a timer run a function" => trigger::create;
         ListTriggers "Triggers of a function" => trigger::list;
+        UpdateTrigger "Change a timer" => trigger::update;
         UpdateTriggerStatus "Switch a trigger on or off" => trigger::update_status;
         DeleteTrigger "Remove a trigger" => trigger::delete;
         GetFunctionEventInvokeConfig "How asynchronous events are retried" => retry::get;
@@ -136,7 +137,6 @@ actions! {
         UpdateCustomDomain "Change a domain";
         UpdateFunctionTestModel "Change a test event";
         UpdateNamespace "Change a namespace";
-        UpdateTrigger "Change a timer, ckafka or http trigger";
     }
     "sts" "2018-08-13"
     supported {

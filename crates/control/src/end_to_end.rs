@@ -513,7 +513,7 @@ async fn triggers_are_refused_by_their_codes() {
         (with(host("foreign-1260000000", HOME)), "UnauthorizedOperation.CreateTrigger"),
         (with(json!({"TriggerName": "mine"})), "InvalidParameterValue.TriggerName"),
         (with(json!({"TriggerName": ""})), "MissingParameter"),
-        (with(json!({"Type": "timer"})), "UnsupportedOperation"),
+        (with(json!({"Type": "ckafka"})), "UnsupportedOperation"),
         (with(json!({"Type": "nothing"})), "InvalidParameterValue.Type"),
         (with(json!({"Enable": "YES"})), "InvalidParameterValue.Enable"),
         (with(json!({"Qualifier": "3"})), "ResourceNotFound.Qualifier"),

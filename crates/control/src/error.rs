@@ -180,6 +180,7 @@ impl From<cosette_trigger::Error> for ApiError {
             E::Ambiguous => Self::invalid_value("TriggerDesc", text),
             E::Unchanged(_) => Self::new("FailedOperation.UpdateTriggerStatus", text),
             E::Limit(_) => Self::new("LimitExceeded.Trigger", text),
+            E::Invalid { field, message } => Self::invalid_value(field, message),
             // No action asks for a delivery.
             E::NoSuchDelivery(_) | E::NotNow { .. } => Self::internal(text),
             E::Store(error) => error.into(),

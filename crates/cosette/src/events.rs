@@ -113,7 +113,7 @@ pub(crate) fn text(row: &Value) -> String {
     let source = &row["source"];
     let of = match source["key"].as_str() {
         Some(key) => format!(" of {}/{key}", source["bucket"].as_str().unwrap_or_default()),
-        None => String::new(),
+        None => row["timer"].as_str().map(|timer| format!(" of timer {timer}")).unwrap_or_default(),
     };
     let last = row["attempts"].as_array().and_then(|attempts| attempts.last());
     let time = last.map_or(word("created"), |last| last["ended"].as_str().unwrap_or_default());

@@ -433,6 +433,7 @@ pub(crate) fn delivery(delivery: &Delivery) -> Value {
         "created": delivery.created.iso_millis(),
         "letterOf": delivery.letter_of,
         "event": serde_json::from_str(&delivery.event).unwrap_or(Value::Null),
+        "timer": delivery.timer,
         "source": delivery.source.as_ref().map(|source| json!({
             "seq": source.seq,
             "rule": source.rule,

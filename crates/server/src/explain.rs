@@ -290,6 +290,7 @@ mod tests {
                 key: ObjectKey::new("a").unwrap(),
                 request_id: String::new(),
             }),
+            timer: None,
             target: function.clone().into(),
             event: "{}".into(),
             created: clock.now(),

@@ -55,7 +55,7 @@ impl Traveller {
 
     /// When somebody next has something to do. Who has just said so may not sleep yet.
     fn next(&self) -> Option<Timestamp> {
-        let said = [self.clock.next_wake(), self.jobs.next_run(), self.triggers.next_retry()];
+        let said = [self.clock.next_wake(), self.jobs.next_run(), self.triggers.next_due()];
         said.into_iter().flatten().min()
     }
 

@@ -41,8 +41,10 @@ impl DeliveryState {
 pub struct Delivery {
     /// Stable over attempts and crashes; the invocation's request id.
     pub id: String,
-    /// `None` for an asynchronous call of the API.
+    /// `None` for a timer's and an asynchronous call of the API.
     pub source: Option<Source>,
+    /// The name of the timer that fired.
+    pub timer: Option<String>,
     pub target: Target,
     /// JSON text given to the target.
     pub event: String,
@@ -94,6 +96,8 @@ pub const ERROR_BYTES_MAX: usize = 2048;
 pub(crate) struct Filed {
     pub(crate) id: String,
     pub(crate) source: Option<Source>,
+    #[serde(default)]
+    pub(crate) timer: Option<String>,
     #[serde(alias = "function")]
     pub(crate) target: Target,
     pub(crate) event: String,
@@ -119,9 +123,18 @@ impl Filed {
     }
 
     fn with(self, progress: Progress) -> Delivery {
-        let Self { id, source, target, event, created, chain, letter_of, repeats } = self;
+        let Self { id, source, timer, target, event, created, chain, letter_of, repeats } = self;
         let Progress { state, attempts, .. } = progress;
-        Delivery { id, source, target, event, created, state, attempts, chain, letter_of, repeats }
+        Delivery { id, source, timer, target, event, created, state, attempts, chain, letter_of, repeats }
+    }
+
+    /// What brought it, as an invocation's record says.
+    pub(crate) fn kind(&self) -> &'static str {
+        match (&self.source, &self.timer) {
+            (Some(_), _) => "COS",
+            (None, Some(_)) => "TIMER",
+            (None, None) => "API",
+        }
     }
 
     /// The requests and invocations that it is a consequence of.
@@ -145,7 +158,13 @@ impl Filed {
                 function,
                 invocation: id.clone(),
             },
-            None => Link::call(&function, id),
+            None => {
+                let call = Link::call(&function, id);
+                match &self.timer {
+                    Some(timer) => Link { what: format!("timer {timer}"), ..call },
+                    None => call,
+                }
+            }
         }
     }
 }

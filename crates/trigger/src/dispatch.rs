@@ -168,7 +168,7 @@ impl Dispatcher {
             target: filed.target.clone(),
             event: filed.event.clone(),
             retry: progress.tries,
-            source: if filed.source.is_some() { "COS" } else { "API" }.to_owned(),
+            source: filed.kind().to_owned(),
             subject: filed.subject().to_owned(),
             chain: filed.chain.clone().then(filed.link()),
         };
@@ -315,6 +315,7 @@ impl Dispatcher {
         let filed = Filed {
             id: id.to_string(),
             source: None,
+            timer: None,
             target,
             event,
             created: self.clock.now(),

@@ -17,6 +17,7 @@ pub(crate) fn of(dead: &Filed, progress: &Progress, target: Description, now: Ti
     Some(Filed {
         id: Uuid::new_v4().to_string(),
         source: dead.source.clone(),
+        timer: dead.timer.clone(),
         target: to.clone(),
         event: text(dead, progress, why, &target, now),
         created: now,
@@ -34,7 +35,10 @@ fn text(dead: &Filed, progress: &Progress, why: &str, target: &Description, now:
         Some(status) => i32::from(status.number()),
     };
     let mut body = json!({
-        "RequestSource": if dead.source.is_some() { "TRIGGER_COS" } else { "API" },
+        "RequestSource": match dead.kind() {
+            "API" => "API".to_owned(),
+            kind => format!("TRIGGER_{kind}"),
+        },
         "InvocationType": "Event",
         "ClientContext": dead.event,
         "RequestId": dead.id,

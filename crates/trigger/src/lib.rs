@@ -20,6 +20,7 @@ mod row;
 mod rule;
 mod s3;
 mod steer;
+mod timer;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,9 +42,11 @@ pub use rule::{
     RuleSelector, notify,
 };
 pub use steer::Release;
+pub use timer::{ARGUMENT_BYTES_MAX, NewTimer, TIMERS_PER_FUNCTION_MAX, Timer, TimerChange, TimerSelector};
 
 use dispatch::{Dispatcher, Stage, missing};
 use pump::Pump;
+use timer::keeper::Keeper;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -72,6 +75,9 @@ pub enum Error {
     Unchanged(bool),
     #[error("{0}")]
     Limit(String),
+    /// What is asked of a timer; `field` as the service calls it.
+    #[error("{message}")]
+    Invalid { field: &'static str, message: String },
     #[error("there is no delivery {0}")]
     NoSuchDelivery(String),
     /// What is asked of a delivery cannot be done as it is now.
@@ -98,8 +104,9 @@ pub type Judged = (Rule, Result<Happened, Why>);
 #[derive(Clone)]
 pub struct Triggers {
     dispatcher: Arc<Dispatcher>,
-    /// Taken by whoever stops it.
-    pump: Arc<Mutex<Option<JoinHandle<()>>>>,
+    keeper: Arc<Keeper>,
+    /// Taken by whoever stops them.
+    tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 impl Triggers {
@@ -112,9 +119,10 @@ impl Triggers {
     ) -> Result<Self, Error> {
         let dispatcher = Arc::new(Dispatcher::new(store, clock, targets, options));
         let pump = Pump::new(dispatcher.clone())?;
+        let keeper = Arc::new(Keeper::new(dispatcher.clone())?);
         tokio::spawn(dispatcher.clone().keep_time());
-        let pump = tokio::spawn(pump.run());
-        Ok(Self { dispatcher, pump: Arc::new(Mutex::new(Some(pump))) })
+        let tasks = vec![tokio::spawn(pump.run()), tokio::spawn(keeper.clone().run())];
+        Ok(Self { dispatcher, keeper, tasks: Arc::new(Mutex::new(tasks)) })
     }
 
     /// Makes a rule that changes committed after it can fire. It must be able to fire: `NoSuchFunction`,
@@ -156,10 +164,12 @@ impl Triggers {
         Ok(rule)
     }
 
-    /// All triggers of a function, every qualifier (the function is being deleted).
+    /// All triggers of a function, rules and timers, every qualifier (the function is being deleted).
     pub async fn delete_rules_of(&self, namespace: &str, name: &str) -> Result<(), Error> {
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        self.delete_rules(move |rule| rule.as_trigger().is_some() && rule.is_of(&namespace, &name)).await
+        let (in_, of) = (namespace.to_owned(), name.to_owned());
+        self.delete_rules(move |rule| rule.as_trigger().is_some() && rule.is_of(&in_, &of)).await?;
+        let (in_, of) = (namespace.to_owned(), name.to_owned());
+        self.delete_timers(move |timer| timer.is_of(&in_, &of)).await
     }
 
     async fn delete_rules(&self, is_meant: impl Fn(&Rule) -> bool + Send + 'static) -> Result<(), Error> {
@@ -249,31 +259,36 @@ impl Triggers {
         Ok(self.dispatcher.wait(request_id, timeout).await)
     }
 
-    /// Returns once every change has been reacted to and nothing runs; deliveries that wait for the time of their
-    /// next attempt may wait.
+    /// Returns once every change has been reacted to, all due timers have fired and nothing runs; deliveries that
+    /// wait for the time of their next attempt may wait.
     pub async fn settled(&self) {
-        self.dispatcher.settled().await;
+        let mut moved = self.dispatcher.moved.subscribe();
+        while !self.is_settled() {
+            // The sender lives as long as `self`.
+            let _ = moved.changed().await;
+        }
     }
 
     /// Whether that is so now.
     pub fn is_settled(&self) -> bool {
-        self.dispatcher.is_settled()
+        // In this order: what has fired in between is unfinished.
+        self.keeper.is_settled() && self.dispatcher.is_settled()
     }
 
-    /// When the next delivery that waits for its time is due.
-    pub fn next_retry(&self) -> Option<Timestamp> {
-        self.dispatcher.next_retry()
+    /// When the next delivery that waits for its time, or the next timer, is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        [self.dispatcher.next_retry(), self.keeper.next()].into_iter().flatten().min()
     }
 
     /// Stops taking deliveries and waits for running ones, at most `grace`. Those that still run then are
     /// let go of and tried again, under the same id, by the next start.
     pub async fn stop(&self, grace: Duration) {
         self.dispatcher.stop(Stage::Draining);
-        let pump = self.pump.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let drain = async {
-            if let Some(pump) = pump {
-                // The pump panics only by a fault of ours; its message has been printed.
-                let _ = pump.await;
+            for task in tasks {
+                // They panic only by a fault of ours; its message has been printed.
+                let _ = task.await;
             }
             self.dispatcher.idle().await;
         };

@@ -242,6 +242,7 @@ fn file(change: &Change, rule: &Rule, event: Happened) -> Option<Filed> {
             key: change.key.clone()?,
             request_id: change.cause.request_id.clone(),
         }),
+        timer: None,
         target: rule.target.clone(),
         event: message,
         created: change.time,
@@ -256,6 +257,7 @@ fn greeting(change: &Change, rule: &Rule) -> Filed {
     Filed {
         id: Uuid::new_v4().to_string(),
         source: None,
+        timer: None,
         target: rule.target.clone(),
         event: s3::test(change),
         created: change.time,

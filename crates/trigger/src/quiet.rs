@@ -43,15 +43,7 @@ impl Dispatcher {
         if in_time { Quiet { quiet: true, pending: Vec::new(), ..look } } else { look }
     }
 
-    /// Returns once every change has been reacted to and nothing runs; what waits for its time may wait.
-    pub(crate) async fn settled(&self) {
-        let mut moved = self.moved.subscribe();
-        while !self.is_settled() {
-            // The sender lives as long as `self`.
-            let _ = moved.changed().await;
-        }
-    }
-
+    /// Whether every change has been reacted to and nothing runs; what waits for its time may wait.
     pub(crate) fn is_settled(&self) -> bool {
         let (cursor, settled) = {
             let queues = self.queues();

@@ -19,6 +19,7 @@ mod letter;
 pub(crate) mod log;
 pub(crate) mod namespace;
 pub(crate) mod retry;
+mod timer;
 pub(crate) mod trigger;
 
 const DEFAULT_NAMESPACE: &str = "default";

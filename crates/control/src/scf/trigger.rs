@@ -1,26 +1,50 @@
-//! COS triggers: the API's spelling of rules (scf.md 2.1). Which rules may stand beside each other
-//! is for the triggers to say.
+//! The actions on triggers, and COS triggers: the API's spelling of rules (scf.md 2.1). Which rules may stand beside
+//! each other is for the triggers to say.
 
 use cosette_function::Function;
 use cosette_model::function::FunctionRef;
-use cosette_model::{BucketName, EventPattern, Style};
+use cosette_model::{BucketName, EventPattern, Style, Timestamp};
 use cosette_trigger::{NewRule, Rule, RuleSelector, region_code};
 use serde_json::{Map, Value, json};
 
-use super::{LATEST, Paging, descending, function_of, qualified, reply, sort_by_key, time};
+use super::{LATEST, Paging, descending, function_of, qualified, reply, sort_by_key, time, timer};
 use crate::Call;
 use crate::action::Reply;
 use crate::error::ApiError;
 use crate::params::Params;
 
-/// The types other than `cos` that SCF has (scf.md 2.6).
-const OTHER_TYPES: &[&str] =
-    &["timer", "apigw", "ckafka", "cmq", "cls", "http", "mps", "clb", "eb", "vod", "cm"];
+/// The types that SCF has and that do not work here (scf.md 2.6).
+const OTHER_TYPES: &[&str] = &["apigw", "ckafka", "cmq", "cls", "http", "mps", "clb", "eb", "vod", "cm"];
 const TRIGGER_DESC: &str = "TriggerDesc";
+
+/// The types that work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Cos,
+    Timer,
+}
+
+/// A trigger of any type, as lists have it.
+pub(super) struct Item {
+    pub(super) created: Timestamp,
+    pub(super) modified: Timestamp,
+    pub(super) name: String,
+    pub(super) qualifier: String,
+    pub(super) description: String,
+    /// The `TriggerInfo`.
+    pub(super) shown: Value,
+}
 
 pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    check_type(&params)?;
+    let item = match Kind::of(&params)? {
+        Kind::Cos => create_rule(call, &params, &function).await?,
+        Kind::Timer => timer::create(call, &params, &function).await?,
+    };
+    Ok(reply(json!({"TriggerInfo": item.shown})))
+}
+
+async fn create_rule(call: &Call<'_>, params: &Params<'_>, function: &Function) -> Result<Item, ApiError> {
     let host = BucketHost::parse(params.needed("TriggerName")?)?;
     let description = TriggerDesc::parse(params.needed(TRIGGER_DESC)?)?;
     if let Some(url) = description.bucket_url.as_deref().filter(|url| *url != host.text()) {
@@ -32,7 +56,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     }
     // Left out, it is on: who makes a trigger by hand expects it to work (scf.md 2.1).
     let enabled = params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?.unwrap_or(true);
-    let reference = qualified(call, &params, &function, LATEST)?;
+    let reference = qualified(call, params, function, LATEST)?;
     if host.region != function.region {
         let message = format!(
             "the bucket is in {}, function {} in {}; a COS trigger needs both in one region",
@@ -50,59 +74,86 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         description: params.text("Description")?.unwrap_or_default().to_owned(),
         enabled,
     };
-    let rule = call.triggers.create_rule(new).await?;
-    Ok(reply(json!({"TriggerInfo": shown(&rule, &function)})))
+    Ok(item(&call.triggers.create_rule(new).await?, function))
 }
 
 pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     let paging = Paging::of(&params)?;
-    let mut rules = rules_of(call, &function)?;
+    let mut items = items(call, &function)?;
     for filter in params.objects("Filters")?.unwrap_or_default() {
         let values = filter.texts("Values")?.unwrap_or_default();
-        let property: fn(&Rule) -> String = match filter.needed("Name")? {
-            "Qualifier" => qualifier_of,
-            "TriggerName" => host_of,
-            "Description" => |rule| rule.description.clone(),
+        let property: fn(&Item) -> &String = match filter.needed("Name")? {
+            "Qualifier" => |item| &item.qualifier,
+            "TriggerName" => |item| &item.name,
+            "Description" => |item| &item.description,
             other => {
                 let message = format!("triggers cannot be filtered by {other}");
                 return Err(ApiError::invalid_value("Filters", message));
             }
         };
-        rules.retain(|rule| values.contains(&property(rule).as_str()));
+        items.retain(|item| values.contains(&property(item).as_str()));
     }
     let descending = descending(&params, true)?;
     match params.text("OrderBy")? {
-        None | Some("" | "mod_time") => sort_by_key(&mut rules, descending, |rule| rule.modified),
-        Some("add_time") => sort_by_key(&mut rules, descending, |rule| rule.created),
+        None | Some("" | "mod_time") => sort_by_key(&mut items, descending, |item| item.modified),
+        Some("add_time") => sort_by_key(&mut items, descending, |item| item.created),
         Some(other) => {
             let message = format!("OrderBy {other} is neither mod_time nor add_time");
             return Err(ApiError::invalid_value("OrderBy", message));
         }
     }
-    let total = rules.len();
-    let page: Vec<Value> = paging.page(rules).map(|rule| shown(&rule, &function)).collect();
+    let total = items.len();
+    let page: Vec<Value> = paging.page(items).map(|item| item.shown).collect();
     Ok(reply(json!({"Triggers": page, "TotalCount": total})))
 }
 
 pub(crate) async fn update_status(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    check_type(&params)?;
+    let kind = Kind::of(&params)?;
     let enabled = enable(params.needed("Enable")?)?;
-    call.triggers.set_enabled(selector(call, &params, &function)?, enabled).await?;
+    match kind {
+        Kind::Cos => {
+            call.triggers.set_enabled(selector(call, &params, &function)?, enabled).await?;
+        }
+        Kind::Timer => timer::set_enabled(call, &params, &function, enabled).await?,
+    }
     Ok(Reply::new())
+}
+
+/// COS triggers are made anew instead, as in the cloud.
+pub(crate) async fn update(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let function = function_of(call, &params)?;
+    let item = match Kind::of(&params)? {
+        Kind::Cos => {
+            return Err(ApiError::unsupported("a COS trigger is changed by deleting and creating it"));
+        }
+        Kind::Timer => timer::update(call, &params, &function).await?,
+    };
+    Ok(reply(json!({"TriggerInfo": item.shown})))
 }
 
 pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    check_type(&params)?;
-    call.triggers.delete_rule(selector(call, &params, &function)?).await?;
+    match Kind::of(&params)? {
+        Kind::Cos => {
+            call.triggers.delete_rule(selector(call, &params, &function)?).await?;
+        }
+        Kind::Timer => timer::delete(call, &params, &function).await?,
+    }
     Ok(Reply::new())
 }
 
 /// The triggers of a function as `GetFunction` shows them, oldest first.
 pub(super) fn of_function(call: &Call<'_>, function: &Function) -> Result<Vec<Value>, ApiError> {
-    Ok(rules_of(call, function)?.iter().map(|rule| shown(rule, function)).collect())
+    Ok(items(call, function)?.into_iter().map(|item| item.shown).collect())
+}
+
+fn items(call: &Call<'_>, function: &Function) -> Result<Vec<Item>, ApiError> {
+    let mut items: Vec<Item> = rules_of(call, function)?.iter().map(|rule| item(rule, function)).collect();
+    items.extend(timer::of_function(call, function)?);
+    items.sort_by_key(|item| item.created);
+    Ok(items)
 }
 
 fn rules_of(call: &Call<'_>, function: &Function) -> Result<Vec<Rule>, ApiError> {
@@ -114,18 +165,22 @@ fn rules_of(call: &Call<'_>, function: &Function) -> Result<Vec<Rule>, ApiError>
     Ok(rules)
 }
 
-fn check_type(params: &Params<'_>) -> Result<(), ApiError> {
-    match params.needed("Type")? {
-        "cos" => Ok(()),
-        other if OTHER_TYPES.contains(&other) => {
-            Err(ApiError::unsupported(format!("triggers of type {other} are not supported; cos is")))
+impl Kind {
+    fn of(params: &Params<'_>) -> Result<Self, ApiError> {
+        match params.needed("Type")? {
+            "cos" => Ok(Self::Cos),
+            "timer" => Ok(Self::Timer),
+            other if OTHER_TYPES.contains(&other) => {
+                let message = format!("triggers of type {other} are not supported; cos and timer are");
+                Err(ApiError::unsupported(message))
+            }
+            other => Err(ApiError::invalid_value("Type", format!("{other} is not a type of trigger"))),
         }
-        other => Err(ApiError::invalid_value("Type", format!("{other} is not a type of trigger"))),
     }
 }
 
 /// `Enable` of requests: `OPEN` or `CLOSE`. Answers have 1 or 0.
-fn enable(text: &str) -> Result<bool, ApiError> {
+pub(super) fn enable(text: &str) -> Result<bool, ApiError> {
     match text {
         "OPEN" => Ok(true),
         "CLOSE" => Ok(false),
@@ -267,9 +322,15 @@ fn qualifier_of(rule: &Rule) -> String {
     rule.target.function().map(|function| function.qualifier.clone()).unwrap_or_default()
 }
 
+/// What policies call a trigger (scf.md 2.1).
+pub(super) fn resource_id(function: &Function, trigger: &str) -> String {
+    let region = region_code(&function.region);
+    format!("qcs::scf:{region}:uin/{}:function/{}/{trigger}", function.uin, function.name)
+}
+
 /// A rule as the API answers it. The Serverless component compares the parsed description: `filter`
 /// must have `Prefix`, then `Suffix`, both always.
-fn shown(rule: &Rule, function: &Function) -> Value {
+fn item(rule: &Rule, function: &Function) -> Item {
     let host = host_of(rule);
     let quote = |text: &str| Value::from(text).to_string();
     let description = format!(
@@ -279,7 +340,7 @@ fn shown(rule: &Rule, function: &Function) -> Value {
         quote(&rule.prefix),
         quote(&rule.suffix)
     );
-    json!({
+    let shown = json!({
         "AddTime": time(rule.created),
         "ModTime": time(rule.modified),
         "Type": "cos",
@@ -289,14 +350,19 @@ fn shown(rule: &Rule, function: &Function) -> Value {
         "Qualifier": qualifier_of(rule),
         "CustomArgument": "",
         "AvailableStatus": "Available",
-        "ResourceId": format!(
-            "qcs::scf:{}:uin/{}:function/{}/{host}",
-            region_code(&function.region), function.uin, function.name
-        ),
+        "ResourceId": resource_id(function, &host),
         "BindStatus": "on",
         "TriggerAttribute": "single",
         "Description": rule.description,
-    })
+    });
+    Item {
+        created: rule.created,
+        modified: rule.modified,
+        name: host,
+        qualifier: qualifier_of(rule),
+        description: rule.description.clone(),
+        shown,
+    }
 }
 
 #[cfg(test)]
@@ -364,10 +430,10 @@ mod tests {
     fn other_types_are_known_but_not_supported() {
         let code = |kind: &str| {
             let value = json!({"Type": kind});
-            check_type(&Params::new(value.as_object().unwrap())).map_err(|error| error.code.into_owned())
+            Kind::of(&Params::new(value.as_object().unwrap())).map_err(|error| error.code.into_owned())
         };
-        assert_eq!(code("cos"), Ok(()));
-        assert_eq!(code("timer"), Err("UnsupportedOperation".into()));
+        assert_eq!([code("cos"), code("timer")], [Ok(Kind::Cos), Ok(Kind::Timer)]);
+        assert_eq!(code("ckafka"), Err("UnsupportedOperation".into()));
         assert_eq!(code("COS"), Err("InvalidParameterValue.Type".into()));
         assert_eq!(enable("1").unwrap_err().code, "InvalidParameterValue.Enable");
     }

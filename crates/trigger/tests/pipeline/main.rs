@@ -10,4 +10,5 @@ mod restart;
 mod rules;
 mod scripted;
 mod steer;
+mod timers;
 mod world;

@@ -74,7 +74,7 @@ async fn not_settled_while_a_retry_is_due() {
     world.triggers.settled().await;
     assert_eq!(world.deliveries()[0].attempts.len(), 1);
     let due = world.clock.now().plus(MINUTE);
-    assert_eq!(world.triggers.next_retry(), Some(due));
+    assert_eq!(world.triggers.next_due(), Some(due));
     world.clock.set(due);
     assert!(!world.triggers.is_settled(), "though nobody has seen yet that the clock has moved");
     world.triggers.settled().await;

@@ -1,0 +1,134 @@
+//! Timer triggers: the API's spelling of them (scf.md 2.6).
+
+use cosette_function::Function;
+use cosette_trigger::{NewTimer, Timer, TimerChange, TimerSelector};
+use serde_json::{Map, Value, json};
+
+use super::trigger::{Item, enable, resource_id};
+use super::{LATEST, qualified, time};
+use crate::Call;
+use crate::error::ApiError;
+use crate::params::Params;
+
+pub(super) async fn create(
+    call: &Call<'_>,
+    params: &Params<'_>,
+    function: &Function,
+) -> Result<Item, ApiError> {
+    let new = NewTimer {
+        name: params.needed("TriggerName")?.to_owned(),
+        function: qualified(call, params, function, LATEST)?,
+        cron: cron(params.needed("TriggerDesc")?)?,
+        argument: params.text("CustomArgument")?.unwrap_or_default().to_owned(),
+        description: params.text("Description")?.unwrap_or_default().to_owned(),
+        enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?.unwrap_or(true),
+    };
+    Ok(item(&call.triggers.create_timer(new).await?, function))
+}
+
+/// What is left out stays as it is.
+pub(super) async fn update(
+    call: &Call<'_>,
+    params: &Params<'_>,
+    function: &Function,
+) -> Result<Item, ApiError> {
+    let given = |name| params.text(name).map(|text| text.map(str::to_owned));
+    let change = TimerChange {
+        cron: params.text("TriggerDesc")?.filter(|text| !text.is_empty()).map(cron).transpose()?,
+        argument: given("CustomArgument")?,
+        description: given("Description")?,
+        enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?,
+    };
+    Ok(item(&call.triggers.change_timer(selector(params, function)?, change).await?, function))
+}
+
+pub(super) async fn set_enabled(
+    call: &Call<'_>,
+    params: &Params<'_>,
+    function: &Function,
+    enabled: bool,
+) -> Result<(), ApiError> {
+    call.triggers.enable_timer(selector(params, function)?, enabled).await?;
+    Ok(())
+}
+
+pub(super) async fn delete(
+    call: &Call<'_>,
+    params: &Params<'_>,
+    function: &Function,
+) -> Result<(), ApiError> {
+    call.triggers.delete_timer(selector(params, function)?).await?;
+    Ok(())
+}
+
+/// Oldest first.
+pub(super) fn of_function(call: &Call<'_>, function: &Function) -> Result<Vec<Item>, ApiError> {
+    let timers = call.triggers.timers()?;
+    let mine = timers.iter().filter(|timer| timer.is_of(&function.namespace, &function.name));
+    Ok(mine.map(|timer| item(timer, function)).collect())
+}
+
+/// Names are unique under a function, so that clients may leave out the qualifier.
+fn selector(params: &Params<'_>, function: &Function) -> Result<TimerSelector, ApiError> {
+    Ok(TimerSelector {
+        namespace: function.namespace.clone(),
+        function: function.name.clone(),
+        qualifier: params.text("Qualifier")?.filter(|text| !text.is_empty()).map(str::to_owned),
+        name: params.needed("TriggerName")?.to_owned(),
+    })
+}
+
+/// The expression of a `TriggerDesc`: as it is, or in `{"cron":"..."}`.
+fn cron(text: &str) -> Result<String, ApiError> {
+    if !text.trim_start().starts_with('{') {
+        return Ok(text.trim().to_owned());
+    }
+    let wrong = |message: String| ApiError::invalid_value("TriggerDesc", message);
+    let fields: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|error| wrong(format!("TriggerDesc is not a JSON object: {error}")))?;
+    match fields.get("cron").and_then(Value::as_str) {
+        Some(cron) => Ok(cron.trim().to_owned()),
+        None => Err(wrong("TriggerDesc has no cron".to_owned())),
+    }
+}
+
+fn item(timer: &Timer, function: &Function) -> Item {
+    let shown = json!({
+        "AddTime": time(timer.created),
+        "ModTime": time(timer.modified),
+        "Type": "timer",
+        "TriggerName": timer.name,
+        "TriggerDesc": json!({"cron": timer.cron}).to_string(),
+        "Enable": i32::from(timer.enabled),
+        "Qualifier": timer.function.qualifier,
+        "CustomArgument": timer.argument,
+        "AvailableStatus": "Available",
+        "ResourceId": resource_id(function, &timer.name),
+        "BindStatus": "on",
+        "TriggerAttribute": "single",
+        "Description": timer.description,
+    });
+    Item {
+        created: timer.created,
+        modified: timer.modified,
+        name: timer.name.clone(),
+        qualifier: timer.function.qualifier.clone(),
+        description: timer.description.clone(),
+        shown,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_come_bare_or_in_json() {
+        assert_eq!(cron(" 0 */5 * * * * * ").unwrap(), "0 */5 * * * * *");
+        assert_eq!(cron(r#"{"cron":"0 */5 * * * * *"}"#).unwrap(), "0 */5 * * * * *");
+        for wrong in ["{}", "{", r#"{"cron":5}"#] {
+            assert_eq!(cron(wrong).unwrap_err().code, "InvalidParameterValue.TriggerDesc", "{wrong}");
+        }
+    }
+}
