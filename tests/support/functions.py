@@ -18,15 +18,16 @@ FUNCTIONS = ROOT / "tests/functions"
 
 
 def zip_of(source):
-    """A zip, as bytes: of a folder, or of `{name: text}`."""
-    if isinstance(source, pathlib.Path):
-        files = {p.relative_to(source).as_posix(): p.read_text() for p in sorted(source.rglob("*")) if p.is_file()}
-    else:
-        files = source
+    """A zip, as bytes: of a folder, whose modes are kept, or of `{name: text or bytes}`."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
+        if isinstance(source, pathlib.Path):
+            for file in sorted(source.rglob("*")):
+                if file.is_file():
+                    archive.write(file, file.relative_to(source))
+        else:
+            for name, text in source.items():
+                archive.writestr(name, text)
     return buffer.getvalue()
 
 

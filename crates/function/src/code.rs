@@ -151,7 +151,12 @@ fn extract(zip: Bytes, root: &Path) -> Result<(), Error> {
         let mut file = create(root, &path)?;
         let size = copy(&mut (&mut entry).take(left + 1), &mut file)?;
         left = left.checked_sub(size).ok_or_else(too_large)?;
-        fs::set_permissions(root.join(&path), fs::Permissions::from_mode(permissions(&path, mode)))?;
+        drop(file);
+        let full = root.join(&path);
+        // As above: an archive made elsewhere has no modes, and a Go function is a program.
+        let program = mode.unwrap_or(0) & 0o111 == 0 && is_program(&full)?;
+        let mode = if program { Some(0o755) } else { mode };
+        fs::set_permissions(full, fs::Permissions::from_mode(permissions(&path, mode)))?;
     }
     // Last, so that no file is ever written through one.
     for (path, target) in links {
@@ -199,6 +204,13 @@ fn copy(entry: &mut impl Read, file: &mut fs::File) -> Result<u64, Error> {
         io::Write::write_all(file, &chunk[..n])?;
         size += n as u64;
     }
+}
+
+/// Whether a file is a program of Linux, by how it begins.
+fn is_program(file: &Path) -> io::Result<bool> {
+    let mut head = Vec::new();
+    fs::File::open(file)?.take(4).read_to_end(&mut head)?;
+    Ok(head == b"\x7fELF")
 }
 
 /// Readable, executable as in the archive, and not writable, as code is in the cloud.

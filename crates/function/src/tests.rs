@@ -202,15 +202,15 @@ async fn creation_refuses_what_scf_refuses() {
 async fn a_runtime_that_is_not_installed_is_said() {
     let house = House::new();
     let mut php = new("php", "");
-    php.configuration.runtime = "Php7.4".into();
+    php.configuration.runtime = "Python2.7".into();
     let function = house.functions.create(php).await.unwrap();
     assert_eq!(
         function.status_desc,
-        "no interpreter for Php7.4 is installed or supported: it cannot be invoked"
+        "no interpreter for Python2.7 is installed or supported: it cannot be invoked"
     );
     let outcome = house.invoke("php", "{}").await;
     assert_eq!(outcome.status, StatusCode::ContainerInitError);
-    assert_eq!(outcome.error, "the runtime Php7.4 is not supported yet");
+    assert_eq!(outcome.error, "the runtime Python2.7 is not supported");
 }
 
 #[tokio::test]

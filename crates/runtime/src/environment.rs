@@ -69,6 +69,7 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     set("PYTHONDONTWRITEBYTECODE", "x".into());
     set("PYTHONUNBUFFERED", "1".into());
     set("NODE_PATH", searched(&["", "/node_modules"]));
+    set("CLASSPATH", searched(&["", "/*", "/lib/*", "/java/lib/*"]));
     set("HOME", home.folder.join("home").into());
     set("TMPDIR", home.folder.join("tmp").into());
     set("PWD", code.to_owned());
@@ -103,7 +104,13 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
         set("SCF_RUNTIME_API", "127.0.0.1".into());
         set("SCF_RUNTIME_API_PORT", home.port.to_string().into());
         set("_HANDLER", spec.handler.as_str().into());
-    } else {
+    } else if family == Family::Go {
+        // What the library for Go reads (scf.md 5.5).
+        set("_LAMBDA_SERVER_PORT", home.port.to_string().into());
+        set("FUNCTION_NAME", spec.name.as_str().into());
+        set("FUNCTION_VERSION", spec.version.as_str().into());
+        set("FUNCTION_MEMORY_SIZE", spec.memory_mb.to_string().into());
+    } else if family != Family::Java {
         set("COSETTE_BOOT", boot(spec, home).to_string().into());
     }
     all.into_iter().collect()
@@ -121,9 +128,9 @@ fn path() -> OsString {
     path
 }
 
-/// What our bootstraps need to know; they take the variable away before user code is loaded.
-fn boot(spec: &Spec, home: &Home<'_>) -> Value {
-    // `environment` and `environ` hold the namespace and the user's variables (scf.md 5.6).
+/// `environment` and `environ` of a context: the namespace and the user's variables (scf.md 5.6),
+/// as JSON and as `name=value;name=value`.
+pub(crate) fn for_context(spec: &Spec) -> (String, String) {
     let namespace = ("SCF_NAMESPACE".to_owned(), spec.namespace.clone());
     let variables: Vec<&(String, String)> = std::iter::once(&namespace).chain(&spec.environment).collect();
     let environment: serde_json::Map<String, Value> =
@@ -134,11 +141,18 @@ fn boot(spec: &Spec, home: &Home<'_>) -> Value {
         .filter(|(_, value)| !value.contains(';'))
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
+    (Value::Object(environment).to_string(), environ.join(";"))
+}
+
+/// What our bootstraps need to know; they take the variable away before user code is loaded.
+pub(crate) fn boot(spec: &Spec, home: &Home<'_>) -> Value {
+    let (environment, environ) = for_context(spec);
     json!({
         "address": "127.0.0.1",
         "port": home.port,
         "secret": home.secret,
         "code": spec.code.to_string_lossy(),
+        "layers": spec.layers.iter().rev().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>(),
         "handler": spec.handler,
         "request_id": home.request_id,
         "result_bytes_max": RESULT_BYTES_MAX,
@@ -146,8 +160,8 @@ fn boot(spec: &Spec, home: &Home<'_>) -> Value {
             "function_name": spec.name,
             "function_version": spec.version,
             "namespace": spec.namespace,
-            "environment": Value::Object(environment).to_string(),
-            "environ": environ.join(";"),
+            "environment": environment,
+            "environ": environ,
             "tencentcloud_region": spec.region,
             "tencentcloud_appid": spec.appid,
             "tencentcloud_uin": spec.uin,

@@ -30,6 +30,7 @@ impl Failure {
     /// One that the instance has reported: our bootstraps with a document, others with any text.
     pub(crate) fn reported(fault: &Fault, request_id: &str) -> Self {
         let status = match fault.status {
+            Some(434) => StatusCode::MemoryLimitReached,
             Some(407) => StatusCode::ResponseTooLarge,
             Some(437) => StatusCode::HandlerNotFound,
             Some(443) => StatusCode::UserCodeError,

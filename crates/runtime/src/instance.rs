@@ -1,9 +1,8 @@
 //! One instance: a child process with its private directory, its port and its pipe, from start to
 //! end. Starts, is given one event after another, and ends with everything it has started.
 
-use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,12 +10,16 @@ use std::time::{Duration, Instant};
 use cosette_model::function::StatusCode;
 use cosette_model::{Chain, RoleKey};
 use rustix::process::Pid;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 
 use crate::environment::{self, Home};
 use crate::failure::Failure;
+use crate::go::{self, About};
 use crate::interpreter::{Family, Interpreter};
+use crate::java;
+use crate::launch::{self, Cannot};
 use crate::output::Output;
 use crate::process::{Launch, Spawner, Tree};
 use crate::protocol::{Answer, Endpoint, Offer, Signal};
@@ -105,10 +108,16 @@ impl Instance {
         let began = Instant::now();
         let mut instance = match Self::spawn(parts, spec, request_id, chain).await {
             Ok(instance) => instance,
-            Err(error) => {
-                let text = format!("the runtime {} cannot be started: {error}", spec.runtime);
+            Err(cannot) => {
+                let (status, text) = match cannot {
+                    Cannot::Find(text) => (StatusCode::HandlerNotFound, text),
+                    Cannot::Start(error) => {
+                        let text = format!("the runtime {} cannot be started: {error}", spec.runtime);
+                        (StatusCode::ContainerInitError, text)
+                    }
+                };
                 return Err(NotStarted {
-                    failure: Failure::new(StatusCode::ContainerInitError, text, request_id),
+                    failure: Failure::new(status, text, request_id),
                     output: String::new(),
                     duration: began.elapsed(),
                     memory_bytes: 0,
@@ -151,7 +160,7 @@ impl Instance {
         Err(NotStarted { failure, output, duration, memory_bytes: watcher.peak })
     }
 
-    async fn spawn(parts: Parts<'_>, spec: &Spec, request_id: &str, chain: &Chain) -> io::Result<Self> {
+    async fn spawn(parts: Parts<'_>, spec: &Spec, request_id: &str, chain: &Chain) -> Result<Self, Cannot> {
         let secret = (parts.family != Family::Custom).then(|| uuid::Uuid::new_v4().simple().to_string());
         let folder = parts.folder;
         for private in ["home", "tmp"] {
@@ -159,13 +168,14 @@ impl Instance {
         }
         // From here on the folder is removed on failure as well.
         let folder = Private(Some(folder));
-        let endpoint = Endpoint::open(secret.clone()).await?;
-        let (program, args): (PathBuf, Vec<OsString>) = match parts.family {
-            Family::Python3 => (parts.interpreter.program, vec![parts.bootstraps.join("python3.py").into()]),
-            Family::Node => (parts.interpreter.program, vec![parts.bootstraps.join("node.js").into()]),
-            Family::Custom | Family::Closure | Family::Unsupported => {
-                (own_bootstrap(&spec.code)?, Vec::new())
+        let (program, args) =
+            launch::command(parts.family, &parts.interpreter, &parts.bootstraps, folder.path(), spec)?;
+        let endpoint = match parts.family {
+            Family::Go => {
+                let (port, about) = (free_port().await?, About::new(spec));
+                Endpoint::driven(port, |line| go::drive(line, port, about))
             }
+            _ => Endpoint::open(secret.clone()).await?,
         };
         let key = spec.keys.give();
         // What it does while it starts is the doing of the invocation that it starts for.
@@ -177,6 +187,9 @@ impl Instance {
             request_id,
             key: &key,
         };
+        if parts.family == Family::Java {
+            java::tell(folder.path(), &environment::boot(spec, &home))?;
+        }
         let environment = environment::of(spec, parts.family, &home);
         let (reader, output) = io::pipe()?;
         let directory = spec.code.clone();
@@ -199,7 +212,7 @@ impl Instance {
             Err(error) => {
                 let mut tree = tree;
                 tree.kill();
-                return Err(error);
+                return Err(error.into());
             }
         };
         Ok(Self { endpoint, output, tree, exit, key, folder: folder.keep(), ended: false })
@@ -229,7 +242,9 @@ impl Instance {
                     watcher.deadline = at + spec.timeout;
                 }
                 Event::Said(Signal::Answer(at, answer)) => {
-                    break (result(answer, request_id), at, Fate::Keep);
+                    let last = matches!(&answer, Answer::Error(fault) if fault.last);
+                    let fate = if last { Fate::Spent } else { Fate::Keep };
+                    break (result(answer, request_id), at, fate);
                 }
                 Event::Said(_) => {}
                 Event::Closing => {
@@ -433,18 +448,7 @@ fn result(answer: Answer, request_id: &str) -> Result<String, Failure> {
     }
 }
 
-/// The `bootstrap` of a custom runtime, if it can be run.
-fn own_bootstrap(code: &Path) -> io::Result<PathBuf> {
-    let program = code.join("bootstrap");
-    match std::fs::metadata(&program) {
-        Ok(found) if !found.is_file() => Err(io::Error::other("bootstrap is not a file")),
-        Ok(found) if found.permissions().mode() & 0o111 == 0 => {
-            Err(io::Error::other("bootstrap is not executable"))
-        }
-        Ok(_) => Ok(program),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(io::Error::other("there is no file bootstrap in the root of the code"))
-        }
-        Err(error) => Err(error),
-    }
+/// A port that nobody listens at, for a program that is told where to listen.
+async fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port())
 }

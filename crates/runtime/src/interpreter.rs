@@ -1,6 +1,8 @@
 //! SCF's names of runtimes, and the installed programs that stand in for them.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
@@ -15,16 +17,23 @@ pub struct Interpreter {
     pub version: String,
 }
 
+/// How long a program may take to say what it is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What has to be started for a runtime name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     Python3,
     Node,
+    Php,
+    Java,
+    /// The function's own executable, which speaks the protocol of the library for Go.
+    Go,
     /// The function's own executable `bootstrap`.
     Custom,
     /// A closure of this process.
     Closure,
-    /// A name of SCF's that nothing here runs yet.
+    /// A name of SCF's that nothing here runs.
     Unsupported,
 }
 
@@ -46,10 +55,29 @@ impl Family {
         match runtime {
             "CustomRuntime" => Some(Self::Custom),
             CLOSURE => Some(Self::Closure),
-            "Python2.7" | "Php5" | "Php5.6" | "Php7" | "Php7.2" | "Php7.4" | "Php8.0" | "Java8"
-            | "Java11" | "Java17" | "Java21" | "Go1" => Some(Self::Unsupported),
+            "Php5" | "Php5.6" | "Php7" | "Php7.2" | "Php7.4" | "Php8.0" => Some(Self::Php),
+            "Go1" => Some(Self::Go),
+            "Java8" | "Java11" | "Java17" | "Java21" => Some(Self::Java),
+            "Python2.7" => Some(Self::Unsupported),
             _ => None,
         }
+    }
+
+    /// Why nothing runs it here, and what would help.
+    pub(crate) fn missing(self, runtime: &str) -> String {
+        let (program, package) = match self {
+            Self::Python3 => ("python3", "python3"),
+            Self::Node => ("node", "nodejs"),
+            Self::Php => ("php", "php-cli"),
+            Self::Java => ("java", "default-jdk-headless"),
+            Self::Go | Self::Custom | Self::Closure | Self::Unsupported => {
+                return format!("the runtime {runtime} is not supported");
+            }
+        };
+        format!(
+            "the runtime {runtime} needs the program {program}, which is not in the server's PATH: \
+             install it (on Debian and Ubuntu: apt-get install {package}) and invoke the function again"
+        )
     }
 }
 
@@ -59,60 +87,84 @@ impl Family {
 pub(crate) struct Interpreters {
     python: OnceCell<Interpreter>,
     node: OnceCell<Interpreter>,
+    php: OnceCell<Interpreter>,
+    java: OnceCell<Interpreter>,
 }
 
 impl Interpreters {
     pub(crate) async fn get(&self, family: Family) -> Option<Interpreter> {
         // Each is asked for its real path: what PATH names may be a shim that works only with
         // the variables of a login shell.
-        match family {
-            Family::Python3 => {
-                let script = "import sys, platform\n\
-                              print(sys.executable)\n\
-                              print('Python ' + platform.python_version())";
-                let look =
-                    async || find(&["python3", "python"], &["-c", script], "Python 3.").await.ok_or(());
-                self.python.get_or_try_init(look).await.ok().cloned()
+        let (cell, names, args, version): (_, &[&str], [&str; 2], _) = match family {
+            Family::Python3 => (
+                &self.python,
+                &["python3", "python"],
+                [
+                    "-c",
+                    "import sys, platform\n\
+                     print(sys.executable)\n\
+                     print('Python ' + platform.python_version())",
+                ],
+                "Python 3.",
+            ),
+            Family::Node => (
+                &self.node,
+                &["node", "nodejs"],
+                ["-e", "console.log(process.execPath + '\\nNode.js ' + process.versions.node)"],
+                "Node.js ",
+            ),
+            Family::Php => {
+                let script = "echo PHP_BINARY, PHP_EOL, 'PHP ', PHP_VERSION, PHP_EOL;";
+                (&self.php, &["php"], ["-r", script], "PHP ")
             }
-            Family::Node => {
-                let script = "console.log(process.execPath + '\\nNode.js ' + process.versions.node)";
-                let look = async || find(&["node", "nodejs"], &["-e", script], "Node.js ").await.ok_or(());
-                self.node.get_or_try_init(look).await.ok().cloned()
-            }
-            Family::Custom => {
-                Some(Interpreter { program: PathBuf::from("bootstrap"), version: "its own bootstrap".into() })
-            }
-            Family::Closure => Some(Interpreter {
-                program: PathBuf::new(),
-                version: "a closure of the server's process".into(),
-            }),
-            Family::Unsupported => None,
-        }
+            Family::Java => (&self.java, &["java"], ["-XshowSettings:properties", "-version"], "Java "),
+            Family::Go => return own("its own executable"),
+            Family::Custom => return own("its own bootstrap"),
+            Family::Closure => return own("a closure of the server's process"),
+            Family::Unsupported => return None,
+        };
+        let look = async || find(names, &args, version).await.ok_or(());
+        cell.get_or_try_init(look).await.ok().cloned()
     }
 }
 
-/// The first program of one of these names whose answer's second line begins with `version`.
+fn own(what: &str) -> Option<Interpreter> {
+    Some(Interpreter { program: PathBuf::new(), version: what.into() })
+}
+
+/// The first program of one of these names that says of itself where it is and, beginning with `version`, what.
 async fn find(names: &[&str], args: &[&str], version: &str) -> Option<Interpreter> {
     let folders = std::env::var_os("PATH")?;
+    let args: Vec<OsString> = args.iter().map(OsString::from).collect();
     for name in names {
         for folder in std::env::split_paths(&folders).filter(|folder| folder.is_absolute()) {
             let candidate = folder.join(name);
             if !candidate.is_file() {
                 continue;
             }
-            let Some(answer) = process::ask(&candidate, args).await else { continue };
-            let mut lines = answer.lines();
-            if let (Some(program), Some(said)) = (lines.next(), lines.next())
-                && said.starts_with(version)
-            {
-                let program = if Path::new(program).is_file() { PathBuf::from(program) } else { candidate };
+            let Ok(answer) = process::ask(&candidate, &args, PATIENCE).await else { continue };
+            let Some((program, said)) = said(&answer) else { continue };
+            if said.starts_with(version) {
+                let program = if program.is_file() { program } else { candidate };
                 tracing::info!(program = %program.display(), version = said, "found an interpreter");
-                return Some(Interpreter { program, version: said.to_owned() });
+                return Some(Interpreter { program, version: said });
             }
         }
     }
     tracing::info!(program = names.first(), "no such interpreter in PATH");
     None
+}
+
+/// Program and version: two lines, or what Java tells of its settings.
+fn said(answer: &str) -> Option<(PathBuf, String)> {
+    let setting = |name: &str| {
+        answer.lines().find_map(|line| line.trim().strip_prefix(name)?.trim_start().strip_prefix("= "))
+    };
+    if let (Some(home), Some(version)) = (setting("java.home"), setting("java.version")) {
+        return Some((Path::new(home).join("bin/java"), format!("Java {version}")));
+    }
+    let mut lines = answer.lines();
+    Some((lines.next()?.into(), lines.next()?.to_owned()))
 }
 
 #[cfg(test)]
@@ -128,7 +180,9 @@ mod tests {
             ("Nodejs24.11", Some(Node)),
             ("CustomRuntime", Some(Custom)),
             ("Python2.7", Some(Unsupported)),
-            ("Go1", Some(Unsupported)),
+            ("Go1", Some(Go)),
+            ("Php7.4", Some(Php)),
+            ("Java11", Some(Java)),
             ("Python3", None),
             ("Python3.x", None),
             ("Nodejs16", None),

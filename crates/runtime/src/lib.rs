@@ -1,14 +1,18 @@
 //! Functions as child processes, over SCF's custom-runtime HTTP protocol. Knows no store, no trigger.
 //!
-//! `pool` lends instances, `instance` is one from start to end, `protocol` is how it is spoken to,
-//! `process` is the machine's side of it, `output` what it prints. The bootstraps that run
-//! Python and Node.js handlers are in `bootstrap/`.
+//! `pool` lends instances, `instance` is one from start to end, `launch` is what is started for it,
+//! `protocol` is how it is spoken to (`go` for programs in Go), `process` is the machine's side of it,
+//! `output` what it prints. The bootstraps that run handlers of each language are in `bootstrap/`.
 
 mod closure;
 mod environment;
 mod failure;
+mod go;
+mod gob;
 mod instance;
 mod interpreter;
+mod java;
+mod launch;
 mod output;
 mod pool;
 mod process;
@@ -89,6 +93,7 @@ struct Shared {
     scratch: PathBuf,
     spawner: Spawner,
     interpreters: Interpreters,
+    java: java::Bootstrap,
     pool: Pool,
     closures: Closures,
     next: AtomicU64,
@@ -115,12 +120,12 @@ impl Runtime {
                 _ => std::fs::create_dir_all(folder)?,
             }
         }
-        std::fs::write(scratch.join("bootstrap/python3.py"), include_str!("../bootstrap/python3.py"))?;
-        std::fs::write(scratch.join("bootstrap/node.js"), include_str!("../bootstrap/node.js"))?;
+        launch::write_bootstraps(&scratch.join("bootstrap"))?;
         let shared = Shared {
             scratch,
             spawner: Spawner::start()?,
             interpreters: Interpreters::default(),
+            java: java::Bootstrap::default(),
             pool: Pool::new(idle),
             closures: Closures::default(),
             next: AtomicU64::new(1),
@@ -195,19 +200,15 @@ impl Runtime {
         let shared = &*self.shared;
         let family =
             Family::of(&spec.runtime).ok_or_else(|| format!("there is no runtime {}", spec.runtime))?;
-        let interpreter = shared.interpreters.get(family).await.ok_or_else(|| match family {
-            Family::Unsupported => format!("the runtime {} is not supported yet", spec.runtime),
-            _ => format!("no interpreter for {} is installed on this machine", spec.runtime),
-        })?;
+        let interpreter =
+            shared.interpreters.get(family).await.ok_or_else(|| family.missing(&spec.runtime))?;
+        let bootstraps = shared.scratch.join("bootstrap");
+        if family == Family::Java {
+            shared.java.compile(&interpreter, &bootstraps).await?;
+        }
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         let folder = shared.scratch.join("instances").join(number.to_string());
-        Ok(Parts {
-            spawner: &shared.spawner,
-            interpreter,
-            family,
-            bootstraps: shared.scratch.join("bootstrap"),
-            folder,
-        })
+        Ok(Parts { spawner: &shared.spawner, interpreter, family, bootstraps, folder })
     }
 
     /// Ends idle instances of `id` now and busy ones after their run (code or configuration changed).

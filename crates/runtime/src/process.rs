@@ -123,16 +123,19 @@ impl Spawner {
     }
 }
 
-/// What a program of this machine prints, asked with the server's own environment. `None` when
-/// it cannot be run, fails, or takes longer than ten seconds.
-pub(crate) async fn ask(program: &Path, args: &[&str]) -> Option<String> {
+/// What a program of this machine prints, first on standard output, then on the other; asked with the
+/// server's own environment. `Err` holds what it printed when it failed, or why it could not be run.
+pub(crate) async fn ask(program: &Path, args: &[OsString], patience: Duration) -> Result<String, String> {
     let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await.ok()?.ok()?;
-    if !output.status.success() {
-        return None;
-    }
-    String::from_utf8(output.stdout).ok()
+    command.args(args).stdin(Stdio::null()).kill_on_drop(true);
+    let output = match tokio::time::timeout(patience, command.output()).await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err(format!("no answer within {} seconds", patience.as_secs())),
+    };
+    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.push_str(&String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { Ok(said) } else { Err(said) }
 }
 
 /// One line of the process table.

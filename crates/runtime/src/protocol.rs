@@ -75,6 +75,8 @@ pub(crate) struct Fault {
     /// Said by our own bootstraps only.
     pub(crate) status: Option<u16>,
     pub(crate) body: Bytes,
+    /// The instance is not fit for another event.
+    pub(crate) last: bool,
 }
 
 /// The listener of one instance and what it hears. Ends when dropped, with its connections.
@@ -92,10 +94,24 @@ impl Endpoint {
         let port = listener.local_addr()?.port();
         let (signal, signals) = mpsc::unbounded_channel();
         let offers = watch::Sender::new(None);
-        let shared =
-            Arc::new(Shared { secret, signal, offers: offers.clone(), ready: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            secret,
+            line: Line { signal, offers: offers.clone() },
+            ready: AtomicBool::new(false),
+        });
         let task = tokio::spawn(accept(listener, shared)).abort_handle();
         Ok(Self { port, signals, offers, task })
+    }
+
+    /// One for an instance that listens at `port` itself: `drive` asks it, and says what it answers.
+    pub(crate) fn driven<F>(port: u16, drive: impl FnOnce(Line) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (signal, signals) = mpsc::unbounded_channel();
+        let offers = watch::Sender::new(None);
+        let task = tokio::spawn(drive(Line { signal, offers: offers.clone() })).abort_handle();
+        Self { port, signals, offers, task }
     }
 
     pub(crate) fn offer(&self, offer: Offer) {
@@ -109,10 +125,47 @@ impl Drop for Endpoint {
     }
 }
 
-struct Shared {
-    secret: Option<String>,
+/// Where is said what the instance says, and heard what it is to do.
+pub(crate) struct Line {
     signal: mpsc::UnboundedSender<Signal>,
     offers: watch::Sender<Option<Arc<Offer>>>,
+}
+
+impl Line {
+    pub(crate) fn say(&self, signal: Signal) {
+        // Nobody listens any more when the instance is being ended.
+        let _ = self.signal.send(signal);
+    }
+
+    /// The event on offer, once there is one. Asked again before an answer, the same again.
+    pub(crate) async fn next(&self) -> Option<Arc<Offer>> {
+        let mut offers = self.offers.subscribe();
+        // `self` holds the sender, so there is always one.
+        let offer = offers.wait_for(Option::is_some).await.ok()?.clone()?;
+        if !offer.fetched.swap(true, Ordering::Relaxed) {
+            self.say(Signal::Fetched(Instant::now()));
+        }
+        Some(offer)
+    }
+
+    /// The first answer to an event that was handed out counts; others change nothing.
+    pub(crate) fn settle(&self, answer: Answer) {
+        let mine = self.offers.send_if_modified(|offer| {
+            let fetched = offer.as_ref().is_some_and(|offer| offer.fetched.load(Ordering::Relaxed));
+            if fetched {
+                *offer = None;
+            }
+            fetched
+        });
+        if mine {
+            self.say(Signal::Answer(Instant::now(), answer));
+        }
+    }
+}
+
+struct Shared {
+    secret: Option<String>,
+    line: Line,
     ready: AtomicBool,
 }
 
@@ -133,7 +186,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             Some(_) = connections.join_next() => continue,
         };
         if std::mem::take(&mut first) {
-            shared.say(Signal::Connected(Instant::now()));
+            shared.line.say(Signal::Connected(Instant::now()));
         }
         let _ = stream.set_nodelay(true);
         let shared = shared.clone();
@@ -152,11 +205,6 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 impl Shared {
-    fn say(&self, signal: Signal) {
-        // Nobody listens any more when the instance is being ended.
-        let _ = self.signal.send(signal);
-    }
-
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let headers = request.headers();
         // A web page may send simple requests to loopback ports; it cannot leave this header out.
@@ -174,7 +222,7 @@ impl Shared {
             (&Method::POST, "/runtime/init/ready") => {
                 let _ = Limited::new(request.into_body(), ERROR_BYTES_MAX).collect().await;
                 if !self.ready.swap(true, Ordering::Relaxed) {
-                    self.say(Signal::Ready(Instant::now()));
+                    self.line.say(Signal::Ready(Instant::now()));
                 }
                 plain(StatusCode::OK)
             }
@@ -183,18 +231,18 @@ impl Shared {
             (&Method::POST, "/runtime/init/error") => {
                 let fault = self.fault(request).await;
                 if !self.ready.load(Ordering::Relaxed) {
-                    self.say(Signal::InitError(fault));
+                    self.line.say(Signal::InitError(fault));
                 }
                 plain(StatusCode::OK)
             }
             (&Method::POST, "/runtime/invocation/response") => {
                 match Limited::new(request.into_body(), RESULT_BYTES_MAX).collect().await {
                     Ok(body) => {
-                        self.settle(Answer::Result(body.to_bytes()));
+                        self.line.settle(Answer::Result(body.to_bytes()));
                         plain(StatusCode::OK)
                     }
                     Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                        self.settle(Answer::TooLarge);
+                        self.line.settle(Answer::TooLarge);
                         plain(StatusCode::PAYLOAD_TOO_LARGE)
                     }
                     // The connection broke; nobody reads this.
@@ -203,24 +251,15 @@ impl Shared {
             }
             (&Method::POST, "/runtime/invocation/error") => {
                 let fault = self.fault(request).await;
-                self.settle(Answer::Error(fault));
+                self.line.settle(Answer::Error(fault));
                 plain(StatusCode::OK)
             }
             _ => plain(StatusCode::NOT_FOUND),
         }
     }
 
-    /// The event on offer, once there is one. Asked again before an answer, the same again.
     async fn next(&self) -> Response<Full<Bytes>> {
-        let mut offers = self.offers.subscribe();
-        let offer = match offers.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(offer)) => offer.clone(),
-            // `self` holds the sender, so there is always one.
-            _ => return plain(StatusCode::GONE),
-        };
-        if !offer.fetched.swap(true, Ordering::Relaxed) {
-            self.say(Signal::Fetched(Instant::now()));
-        }
+        let Some(offer) = self.line.next().await else { return plain(StatusCode::GONE) };
         let mut response = Response::new(Full::new(offer.event.clone()));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -239,20 +278,10 @@ impl Shared {
         let status = status.and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
         // An error that is too long to read is an error all the same.
         let body = Limited::new(request.into_body(), ERROR_BYTES_MAX).collect().await;
-        Fault { status, body: body.map(|body| body.to_bytes()).unwrap_or_default() }
-    }
-
-    /// The first answer to an event that was handed out counts; others change nothing.
-    fn settle(&self, answer: Answer) {
-        let mine = self.offers.send_if_modified(|offer| {
-            let fetched = offer.as_ref().is_some_and(|offer| offer.fetched.load(Ordering::Relaxed));
-            if fetched {
-                *offer = None;
-            }
-            fetched
-        });
-        if mine {
-            self.say(Signal::Answer(Instant::now(), answer));
+        Fault {
+            status,
+            body: body.map(|body| body.to_bytes()).unwrap_or_default(),
+            last: status == Some(434),
         }
     }
 }

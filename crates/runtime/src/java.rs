@@ -1,0 +1,124 @@
+//! What Java needs besides a program to start: its bootstrap is compiled on this machine, by the JDK
+//! that runs it (docs/decisions/0020-java.md).
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::interpreter::Interpreter;
+use crate::process;
+
+const SOURCES: [(&str, &str); 4] = [
+    ("cosette/Bootstrap.java", include_str!("../bootstrap/java/cosette/Bootstrap.java")),
+    ("cosette/Beans.java", include_str!("../bootstrap/java/cosette/Beans.java")),
+    ("cosette/Json.java", include_str!("../bootstrap/java/cosette/Json.java")),
+    (
+        "com/qcloud/scf/runtime/Context.java",
+        include_str!("../bootstrap/java/com/qcloud/scf/runtime/Context.java"),
+    ),
+];
+
+const COMPILING: Duration = Duration::from_secs(60);
+
+/// Of the machine's memory that an instance may take, what is not the heap's: the JVM's own code,
+/// classes and threads, in MB, and a share that grows with the heap.
+const BESIDE_HEAP_MB: u32 = 64;
+
+/// Compiled once, at first need.
+#[derive(Default)]
+pub(crate) struct Bootstrap(OnceCell<()>);
+
+fn classes(bootstraps: &Path) -> PathBuf {
+    bootstraps.join("java")
+}
+
+impl Bootstrap {
+    pub(crate) async fn compile(&self, interpreter: &Interpreter, bootstraps: &Path) -> Result<(), String> {
+        self.0.get_or_try_init(async || compile(&interpreter.program, &classes(bootstraps)).await).await?;
+        Ok(())
+    }
+}
+
+async fn compile(java: &Path, classes: &Path) -> Result<(), String> {
+    // Beside `java`; that of Java 8 is one level below the compiler's.
+    let folders = java.parent().into_iter().flat_map(|bin| [bin.to_owned(), bin.join("../../bin")]);
+    let Some(javac) = folders.map(|bin| bin.join("javac")).find(|javac| javac.is_file()) else {
+        return Err(format!(
+            "functions in Java need a JDK, and {} has no javac beside it: install a JDK \
+             (on Debian and Ubuntu: apt-get install default-jdk-headless) and invoke the function again",
+            java.display()
+        ));
+    };
+    let mut args: Vec<OsString> =
+        ["-encoding", "UTF-8", "-proc:none", "-nowarn", "-d"].map(Into::into).into();
+    args.push(classes.into());
+    for (name, text) in SOURCES {
+        let file = classes.join(name);
+        let written = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+        written.and_then(|()| std::fs::write(&file, text)).map_err(|error| error.to_string())?;
+        args.push(file.into());
+    }
+    process::ask(&javac, &args, COMPILING).await.map(|_| ()).map_err(|said| {
+        let said = said.trim();
+        format!("{} cannot compile the bootstrap: {said}", javac.display())
+    })
+}
+
+/// Where an instance finds what it is told; it removes the file.
+fn told(folder: &Path) -> PathBuf {
+    folder.join("home/.boot.json")
+}
+
+pub(crate) fn tell(folder: &Path, boot: &Value) -> io::Result<()> {
+    std::fs::write(told(folder), boot.to_string())
+}
+
+/// The folders are those that the instance sees; `layers` has the uppermost first.
+pub(crate) fn arguments<'a>(
+    memory_mb: u32,
+    code: &'a Path,
+    layers: impl Iterator<Item = &'a Path>,
+    bootstraps: &Path,
+    folder: &Path,
+) -> Vec<OsString> {
+    // Classes of the package come first: it may bring its own `Context`. A `*` is any jar.
+    let mut class_path = OsString::new();
+    for root in std::iter::once(code).chain(layers) {
+        for jars in ["", "/*", "/lib/*", "/java/lib/*"] {
+            class_path.push(root);
+            class_path.push(jars);
+            class_path.push(":");
+        }
+    }
+    class_path.push(classes(bootstraps));
+    let property = |name: &str, value: &Path| {
+        let mut argument = OsString::from(format!("-D{name}="));
+        argument.push(value);
+        argument
+    };
+    // One processor's worth of collector and compiler: what starts soonest and takes the least memory.
+    let mut arguments: Vec<OsString> = [
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData",
+        "-Xshare:auto",
+        "-Dfile.encoding=UTF-8",
+    ]
+    .map(Into::into)
+    .into();
+    arguments.push(format!("-Xmx{}m", heap_mb(memory_mb)).into());
+    arguments.push(property("java.io.tmpdir", &folder.join("tmp")));
+    arguments.push(property("user.home", &folder.join("home")));
+    arguments.extend(["-cp".into(), class_path, "cosette.Bootstrap".into(), told(folder).into()]);
+    arguments
+}
+
+/// A heap that could grow to the whole limit would be full of what nobody holds any more, and the
+/// instance be ended for it.
+fn heap_mb(memory_mb: u32) -> u32 {
+    memory_mb.saturating_sub(BESIDE_HEAP_MB + memory_mb / 16).max(16)
+}
