@@ -10,6 +10,7 @@ use crate::exit::Failure;
 
 mod archive;
 mod binding;
+mod ca;
 mod check;
 mod clock;
 mod events;
@@ -76,6 +77,8 @@ CosetteLocalSecretKey00000000000 and APPID 1250000000.")]
     Scrub(scrub::Scrub),
     /// Look for damage in a data directory that no server has
     Verify(verify::Verify),
+    /// Say where the certificate authority is that functions trust
+    Ca(ca::Ca),
     /// Print a script that completes commands in a shell
     #[command(after_help = "\
 Examples:
@@ -115,6 +118,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Verify(verify) => verify.run(),
+        Command::Ca(ca) => ca.run(),
         command => ask(command),
     };
     match outcome {
@@ -138,7 +142,7 @@ fn ask(command: Command) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
-            Command::Serve(_) | Command::Verify(_) | Command::Completions { .. } => Ok(()),
+            Command::Serve(_) | Command::Verify(_) | Command::Ca(_) | Command::Completions { .. } => Ok(()),
             Command::Logs(logs) => logs.run().await,
             Command::Events(events) => events.run().await,
             Command::Explain(explain) => explain.run().await,
@@ -186,6 +190,7 @@ cosette clock: Show the server's clock, or move it
 cosette wait: Wait until every event has been delivered
 cosette scrub: Look for damage in what a running server stores
 cosette verify: Look for damage in a data directory that no server has
+cosette ca: Say where the certificate authority is that functions trust
 cosette completions: Print a script that completes commands in a shell
 "
         );

@@ -9,13 +9,13 @@ use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, ValueEnum};
 use cosette_model::{Account, Day, Region, duration};
-use cosette_server::{Config, DialectName, RunError};
+use cosette_server::{Allowed, Config, DialectName, RunError};
 use tracing::Level;
 
 use crate::exit::Failure;
 
 /// Where data goes when nobody says: in the folder the server is started in.
-const DATA_DIR: &str = ".cosette";
+pub(crate) const DATA_DIR: &str = ".cosette";
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -123,6 +123,15 @@ pub(crate) struct Serve {
     #[arg(long, env = "COSETTE_ORIGIN_TIMEOUT", value_name = "TIME", default_value = "30s",
           value_parser = duration::parse)]
     origin_timeout: Duration,
+
+    /// Lets functions call HOST, *.HOST or, with `*`, everybody [repeatable]
+    #[arg(
+        long = "allow-egress",
+        env = "COSETTE_ALLOW_EGRESS",
+        value_name = "HOST[:PORT]",
+        value_delimiter = ','
+    )]
+    allow_egress: Vec<Allowed>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -243,6 +252,7 @@ impl Serve {
             keep_logs: self.keep_logs,
             origin_timeout: self.origin_timeout,
             closures: Vec::new(),
+            allow_egress: self.allow_egress,
         })
     }
 }
@@ -319,6 +329,8 @@ mod tests {
             "--loop-limit=3",
             "--keep-deliveries=7",
             "--keep-logs=5",
+            "--allow-egress=Example.com:443",
+            "--allow-egress=a.test,*.b.test",
         ])
         .unwrap();
         assert_eq!(config.data_dir, None);
@@ -332,6 +344,9 @@ mod tests {
         assert_eq!(config.queues, [("orders".to_owned(), "http://localhost:8000/?a=b".to_owned())]);
         assert_eq!(config.event_bridge.as_deref(), Some("http://localhost:8001"));
         assert_eq!((config.loop_limit, config.keep_deliveries, config.keep_logs), (3, 7, 5));
+        let allowed: Vec<Allowed> =
+            ["example.com:443", "a.test", "*.b.test"].iter().map(|text| text.parse().unwrap()).collect();
+        assert_eq!(config.allow_egress, allowed);
         assert!(parse_day("0s").is_err() && parse_day("soon").is_err());
     }
 

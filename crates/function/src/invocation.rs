@@ -84,11 +84,15 @@ impl Functions {
             outcome: None,
             started,
             by: invocation.chain.before().map(str::to_owned),
+            refused: Vec::new(),
         };
         let entered = self.shared.running.enter(record.clone());
-        let under_way =
+        let mut under_way =
             UnderWay { functions: self.clone(), record: Some((record, entered)), began: Instant::now() };
-        let outcome = self.attempt(function, &invocation, started).await;
+        let (outcome, refused) = self.attempt(function, &invocation, started).await;
+        if let Some((record, _)) = &mut under_way.record {
+            record.refused = refused;
+        }
         tracing::info!(
             function = function.name,
             request_id = invocation.request_id,
@@ -102,11 +106,18 @@ impl Functions {
         outcome
     }
 
-    async fn attempt(&self, function: &FunctionRef, invocation: &Invocation, started: Timestamp) -> Outcome {
+    /// What came of it, and whom it was kept from calling.
+    async fn attempt(
+        &self,
+        function: &FunctionRef,
+        invocation: &Invocation,
+        started: Timestamp,
+    ) -> (Outcome, Vec<String>) {
         let id = &invocation.request_id;
         let FunctionRef { namespace, name, qualifier } = function;
         let fail = |memory_mb, status, text: String| {
-            outcome(id, memory_mb, Duration::ZERO, started, failure(status, &text, id, Duration::ZERO))
+            let ran = failure(status, &text, id, Duration::ZERO);
+            (outcome(id, memory_mb, Duration::ZERO, started, ran), Vec::new())
         };
         let function = match self.get(namespace, name) {
             Ok(function) => function,
@@ -146,12 +157,13 @@ impl Functions {
             }
         };
         let pulled = began.elapsed();
-        let ran = self
+        let mut ran = self
             .shared
             .runtime
             .run(&self.spec(&function, code, layers), id, &invocation.chain, &invocation.event)
             .await;
-        outcome(id, memory_mb, pulled, started, ran)
+        let refused = std::mem::take(&mut ran.refused);
+        (outcome(id, memory_mb, pulled, started, ran), refused)
     }
 
     fn spec(&self, function: &Function, code: PathBuf, layers: Vec<PathBuf>) -> Spec {
@@ -201,6 +213,7 @@ fn failure(status: StatusCode, text: &str, request_id: &str, duration: Duration)
         runtime_duration: None,
         duration,
         memory_bytes: 0,
+        refused: Vec::new(),
     }
 }
 

@@ -154,6 +154,9 @@ pub struct Record {
     /// The invocation that called it or made the write it is for, if one did.
     #[serde(default)]
     pub by: Option<String>,
+    /// `HOST:PORT` of what it was kept from calling.
+    #[serde(default)]
+    pub refused: Vec<String>,
 }
 
 /// Where the instances of a function get their keys.

@@ -94,6 +94,7 @@ mod tests {
             runtime_duration: None,
             duration: Duration::from_micros(900),
             memory_bytes: 31_178_752,
+            refused: Vec::new(),
         }
     }
 
@@ -120,6 +121,7 @@ mod tests {
             runtime_duration: Some(Duration::from_millis(267)),
             duration: Duration::from_secs(3),
             memory_bytes: 17_354_000,
+            refused: Vec::new(),
         };
         assert_eq!(
             text(ID, 3072, Duration::from_millis(427), &ran),

@@ -387,6 +387,7 @@ async fn only_the_newest_thousand_records_are_kept() {
             outcome: None,
             started: house.clock.now(),
             by: None,
+            refused: Vec::new(),
         };
         house
             .store
@@ -417,6 +418,7 @@ async fn all_records_since_a_moment_are_found_and_who_looks_at_fewer_is_told() {
                 outcome: None,
                 started: Timestamp::from_micros(began.as_micros() + number),
                 by: None,
+                refused: Vec::new(),
             };
             row::add(tx, &record, 5000)?;
         }

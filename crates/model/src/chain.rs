@@ -1,7 +1,7 @@
 //! Chains of causes: a write that a function makes comes of the write that invoked it.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -90,15 +90,22 @@ impl fmt::Display for Chain {
 
 /// The key that one instance of a function signs with, and what it is running: whatever is signed with it is the
 /// doing of that invocation, or of the last one when none runs.
-#[derive(Debug)]
 pub struct RoleKey {
     pub key: Key,
     chain: RwLock<Chain>,
+    refused: Mutex<Vec<String>>,
+    log: OnceLock<Box<Log>>,
 }
+
+/// Takes a line for the log of the instance's invocation.
+type Log = dyn Fn(&str) + Send + Sync;
+
+/// Places that an invocation is remembered to have been kept from calling.
+const REFUSED_MAX: usize = 32;
 
 impl RoleKey {
     pub fn new(key: Key) -> Arc<Self> {
-        Arc::new(Self { key, chain: RwLock::default() })
+        Arc::new(Self { key, chain: RwLock::default(), refused: Mutex::default(), log: OnceLock::new() })
     }
 
     /// One that signs nothing.
@@ -114,9 +121,37 @@ impl RoleKey {
         *self.chain.write().unwrap_or_else(PoisonError::into_inner) = chain;
     }
 
+    /// Says where lines for the instance's log go. The first call counts.
+    pub fn log_to(&self, log: impl Fn(&str) + Send + Sync + 'static) {
+        let _ = self.log.set(Box::new(log));
+    }
+
+    /// The instance was kept from calling `target`: it is remembered, and told in its log, once until it is asked for.
+    pub fn refuse(&self, target: &str, why: &str) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() >= REFUSED_MAX || refused.iter().any(|known| known == target) {
+            return;
+        }
+        refused.push(target.to_owned());
+        if let Some(log) = self.log.get() {
+            log(&format!("[egress] refused {target}: {why}"));
+        }
+    }
+
+    /// What the instance was kept from calling since this was asked last.
+    pub fn take_refused(&self) -> Vec<String> {
+        std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// How what is signed with the key now came to be done.
     pub fn chain(&self) -> Chain {
         self.chain.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl fmt::Debug for RoleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RoleKey").field(&self.key.account.secret_id).finish()
     }
 }
 
@@ -168,6 +203,21 @@ mod tests {
         assert_eq!(chain.invocation(), Some("i39"));
         assert!(chain.to_string().starts_with("put 0 -> f -> (8 more) -> put 9 -> f -> put 10"), "{chain}");
         assert_eq!(chain.ids().count(), 64);
+    }
+
+    #[test]
+    fn what_was_refused_is_told_once() {
+        let (key, told) = (RoleKey::none(), Arc::new(Mutex::new(Vec::new())));
+        let log = told.clone();
+        key.log_to(move |line| log.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned()));
+        for n in 0..100 {
+            key.refuse(&format!("h{n}:443"), "no");
+            key.refuse("h0:443", "no");
+        }
+        let first = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        assert_eq!((first[0].as_str(), first.len()), ("[egress] refused h0:443: no", REFUSED_MAX));
+        assert_eq!(key.take_refused().len(), REFUSED_MAX);
+        assert!(key.take_refused().is_empty());
     }
 
     #[test]

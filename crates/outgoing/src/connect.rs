@@ -51,6 +51,13 @@ impl Peer {
         Ok(Self { tls, host: host.to_ascii_lowercase(), port, authority: authority.to_string() })
     }
 
+    /// A place to connect to; whether there is TLS is nobody's business here.
+    pub(crate) fn at(host: &str, port: u16) -> Self {
+        let brackets = if host.contains(':') { ("[", "]") } else { ("", "") };
+        let authority = format!("{}{host}{}:{port}", brackets.0, brackets.1);
+        Self { tls: false, host: host.to_ascii_lowercase(), port, authority }
+    }
+
     pub(crate) fn late(&self, step: Step) -> Error {
         Error::Timeout { to: self.authority.clone(), step }
     }
@@ -103,24 +110,9 @@ impl Connector {
         Self { tls: OnceCell::from(connector(roots).unwrap_or_else(|e| panic!("{e}"))) }
     }
 
-    /// Tries the addresses one after another; together they may take `limit`.
+    /// All of it may take `limit`, and so may reaching the peer alone.
     pub(crate) async fn connect(&self, peer: &Peer, limit: Duration) -> Result<Sender, Error> {
-        let found = lookup_host((peer.host.as_str(), peer.port)).await;
-        let addresses = peer.allowed(found.map_err(|error| peer.unreachable(error))?)?;
-        let share = limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-        let mut failed = peer.late(Step::Connect);
-        for address in addresses {
-            match timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return self.speak(peer, stream).await,
-                Ok(Err(error)) => failed = peer.unreachable(error),
-                Err(_) => failed = peer.late(Step::Connect),
-            }
-        }
-        Err(failed)
-    }
-
-    async fn speak(&self, peer: &Peer, stream: TcpStream) -> Result<Sender, Error> {
-        stream.set_nodelay(true).map_err(|error| peer.unreachable(error))?;
+        let stream = dial(peer, limit).await?;
         if !peer.tls {
             return handshake(peer, stream).await;
         }
@@ -129,6 +121,25 @@ impl Connector {
         let stream = tls.connect(name, stream).await.map_err(|error| peer.untrusted(error))?;
         handshake(peer, stream).await
     }
+}
+
+/// Tries the addresses one after another; together they may take `limit`.
+pub(crate) async fn dial(peer: &Peer, limit: Duration) -> Result<TcpStream, Error> {
+    let found = lookup_host((peer.host.as_str(), peer.port)).await;
+    let addresses = peer.allowed(found.map_err(|error| peer.unreachable(error))?)?;
+    let share = limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    let mut failed = peer.late(Step::Connect);
+    for address in addresses {
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true).map_err(|error| peer.unreachable(error))?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => failed = peer.unreachable(error),
+            Err(_) => failed = peer.late(Step::Connect),
+        }
+    }
+    Err(failed)
 }
 
 async fn handshake<S>(peer: &Peer, stream: S) -> Result<Sender, Error>

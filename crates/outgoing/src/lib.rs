@@ -20,6 +20,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub use crate::address::refused;
@@ -134,6 +135,16 @@ impl Client {
         Pool::keep(&self.pool, peer.clone(), sender);
         response.map(|incoming| Body::new(incoming, peer.authority.clone(), limits.idle))
     }
+}
+
+/// A bare connection to `host` (an IPv6 address without brackets), for what others say on it; never to an address that
+/// is [`refused`]. All of it may take `limit`.
+///
+/// # Errors
+/// Each says where to and what went wrong.
+pub async fn dial(host: &str, port: u16, limit: Duration) -> Result<TcpStream, Error> {
+    let peer = Peer::at(host, port);
+    timeout(limit, connect::dial(&peer, limit)).await.map_err(|_| peer.late(Step::Connect))?
 }
 
 /// In words without its user and its query, which may be secret.

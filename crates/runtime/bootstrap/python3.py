@@ -128,6 +128,10 @@ def main():
     boot = json.loads(os.environ.pop("COSETTE_BOOT"))
     root = boot["code"]
     host = Host(boot)
+    if boot.get("gateway"):
+        import cosette_home
+
+        cosette_home.install(boot["gateway"]["port"], boot["gateway"]["bundle"])
     own_folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [p for p in sys.path if p not in ("", own_folder)]
     sys.argv = ["bootstrap"]

@@ -143,6 +143,7 @@ impl Closure {
             runtime_duration: None,
             duration,
             memory_bytes: 0,
+            refused: Vec::new(),
         }
     }
 }

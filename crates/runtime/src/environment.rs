@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::Spec;
 use crate::interpreter::Family;
+use crate::outward::Way;
 use crate::process::MARK;
 use crate::protocol::RESULT_BYTES_MAX;
 
@@ -25,6 +26,8 @@ pub(crate) struct Home<'a> {
     /// Of the invocation that causes the start.
     pub(crate) request_id: &'a str,
     pub(crate) key: &'a RoleKey,
+    /// The port that its calls leave by, and what makes it trust who answers.
+    pub(crate) gateway: Option<(u16, &'a Way)>,
 }
 
 pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, OsString)> {
@@ -73,6 +76,24 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     set("HOME", home.folder.join("home").into());
     set("TMPDIR", home.folder.join("tmp").into());
     set("PWD", code.to_owned());
+
+    if let Some((port, way)) = home.gateway {
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            set(name, format!("http://127.0.0.1:{port}").into());
+        }
+        for name in ["NO_PROXY", "no_proxy"] {
+            set(name, "localhost,127.0.0.1,::1".into());
+        }
+        let bundle =
+            ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
+        for name in bundle {
+            set(name, way.bundle.clone().into());
+        }
+        // With the folders that PHP was built with.
+        let mut php = OsString::from(":");
+        php.push(&way.php);
+        set("PHP_INI_SCAN_DIR", php);
+    }
 
     for (name, value) in &spec.environment {
         set(name, value.into());
@@ -151,6 +172,7 @@ pub(crate) fn boot(spec: &Spec, home: &Home<'_>) -> Value {
         "address": "127.0.0.1",
         "port": home.port,
         "secret": home.secret,
+        "gateway": home.gateway.map(|(port, way)| json!({ "port": port, "bundle": way.bundle })),
         "code": spec.code.to_string_lossy(),
         "layers": spec.layers.iter().rev().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>(),
         "handler": spec.handler,

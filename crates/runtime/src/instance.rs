@@ -21,6 +21,7 @@ use crate::interpreter::{Family, Interpreter};
 use crate::java;
 use crate::launch::{self, Cannot};
 use crate::output::Output;
+use crate::outward::{Gateway, Way};
 use crate::process::{Launch, Spawner, Tree};
 use crate::protocol::{Answer, Endpoint, Offer, Signal};
 use crate::{Ran, Spec};
@@ -41,6 +42,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) family: Family,
     /// Where the bootstraps are.
     pub(crate) bootstraps: PathBuf,
+    /// Where its calls go.
+    pub(crate) way: Option<&'a Way>,
     /// The instance's own directory; made here and removed at its end.
     pub(crate) folder: PathBuf,
 }
@@ -60,13 +63,20 @@ pub(crate) struct NotStarted {
     pub(crate) output: String,
     pub(crate) duration: Duration,
     pub(crate) memory_bytes: u64,
+    pub(crate) refused: Vec<String>,
 }
 
 impl NotStarted {
     /// Nothing was started at all.
     pub(crate) fn of(status: StatusCode, text: impl Into<String>, request_id: &str) -> Self {
         let failure = Failure::new(status, text, request_id);
-        Self { failure, output: String::new(), duration: Duration::ZERO, memory_bytes: 0 }
+        Self {
+            failure,
+            output: String::new(),
+            duration: Duration::ZERO,
+            memory_bytes: 0,
+            refused: Vec::new(),
+        }
     }
 }
 
@@ -88,6 +98,7 @@ enum Event {
 
 pub(crate) struct Instance {
     endpoint: Endpoint,
+    _gateway: Option<Gateway>,
     output: Output,
     tree: Tree,
     /// How the root process ended, once it has.
@@ -121,6 +132,7 @@ impl Instance {
                     output: String::new(),
                     duration: began.elapsed(),
                     memory_bytes: 0,
+                    refused: Vec::new(),
                 });
             }
         };
@@ -156,8 +168,9 @@ impl Instance {
         instance.tree.kill();
         let output = instance.output.take();
         let duration = began.elapsed();
+        let refused = instance.key.take_refused();
         instance.end().await;
-        Err(NotStarted { failure, output, duration, memory_bytes: watcher.peak })
+        Err(NotStarted { failure, output, duration, memory_bytes: watcher.peak, refused })
     }
 
     async fn spawn(parts: Parts<'_>, spec: &Spec, request_id: &str, chain: &Chain) -> Result<Self, Cannot> {
@@ -180,12 +193,17 @@ impl Instance {
         let key = spec.keys.give();
         // What it does while it starts is the doing of the invocation that it starts for.
         key.begin(chain.clone());
+        let gateway = match parts.way {
+            Some(way) => Some((Gateway::open(way.to.clone(), key.clone()).await?, way)),
+            None => None,
+        };
         let home = Home {
             folder: folder.path(),
             port: endpoint.port,
             secret: secret.as_deref(),
             request_id,
             key: &key,
+            gateway: gateway.as_ref().map(|(gateway, way)| (gateway.port, *way)),
         };
         if parts.family == Family::Java {
             java::tell(folder.path(), &environment::boot(spec, &home))?;
@@ -215,7 +233,9 @@ impl Instance {
                 return Err(error.into());
             }
         };
-        Ok(Self { endpoint, output, tree, exit, key, folder: folder.keep(), ended: false })
+        key.log_to(output.log());
+        let gateway = gateway.map(|(gateway, _)| gateway);
+        Ok(Self { endpoint, _gateway: gateway, output, tree, exit, key, folder: folder.keep(), ended: false })
     }
 
     /// Gives the instance an event and waits for what comes of it. The future may be dropped, and
@@ -288,6 +308,7 @@ impl Instance {
             runtime_duration: None,
             duration: ended.saturating_duration_since(began),
             memory_bytes,
+            refused: self.key.take_refused(),
         };
         (ran, fate)
     }

@@ -19,9 +19,11 @@ pub(crate) enum Cannot {
     Start(#[from] io::Error),
 }
 
-const BOOTSTRAPS: [(&str, &str); 3] = [
+const BOOTSTRAPS: [(&str, &str); 5] = [
     ("python3.py", include_str!("../bootstrap/python3.py")),
+    ("cosette_home.py", include_str!("../bootstrap/cosette_home.py")),
     ("node.js", include_str!("../bootstrap/node.js")),
+    ("home.js", include_str!("../bootstrap/home.js")),
     ("php.php", include_str!("../bootstrap/php.php")),
 ];
 

@@ -14,6 +14,7 @@ mod interpreter;
 mod java;
 mod launch;
 mod output;
+mod outward;
 mod pool;
 mod process;
 mod protocol;
@@ -21,8 +22,8 @@ mod protocol;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
@@ -33,6 +34,7 @@ pub use crate::closure::{CLOSURE, Closure, Context};
 use crate::instance::{Instance, NotStarted, Parts};
 pub use crate::interpreter::Interpreter;
 use crate::interpreter::{Family, Interpreters};
+pub use crate::outward::{Duplex, Outward, Way};
 use crate::pool::Pool;
 use crate::process::Spawner;
 
@@ -81,6 +83,8 @@ pub struct Ran {
     pub runtime_duration: Option<Duration>,
     pub duration: Duration,
     pub memory_bytes: u64,
+    /// `HOST:PORT` of what it was kept from calling.
+    pub refused: Vec<String>,
 }
 
 /// A handle; clones share one pool of instances.
@@ -96,6 +100,7 @@ struct Shared {
     java: java::Bootstrap,
     pool: Pool,
     closures: Closures,
+    way: OnceLock<Way>,
     next: AtomicU64,
 }
 
@@ -128,6 +133,7 @@ impl Runtime {
             java: java::Bootstrap::default(),
             pool: Pool::new(idle),
             closures: Closures::default(),
+            way: OnceLock::new(),
             next: AtomicU64::new(1),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -141,6 +147,13 @@ impl Runtime {
     /// Whether a function of this name would find its closure.
     pub fn has_closure(&self, name: &str) -> bool {
         self.shared.closures.get(name).is_some()
+    }
+
+    /// Says where the calls of instances go; without it they have the network of the machine. The first call counts.
+    #[must_use]
+    pub fn with_way(self, way: Way) -> Self {
+        let _ = self.shared.way.set(way);
+        self
     }
 
     /// Whether SCF knows the runtime's name at all.
@@ -208,7 +221,7 @@ impl Runtime {
         }
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         let folder = shared.scratch.join("instances").join(number.to_string());
-        Ok(Parts { spawner: &shared.spawner, interpreter, family, bootstraps, folder })
+        Ok(Parts { spawner: &shared.spawner, interpreter, family, bootstraps, way: shared.way.get(), folder })
     }
 
     /// Ends idle instances of `id` now and busy ones after their run (code or configuration changed).
@@ -235,5 +248,6 @@ fn not_started(failed: NotStarted) -> Ran {
         runtime_duration: None,
         duration: Duration::ZERO,
         memory_bytes: failed.memory_bytes,
+        refused: failed.refused,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::AbortHandle;
@@ -66,20 +66,41 @@ impl Output {
 
     /// Everything that was written before this call and not taken before.
     pub(crate) fn take(&self) -> String {
-        let mut kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.all().take()
+    }
+
+    /// Puts a line of ours after what was written before it.
+    pub(crate) fn log(&self) -> impl Fn(&str) + Send + Sync + 'static {
+        let shared = Arc::downgrade(&self.shared);
+        move |line| {
+            let Some(shared) = shared.upgrade() else { return };
+            let mut kept = shared.all();
+            if kept.bytes.last().is_some_and(|byte| *byte != b'\n') {
+                kept.add(b"\n");
+            }
+            kept.add(line.as_bytes());
+            kept.add(b"\n");
+        }
+    }
+}
+
+impl Shared {
+    /// What is kept, with everything that has been written.
+    fn all(&self) -> MutexGuard<'_, Kept> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut chunk = vec![0; CHUNK];
         // The kernel is asked, not the reactor, which may not have heard of the last bytes yet.
         // What was written before is at most a pipe full; a child that goes on writing is not
         // followed.
         for _ in 0..16 {
-            match rustix::io::read(&self.shared.pipe, &mut chunk) {
+            match rustix::io::read(&self.pipe, &mut chunk) {
                 Ok(0) => break,
                 Ok(n) => kept.add(&chunk[..n]),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => break,
             }
         }
-        kept.take()
+        kept
     }
 }
 
@@ -121,6 +142,16 @@ mod tests {
             writer.write_all(line.as_bytes()).unwrap();
             assert_eq!(output.take(), line);
         }
+    }
+
+    #[tokio::test]
+    async fn lines_of_ours_stand_between_what_was_written() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let output = Output::new(reader).unwrap();
+        writer.write_all(b"before").unwrap();
+        output.log()("ours");
+        writer.write_all(b"after").unwrap();
+        assert_eq!(output.take(), "before\nours\nafter");
     }
 
     #[test]

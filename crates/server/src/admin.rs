@@ -30,6 +30,8 @@ pub(crate) struct Admin {
     pub(crate) functions: Functions,
     pub(crate) webhooks: Webhooks,
     pub(crate) traveller: Traveller,
+    /// Our authority's, as PEM.
+    pub(crate) certificate: String,
 }
 
 /// Rows of a list when the request names no `max`, and the most it may name.
@@ -58,6 +60,9 @@ impl Refused {
 
 impl Admin {
     pub(crate) async fn answer(&self, path: &str, parts: Parts, body: Incoming) -> Response<Outgoing> {
+        if (&parts.method, path) == (&Method::GET, "ca") {
+            return typed(StatusCode::OK, "application/x-pem-file", self.certificate.clone());
+        }
         if let Some(token) = path.strip_prefix("packages/")
             && parts.method == Method::GET
         {
@@ -99,8 +104,8 @@ impl Admin {
             }
             (
                 _,
-                "rules" | "webhooks" | "dead_letter" | "health" | "wait" | "explain" | "scrub" | "clock"
-                | "changes" | "deliveries" | "invocations" | "hold" | "release",
+                "ca" | "rules" | "webhooks" | "dead_letter" | "health" | "wait" | "explain" | "scrub"
+                | "clock" | "changes" | "deliveries" | "invocations" | "hold" | "release",
             ) => Err(Refused(
                 StatusCode::METHOD_NOT_ALLOWED,
                 format!("{} does not take {}", path, parts.method),
@@ -475,6 +480,7 @@ pub(crate) fn invocation(record: &Record) -> Value {
         "error": outcome.map(|outcome| &outcome.error),
         "log": outcome.map(|outcome| &outcome.log),
         "by": record.by,
+        "refused": record.refused,
         "event": record.event,
     })
 }

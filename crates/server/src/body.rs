@@ -145,6 +145,11 @@ impl From<Bytes> for Outgoing {
     }
 }
 
+/// A few words for people.
+pub(crate) fn plain(status: StatusCode, text: &str) -> Response<Outgoing> {
+    typed(status, "text/plain; charset=utf-8", text.to_owned())
+}
+
 /// A text of ours as a whole response.
 pub(crate) fn typed(
     status: StatusCode,

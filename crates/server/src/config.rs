@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cosette_egress::Allowed;
 use cosette_model::{Account, Day, Region};
 use cosette_runtime::Closure;
 use cosette_wire::DialectName;
@@ -58,6 +59,8 @@ pub struct Config {
     pub origin_timeout: Duration,
     /// Functions that are closures of this process.
     pub closures: Vec<Closure>,
+    /// Whom functions may call besides the services and this machine.
+    pub allow_egress: Vec<Allowed>,
 }
 
 /// A server that is told nothing, and keeps nothing.
@@ -82,6 +85,7 @@ impl Default for Config {
             keep_logs: 1000,
             origin_timeout: Duration::from_secs(30),
             closures: Vec::new(),
+            allow_egress: Vec::new(),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cosette_model::RoleKey;
+use cosette_runtime::Duplex;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -11,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::door::Door;
+use crate::gateway::{FUNCTIONS, Gateway, Tunnel};
 
 /// A request's head must have come whole within this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,17 +29,38 @@ pub(crate) struct Connections {
 }
 
 struct Acceptor {
-    door: Arc<Door>,
+    gateway: Arc<Gateway>,
     stop: watch::Sender<bool>,
     alive: mpsc::Sender<()>,
 }
 
+/// Whose a connection is, and how long it may last.
+#[derive(Clone)]
+pub(crate) struct Line {
+    pub(crate) peer: SocketAddr,
+    /// The instance of a function that called, if it came by its own port.
+    pub(crate) by: Option<Arc<RoleKey>>,
+    /// Turns true when it is to end; those of functions end with their processes.
+    stop: Option<watch::Receiver<bool>>,
+    _alive: Option<mpsc::Sender<()>>,
+}
+
+impl Line {
+    pub(crate) fn of_a_function(by: Arc<RoleKey>) -> Self {
+        Self { peer: (FUNCTIONS, 0).into(), by: Some(by), stop: None, _alive: None }
+    }
+}
+
 impl Connections {
     /// Accepts until `stopped` turns true.
-    pub(crate) fn serve(door: Arc<Door>, listener: TcpListener, stopped: watch::Receiver<bool>) -> Self {
+    pub(crate) fn serve(
+        gateway: Arc<Gateway>,
+        listener: TcpListener,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
         let (alive, gone) = mpsc::channel(1);
         let stop = watch::Sender::new(false);
-        let acceptor = Acceptor { door, stop: stop.clone(), alive };
+        let acceptor = Acceptor { gateway, stop: stop.clone(), alive };
         let accepting = tokio::spawn(acceptor.accept(listener, stopped));
         Self { accepting, stop, gone }
     }
@@ -73,39 +96,55 @@ impl Acceptor {
     }
 
     fn open(&self, stream: TcpStream, peer: SocketAddr) {
-        let door = Arc::clone(&self.door);
-        let mut stop = self.stop.subscribe();
-        let alive = self.alive.clone();
+        let gateway = Arc::clone(&self.gateway);
+        let line =
+            Line { peer, by: None, stop: Some(self.stop.subscribe()), _alive: Some(self.alive.clone()) };
         tokio::spawn(async move {
-            let _alive = alive;
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%peer, %error, "connection lost before its first request");
                 return;
             }
-            let service = service_fn(|request| {
-                let door = Arc::clone(&door);
-                async move { Ok::<_, std::convert::Infallible>(door.answer(request, peer.ip()).await) }
-            });
-            let connection = http1::Builder::new()
-                .preserve_header_case(true)
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::pin!(connection);
-            let told = async { stop.wait_for(|stop| *stop).await.is_ok() };
-            let mut ended = tokio::select! {
-                ended = connection.as_mut() => Some(ended),
-                _ = told => None,
-            };
-            if ended.is_none() {
-                connection.as_mut().graceful_shutdown();
-                ended = Some(connection.await);
-            }
-            if let Some(Err(error)) = ended {
-                log_end(peer, &error);
-            }
+            converse(stream, line, gateway, None).await;
         });
+    }
+}
+
+/// Answers one request after another, until the client has had enough or the server is to stop.
+pub(crate) async fn converse<S: Duplex + 'static>(
+    stream: S,
+    line: Line,
+    gateway: Arc<Gateway>,
+    tunnel: Option<Tunnel>,
+) {
+    let mut stop = line.stop.clone();
+    let service = service_fn(|request| {
+        let (gateway, line, tunnel) = (&gateway, &line, tunnel.as_ref());
+        async move { Ok::<_, std::convert::Infallible>(gateway.answer(request, line, tunnel).await) }
+    });
+    let connection = http1::Builder::new()
+        .preserve_header_case(true)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let told = async {
+        match &mut stop {
+            Some(stop) => stop.wait_for(|stop| *stop).await.is_ok(),
+            None => std::future::pending().await,
+        }
+    };
+    let mut ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        _ = told => None,
+    };
+    if ended.is_none() {
+        connection.as_mut().graceful_shutdown();
+        ended = Some(connection.await);
+    }
+    if let Some(Err(error)) = ended {
+        log_end(line.peer, &error);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cosette_clock::Clock;
 use cosette_control::{Answer, Control};
+use cosette_egress::Rules;
 use cosette_jobs::AccessLog;
 use cosette_model::op::Op;
 use cosette_model::setting::Bound;
@@ -19,7 +20,7 @@ use hyper::body::Incoming;
 use crate::access::{self, Answered, CLIENT_GONE, Glimpse, Ledger};
 use crate::accounts::Accounts;
 use crate::admin::Admin;
-use crate::body::{Outgoing, incoming, typed};
+use crate::body::{Outgoing, incoming, plain, typed};
 use crate::spelling::Spelling;
 use crate::throttle::throttled;
 
@@ -46,22 +47,21 @@ impl Door {
         }
         let times = self.clock.times();
         let path = parts.uri.path();
-        let mut response = if parts.method == Method::CONNECT {
-            refuse_proxy(&parts, "CONNECT is not supported; use plain http through the proxy")
-        } else if let Some(path) = path.strip_prefix("/_cosette/").filter(|_| self.is_ours(&parts)) {
-            let path = path.to_owned();
-            self.admin.answer(&path, parts, body).await
-        } else if path.starts_with("/_console") && self.is_ours(&parts) {
-            plain(StatusCode::NOT_FOUND, "there is no console in this version\n")
-        } else if Control::is_for_us(&parts) {
-            self.cloud_api(parts, body).await
-        } else if Wire::is_sts(&parts) {
-            self.token_service(parts, body, times).await
-        } else if !self.is_ours(&parts) && !is_object_host(&parts) && !is_bound(&parts) {
-            refuse_proxy(&parts, "only COS, S3 and Tencent Cloud API hosts are answered here")
-        } else {
-            self.object_service(parts, body, peer, times).await
-        };
+        let mut response =
+            if let Some(path) = path.strip_prefix("/_cosette/").filter(|_| self.is_ours(&parts)) {
+                let path = path.to_owned();
+                self.admin.answer(&path, parts, body).await
+            } else if path.starts_with("/_console") && self.is_ours(&parts) {
+                plain(StatusCode::NOT_FOUND, "there is no console in this version\n")
+            } else if Control::is_for_us(&parts) {
+                self.cloud_api(parts, body).await
+            } else if Wire::is_sts(&parts) {
+                self.token_service(parts, body, times).await
+            } else if !self.is_ours(&parts) && !is_service(&parts) && !is_bound(&parts) {
+                refuse_proxy(&parts, "only COS, S3 and Tencent Cloud API hosts are answered here")
+            } else {
+                self.object_service(parts, body, peer, times).await
+            };
         self.spelling.apply(response.extensions_mut());
         response
     }
@@ -241,13 +241,9 @@ fn is_bound(parts: &Parts) -> bool {
     parts.extensions.get::<Bound>().is_some()
 }
 
-/// Host names of the object services, as a forward proxy sees them.
-fn is_object_host(parts: &Parts) -> bool {
-    const SUFFIXES: [&str; 4] = [".myqcloud.com", ".tencentcos.cn", ".amazonaws.com", ".localhost"];
-    parts.uri.host().is_some_and(|host| {
-        let host = host.to_ascii_lowercase();
-        SUFFIXES.iter().any(|suffix| host.ends_with(suffix))
-    })
+/// Whether the target is one of the services', as a forward proxy sees them.
+fn is_service(parts: &Parts) -> bool {
+    parts.uri.host().is_some_and(Rules::is_service)
 }
 
 /// Unlike an open proxy, we never pass anything on.
@@ -255,10 +251,6 @@ fn refuse_proxy(parts: &Parts, why: &str) -> Response<Outgoing> {
     let target = parts.uri.authority().map_or("", |authority| authority.as_str());
     tracing::warn!(%target, "refused to act as a proxy for a foreign host");
     plain(StatusCode::FORBIDDEN, &format!("Cosette does not pass requests on to {target}: {why}\n"))
-}
-
-fn plain(status: StatusCode, text: &str) -> Response<Outgoing> {
-    typed(status, "text/plain; charset=utf-8", text.to_owned())
 }
 
 /// Base64 of `<hex unix time>_<hex>_<hex>_<hex>`, COS's own form (cos-api 3.0).

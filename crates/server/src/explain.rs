@@ -309,6 +309,7 @@ mod tests {
             outcome: None,
             started: clock.now(),
             by: Some((n - 1).to_string()),
+            refused: Vec::new(),
         };
         let told = |calls: usize| {
             let (changes, deliveries) = (changes.clone(), vec![delivery.clone()]);

@@ -10,6 +10,7 @@ mod connection;
 mod door;
 mod embedded;
 mod explain;
+mod gateway;
 mod notify;
 mod origin;
 mod rules;
@@ -21,19 +22,21 @@ mod throttle;
 mod travel;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cosette_clock::Clock;
 use cosette_control::Control;
+pub use cosette_egress::{Allowed, CERTIFICATE, KEY};
+use cosette_egress::{Authority, Rules};
 use cosette_function::Functions;
 use cosette_jobs::{AccessLog, Jobs, Replication};
 use cosette_model::op::Owner;
 use cosette_model::{KeyGiver, Region};
 use cosette_ops::Ops;
 use cosette_outgoing::Client;
-use cosette_runtime::Runtime;
+use cosette_runtime::{Runtime, Way};
 use cosette_store::{Durability, Options, Store};
 use cosette_trigger::Triggers;
 use cosette_webhook::{Webhook, Webhooks};
@@ -53,6 +56,7 @@ pub use crate::config::{Config, DEFAULT_SECRET_KEY, default_account};
 use crate::connection::Connections;
 use crate::door::Door;
 pub use crate::embedded::Binding;
+use crate::gateway::Gateway;
 use crate::spelling::Spelling;
 use crate::targets::Targets;
 use crate::travel::Traveller;
@@ -98,6 +102,8 @@ pub async fn run(config: Config) -> Result<(), RunError> {
 pub struct Server {
     house: House,
     connections: Connections,
+    /// Whoever comes in is let in as long as it is here.
+    door: Arc<Door>,
     stop: watch::Sender<bool>,
     /// The default account and region.
     owner: Owner,
@@ -118,9 +124,11 @@ impl Server {
         let spelling = Spelling::learn(cosette_wire::HEADER_SPELLINGS).await?;
         let house = House::open(&config, address).await?;
         let (stop, stopped) = watch::channel(false);
-        let connections = Connections::serve(Arc::new(house.door(spelling)), listener, stopped);
+        let door = Arc::new(house.door(spelling));
+        house.gateway.leads_to(&door);
+        let connections = Connections::serve(Arc::clone(&house.gateway), listener, stopped);
         let owner = owners(&config).next().ok_or_else(|| RunError::Refused("there is no account".into()))?;
-        Ok(Self { house, connections, stop, owner, region: config.region })
+        Ok(Self { house, connections, door, stop, owner, region: config.region })
     }
 
     /// Where it listens.
@@ -137,7 +145,10 @@ impl Server {
         self.stop.send_replace(true);
         self.house.scrubs.stop();
         self.connections.finish(STOP_GRACE).await;
-        self.house.close().await
+        // Functions that still run find it here.
+        let closed = self.house.close().await;
+        drop(self.door);
+        closed
     }
 }
 
@@ -157,6 +168,7 @@ struct House {
     ops: Ops,
     wire: Arc<Wire>,
     accounts: Arc<Accounts>,
+    gateway: Arc<Gateway>,
     address: SocketAddr,
     /// Holds the functions' files when nothing is to stay; removed with the last of us.
     scratch: PathBuf,
@@ -185,7 +197,12 @@ impl House {
             }
         };
         let accounts = Arc::new(Accounts::new(config.accounts.clone(), clock.clone()));
-        let runtime = Runtime::start(scratch.join("run"))?;
+        let authority = authority(config.data_dir.as_deref())?;
+        let rules = Rules(config.allow_egress.clone());
+        let trust = cosette_egress::trust(&scratch.join("trust"), &authority, rules.leaves_home())?;
+        let gateway = Gateway::new(Arc::new(authority), rules);
+        let way = Way { to: gateway.clone(), bundle: trust.bundle, java: trust.java, php: trust.php };
+        let runtime = Runtime::start(scratch.join("run"))?.with_way(way);
         let functions =
             Functions::start(store.clone(), runtime.clone(), clock.clone(), scratch.join("code"))?;
         let keys = Arc::clone(&accounts);
@@ -260,6 +277,7 @@ impl House {
             ops,
             wire,
             accounts,
+            gateway,
             address,
             scratch,
             in_memory,
@@ -278,6 +296,7 @@ impl House {
                 scrubs: self.scrubs.clone(),
                 functions: self.functions.clone(),
                 webhooks: self.targets.webhooks.clone(),
+                certificate: self.gateway.certificate().to_owned(),
                 traveller: self.traveller.clone(),
             },
             access_log: self.access_log.clone(),
@@ -320,6 +339,21 @@ fn owners(config: &Config) -> impl Iterator<Item = Owner> {
         appid: account.appid.clone(),
         name: account.name.clone(),
     })
+}
+
+/// The authority of a data directory, made if it is not there; a new one for a server that keeps nothing.
+///
+/// # Errors
+/// Its files cannot be read or written.
+pub fn authority(data_dir: Option<&Path>) -> std::io::Result<Authority> {
+    let folder = data_dir.map(|dir| dir.join("ca"));
+    // Clients judge certificates by the time they have, not by a clock that was moved.
+    let clock = Clock::real();
+    let now = move || {
+        let secs = i64::try_from(clock.now().as_secs()).unwrap_or(i64::MAX);
+        time::OffsetDateTime::from_unix_timestamp(secs).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+    };
+    Authority::open(folder.as_deref(), now)
 }
 
 /// The one line other programs wait for.

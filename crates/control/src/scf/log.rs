@@ -290,6 +290,7 @@ mod tests {
             }),
             started,
             by: None,
+            refused: Vec::new(),
         }
     }
 

@@ -1,3 +1,5 @@
+//! Rules made, found, changed and refused, on a store in memory.
+
 use super::*;
 
 fn function(name: &str) -> FunctionRef {

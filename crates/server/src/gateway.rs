@@ -1,0 +1,353 @@
+//! Calls that come as to a proxy, and those of functions, which come by a port of each instance: the services' names
+//! are answered here, over TLS with a certificate of ours; this machine and what is allowed are passed on to; and
+//! nothing else is, which the function's log and record say.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use cosette_egress::{
+    Authority, Opening, Rewound, Rules, TLS_DENIED, Target, Verdict, socks_done, socks_refused,
+};
+use cosette_model::RoleKey;
+use cosette_runtime::{Duplex, Outward};
+use cosette_wire::ReplyBody;
+use http::request::Parts;
+use http::uri::{Authority as HostPort, Scheme};
+use http::{HeaderName, Method, Request, Response, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio_rustls::TlsAcceptor;
+
+use crate::body::{Outgoing, incoming, plain};
+use crate::connection::{Line, converse};
+use crate::door::Door;
+
+/// How long it may take to connect to somebody, in real time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to agree on TLS, in real time.
+const TLS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What stands between functions and others.
+pub(crate) struct Gateway {
+    /// Set once everything is there; until then nobody calls. What is behind it leads back here.
+    door: OnceLock<Weak<Door>>,
+    authority: Arc<Authority>,
+    rules: Rules,
+}
+
+/// What a connection is known to be for, where its requests are as to that host itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tunnel {
+    pub(crate) scheme: Scheme,
+    /// If anybody has said so but the requests.
+    pub(crate) target: Option<Target>,
+}
+
+impl Gateway {
+    pub(crate) fn new(authority: Arc<Authority>, rules: Rules) -> Arc<Self> {
+        Arc::new(Self { door: OnceLock::new(), authority, rules })
+    }
+
+    /// The first call counts. Whoever calls keeps the door.
+    pub(crate) fn leads_to(&self, door: &Arc<Door>) {
+        let _ = self.door.set(Arc::downgrade(door));
+    }
+
+    fn door(&self) -> Option<Arc<Door>> {
+        self.door.get()?.upgrade()
+    }
+
+    /// The authority's certificate as PEM.
+    pub(crate) fn certificate(&self) -> &str {
+        self.authority.pem()
+    }
+
+    /// Answers a request of any connection.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        line: &Line,
+        tunnel: Option<&Tunnel>,
+    ) -> Response<Outgoing> {
+        let Some(door) = self.door() else {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
+        };
+        if request.method() == Method::CONNECT {
+            return self.connect(request, line).await;
+        }
+        if line.by.is_none() && tunnel.is_none() {
+            return door.answer(request, line.peer.ip()).await;
+        }
+        let (mut parts, body) = request.into_parts();
+        let Some((uri, target)) = absolute(&parts, tunnel) else {
+            return plain(StatusCode::BAD_REQUEST, "the request does not say which host it is for\n");
+        };
+        parts.uri = uri;
+        match self.judge(&target) {
+            Verdict::Ours => door.answer(Request::from_parts(parts, body), line.peer.ip()).await,
+            Verdict::Loopback | Verdict::Allowed if line.by.is_some() => forward(parts, body, &target).await,
+            _ => self.refused(&target, line),
+        }
+    }
+
+    fn judge(&self, target: &Target) -> Verdict {
+        let bound = || self.door().is_some_and(|door| door.ops.bound(&target.host).is_some());
+        match self.rules.judge(&target.host, target.port) {
+            Verdict::Refused if bound() => Verdict::Ours,
+            verdict => verdict,
+        }
+    }
+
+    /// A tunnel to a host. Nobody but functions is passed on.
+    async fn connect(self: &Arc<Self>, request: Request<Incoming>, line: &Line) -> Response<Outgoing> {
+        let target = request.uri().authority().and_then(|authority| target(authority, 443));
+        let Some(target) = target else {
+            return plain(StatusCode::BAD_REQUEST, "CONNECT wants HOST:PORT\n");
+        };
+        let peer = match self.judge(&target) {
+            Verdict::Ours => None,
+            Verdict::Loopback | Verdict::Allowed if line.by.is_some() => match dial(&target).await {
+                Ok(stream) => Some(stream),
+                Err(why) => return plain(StatusCode::BAD_GATEWAY, &format!("{why}\n")),
+            },
+            _ => return self.refused(&target, line),
+        };
+        let (this, line) = (Arc::clone(self), line.clone());
+        tokio::spawn(async move {
+            let stream = match hyper::upgrade::on(request).await {
+                Ok(stream) => TokioIo::new(stream),
+                Err(error) => return tracing::debug!(%error, "a tunnel was not begun"),
+            };
+            match peer {
+                Some(peer) => pipe(stream, peer).await,
+                None => this.take(Box::new(stream), line, Some(target)).await,
+            }
+        });
+        plain(StatusCode::OK, "")
+    }
+
+    /// A connection whose first bytes say what it is; `target` is what has been said before.
+    fn take(
+        self: Arc<Self>,
+        stream: Box<dyn Duplex>,
+        line: Line,
+        target: Option<Target>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            if let Err(error) = self.opened(stream, line, target).await {
+                tracing::debug!(%error, "a call did not get far");
+            }
+        })
+    }
+
+    async fn opened(
+        self: Arc<Self>,
+        stream: Box<dyn Duplex>,
+        line: Line,
+        target: Option<Target>,
+    ) -> std::io::Result<()> {
+        let (opening, mut stream) = Opening::of(stream).await?;
+        match opening {
+            Opening::To { target, waits } => {
+                // Of an address that stands for a name the name is still to come.
+                if !stands_for_a_name(&target) {
+                    match self.judge(&target) {
+                        Verdict::Ours => {}
+                        // Those who speak first can be told why not, in their own way.
+                        Verdict::Refused if matches!(target.port, 80 | 443) => {}
+                        Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
+                            let peer = dial(&target).await.map_err(std::io::Error::other)?;
+                            if waits {
+                                socks_done(&mut stream).await?;
+                            }
+                            pipe(stream, peer).await;
+                            return Ok(());
+                        }
+                        _ => {
+                            self.refuse(&target, &line);
+                            return if waits { socks_refused(&mut stream).await } else { Ok(()) };
+                        }
+                    }
+                }
+                if waits {
+                    socks_done(&mut stream).await?;
+                }
+                self.take(Box::new(stream), line, Some(target)).await;
+                Ok(())
+            }
+            Opening::Tls(name) => self.secured(stream, line, name, target).await,
+            Opening::Plain => {
+                let tunnel = target.map(|target| Tunnel { scheme: Scheme::HTTP, target: Some(target) });
+                converse(stream, line, self, tunnel).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn secured(
+        self: Arc<Self>,
+        mut stream: Rewound<Box<dyn Duplex>>,
+        line: Line,
+        name: Option<String>,
+        target: Option<Target>,
+    ) -> std::io::Result<()> {
+        let port = target.as_ref().map_or(443, |target| target.port);
+        let named = name.map(|host| Target { host, port });
+        let Some(target) = named.or(target) else {
+            return stream.write_all(&TLS_DENIED).await;
+        };
+        match self.judge(&target) {
+            Verdict::Ours => {
+                let config = self.authority.server(&target.host).map_err(std::io::Error::other)?;
+                let stream =
+                    tokio::time::timeout(TLS_TIMEOUT, TlsAcceptor::from(config).accept(stream)).await??;
+                let tunnel = Tunnel { scheme: Scheme::HTTPS, target: Some(target) };
+                converse(stream, line, self, Some(tunnel)).await;
+            }
+            Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
+                pipe(stream, dial(&target).await.map_err(std::io::Error::other)?).await;
+            }
+            _ => {
+                self.refuse(&target, &line);
+                stream.write_all(&TLS_DENIED).await?;
+                stream.shutdown().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, target: &Target, line: &Line) -> Response<Outgoing> {
+        self.refuse(target, line);
+        let words = format!("Cosette does not pass requests on to {}: {}\n", shown(target), why(target));
+        plain(StatusCode::FORBIDDEN, &words)
+    }
+
+    fn refuse(&self, target: &Target, line: &Line) {
+        let shown = shown(target);
+        match &line.by {
+            Some(key) => {
+                let chain = key.chain();
+                let (function, invocation) =
+                    chain.links.last().map_or(("-", "-"), |link| (&link.function, &link.invocation));
+                tracing::warn!(target = %shown, function, invocation, "refused a function's call to elsewhere");
+                key.refuse(&shown, &why(target));
+            }
+            None => tracing::warn!(target = %shown, "refused to act as a proxy for a foreign host"),
+        }
+    }
+}
+
+impl Outward for Gateway {
+    fn serve(self: Arc<Self>, stream: Box<dyn Duplex>, by: Arc<RoleKey>) {
+        tokio::spawn(self.take(stream, Line::of_a_function(by), None));
+    }
+}
+
+fn why(target: &Target) -> String {
+    format!("only the services that are here are answered; serve --allow-egress {} allows it", shown(target))
+}
+
+fn shown(Target { host, port }: &Target) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// An address where a name was meant: those that our bootstraps give to names (RFC 2544), and loopback where the
+/// connection was caught on its way to a well-known port.
+fn stands_for_a_name(Target { host, port }: &Target) -> bool {
+    host.parse().is_ok_and(|ip: IpAddr| match ip.to_canonical() {
+        IpAddr::V4(ip) if ip.octets()[0] == 198 && matches!(ip.octets()[1], 18 | 19) => true,
+        ip => ip.is_loopback() && matches!(port, 80 | 443),
+    })
+}
+
+fn target(authority: &HostPort, port: u16) -> Option<Target> {
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let odd = authority.as_str().contains('@') || host.is_empty();
+    (!odd).then(|| Target { host: host.to_owned(), port: authority.port_u16().unwrap_or(port) })
+}
+
+/// The request's URI with the host that it is for, and that host.
+fn absolute(parts: &Parts, tunnel: Option<&Tunnel>) -> Option<(Uri, Target)> {
+    let scheme = match (parts.uri.scheme(), tunnel) {
+        // Inside of TLS everything is.
+        (_, Some(tunnel)) if tunnel.scheme == Scheme::HTTPS => Scheme::HTTPS,
+        (Some(scheme), _) => scheme.clone(),
+        (None, Some(tunnel)) => tunnel.scheme.clone(),
+        (None, None) => Scheme::HTTP,
+    };
+    let named = || parts.headers.get(header::HOST)?.to_str().ok()?.parse().ok();
+    let told = || {
+        let target = tunnel?.target.as_ref().filter(|target| !stands_for_a_name(target))?;
+        shown(target).parse().ok()
+    };
+    let authority: HostPort = parts.uri.authority().cloned().or_else(named).or_else(told)?;
+    let port = if scheme == Scheme::HTTPS { 443 } else { 80 };
+    let port = tunnel.and_then(|tunnel| tunnel.target.as_ref()).map_or(port, |target| target.port);
+    let target = target(&authority, port)?;
+    let path =
+        parts.uri.path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
+    let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build().ok()?;
+    Some((uri, target))
+}
+
+async fn dial(target: &Target) -> Result<tokio::net::TcpStream, cosette_outgoing::Error> {
+    cosette_outgoing::dial(&target.host, target.port, CONNECT_TIMEOUT)
+        .await
+        .inspect_err(|error| tracing::info!(%error, "a function's call did not get through"))
+}
+
+/// Until both have ended.
+async fn pipe(mut one: impl Duplex, mut other: impl Duplex) {
+    if let Err(error) = copy_bidirectional(&mut one, &mut other).await {
+        tracing::debug!(%error, "a call broke off");
+    }
+}
+
+/// What concerns one connection only (RFC 9110, 7.6.1), and what is said to proxies.
+const HOP_BY_HOP: [HeaderName; 6] = [
+    header::CONNECTION,
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::UPGRADE,
+];
+
+/// One plain request to somebody else, and the answer.
+async fn forward(mut parts: Parts, body: Incoming, target: &Target) -> Response<Outgoing> {
+    let gone = |why: String| plain(StatusCode::BAD_GATEWAY, &format!("{why}\n"));
+    let stream = match dial(target).await {
+        Ok(stream) => stream,
+        Err(error) => return gone(error.to_string()),
+    };
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    parts.uri = match path.parse() {
+        Ok(path) => path,
+        Err(_) => return plain(StatusCode::BAD_REQUEST, "the request's path is none\n"),
+    };
+    for name in HOP_BY_HOP {
+        parts.headers.remove(name);
+    }
+    let (mut sender, connection) =
+        match hyper::client::conn::http1::Builder::new().handshake(TokioIo::new(stream)).await {
+            Ok(joined) => joined,
+            Err(error) => return gone(error.to_string()),
+        };
+    tokio::spawn(connection);
+    match sender.send_request(Request::from_parts(parts, body)).await {
+        Ok(response) => {
+            let (mut head, body) = response.into_parts();
+            for name in HOP_BY_HOP {
+                head.headers.remove(name);
+            }
+            Response::from_parts(head, ReplyBody::Events(incoming(body).0).into())
+        }
+        Err(error) => gone(format!("{} did not answer: {error}", shown(target))),
+    }
+}
+
+/// Where functions' connections come from.
+pub(crate) const FUNCTIONS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

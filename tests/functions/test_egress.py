@@ -1,0 +1,205 @@
+"""Calls of functions to elsewhere are refused and told, unless they are allowed; and the way home is open to other programs."""
+
+import http.client
+import http.server
+import json
+import ssl
+import threading
+
+import pytest
+
+from support import functions
+from support.clients import cos_client
+from support.instance import Instance, cosette
+
+PYTHON = """
+import http.client, json, os, socket, urllib.error, urllib.request
+
+def get(url):
+    try:
+        return urllib.request.urlopen(url, timeout=20).read().decode()
+    except urllib.error.HTTPError as error:
+        return [error.code, error.read().decode()]
+    except Exception as error:
+        return str(error)
+
+def bare(kind, host, port):
+    try:
+        connection = kind(host, port, timeout=20)
+        connection.request("GET", "/")
+        return connection.getresponse().read().decode()
+    except Exception as error:
+        return type(error).__name__
+
+def raw(host, port):
+    try:
+        with socket.create_connection((host, port), timeout=20) as one:
+            return one.recv(10).decode()
+    except OSError as error:
+        return type(error).__name__
+
+def main_handler(event, context):
+    return [eval(text) for text in event]
+"""
+
+NODE = """
+const http = require('http'), https = require('https'), net = require('net');
+const get = (from, url) => new Promise((resolve) => {
+  const request = from.get(url, { timeout: 20000 }, (response) => {
+    let text = '';
+    response.on('data', (piece) => (text += piece)).on('end', () => resolve([response.statusCode, text]));
+  });
+  request.on('error', (error) => resolve(error.name));
+});
+const raw = (host, port) => new Promise((resolve) => {
+  const one = net.connect(port, host);
+  one.on('error', (error) => resolve(error.name)).on('end', () => resolve('')).on('data', (data) => resolve(String(data)));
+});
+exports.main_handler = async (event) => Promise.all(event.map((text) => eval(text)));
+"""
+
+
+@pytest.fixture
+def neighbour():
+    """A server of the user's own on this machine; its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = f"neighbour {self.headers['Host']}".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as one:
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+        yield one.server_port
+        one.shutdown()
+
+
+def run(scf, name, event):
+    answer = functions.call(scf, "Invoke", FunctionName=name, ClientContext=json.dumps(event))["Result"]
+    assert answer["InvokeResult"] == 0, answer
+    return json.loads(answer["RetMsg"]), answer["FunctionRequestId"]
+
+
+def record(server, request_id):
+    records = server.admin("GET", "invocations")["invocations"]
+    return next(record for record in records if record["requestId"] == request_id)
+
+
+@pytest.fixture
+def python(scf, new_function):
+    name = new_function("egress")
+    functions.deploy(scf, name, {"index.py": PYTHON}, Timeout=60)
+    return name
+
+
+def test_elsewhere_is_refused_and_told(server, scf, python):
+    calls = [
+        "get('https://www.example.com/x')",
+        "get('http://www.example.com/x')",
+        "bare(http.client.HTTPSConnection, 'bare.example.com', 443)",
+        "bare(http.client.HTTPConnection, 'bare.example.com', 80)",
+        "bare(http.client.HTTPSConnection, '203.0.113.7', 443)",
+        "raw('db.example.com', 5432)",
+        "raw('203.0.113.9', 3306)",
+        "bare(http.client.HTTPConnection, '169.254.169.254', 80)",
+    ]
+    answers, request_id = run(scf, python, calls)
+    assert "403" in answers[0] and answers[1][0] == 403, answers
+    assert "serve --allow-egress www.example.com:80" in answers[1][1]
+    assert answers[2].startswith("SSL") and answers[4].startswith("SSL"), answers
+    assert all("does not pass requests on" in answers[at] for at in (3, 7)), answers
+    assert all(answer in ("", "ConnectionResetError") for answer in answers[5:7]), answers
+    found = record(server, request_id)
+    assert found["refused"] == [
+        "www.example.com:443",
+        "www.example.com:80",
+        "bare.example.com:443",
+        "bare.example.com:80",
+        "203.0.113.7:443",
+        "db.example.com:5432",
+        "203.0.113.9:3306",
+        "169.254.169.254:80",
+    ]
+    for target in found["refused"]:
+        assert f"[egress] refused {target}: only the services that are here" in found["log"]
+    # The next invocation of the instance has a record of its own.
+    _, request_id = run(scf, python, ["get('http://www.example.org/')"])
+    assert record(server, request_id)["refused"] == ["www.example.org:80"]
+
+
+def test_elsewhere_is_refused_in_node(server, scf, new_function):
+    name = new_function("egress")
+    functions.deploy(scf, name, {"index.js": NODE}, runtime="Nodejs18.15", Timeout=60)
+    calls = ["get(https, 'https://a.example.com/')", "get(http, 'http://b.example.com/')", "raw('c.example.com', 25)"]
+    answers, request_id = run(scf, name, calls)
+    assert answers[0] == "Error" and answers[1][0] == 403 and answers[2] in ("", "Error"), answers
+    found = record(server, request_id)
+    assert sorted(found["refused"]) == ["a.example.com:443", "b.example.com:80", "c.example.com:25"]
+    assert found["log"].count("[egress] refused ") == 3
+
+
+def test_this_machine_is_no_elsewhere(server, scf, python, neighbour):
+    calls = [
+        f"get('http://127.0.0.1:{neighbour}/')",
+        f"bare(http.client.HTTPConnection, 'localhost', {neighbour})",
+        # A client that sends even this to the proxy.
+        f"urllib.request.build_opener(urllib.request.ProxyHandler({{'http': os.environ['http_proxy']}}))"
+        f".open(urllib.request.Request('http://127.0.0.1:{neighbour}/')).read().decode()",
+    ]
+    answers, request_id = run(scf, python, ["os.environ.pop('no_proxy') and os.environ.pop('NO_PROXY') and 0", *calls])
+    host = f"127.0.0.1:{neighbour}"
+    assert answers[1:] == [f"neighbour {host}", f"neighbour localhost:{neighbour}", f"neighbour {host}"]
+    assert record(server, request_id)["refused"] == []
+
+
+def test_what_is_allowed_is_passed_on(neighbour):
+    # Not a loopback address in its usual form, so it takes an allowance; where it leads is on this machine.
+    with Instance(None, "--allow-egress", f"127.1:{neighbour}") as server:
+        scf = functions.client(server)
+        functions.deploy(scf, "egress", {"index.py": PYTHON}, Timeout=60)
+        calls = [
+            f"get('http://127.1:{neighbour}/')",
+            f"bare(http.client.HTTPConnection, '127.1', {neighbour})",
+            "get('http://127.1:1/')",
+        ]
+        answers, request_id = run(scf, "egress", calls)
+        assert answers[:2] == [f"neighbour 127.1:{neighbour}"] * 2
+        assert answers[2][0] == 403
+        assert record(server, request_id)["refused"] == ["127.1:1"]
+        assert server.stop() == 0
+
+
+def test_other_programs_come_home_by_https(server, new_bucket):
+    where = cosette("ca", "--data-dir", server.data_dir).stdout.strip()
+    assert open(where).read() == cosette("ca", "--data-dir", server.data_dir, "--pem").stdout
+    name = new_bucket()
+    client = cos_client(
+        server, "proxy", Scheme="https", Proxies={"https": server.url}, VerifySSL=where
+    )
+    client.create_bucket(Bucket=name)
+    client.put_object(Bucket=name, Key="k", Body=b"by https")
+    assert client.get_object(Bucket=name, Key="k")["Body"].get_raw_stream().read() == b"by https"
+
+
+def test_others_are_not_passed_on(server, neighbour):
+    for target in ("www.example.com:443", f"127.0.0.1:{neighbour}"):
+        tunnel = http.client.HTTPConnection("127.0.0.1", server.port)
+        tunnel.request("CONNECT", target)
+        answer = tunnel.getresponse()
+        assert answer.status == 403 and target.encode() in answer.read()
+    # Nor in a tunnel to a service.
+    context = ssl.create_default_context(cadata=cosette("ca", "--data-dir", server.data_dir, "--pem").stdout)
+    inside = http.client.HTTPSConnection("127.0.0.1", server.port, context=context)
+    inside.set_tunnel("cos.ap-guangzhou.myqcloud.com", 443)
+    inside.request("GET", "/", headers={"Host": "www.example.com"})
+    assert inside.getresponse().status == 403
+    with pytest.raises(ssl.SSLCertVerificationError):
+        other = http.client.HTTPSConnection("127.0.0.1", server.port)
+        other.set_tunnel("cos.ap-guangzhou.myqcloud.com", 443)
+        other.request("GET", "/")

@@ -1,0 +1,82 @@
+"""Functions whose code is what runs on SCF: official SDKs, the services' own names, https. Nothing leaves the machine."""
+
+import json
+import pathlib
+import sysconfig
+import zipfile
+
+import pytest
+
+from support import functions
+from support.instance import ROOT
+
+NODE_PACKAGES = ROOT / "target/node/node_modules"
+
+PYTHON_PACKAGES = (
+    "Crypto qcloud_cos requests urllib3 certifi idna charset_normalizer crcmod xmltodict.py six.py "
+    "tencentcloud/__init__.py tencentcloud/common tencentcloud/scf tencentcloud/sts"
+).split()
+
+
+def files(folder, *names):
+    """Files of packages as a function's package has them."""
+    found = {}
+    for name in names:
+        top = folder / name
+        for path in [top] if top.is_file() else top.rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return found
+
+
+def source(name):
+    folder = functions.FUNCTIONS / name
+    return files(folder, *(path.name for path in folder.iterdir()))
+
+
+@pytest.fixture
+def called(scf, new_function):
+    """Another function, which says what it was called with."""
+    name = new_function("called")
+    functions.deploy(scf, name, {"index.py": "def main_handler(event, context):\n    return 'heard ' + event\n"})
+    return name
+
+
+@pytest.fixture
+def run(server, scf, s3, bucket, new_bucket, new_function, called):
+    """Deploys the code, uploads an object, and returns what the function has written into the other bucket."""
+
+    def go(code, **configuration):
+        target, name = new_bucket("target"), new_function("home")
+        s3.create_bucket(Bucket=target)
+        env = {"TARGET": target, "OTHER": called}
+        functions.deploy(scf, name, code, env=env, Timeout=60, MemorySize=512, **configuration)
+        functions.bind(scf, name, bucket, prefix="in/")
+        s3.put_object(Bucket=bucket, Key="in/a b", Body="hello".encode())
+        server.wait()
+        log = functions.logs(scf, name)[-1]
+        assert log["RetCode"] == 0, log["Log"]
+        assert "[egress]" not in log["Log"]
+        return json.loads(s3.get_object(Bucket=target, Key="in/a b")["Body"].read())
+
+    return go
+
+
+ANSWER = {"body": "HELLO", "other": "heard hello", "caller": ["CAMRole", "100000000001"]}
+
+
+def test_python(run):
+    packages = files(pathlib.Path(sysconfig.get_path("purelib")), *PYTHON_PACKAGES)
+    answer = run({**source("home-python"), **packages}, runtime="Python3.9")
+    assert answer == {**ANSWER, "bare": 403}
+
+
+def test_node(run):
+    packages = {f"node_modules/{name}": text for name, text in files(NODE_PACKAGES, *node_packages()).items()}
+    answer = run({**source("home-node"), **packages}, runtime="Nodejs18.15")
+    assert answer == {**ANSWER, "bare": 403, "fetched": 403}
+
+
+def node_packages():
+    """All but the second version of an SDK."""
+    return [path.name for path in NODE_PACKAGES.iterdir() if path.is_dir() and path.name != "cos-nodejs-sdk-v5-2"]
