@@ -8,7 +8,10 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// What no function needs: other tools' own files.
-const SKIPPED: &[&str] = &[".git", ".hg", ".svn", "__pycache__", ".DS_Store"];
+pub(crate) const SKIPPED: &[&str] = &[".git", ".hg", ".svn", "__pycache__", ".DS_Store"];
+
+/// Folders of what others have written, often large: what is watched goes without them.
+pub(crate) const DEPENDENCIES: &[&str] = &["node_modules", "vendor", ".venv", "venv"];
 
 /// Why there is no archive.
 #[derive(Debug, thiserror::Error)]
@@ -25,15 +28,15 @@ pub(crate) enum ArchiveError {
     Zip(#[from] zip::result::ZipError),
 }
 
-/// Packs what `source` holds; a zip file is taken as it is.
-pub(crate) fn pack(source: &Path) -> Result<Vec<u8>, ArchiveError> {
+/// Packs what `source` holds, less what has one of these names; a zip file is taken as it is.
+pub(crate) fn pack(source: &Path, without: &[&str]) -> Result<Vec<u8>, ArchiveError> {
     let unreadable = |why| ArchiveError::Read { path: source.to_owned(), why };
     if source.is_file() {
         return fs::read(source).map_err(unreadable);
     }
     let mut files = Vec::new();
     let root = source.canonicalize().map_err(unreadable)?;
-    collect(source, "", &mut vec![root], &mut files)?;
+    collect(source, "", without, &mut vec![root], &mut files)?;
     if files.is_empty() {
         return Err(ArchiveError::Empty(source.to_owned()));
     }
@@ -57,6 +60,7 @@ pub(crate) fn pack(source: &Path) -> Result<Vec<u8>, ArchiveError> {
 fn collect(
     folder: &Path,
     prefix: &str,
+    without: &[&str],
     above: &mut Vec<PathBuf>,
     files: &mut Vec<(String, PathBuf)>,
 ) -> Result<(), ArchiveError> {
@@ -68,7 +72,7 @@ fn collect(
         let path = entry.map_err(unreadable(folder))?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| ArchiveError::Name(path.clone()))?;
-        if SKIPPED.contains(&name) {
+        if SKIPPED.contains(&name) || without.contains(&name) {
             continue;
         }
         let inner = format!("{prefix}{name}");
@@ -80,7 +84,7 @@ fn collect(
                 return Err(ArchiveError::Loop(path));
             }
             above.push(real);
-            collect(&path, &format!("{inner}/"), above, files)?;
+            collect(&path, &format!("{inner}/"), without, above, files)?;
             above.pop();
         } else if kind.is_file() {
             files.push((inner, path));
@@ -147,8 +151,8 @@ mod tests {
                 folder.write(name, name);
             }
         }
-        let archive = pack(&a.0).unwrap();
-        assert_eq!(archive, pack(&b.0).unwrap());
+        let archive = pack(&a.0, &[]).unwrap();
+        assert_eq!(archive, pack(&b.0, &[]).unwrap());
         assert_eq!(names(&archive), ["index.py", "lib/a.py", "lib/z.py"]);
         let mut zip = zip::ZipArchive::new(Cursor::new(&archive)).unwrap();
         let mut text = String::new();
@@ -164,7 +168,8 @@ mod tests {
         {
             folder.write(name, "x");
         }
-        assert_eq!(names(&pack(&folder.0).unwrap()), ["index.js", "node_modules/m/index.js"]);
+        assert_eq!(names(&pack(&folder.0, &[]).unwrap()), ["index.js", "node_modules/m/index.js"]);
+        assert_eq!(names(&pack(&folder.0, DEPENDENCIES).unwrap()), ["index.js"]);
     }
 
     #[cfg(unix)]
@@ -175,26 +180,26 @@ mod tests {
         let program = folder.write("bootstrap", "#!/bin/sh\n");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         symlink(&program, folder.0.join("linked")).unwrap();
-        let archive = pack(&folder.0).unwrap();
+        let archive = pack(&folder.0, &[]).unwrap();
         let mut zip = zip::ZipArchive::new(Cursor::new(&archive)).unwrap();
         for name in ["bootstrap", "linked"] {
             assert_eq!(zip.by_name(name).unwrap().unix_mode().unwrap() & 0o777, 0o755, "{name}");
         }
         symlink(&folder.0, folder.0.join("loop")).unwrap();
-        assert!(matches!(pack(&folder.0), Err(ArchiveError::Loop(_))));
+        assert!(matches!(pack(&folder.0, &[]), Err(ArchiveError::Loop(_))));
     }
 
     #[test]
     fn nothing_to_pack_is_said() {
         let folder = Folder::new("empty");
-        assert!(matches!(pack(&folder.0), Err(ArchiveError::Empty(_))));
-        assert!(matches!(pack(&folder.0.join("missing")), Err(ArchiveError::Read { .. })));
+        assert!(matches!(pack(&folder.0, &[]), Err(ArchiveError::Empty(_))));
+        assert!(matches!(pack(&folder.0.join("missing"), &[]), Err(ArchiveError::Read { .. })));
     }
 
     #[test]
     fn a_zip_is_taken_as_it_is() {
         let folder = Folder::new("zip");
         let file = folder.write("code.zip", "PK");
-        assert_eq!(pack(&file).unwrap(), b"PK");
+        assert_eq!(pack(&file, &[]).unwrap(), b"PK");
     }
 }

@@ -9,10 +9,11 @@ use clap::Args;
 use cosette_control::client::Client;
 use serde_json::{Map, Value, json};
 
-use crate::archive;
+use crate::archive::{self, DEPENDENCIES};
 use crate::binding::{self, Binding};
 use crate::exit::Failure;
 use crate::remote::Remote;
+use crate::{install, watch};
 
 /// Triggers go to the alias every function has, as the cloud's console makes them.
 const QUALIFIER: &str = "$DEFAULT";
@@ -28,6 +29,9 @@ Examples:
   # Run it for each .jpg put under in/ of a bucket
   cosette function deploy thumb/ --name thumb --runtime Nodejs16.13 --handler index.main_handler \\
       --trigger photos-1250000000,created,in/,.jpg
+
+  # Let what is saved in the folder count at once
+  cosette function deploy hello/ --name hello --runtime Python3.9 --handler index.main_handler --watch
 
 Deploying again replaces the code, changes the settings that are named, and adds triggers that are
 not there yet; other triggers stay. Events are created, removed, or a name such as ObjectCreated:Put.")]
@@ -63,6 +67,15 @@ pub(crate) struct Deploy {
     /// A variable of its environment; may be given more than once, and together they replace the old ones
     #[arg(long = "env", value_name = "KEY=VALUE", value_parser = parse_variable)]
     environment: Vec<(String, String)>,
+
+    /// First install what requirements.txt, package.json or go.mod asks for, into the folder
+    #[arg(long)]
+    install: bool,
+
+    /// Run it from the folder itself, on a server of this machine, until Ctrl-C: what is saved there
+    /// counts for the next run
+    #[arg(long)]
+    watch: bool,
 
     #[command(flatten)]
     remote: Remote,
@@ -129,9 +142,16 @@ fn parse_variable(text: &str) -> Result<(String, String), String> {
 
 impl Deploy {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let archive = archive::pack(&self.source).map_err(|error| Failure::Usage(error.to_string()))?;
-        let bytes = archive.len();
-        let code = json!({"ZipFile": STANDARD.encode(archive)});
+        if (self.install || self.watch) && !self.source.is_dir() {
+            return Err(Failure::Usage(format!("{} is no folder", self.source.display())));
+        }
+        if self.install {
+            install::run(&self.source)?;
+        }
+        // What is watched is not run from the archive.
+        let code = code_of(&self.source, if self.watch { DEPENDENCIES } else { &[] })?;
+        let bytes = code.len();
+        let code = json!({"ZipFile": STANDARD.encode(code)});
         let name = self.name;
         let mut settings = Map::new();
         settings.insert("FunctionName".into(), json!(name));
@@ -165,8 +185,24 @@ impl Deploy {
         }
         let done = if exists { "updated" } else { "created" };
         eprintln!("{done} function {name} ({bytes} bytes of code)");
-        bind(&client, &name, &self.triggers).await
+        bind(&client, &name, &self.triggers).await?;
+        if !self.watch {
+            return Ok(());
+        }
+        watch::run(&client, &name, &self.source).await?;
+        let code = code_of(&self.source, &[])?;
+        let bytes = code.len();
+        let update = json!({
+            "FunctionName": name, "Handler": self.handler, "Code": {"ZipFile": STANDARD.encode(code)},
+        });
+        client.call("UpdateFunctionCode", &update).await?;
+        eprintln!("updated function {name} ({bytes} bytes of code)");
+        Ok(())
     }
+}
+
+fn code_of(source: &std::path::Path, without: &[&str]) -> Result<Vec<u8>, Failure> {
+    archive::pack(source, without).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// Makes the triggers that are not there and opens those that are closed.
@@ -212,39 +248,60 @@ impl Invoke {
             (None, Some(file)) => read_event(&file)
                 .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?,
         };
-        let kind = if self.asynchronous { "Event" } else { "RequestResponse" };
-        let call = json!({
-            "FunctionName": self.name,
-            "Qualifier": QUALIFIER,
-            "InvocationType": kind,
-            "LogType": "Tail",
-            "ClientContext": event,
-        });
-        let answer = self.remote.client().call("Invoke", &call).await?;
-        let result = answer.get("Result").cloned().unwrap_or_default();
-        let text = |name: &str| result.get(name).and_then(Value::as_str).unwrap_or_default();
-        let mut out = std::io::stdout().lock();
-        if self.json {
-            writeln!(out, "{result}")?;
-        } else if self.asynchronous {
-            writeln!(out, "{}", text("FunctionRequestId"))?;
-        } else {
+        let show = match (self.json, self.asynchronous) {
+            (true, is_async) => Show::Json { is_async },
+            (false, true) => Show::Id,
+            (false, false) => Show::Result,
+        };
+        call(&self.remote.client(), &self.name, &event, show).await
+    }
+}
+
+/// What is shown of a call.
+#[derive(Clone, Copy)]
+pub(crate) enum Show {
+    /// Its result and, on standard error, its log.
+    Result,
+    /// Its request id: it is not waited for.
+    Id,
+    /// All that the service answers.
+    Json { is_async: bool },
+}
+
+/// Runs a function and shows what came of it.
+pub(crate) async fn call(client: &Client, name: &str, event: &str, show: Show) -> Result<(), Failure> {
+    let is_async = matches!(show, Show::Id | Show::Json { is_async: true });
+    let call = json!({
+        "FunctionName": name,
+        "Qualifier": QUALIFIER,
+        "InvocationType": if is_async { "Event" } else { "RequestResponse" },
+        "LogType": "Tail",
+        "ClientContext": event,
+    });
+    let answer = client.call("Invoke", &call).await?;
+    let result = answer.get("Result").cloned().unwrap_or_default();
+    let text = |name: &str| result.get(name).and_then(Value::as_str).unwrap_or_default();
+    let mut out = std::io::stdout().lock();
+    match show {
+        Show::Json { .. } => writeln!(out, "{result}")?,
+        Show::Id => writeln!(out, "{}", text("FunctionRequestId"))?,
+        Show::Result => {
             let log = text("Log");
             if !log.is_empty() {
                 eprintln!("{}", log.trim_end());
             }
             writeln!(out, "{}", text("RetMsg"))?;
         }
-        out.flush()?;
-        if result.get("InvokeResult").and_then(Value::as_i64) == Some(0) {
-            return Ok(());
-        }
-        let why = match text("ErrMsg") {
-            "" => "no reason given",
-            why => why,
-        };
-        Err(Failure::Failed(format!("function {} failed: {why}", self.name)))
     }
+    out.flush()?;
+    if result.get("InvokeResult").and_then(Value::as_i64) == Some(0) {
+        return Ok(());
+    }
+    let why = match text("ErrMsg") {
+        "" => "no reason given",
+        why => why,
+    };
+    Err(Failure::Failed(format!("function {name} failed: {why}")))
 }
 
 fn read_event(file: &std::path::Path) -> std::io::Result<String> {

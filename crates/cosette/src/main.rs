@@ -17,13 +17,17 @@ mod events;
 mod exit;
 mod explain;
 mod function;
+mod install;
 mod logs;
+mod new;
 mod remote;
 mod rows;
 mod scrub;
 mod serve;
+mod try_event;
 mod verify;
 mod wait;
+mod watch;
 
 /// A local, offline stand-in for Tencent Cloud COS and SCF, and an S3-compatible object store
 #[derive(Debug, Parser)]
@@ -60,7 +64,7 @@ When it takes requests it prints `cosette ready http://ADDRESS` on standard outp
 SIGINT stop it. The default account has SecretId AKIDCosetteLocalDevelopment0000000000, SecretKey
 CosetteLocalSecretKey00000000000 and APPID 1250000000.")]
     Serve(Box<serve::Serve>),
-    /// Deploy, run, list and delete functions
+    /// Make, deploy, try, run, list and delete functions
     #[command(subcommand)]
     Function(FunctionCommand),
     /// Show what a function wrote
@@ -92,8 +96,12 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum FunctionCommand {
+    /// Make a folder with the code of a template
+    New(new::New),
     /// Make a function from a folder, or update it
     Deploy(Box<function::Deploy>),
+    /// Run a function with an event of a template
+    Test(try_event::Test),
     /// Run a function
     Invoke(function::Invoke),
     /// List the functions
@@ -119,6 +127,7 @@ fn main() -> ExitCode {
         }
         Command::Verify(verify) => verify.run(),
         Command::Ca(ca) => ca.run(),
+        Command::Function(FunctionCommand::New(new)) => new.run(),
         command => ask(command),
     };
     match outcome {
@@ -142,7 +151,11 @@ fn ask(command: Command) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
-            Command::Serve(_) | Command::Verify(_) | Command::Ca(_) | Command::Completions { .. } => Ok(()),
+            Command::Serve(_)
+            | Command::Verify(_)
+            | Command::Ca(_)
+            | Command::Completions { .. }
+            | Command::Function(FunctionCommand::New(_)) => Ok(()),
             Command::Logs(logs) => logs.run().await,
             Command::Events(events) => events.run().await,
             Command::Explain(explain) => explain.run().await,
@@ -150,6 +163,7 @@ fn ask(command: Command) -> Result<(), Failure> {
             Command::Wait(wait) => wait.run().await,
             Command::Scrub(scrub) => scrub.run().await,
             Command::Function(FunctionCommand::Deploy(deploy)) => deploy.run().await,
+            Command::Function(FunctionCommand::Test(test)) => test.run().await,
             Command::Function(FunctionCommand::Invoke(invoke)) => invoke.run().await,
             Command::Function(FunctionCommand::List(list)) => list.run().await,
             Command::Function(FunctionCommand::Delete(delete)) => delete.run().await,
@@ -178,8 +192,10 @@ mod tests {
             list,
             "\
 cosette serve: Start the server
-cosette function: Deploy, run, list and delete functions
+cosette function: Make, deploy, try, run, list and delete functions
+cosette function new: Make a folder with the code of a template
 cosette function deploy: Make a function from a folder, or update it
+cosette function test: Run a function with an event of a template
 cosette function invoke: Run a function
 cosette function list: List the functions
 cosette function delete: Delete a function and its triggers
@@ -222,6 +238,11 @@ cosette completions: Print a script that completes commands in a shell
             "serve --listen 127.0.0.1:0 --memory --durability relaxed --strict --retry-interval 1s",
             "function deploy d --name n --runtime Python3.9 --handler index.main_handler --trigger b-1250000000,created,a/,.z \
              --trigger c,removed --memory 256 --timeout 5 --env A=1 --env B=2",
+            "function deploy d --name n --runtime Nodejs18.15 --handler index.main_handler --install --watch",
+            "function new --list",
+            "function new --template unzip d",
+            "function test --list",
+            "function test n --template cos-put --bucket b --key k --print",
             "function invoke n --event {} --async",
             "function invoke n --event-file -",
             "function list --json",
@@ -246,6 +267,8 @@ cosette completions: Print a script that completes commands in a shell
             "",
             "serve --listen nowhere",
             "function invoke n --event {} --event-file f",
+            "function test n",
+            "function new",
             "wait --timeout 5",
             "clock --advance 3h --set 2030-01-01T00:00:00Z",
             "clock --freeze --unfreeze",

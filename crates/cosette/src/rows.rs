@@ -15,6 +15,12 @@ pub(crate) fn quoted(name: &str) -> String {
     name.bytes().map(byte).collect()
 }
 
+/// Names and values as a query.
+pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect();
+    pairs.join("&")
+}
+
 /// Prints them: as they are, or in words.
 pub(crate) fn show(rows: &[Value], json: bool, words: impl Fn(&Value) -> String) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();

@@ -146,8 +146,9 @@ impl Functions {
             return fail(memory_mb, StatusCode::InternalError, "the server is stopping".into());
         };
         let began = Instant::now();
-        let unpacked =
-            async { Ok::<_, Error>((self.code(&function).await?, self.layer_folders(&function).await?)) };
+        let unpacked = async {
+            Ok::<_, Error>((self.code_or_folder(&function).await?, self.layer_folders(&function).await?))
+        };
         let (code, layers) = match unpacked.await {
             Ok(unpacked) => unpacked,
             Err(error) => {
@@ -157,11 +158,9 @@ impl Functions {
             }
         };
         let pulled = began.elapsed();
-        let mut ran = self
-            .shared
-            .runtime
-            .run(&self.spec(&function, code, layers), id, &invocation.chain, &invocation.event)
-            .await;
+        let mut spec = self.spec(&function, code, layers);
+        self.in_folder(&function, &mut spec);
+        let mut ran = self.shared.runtime.run(&spec, id, &invocation.chain, &invocation.event).await;
         let refused = std::mem::take(&mut ran.refused);
         (outcome(id, memory_mb, pulled, started, ran), refused)
     }

@@ -6,6 +6,7 @@
 
 mod code;
 mod download;
+mod folder;
 mod invocation;
 mod layers;
 mod limits;
@@ -176,6 +177,7 @@ struct Shared {
     running: Running,
     slots: Slots,
     downloads: download::Downloads,
+    folders: folder::Folders,
     keys: OnceLock<Box<Keys>>,
     records_max: OnceLock<u64>,
 }
@@ -192,6 +194,7 @@ impl Functions {
             running: Running::new(),
             slots: Slots::default(),
             downloads: download::Downloads::default(),
+            folders: folder::Folders::default(),
             keys: OnceLock::new(),
             records_max: OnceLock::new(),
         };

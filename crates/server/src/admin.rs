@@ -21,7 +21,7 @@ use crate::body::{Outgoing, typed};
 use crate::check::Scrubs;
 use crate::story::{About, Story, Teller};
 use crate::travel::Traveller;
-use crate::{explain, steer};
+use crate::{explain, steer, templates};
 
 /// What the admin API looks at.
 pub(crate) struct Admin {
@@ -32,6 +32,8 @@ pub(crate) struct Admin {
     pub(crate) traveller: Traveller,
     /// Our authority's, as PEM.
     pub(crate) certificate: String,
+    /// Whether only this machine reaches the server.
+    pub(crate) is_local: bool,
 }
 
 /// Rows of a list when the request names no `max`, and the most it may name.
@@ -85,6 +87,12 @@ impl Admin {
             },
             (&Method::GET, "deliveries") => query.and_then(|query| self.deliveries(&query)),
             (&Method::GET, "invocations") => query.and_then(|query| self.invocations(&query)),
+            (&Method::GET, "templates") => Ok(templates::list()),
+            (&Method::GET, path) if let Some(name) = path.strip_prefix("templates/") => match query {
+                Ok(query) => self.template(name, &query).await,
+                Err(refused) => Err(refused),
+            },
+            (&Method::POST, "folder") => self.run_from(&parts, body).await,
             (&Method::GET, "rules") => self.rules(),
             (&Method::POST, "rules") => self.make_rule(body).await,
             (&Method::GET, "webhooks") => Ok(self.list_webhooks()),
@@ -104,8 +112,8 @@ impl Admin {
             }
             (
                 _,
-                "ca" | "rules" | "webhooks" | "dead_letter" | "health" | "wait" | "explain" | "scrub"
-                | "clock" | "changes" | "deliveries" | "invocations" | "hold" | "release",
+                "ca" | "rules" | "folder" | "templates" | "webhooks" | "dead_letter" | "health" | "wait"
+                | "explain" | "scrub" | "clock" | "changes" | "deliveries" | "invocations" | "hold" | "release",
             ) => Err(Refused(
                 StatusCode::METHOD_NOT_ALLOWED,
                 format!("{} does not take {}", path, parts.method),
@@ -498,7 +506,7 @@ pub(crate) fn target(target: &Target) -> Value {
 }
 
 /// The query's parameters, decoded.
-struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     fn of(parts: &Parts) -> Result<Self, Refused> {
@@ -516,7 +524,7 @@ impl Query {
         Ok(Self(pairs.collect::<Result<_, Refused>>()?))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, value)| value.as_str())
     }
 

@@ -254,7 +254,7 @@ fn refuse_proxy(parts: &Parts, why: &str) -> Response<Outgoing> {
 }
 
 /// Base64 of `<hex unix time>_<hex>_<hex>_<hex>`, COS's own form (cos-api 3.0).
-fn request_id(now: Timestamp) -> RequestId {
+pub(crate) fn request_id(now: Timestamp) -> RequestId {
     let random = uuid::Uuid::new_v4().as_u128();
     let text = format!(
         "{:08x}_{:08x}_{:04x}_{:07x}",

@@ -10,6 +10,7 @@ mod connection;
 mod door;
 mod embedded;
 mod explain;
+mod folder;
 mod gateway;
 mod notify;
 mod origin;
@@ -18,6 +19,7 @@ mod spelling;
 mod steer;
 mod story;
 mod targets;
+mod templates;
 mod throttle;
 mod travel;
 
@@ -298,6 +300,7 @@ impl House {
                 webhooks: self.targets.webhooks.clone(),
                 certificate: self.gateway.certificate().to_owned(),
                 traveller: self.traveller.clone(),
+                is_local: self.address.ip().is_loopback(),
             },
             access_log: self.access_log.clone(),
             spelling,

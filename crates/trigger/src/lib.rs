@@ -20,6 +20,7 @@ mod row;
 mod rule;
 mod s3;
 mod steer;
+mod template;
 mod timer;
 
 use std::collections::HashSet;
@@ -42,6 +43,7 @@ pub use rule::{
     RuleSelector, notify,
 };
 pub use steer::Release;
+pub use template::{Subject, TEMPLATES, Template};
 pub use timer::{ARGUMENT_BYTES_MAX, NewTimer, TIMERS_PER_FUNCTION_MAX, Timer, TimerChange, TimerSelector};
 
 use dispatch::{Dispatcher, Stage, missing};

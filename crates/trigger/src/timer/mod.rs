@@ -10,7 +10,7 @@ use cosette_model::function::FunctionRef;
 use cosette_model::{Seq, Timestamp};
 use cosette_store::{Store, Table, Tx};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Error, Triggers, row};
 use cron::Cron;
@@ -101,13 +101,7 @@ impl Timer {
 
     /// The event of scf.md 2.6.
     fn event(&self, at: Timestamp) -> String {
-        let event = json!({
-            "Type": "Timer",
-            "TriggerName": self.name,
-            "Time": at.iso_seconds(),
-            "Message": self.argument,
-        });
-        event.to_string()
+        message(&self.name, at, &self.argument).to_string()
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -253,4 +247,14 @@ fn all(store: &Store) -> Result<Vec<Timer>, Error> {
 
 fn decode(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<Timer>, Error> {
     rows.iter().map(|(_, value)| Ok(row::decode(value, "timer")?)).collect()
+}
+
+/// What a function is told when a timer goes off (scf.md 2.6).
+pub(crate) fn message(name: &str, at: Timestamp, argument: &str) -> Value {
+    json!({
+        "Type": "Timer",
+        "TriggerName": name,
+        "Time": at.iso_seconds(),
+        "Message": argument,
+    })
 }

@@ -1,0 +1,103 @@
+//! Functions that run from a folder of this machine instead of their package, while their author works on it. In
+//! memory only, and only for the revision it was said of: whatever changes the function ends it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use cosette_runtime::Spec;
+
+use crate::invocation::instance_id;
+use crate::{Error, Function, Functions};
+
+/// Where packages of a Python virtual environment may be, below the folder.
+const ENVIRONMENTS: [&str; 2] = [".venv", "venv"];
+
+/// By the functions' ids.
+#[derive(Default)]
+pub(crate) struct Folders(Mutex<HashMap<String, Folder>>);
+
+#[derive(Clone)]
+struct Folder {
+    path: PathBuf,
+    revision: u64,
+    /// How often it was said to have changed.
+    turn: u64,
+}
+
+impl Functions {
+    /// Runs the function from a folder from now on, or again from its package; said again, from the folder as it
+    /// has become. Instances of before end with what they are doing.
+    ///
+    /// # Errors
+    /// `NoSuchFunction`; `Invalid` when it is no folder of this machine.
+    pub async fn run_from(&self, namespace: &str, name: &str, path: Option<PathBuf>) -> Result<(), Error> {
+        let function = self.get(namespace, name)?;
+        let path = path.map(|path| existing(&path)).transpose()?;
+        let before = {
+            let mut all = self.shared.folders.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = all.remove(&function.id);
+            if let Some(path) = path {
+                let turn = before.as_ref().map_or(0, |before| before.turn) + 1;
+                all.insert(function.id.clone(), Folder { path, revision: function.revision, turn });
+            }
+            before
+        };
+        let before = match before {
+            Some(folder) => folder.instance_id(&function),
+            None => instance_id(&function),
+        };
+        self.shared.runtime.retire(&before).await;
+        Ok(())
+    }
+
+    /// What the function runs from: a folder of its author's, or its package.
+    pub(crate) async fn code_or_folder(&self, function: &Function) -> Result<PathBuf, Error> {
+        match self.folder(function) {
+            Some(folder) => Ok(folder.path),
+            None => self.code(function).await,
+        }
+    }
+
+    fn folder(&self, function: &Function) -> Option<Folder> {
+        let all = self.shared.folders.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&function.id).filter(|folder| folder.revision == function.revision).cloned()
+    }
+
+    /// Lets the instances be those of the folder as it is now, with the packages of its virtual environment.
+    pub(crate) fn in_folder(&self, function: &Function, spec: &mut Spec) {
+        let Some(folder) = self.folder(function).filter(|folder| folder.path == spec.code) else { return };
+        spec.id = folder.instance_id(function);
+        let is_set = spec.environment.iter().any(|(name, _)| name == "PYTHONPATH");
+        if let Some(packages) = packages(&folder.path)
+            && spec.runtime.starts_with("Python")
+            && !is_set
+        {
+            let both = format!("{}:{}", folder.path.display(), packages.display());
+            spec.environment.push(("PYTHONPATH".to_owned(), both));
+        }
+    }
+}
+
+impl Folder {
+    fn instance_id(&self, function: &Function) -> String {
+        format!("{}-{}-folder-{}", function.id, self.revision, self.turn)
+    }
+}
+
+fn existing(path: &Path) -> Result<PathBuf, Error> {
+    let wrong = |why: String| Error::Invalid { field: "Code", message: format!("{}: {why}", path.display()) };
+    if !path.is_absolute() {
+        return Err(wrong("not an absolute path".to_owned()));
+    }
+    let path = path.canonicalize().map_err(|error| wrong(error.to_string()))?;
+    if path.is_dir() { Ok(path) } else { Err(wrong("not a folder".to_owned())) }
+}
+
+/// `.venv/lib/python3.11/site-packages`, if there is one.
+fn packages(folder: &Path) -> Option<PathBuf> {
+    ENVIRONMENTS.iter().find_map(|environment| {
+        let versions = std::fs::read_dir(folder.join(environment).join("lib")).ok()?;
+        versions.flatten().map(|version| version.path().join("site-packages")).find(|path| path.is_dir())
+    })
+}

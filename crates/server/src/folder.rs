@@ -1,0 +1,46 @@
+//! The part of the admin API that lets a function run from a folder of this machine. See `docs/admin-api.md`.
+
+use std::path::PathBuf;
+
+use cosette_function::Error;
+use http::request::Parts;
+use http::{StatusCode, header};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::admin::{Admin, Refused, asked};
+
+impl Admin {
+    /// Only where nobody else reaches the server, and not for a page in a browser: that cannot send JSON here
+    /// without being allowed to, and nobody is.
+    pub(crate) async fn run_from(&self, parts: &Parts, body: Incoming) -> Result<Value, Refused> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Folder {
+            function: String,
+            namespace: Option<String>,
+            path: Option<PathBuf>,
+        }
+        if !self.is_local {
+            let why = "a server that other machines can reach runs nothing from a folder";
+            return Err(Refused(StatusCode::FORBIDDEN, why.to_owned()));
+        }
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if kind != Some("application/json") {
+            return Err(Refused::bad("the Content-Type must be application/json"));
+        }
+        let folder: Folder = asked(body).await?;
+        let namespace = folder.namespace.as_deref().unwrap_or("default");
+        self.functions.run_from(namespace, &folder.function, folder.path.clone()).await.map_err(|error| {
+            match error {
+                Error::NoSuchFunction(_) | Error::NoSuchNamespace(_) => {
+                    Refused(StatusCode::NOT_FOUND, error.to_string())
+                }
+                Error::Invalid { .. } => Refused::bad(error.to_string()),
+                other => Refused::internal(other),
+            }
+        })?;
+        Ok(json!({"function": folder.function, "namespace": namespace, "path": folder.path}))
+    }
+}
