@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -309,6 +310,15 @@ def test_packages_are_installed_by_npm(server, scf, new_function, tmp_path):
     (folder / "index.js").write_text(NODE.format(1))
     server.cli("function", "deploy", folder, "--name", name, "--runtime", "Nodejs18.15", "--handler", "index.main_handler", "--install")
     assert result(scf, name) == ["installed", 1]
+
+
+@pytest.mark.skipif(not shutil.which("go"), reason="go is not installed")
+def test_go_builds_the_program(server, new_function, tmp_path):
+    name = new_function("built")
+    (tmp_path / "go.mod").write_text("module example\n")
+    (tmp_path / "main.go").write_text('package main\n\nfunc main() { println("built") }\n')
+    server.cli("function", "deploy", tmp_path, "--name", name, "--runtime", "Go1", "--handler", "main", "--install")
+    assert subprocess.run([tmp_path / "main"], capture_output=True, timeout=60).stderr == b"built\n"
 
 
 def test_a_tool_that_is_missing_is_named(server, tmp_path):

@@ -113,7 +113,8 @@ impl Admin {
             (
                 _,
                 "ca" | "rules" | "folder" | "templates" | "webhooks" | "dead_letter" | "health" | "wait"
-                | "explain" | "scrub" | "clock" | "changes" | "deliveries" | "invocations" | "hold" | "release",
+                | "explain" | "scrub" | "clock" | "changes" | "deliveries" | "invocations" | "hold"
+                | "release",
             ) => Err(Refused(
                 StatusCode::METHOD_NOT_ALLOWED,
                 format!("{} does not take {}", path, parts.method),
