@@ -12,7 +12,7 @@ import pytest
 
 from support import coverage, functions
 from support.clients import cos_client, s3_client
-from support.instance import BINARY, ROOT, Instance, clean_environment, remove
+from support.instance import BINARY, ISOLATION, ROOT, Instance, clean_environment, remove
 from support.origin import Origin
 
 NODE_PACKAGES = ROOT / "target/node/node_modules"
@@ -39,7 +39,9 @@ def answered(pytestconfig):
 def server(tmp_path_factory, answered):
     """One server for the whole run; retries follow at once."""
     where = tmp_path_factory.mktemp("server")
-    arguments = ["--retry-interval", "100ms", "--log", "debug"]
+    arguments = ["--retry-interval", "100ms", "--log", "debug", "--isolation", ISOLATION]
+    # Functions tell tests things by files.
+    arguments += ["--share", str(tmp_path_factory.getbasetemp())]
     with Instance(where / "data", *arguments, log=where / "log") as instance:
         yield instance
         status = instance.stop()

@@ -16,6 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("COSETTE_BINARY", ROOT / "target/release/cosette"))
 READY = "cosette ready "
 START_TIMEOUT_S = 60
+# Of the server that most tests share; those that look at functions' process numbers start one with `off`.
+ISOLATION = os.environ.get("COSETTE_TEST_ISOLATION", "auto")
 
 
 def clean_environment(**extra):
@@ -59,11 +61,12 @@ class Instance:
     uin = "100000000001"
     region = "ap-guangzhou"
 
-    def __init__(self, data_dir, *arguments, log=None, env=None):
-        """`data_dir=None` keeps everything in memory. `log` is where standard error goes."""
+    def __init__(self, data_dir, *arguments, log=None, env=None, program=(str(BINARY),)):
+        """`data_dir=None` keeps everything in memory. `log` is where standard error goes. `program`
+        is what is started; others may stand before the binary."""
         self.data_dir = data_dir
         where = ["--memory"] if data_dir is None else ["--data-dir", str(data_dir)]
-        command = [str(BINARY), "serve", *where, *arguments]
+        command = [*program, "serve", *where, *arguments]
         if "--listen" not in arguments and "COSETTE_LISTEN" not in (env or {}):
             command += ["--listen", "127.0.0.1:0"]
         self.log = log

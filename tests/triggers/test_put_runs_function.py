@@ -299,8 +299,15 @@ def test_a_function_that_recovers_succeeds(server, scf, cos, bucket, new_functio
     assert delivery["state"] == "succeeded"
 
 
-def test_a_time_out_leaves_no_process(server, scf, new_function, tmp_path):
-    name, pids = new_function(), tmp_path / "pids"
+@pytest.fixture(scope="module")
+def bare():
+    """A client of a server whose functions' process numbers are the machine's."""
+    with Instance(None, "--isolation", "off") as server:
+        yield functions.client(server)
+
+
+def test_a_time_out_leaves_no_process(bare, tmp_path):
+    scf, name, pids = bare, "hangs", tmp_path / "pids"
     code = "\n".join(
         [
             "import os, subprocess, time",
@@ -439,8 +446,8 @@ def test_wait_answers_for_one_request(server, scf, cos, bucket, new_function, ga
     server.wait()
 
 
-def test_instances_stay_warm_and_change_with_the_code(server, scf, new_function):
-    name = new_function()
+def test_instances_stay_warm_and_change_with_the_code(bare):
+    scf, name = bare, "warm"
     code = "import os\ndef main_handler(event, context):\n    return os.getpid()\n"
     deploy(scf, name, {"index.py": code})
 
@@ -587,7 +594,7 @@ def test_the_command_line_does_it_all(server, cos, bucket, new_function):
 
 
 def test_functions_end_with_the_server(tmp_path):
-    with Instance(tmp_path / "data", log=tmp_path / "log") as server:
+    with Instance(tmp_path / "data", "--isolation", "off", log=tmp_path / "log") as server:
         scf = functions.client(server)
         code = "import os\ndef main_handler(event, context):\n    return os.getpid()\n"
         deploy(scf, "warm", {"index.py": code})

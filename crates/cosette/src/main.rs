@@ -111,6 +111,9 @@ enum FunctionCommand {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = cosette_server::contain::main_if_asked() {
+        return code;
+    }
     let matches = without_empty_variables(Cli::command()).get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,

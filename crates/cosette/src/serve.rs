@@ -9,7 +9,7 @@ use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, ValueEnum};
 use cosette_model::{Account, Day, Region, duration};
-use cosette_server::{Allowed, Config, DialectName, RunError};
+use cosette_server::{Allowed, Config, DialectName, Isolation, RunError};
 use tracing::Level;
 
 use crate::exit::Failure;
@@ -132,6 +132,20 @@ pub(crate) struct Serve {
         value_delimiter = ','
     )]
     allow_egress: Vec<Allowed>,
+
+    /// Whether functions are kept apart from the machine where the kernel allows it (auto) or not (off)
+    #[arg(long, env = "COSETTE_ISOLATION", value_name = "MODE", value_enum, default_value = "auto")]
+    isolation: IsolationMode,
+
+    /// A folder that isolated functions see and may write in, at its own path; may be given more than once
+    #[arg(long = "share", env = "COSETTE_SHARE", value_name = "DIR", value_delimiter = ',')]
+    shared: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum IsolationMode {
+    Auto,
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -253,6 +267,11 @@ impl Serve {
             origin_timeout: self.origin_timeout,
             closures: Vec::new(),
             allow_egress: self.allow_egress,
+            isolation: match self.isolation {
+                IsolationMode::Auto => Isolation::Auto,
+                IsolationMode::Off => Isolation::Off,
+            },
+            shared: self.shared,
         })
     }
 }
@@ -309,6 +328,7 @@ mod tests {
         assert_eq!(config.log_interval, Duration::from_secs(300));
         assert_eq!((config.loop_limit, config.keep_deliveries, config.keep_logs), (16, 10_000, 1000));
         assert_eq!(config.origin_timeout, Duration::from_secs(30));
+        assert_eq!((config.isolation, config.shared), (Isolation::Auto, Vec::new()));
     }
 
     #[test]
@@ -331,6 +351,8 @@ mod tests {
             "--keep-logs=5",
             "--allow-egress=Example.com:443",
             "--allow-egress=a.test,*.b.test",
+            "--isolation=off",
+            "--share=/srv/a,/srv/b",
         ])
         .unwrap();
         assert_eq!(config.data_dir, None);
@@ -341,6 +363,8 @@ mod tests {
         assert_eq!(config.region.as_str(), "ap-beijing");
         assert_eq!(config.retry_interval, Duration::from_millis(200));
         assert_eq!(config.day.length(), Duration::from_secs(10));
+        assert_eq!(config.isolation, Isolation::Off);
+        assert_eq!(config.shared, [PathBuf::from("/srv/a"), "/srv/b".into()]);
         assert_eq!(config.queues, [("orders".to_owned(), "http://localhost:8000/?a=b".to_owned())]);
         assert_eq!(config.event_bridge.as_deref(), Some("http://localhost:8001"));
         assert_eq!((config.loop_limit, config.keep_deliveries, config.keep_logs), (3, 7, 5));

@@ -1,5 +1,6 @@
 //! The environment an instance begins with (scf.md 5.9). Nothing of the server's own is inherited
-//! but the tail of PATH; where SCF names a path of its own machines, the real local one stands.
+//! but the tail of PATH; where SCF names a path of its own machines, the one stands at which the instance
+//! finds the same: SCF's own, or a real one of this machine where it is not isolated.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use cosette_model::{Key, RoleKey};
 use serde_json::{Value, json};
 
 use crate::Spec;
+use crate::contain::Seen;
 use crate::interpreter::Family;
 use crate::outward::Way;
 use crate::process::MARK;
@@ -20,6 +22,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub(crate) struct Home<'a> {
     /// Its private directory, which is also its mark.
     pub(crate) folder: &'a Path,
+    /// Where it finds its things.
+    pub(crate) seen: &'a Seen,
     pub(crate) port: u16,
     /// For our own bootstraps.
     pub(crate) secret: Option<&'a str>,
@@ -35,7 +39,7 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     let mut set = |name: &str, value: OsString| {
         all.insert(name.to_owned(), value);
     };
-    let code = spec.code.as_os_str();
+    let code = home.seen.code.as_os_str();
     let joined = |parts: &[&str]| {
         let mut text = code.to_owned();
         for part in parts {
@@ -53,10 +57,9 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     set("SHLVL", "3".into());
     set("HOSTNAME", "cosette".into());
     set("PATH", path());
-    // Of the layers the last first, as it lies on top.
     let searched = |below: &[&str]| {
         let mut list = OsString::new();
-        for folder in std::iter::once(&spec.code).chain(spec.layers.iter().rev()) {
+        for folder in std::iter::once(&home.seen.code).chain(&home.seen.layers) {
             for below in below {
                 if !list.is_empty() {
                     list.push(":");
@@ -73,8 +76,8 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     set("PYTHONUNBUFFERED", "1".into());
     set("NODE_PATH", searched(&["", "/node_modules"]));
     set("CLASSPATH", searched(&["", "/*", "/lib/*", "/java/lib/*"]));
-    set("HOME", home.folder.join("home").into());
-    set("TMPDIR", home.folder.join("tmp").into());
+    set("HOME", home.seen.home.as_os_str().into());
+    set("TMPDIR", home.seen.tmp.as_os_str().into());
     set("PWD", code.to_owned());
 
     if let Some((port, way)) = home.gateway {
@@ -173,8 +176,8 @@ pub(crate) fn boot(spec: &Spec, home: &Home<'_>) -> Value {
         "port": home.port,
         "secret": home.secret,
         "gateway": home.gateway.map(|(port, way)| json!({ "port": port, "bundle": way.bundle })),
-        "code": spec.code.to_string_lossy(),
-        "layers": spec.layers.iter().rev().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>(),
+        "code": home.seen.code.to_string_lossy(),
+        "layers": home.seen.layers.iter().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>(),
         "handler": spec.handler,
         "request_id": home.request_id,
         "result_bytes_max": RESULT_BYTES_MAX,

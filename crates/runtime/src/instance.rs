@@ -14,6 +14,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 
+use crate::contain::keeper::Keeper;
+use crate::contain::{Seen, error_in};
 use crate::environment::{self, Home};
 use crate::failure::Failure;
 use crate::go::{self, About};
@@ -22,7 +24,7 @@ use crate::java;
 use crate::launch::{self, Cannot};
 use crate::output::Output;
 use crate::outward::{Gateway, Way};
-use crate::process::{Launch, Spawner, Tree};
+use crate::process::{Launch, PROCESSES_MAX, Spawner, Tree};
 use crate::protocol::{Answer, Endpoint, Offer, Signal};
 use crate::{Ran, Spec};
 
@@ -40,6 +42,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) spawner: &'a Spawner,
     pub(crate) interpreter: Interpreter,
     pub(crate) family: Family,
+    /// Who keeps it apart, if it can be.
+    pub(crate) keeper: Option<&'a Keeper>,
     /// Where the bootstraps are.
     pub(crate) bootstraps: PathBuf,
     /// Where its calls go.
@@ -147,7 +151,7 @@ impl Instance {
                         output: instance.output.take(),
                         duration: at.saturating_duration_since(began),
                         runtime_duration: connected.unwrap_or(at).saturating_duration_since(began),
-                        memory_bytes: watcher.peak.max(instance.tree.root_memory()),
+                        memory_bytes: watcher.peak.max(instance.tree.first_memory()),
                     };
                     return Ok((instance, started));
                 }
@@ -155,8 +159,16 @@ impl Instance {
                 Event::Said(_) => {}
                 Event::Closing => break fail(StatusCode::InternalError, CLOSING.into()),
                 Event::Exited(how) => {
-                    let text = format!("the runtime exited during initialization ({how})");
-                    break fail(StatusCode::BootstrapExited, text);
+                    break match error_in(&instance.folder) {
+                        Some(error) => {
+                            let text = format!("the runtime {} cannot be started: {error}", spec.runtime);
+                            fail(StatusCode::ContainerInitError, text)
+                        }
+                        None => {
+                            let text = format!("the runtime exited during initialization ({how})");
+                            fail(StatusCode::BootstrapExited, text)
+                        }
+                    };
                 }
                 Event::TimedOut => {
                     let text = format!("Initialization timed out after {}", seconds(spec.init_timeout));
@@ -181,8 +193,12 @@ impl Instance {
         }
         // From here on the folder is removed on failure as well.
         let folder = Private(Some(folder));
+        let seen = match parts.keeper {
+            Some(_) => Seen::contained(),
+            None => Seen::real(&spec.code, &spec.layers, &parts.bootstraps, folder.path()),
+        };
         let (program, args) =
-            launch::command(parts.family, &parts.interpreter, &parts.bootstraps, folder.path(), spec)?;
+            launch::command(parts.family, &parts.interpreter, &parts.bootstraps, &seen, folder.path(), spec)?;
         let endpoint = match parts.family {
             Family::Go => {
                 let (port, about) = (free_port().await?, About::new(spec));
@@ -199,6 +215,7 @@ impl Instance {
         };
         let home = Home {
             folder: folder.path(),
+            seen: &seen,
             port: endpoint.port,
             secret: secret.as_deref(),
             request_id,
@@ -211,11 +228,22 @@ impl Instance {
         let environment = environment::of(spec, parts.family, &home);
         let (reader, output) = io::pipe()?;
         let directory = spec.code.clone();
-        let launch = Launch { program, args, environment, directory, output };
+        let mut launch = Launch { program, args, environment, directory, output, input: None };
+        let mut launchers = 0;
+        if let Some(keeper) = parts.keeper {
+            launch = keeper.keep(
+                launch,
+                spec,
+                &parts.bootstraps,
+                parts.way.and_then(|way| Path::new(&way.bundle).parent()),
+                folder.path(),
+            )?;
+            launchers = Keeper::LAUNCHERS;
+        }
         let mut child = parts.spawner.spawn(launch).await?;
         let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         let pid = pid.ok_or_else(|| io::Error::other("the process has no id"))?;
-        let tree = Tree::new(pid, folder.path());
+        let tree = Tree::new(pid, folder.path(), launchers);
         let (exited, exit) = watch::channel(None);
         // The child is always waited for, whatever becomes of the instance.
         tokio::spawn(async move {
@@ -284,7 +312,7 @@ impl Instance {
                 }
             }
         };
-        let memory_bytes = watcher.peak.max(self.tree.root_peak());
+        let memory_bytes = watcher.peak.max(self.tree.first_peak());
         let mut result = result;
         if fate == Fate::Keep && memory_bytes > watcher.memory_max {
             // It was over the limit for a moment, between two looks.
@@ -417,9 +445,13 @@ impl Watcher {
                 _ = self.ticks.tick() => {
                     self.samples += 1;
                     let now = if self.samples.is_multiple_of(SAMPLES_PER_TREE) {
-                        instance.tree.memory()
+                        let look = instance.tree.look();
+                        if look.processes > PROCESSES_MAX {
+                            return Event::Exited(format!("it had more than {PROCESSES_MAX} processes"));
+                        }
+                        look.memory
                     } else {
-                        instance.tree.root_memory()
+                        instance.tree.first_memory()
                     };
                     self.peak = self.peak.max(now);
                     if now > self.memory_max {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use crate::contain::Seen;
 use crate::interpreter::Interpreter;
 use crate::process;
 
@@ -77,24 +78,18 @@ pub(crate) fn tell(folder: &Path, boot: &Value) -> io::Result<()> {
     std::fs::write(told(folder), boot.to_string())
 }
 
-/// The folders are those that the instance sees; `layers` has the uppermost first.
-pub(crate) fn arguments<'a>(
-    memory_mb: u32,
-    code: &'a Path,
-    layers: impl Iterator<Item = &'a Path>,
-    bootstraps: &Path,
-    folder: &Path,
-) -> Vec<OsString> {
+/// `folder` is the instance's own, where it finds what it is told.
+pub(crate) fn arguments(memory_mb: u32, seen: &Seen, folder: &Path) -> Vec<OsString> {
     // Classes of the package come first: it may bring its own `Context`. A `*` is any jar.
     let mut class_path = OsString::new();
-    for root in std::iter::once(code).chain(layers) {
+    for root in std::iter::once(&seen.code).chain(&seen.layers) {
         for jars in ["", "/*", "/lib/*", "/java/lib/*"] {
             class_path.push(root);
             class_path.push(jars);
             class_path.push(":");
         }
     }
-    class_path.push(classes(bootstraps));
+    class_path.push(classes(&seen.bootstraps));
     let property = |name: &str, value: &Path| {
         let mut argument = OsString::from(format!("-D{name}="));
         argument.push(value);
@@ -111,8 +106,8 @@ pub(crate) fn arguments<'a>(
     .map(Into::into)
     .into();
     arguments.push(format!("-Xmx{}m", heap_mb(memory_mb)).into());
-    arguments.push(property("java.io.tmpdir", &folder.join("tmp")));
-    arguments.push(property("user.home", &folder.join("home")));
+    arguments.push(property("java.io.tmpdir", &seen.tmp));
+    arguments.push(property("user.home", &seen.home));
     arguments.extend(["-cp".into(), class_path, "cosette.Bootstrap".into(), told(folder).into()]);
     arguments
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::Spec;
+use crate::contain::Seen;
 use crate::interpreter::{Family, Interpreter};
 use crate::java;
 
@@ -39,6 +40,7 @@ pub(crate) fn command(
     family: Family,
     interpreter: &Interpreter,
     bootstraps: &Path,
+    seen: &Seen,
     folder: &Path,
     spec: &Spec,
 ) -> Result<(PathBuf, Vec<OsString>), Cannot> {
@@ -55,10 +57,7 @@ pub(crate) fn command(
             args.push(with("php.php"));
             args
         }
-        Family::Java => {
-            let layers = spec.layers.iter().rev().map(PathBuf::as_path);
-            java::arguments(spec.memory_mb, &spec.code, layers, bootstraps, folder)
-        }
+        Family::Java => java::arguments(spec.memory_mb, seen, folder),
         Family::Go => return Ok((own_executable(&spec.code, &spec.handler)?, Vec::new())),
         Family::Custom | Family::Closure | Family::Unsupported => {
             return Ok((own_bootstrap(&spec.code)?, Vec::new()));

@@ -2,9 +2,11 @@
 //!
 //! `pool` lends instances, `instance` is one from start to end, `launch` is what is started for it,
 //! `protocol` is how it is spoken to (`go` for programs in Go), `process` is the machine's side of it,
-//! `output` what it prints. The bootstraps that run handlers of each language are in `bootstrap/`.
+//! `contain` what keeps it apart, `output` what it prints. The bootstraps that run handlers of each
+//! language are in `bootstrap/`.
 
 mod closure;
+pub mod contain;
 mod environment;
 mod failure;
 mod go;
@@ -31,6 +33,8 @@ use cosette_model::{Chain, KeyGiver};
 
 use crate::closure::Closures;
 pub use crate::closure::{CLOSURE, Closure, Context};
+pub use crate::contain::Isolation;
+use crate::contain::keeper::Keeper;
 use crate::instance::{Instance, NotStarted, Parts};
 pub use crate::interpreter::Interpreter;
 use crate::interpreter::{Family, Interpreters};
@@ -66,6 +70,16 @@ pub struct Spec {
     pub keys: KeyGiver,
 }
 
+/// What functions may see of the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Keeping {
+    pub isolation: Isolation,
+    /// Folders that every function sees and may write in, at their own paths.
+    pub shared: Vec<PathBuf>,
+    /// The server's own data, which none sees.
+    pub hidden: Option<PathBuf>,
+}
+
 /// What came of one run; the caller adds SCF's platform lines.
 #[derive(Clone, Debug)]
 pub struct Ran {
@@ -98,6 +112,7 @@ struct Shared {
     spawner: Spawner,
     interpreters: Interpreters,
     java: java::Bootstrap,
+    keeper: Keeper,
     pool: Pool,
     closures: Closures,
     way: OnceLock<Way>,
@@ -107,11 +122,17 @@ struct Shared {
 impl Runtime {
     /// `scratch` holds instances' private directories and the bootstraps; emptied at start, and
     /// processes that an earlier server with the same `scratch` left behind are ended.
+    /// Functions are not isolated.
     pub fn start(scratch: PathBuf) -> std::io::Result<Self> {
-        Self::with_idle(scratch, pool::IDLE)
+        Self::open(scratch, pool::IDLE, Keeping::default())
     }
 
-    fn with_idle(scratch: PathBuf, idle: Duration) -> std::io::Result<Self> {
+    /// As [`Runtime::start`], with functions kept apart as `keeping` says.
+    pub fn start_keeping(scratch: PathBuf, keeping: Keeping) -> std::io::Result<Self> {
+        Self::open(scratch, pool::IDLE, keeping)
+    }
+
+    fn open(scratch: PathBuf, idle: Duration, keeping: Keeping) -> std::io::Result<Self> {
         std::fs::create_dir_all(&scratch)?;
         let scratch = scratch.canonicalize()?;
         let instances = scratch.join("instances");
@@ -127,6 +148,7 @@ impl Runtime {
         }
         launch::write_bootstraps(&scratch.join("bootstrap"))?;
         let shared = Shared {
+            keeper: Keeper::new(keeping, scratch.clone()),
             scratch,
             spawner: Spawner::start()?,
             interpreters: Interpreters::default(),
@@ -221,7 +243,16 @@ impl Runtime {
         }
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         let folder = shared.scratch.join("instances").join(number.to_string());
-        Ok(Parts { spawner: &shared.spawner, interpreter, family, bootstraps, way: shared.way.get(), folder })
+        let contained = shared.keeper.keeps(&interpreter.program).await;
+        Ok(Parts {
+            keeper: contained.then_some(&shared.keeper),
+            spawner: &shared.spawner,
+            interpreter,
+            family,
+            bootstraps,
+            way: shared.way.get(),
+            folder,
+        })
     }
 
     /// Ends idle instances of `id` now and busy ones after their run (code or configuration changed).

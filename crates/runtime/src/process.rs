@@ -5,11 +5,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, PipeWriter};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 use rustix::process::{
@@ -26,6 +27,9 @@ pub(crate) const MARK: &str = "COSETTE_INSTANCE";
 /// Open files of one instance (scf.md 5.10).
 const OPEN_FILES_MAX: u64 = 1024;
 
+/// Processes and threads of one instance (scf.md 5.10).
+pub(crate) const PROCESSES_MAX: u64 = 1024;
+
 /// What to start.
 pub(crate) struct Launch {
     pub(crate) program: PathBuf,
@@ -35,6 +39,8 @@ pub(crate) struct Launch {
     pub(crate) directory: PathBuf,
     /// Standard output and error, both: one pipe, so that their order is kept.
     pub(crate) output: PipeWriter,
+    /// Standard input; without one there is nothing to read.
+    pub(crate) input: Option<File>,
 }
 
 impl Launch {
@@ -47,7 +53,7 @@ impl Launch {
             .env_clear()
             .envs(self.environment)
             .current_dir(&self.directory)
-            .stdin(Stdio::null())
+            .stdin(self.input.map_or_else(Stdio::null, Stdio::from))
             .stdout(self.output)
             .stderr(errors)
             .process_group(0);
@@ -138,6 +144,23 @@ pub(crate) async fn ask(program: &Path, args: &[OsString], patience: Duration) -
     if output.status.success() { Ok(said) } else { Err(said) }
 }
 
+/// Runs a launcher of ours to its end; what it ends with, or `None` when a signal ended it. Fails
+/// when it takes longer than ten seconds.
+pub(crate) async fn attempt(program: &Path, args: &[OsString], input: File) -> io::Result<Option<i32>> {
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .env_clear()
+        .stdin(input)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    match tokio::time::timeout(Duration::from_secs(10), command.status()).await {
+        Ok(status) => Ok(status?.code()),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the launcher takes too long")),
+    }
+}
+
 /// One line of the process table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
@@ -211,13 +234,48 @@ pub(crate) struct Tree {
     root_start: u64,
     mark: Vec<u8>,
     seen: HashSet<(i32, u64)>,
+    /// How many processes of ours stand between the root and what it was started for.
+    launchers: usize,
+    /// The first process that is not ours, once it is known.
+    first: OnceLock<Pid>,
+}
+
+/// What a look at all of a tree finds.
+pub(crate) struct Look {
+    /// Resident memory, in bytes.
+    pub(crate) memory: u64,
+    pub(crate) processes: u64,
 }
 
 impl Tree {
-    /// `mark` is the value of [`MARK`] in the root's environment.
-    pub(crate) fn new(root: Pid, mark: &Path) -> Self {
+    /// `mark` is the value of [`MARK`] in the root's environment. `launchers` processes, each the
+    /// only child of the one before, are ours and not counted as the function's.
+    pub(crate) fn new(root: Pid, mark: &Path, launchers: usize) -> Self {
         let root_start = entry(root.as_raw_pid()).map_or(0, |found| found.start);
-        Self { root, root_start, mark: mark.as_os_str().as_bytes().to_vec(), seen: HashSet::new() }
+        let mark = mark.as_os_str().as_bytes().to_vec();
+        Self { root, root_start, mark, seen: HashSet::new(), launchers, first: OnceLock::new() }
+    }
+
+    /// The process that was to be started; `None` while it is not there yet.
+    fn first(&self) -> Option<Pid> {
+        if let Some(first) = self.first.get() {
+            return Some(*first);
+        }
+        let chain = self.chain();
+        let first = chain.get(self.launchers).copied()?;
+        Some(*self.first.get_or_init(|| first))
+    }
+
+    /// The root, its first child, that one's first child and so on, as far as our launchers go and
+    /// one further.
+    fn chain(&self) -> Vec<Pid> {
+        let mut chain = vec![self.root];
+        while chain.len() <= self.launchers
+            && let Some(next) = chain.last().and_then(|last| first_child(*last))
+        {
+            chain.push(next);
+        }
+        chain
     }
 
     fn is_root(&self, found: &Entry) -> bool {
@@ -311,28 +369,53 @@ impl Tree {
         }
     }
 
-    /// Resident memory of the root alone, in bytes.
-    pub(crate) fn root_memory(&self) -> u64 {
-        resident(self.root.as_raw_pid())
+    /// Resident memory of the first process alone, in bytes.
+    pub(crate) fn first_memory(&self) -> u64 {
+        self.first().map_or(0, |pid| resident(pid.as_raw_pid()))
     }
 
-    /// Resident memory of all members, in bytes. Reads the whole process table.
-    pub(crate) fn memory(&mut self) -> u64 {
+    /// Looks at all members but our launchers. Reads the whole process table.
+    pub(crate) fn look(&mut self) -> Look {
         let members = self.kin(&table());
         self.seen.extend(members.values().map(|found| (found.pid, found.start)));
-        members.keys().map(|pid| resident(*pid)).sum()
+        let mut ours = self.chain();
+        ours.truncate(self.launchers);
+        let theirs = members.keys().filter(|pid| !ours.iter().any(|one| one.as_raw_pid() == **pid));
+        let (mut memory, mut processes) = (0, 0);
+        for pid in theirs {
+            memory += resident(*pid);
+            processes += 1;
+        }
+        Look { memory, processes }
     }
 
-    /// The root's greatest resident memory since [`Tree::forget_peak`], in bytes.
-    pub(crate) fn root_peak(&self) -> u64 {
-        memory(self.root.as_raw_pid(), "VmHWM:")
+    /// The first process's greatest resident memory since [`Tree::forget_peak`], in bytes.
+    pub(crate) fn first_peak(&self) -> u64 {
+        self.first().map_or(0, |pid| memory(pid.as_raw_pid(), "VmHWM:"))
     }
 
-    /// Begins a new measurement of the root's peak.
+    /// Begins a new measurement of the first process's peak.
     pub(crate) fn forget_peak(&self) {
-        // Where this is refused the peak is the instance's, not the invocation's.
-        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.root), "5");
+        if let Some(first) = self.first() {
+            // Where this is refused the peak is the instance's, not the invocation's.
+            let _ = std::fs::write(format!("/proc/{first}/clear_refs"), "5");
+        }
     }
+}
+
+/// The child that a process has had for longest.
+fn first_child(parent: Pid) -> Option<Pid> {
+    let parent = parent.as_raw_pid();
+    let pid = match std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")) {
+        Ok(list) => list.split_ascii_whitespace().next().and_then(|pid| pid.parse().ok()),
+        // A kernel that keeps no such list.
+        Err(_) => table()
+            .iter()
+            .filter(|found| found.parent == parent)
+            .min_by_key(|found| found.start)
+            .map(|found| found.pid),
+    };
+    pid.and_then(Pid::from_raw)
 }
 
 fn resident(pid: i32) -> u64 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cosette_egress::Allowed;
 use cosette_model::{Account, Day, Region};
-use cosette_runtime::Closure;
+use cosette_runtime::{Closure, Isolation};
 use cosette_wire::DialectName;
 
 /// The secret key everybody knows; not to be served to other machines.
@@ -61,6 +61,10 @@ pub struct Config {
     pub closures: Vec<Closure>,
     /// Whom functions may call besides the services and this machine.
     pub allow_egress: Vec<Allowed>,
+    /// Whether functions are kept apart from the machine.
+    pub isolation: Isolation,
+    /// Folders that isolated functions see and may write in.
+    pub shared: Vec<PathBuf>,
 }
 
 /// A server that is told nothing, and keeps nothing.
@@ -86,6 +90,8 @@ impl Default for Config {
             origin_timeout: Duration::from_secs(30),
             closures: Vec::new(),
             allow_egress: Vec::new(),
+            isolation: Isolation::Off,
+            shared: Vec::new(),
         }
     }
 }
@@ -104,6 +110,14 @@ impl Config {
         }
         if self.accounts.is_empty() {
             return Err("there must be at least one account".into());
+        }
+        for folder in &self.shared {
+            if !folder.is_absolute() || !folder.is_dir() {
+                return Err(format!(
+                    "--share {}: give the whole path of a folder that exists",
+                    folder.display()
+                ));
+            }
         }
         for (at, account) in self.accounts.iter().enumerate() {
             if self.accounts[..at].iter().any(|other| other.secret_id == account.secret_id) {

@@ -38,7 +38,7 @@ use cosette_model::op::Owner;
 use cosette_model::{KeyGiver, Region};
 use cosette_ops::Ops;
 use cosette_outgoing::Client;
-use cosette_runtime::{Runtime, Way};
+use cosette_runtime::{Keeping, Runtime, Way};
 use cosette_store::{Durability, Options, Store};
 use cosette_trigger::Triggers;
 use cosette_webhook::{Webhook, Webhooks};
@@ -52,6 +52,7 @@ pub use crate::check::{VerifyError, verify};
 pub use cosette_function::Record;
 pub use cosette_model::function::StatusCode;
 pub use cosette_runtime::{Closure, Context};
+pub use cosette_runtime::{Isolation, contain};
 pub use cosette_wire::DialectName;
 
 pub use crate::config::{Config, DEFAULT_SECRET_KEY, default_account};
@@ -204,7 +205,12 @@ impl House {
         let trust = cosette_egress::trust(&scratch.join("trust"), &authority, rules.leaves_home())?;
         let gateway = Gateway::new(Arc::new(authority), rules);
         let way = Way { to: gateway.clone(), bundle: trust.bundle, java: trust.java, php: trust.php };
-        let runtime = Runtime::start(scratch.join("run"))?.with_way(way);
+        let keeping = Keeping {
+            isolation: config.isolation,
+            shared: config.shared.clone(),
+            hidden: Some(config.data_dir.clone().unwrap_or_else(|| scratch.clone())),
+        };
+        let runtime = Runtime::start_keeping(scratch.join("run"), keeping)?.with_way(way);
         let functions =
             Functions::start(store.clone(), runtime.clone(), clock.clone(), scratch.join("code"))?;
         let keys = Arc::clone(&accounts);

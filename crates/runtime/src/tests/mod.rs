@@ -15,7 +15,7 @@ use cosette_model::function::StatusCode;
 use cosette_model::{Account, Chain, Key, KeyGiver, RoleKey};
 use serde_json::Value;
 
-use crate::{Ran, Runtime, Spec};
+use crate::{Keeping, Ran, Runtime, Spec};
 
 pub(super) const ID: &str = "6add56fa-58f1-11e8-89a9-5254005d5fdb";
 
@@ -35,7 +35,7 @@ impl House {
     }
 
     pub(super) fn at(folder: PathBuf, idle: Duration) -> Self {
-        let runtime = Runtime::with_idle(folder.join("scratch"), idle).unwrap();
+        let runtime = Runtime::open(folder.join("scratch"), idle, Keeping::default()).unwrap();
         Self { runtime, folder }
     }
 

@@ -1,0 +1,111 @@
+//! Keeps a function to itself: a root of its own, a process table of its own, no privileges.
+//! Linux namespaces that an ordinary user may make, where the kernel allows them.
+//!
+//! Between the server and the function stand two small processes, both the server's own program
+//! started anew ([`main_if_asked`]): the one `outside` makes the namespaces and stays the child
+//! the server knows; the one `inside` is the first process of the new process table, builds the
+//! root and starts the function. When it ends, the kernel ends all that is in there.
+//! `keeper` decides and prepares, `plan` is what they are told; `root` is what the function sees of the machine.
+
+mod inside;
+pub(crate) mod keeper;
+mod outside;
+mod plan;
+mod root;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use self::plan::Plan;
+pub(crate) use self::plan::{Seen, error_in};
+
+/// The first argument of the process outside, and of the one inside.
+const OUTSIDE: &str = "__contain";
+const INSIDE: &str = "__contain-inside";
+
+/// What a launcher ends with when it is its own fault that nothing was started.
+const FAILED: u8 = 125;
+
+/// Whether functions are kept apart from the machine and each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Where the kernel allows it; said in the log where it does not.
+    Auto,
+    /// Functions see the machine as the server does.
+    #[default]
+    Off,
+}
+
+/// Whether this program has called [`main_if_asked`], so that it may be started as a launcher.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// To be called first in `main` by a program whose functions are to be isolated, before it has
+/// made a thread: if the process was started to contain a function, this does so, and returns the
+/// status to end with.
+pub fn main_if_asked() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next() {
+        Some(first) if first == OUTSIDE => Some(outside::main()),
+        Some(first) if first == INSIDE => Some(inside::main()),
+        _ => {
+            ASKED.store(true, Ordering::Relaxed);
+            None
+        }
+    }
+}
+
+/// The program that contains, as a path that stays good when its file is replaced.
+fn launcher() -> io::Result<PathBuf> {
+    if !ASKED.load(Ordering::Relaxed) {
+        return Err(io::Error::other("the program that embeds the server is not made for it"));
+    }
+    Ok(PathBuf::from("/proc/self/exe"))
+}
+
+/// The command that carries out a plan, once the plan is its standard input.
+pub(crate) fn command() -> io::Result<(PathBuf, Vec<OsString>)> {
+    Ok((launcher()?, vec![OUTSIDE.into()]))
+}
+
+/// Whether a function could be isolated here. Starts a process and waits for it, some milliseconds;
+/// `folder` is an existing one to be used meanwhile. With `program`, whether that would start.
+///
+/// # Errors
+/// Why not, in words.
+pub(crate) async fn try_out(folder: &Path, program: Option<&Path>) -> Result<(), String> {
+    let mut plan = Plan::new(folder, None);
+    if let Some(program) = program {
+        plan.show_program(program);
+        plan.program = Some(program.to_owned());
+        plan.args = vec!["--version".into()];
+    }
+    let tried = async {
+        std::fs::create_dir_all(folder)?;
+        let file = plan.write()?;
+        let (launcher, args) = command()?;
+        crate::process::attempt(&launcher, &args, file).await
+    };
+    let ended = tried.await;
+    let said = error_in(folder);
+    let _ = std::fs::remove_dir_all(folder);
+    match (ended, said) {
+        (Err(error), _) => Err(error.to_string()),
+        (Ok(_), Some(error)) => Err(error),
+        // What the dynamic loader ends with when a library is not to be seen.
+        (Ok(Some(127)), None) => Err("a library it needs is outside of its folder".into()),
+        (Ok(Some(code)), None) if code == i32::from(FAILED) => Err("the launcher failed".into()),
+        (Ok(_), None) => Ok(()),
+    }
+}
+
+/// Whether functions would be isolated on this machine by this program.
+///
+/// # Errors
+/// Why they would not be, in words.
+pub async fn check() -> Result<(), String> {
+    let name = format!("cosette-check-{}", uuid::Uuid::new_v4().simple());
+    try_out(&std::env::temp_dir().join(name), None).await
+}

@@ -1,0 +1,333 @@
+"""What a function can see and do of the machine: tried by functions that do try.
+
+All of it twice where we are root: as root, and as an ordinary user.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import uuid
+
+import pytest
+
+from support import functions
+from support.instance import BINARY, Instance
+from support.process import gone
+
+NOBODY = 65534
+# Runs what it is told to.
+HANDLER = "def main_handler(event, context):\n    scope = {}\n    exec(event, scope)\n    return scope.get('result')\n"
+REFUSES = "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\""
+
+
+def isolates():
+    """Whether this machine lets an ordinary user make namespaces."""
+    return subprocess.run(["unshare", "-Urmp", "--fork", "true"], capture_output=True).returncode == 0
+
+
+pytestmark = pytest.mark.skipif(not isolates(), reason="the kernel refuses namespaces")
+
+
+class House:
+    """A folder that any user may reach, with servers run in it by one user."""
+
+    def __init__(self, folder, user):
+        self.folder, self.user = folder, user
+        self.binary = folder / "cosette"
+        shutil.copy(BINARY, self.binary)
+
+    @contextlib.contextmanager
+    def server(self, *arguments, before=(), env=None):
+        as_user = []
+        # A home that this user can reach, and only programs that it can.
+        env = {"HOME": self.folder, **(env or {})}
+        if self.user is not None:
+            as_user = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
+            env["PATH"] = "/usr/local/bin:/usr/bin:/bin"
+        program = [*as_user, *before, str(self.binary)]
+        name = uuid.uuid4().hex
+        with Instance(self.folder / name, *arguments, log=self.folder / f"{name}.log", env=env, program=program) as one:
+            yield one
+
+    def deploy(self, server, name="trial", handler=HANDLER, **more):
+        scf = functions.client(server)
+        functions.deploy(scf, name, {"index.py": handler}, **more)
+        return lambda text, name=name: functions.call(
+            scf, "Invoke", FunctionName=name, ClientContext=json.dumps(text)
+        )["Result"]
+
+
+def users():
+    return [None, NOBODY] if os.geteuid() == 0 else [None]
+
+
+@pytest.fixture(scope="module", params=users(), ids=lambda user: "ordinary" if user else "self")
+def house(request):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="isolation-"))
+    folder.chmod(0o777)
+    yield House(folder, request.param)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def server(house):
+    with house.server(env={"SERVERS_OWN": "not-for-functions"}) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def run(house, server):
+    """Runs code in the function; what it set `result` to."""
+    invoke = house.deploy(server, MemorySize=512, Timeout=60)
+
+    def run(text):
+        answer = invoke(text)
+        assert answer["InvokeResult"] == 0, answer
+        return json.loads(answer["RetMsg"])
+
+    return run
+
+
+def processes(word):
+    """The machine's processes that have this word in their command line."""
+    found = []
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if word.encode() in (folder / "cmdline").read_bytes() and int(folder.name) != os.getpid():
+                found.append(int(folder.name))
+    return found
+
+
+def test_nothing_was_said_against_isolation(server, run):
+    run("result = 1")
+    assert "not isolated" not in server.log_text()
+
+
+def test_a_function_sees_its_own_code_only(house, server, run):
+    house.deploy(server, "other", "SECRET = 'of another'\n" + HANDLER)
+    assert run("import os; result = os.getcwd(), os.listdir('/var/user')") == ["/var/user", ["index.py"]]
+    look = "import subprocess; result = subprocess.run(['grep', '-rlI', '--exclude-dir=proc', %r, '/var', '/home', '/tmp', '/etc'], capture_output=True, text=True).stdout"
+    assert run(look % "of another") == ""
+    assert run(look % "def main_handler") == "/var/user/index.py\n", "what is looked for would be found"
+    assert run(f"import os; result = os.path.exists({str(server.data_dir)!r})") is False
+    where = run("import os, sys; result = [sys.executable, os.path.realpath(sys.executable)]")
+    allowed = {"bin", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "nix", "opt", "proc", "sbin", "tmp", "usr", "var"}
+    assert set(run("import os; result = os.listdir('/')")) <= allowed | {pathlib.Path(path).parts[1] for path in where}
+    assert run("import os; result = [os.path.exists(p) for p in ('/etc/shadow', '/root/.ssh', '/etc/ssl/private', '/sys')]") == [False] * 4
+
+
+def test_a_function_sees_its_own_processes_only(server, run):
+    look = """
+import pathlib
+result = {p.name: (p / 'cmdline').read_text() for p in pathlib.Path('/proc').glob('[0-9]*')}
+"""
+    seen = run(look)
+    assert "1" in seen and len(seen) == 2 and not any("serve" in line for line in seen.values()), seen
+    look = """
+import pathlib
+result = ''
+for p in pathlib.Path('/proc').glob('[0-9]*'):
+    try:
+        result += (p / 'environ').read_text()
+    except PermissionError:
+        result += '(refused)'
+"""
+    seen = run(look)
+    assert "TENCENTCLOUD_RUNENV" in seen and "(refused)" in seen and "SERVERS_OWN" not in seen
+
+
+def test_only_tmp_is_writable(run):
+    attempt = """
+result = {}
+for folder in ('/', '/var/user', '/usr', '/etc', '/dev', '/home/qcloud', '/var/runtime/bootstrap', '/proc/sys/kernel', '/tmp'):
+    try:
+        open(folder + '/written', 'w').close()
+        result[folder] = 'written'
+    except OSError as error:
+        result[folder] = error.errno
+"""
+    written = run(attempt)
+    assert [folder for folder, how in written.items() if how == "written"] == ["/tmp"], written
+    assert not pathlib.Path("/tmp/written").exists()
+    assert run("import os; result = os.path.exists('/tmp/written')"), "it is kept while the instance lives"
+    overwrite = "\ntry:\n    open('/proc/sys/kernel/core_pattern', 'w').write('|/bin/false')\nexcept OSError as e:\n    result = 'refused'"
+    assert run(overwrite) == "refused"
+
+
+def test_tmp_has_512_megabytes(run):
+    fill = """
+import os, tempfile
+with tempfile.TemporaryFile() as file:
+    os.posix_fallocate(file.fileno(), 0, 500 << 20)
+    try:
+        os.posix_fallocate(file.fileno(), 0, 520 << 20)
+        result = 'no limit'
+    except OSError as error:
+        result = error.errno
+"""
+    assert run(fill) == 28
+
+
+def test_no_privileges(run):
+    status = run("result = open('/proc/self/status').read()")
+    told = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert {int(told[name], 16) for name in ("CapPrm", "CapEff", "CapInh", "CapBnd", "CapAmb")} == {0}
+    assert told["NoNewPrivs"] == "1"
+    attempt = "import subprocess; result = subprocess.run(['unshare', '-Ur', 'id'], capture_output=True).returncode"
+    assert run(attempt) != 0, "no namespaces of its own, where it would be privileged"
+    limits = "import resource; result = [resource.getrlimit(n)[1] for n in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC, resource.RLIMIT_CORE)]"
+    assert run(limits) == [1024, 1024, 0]
+
+
+def test_the_server_cannot_be_signalled(server, run):
+    attempt = f"""
+import os, signal
+result = []
+for pid in ({server.pid}, {os.getpid()}):
+    try:
+        os.kill(pid, signal.SIGKILL)
+        result.append('sent')
+    except ProcessLookupError:
+        result.append('nobody')
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.kill(0, signal.SIGTERM)
+os.kill(1, signal.SIGKILL)
+"""
+    assert run(attempt) == ["nobody", "nobody"]
+    assert server.health()
+    assert run("result = 2") == 2, "nor is the first process of its own killed"
+
+
+# Goes on when the daemon's program runs, which closes its end of the pipe.
+DAEMON = """
+import os
+waits, runs = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execve('/bin/sleep', ['sleep', '%s'], {})
+    os._exit(0)
+os.close(runs)
+os.wait()
+os.read(waits, 1)
+"""
+
+
+def test_a_daemon_ends_with_its_instance(house, server):
+    invoke = house.deploy(server, "daemon")
+    word = f"1000.{uuid.uuid4().int % 10**9}"
+    assert invoke(DAEMON % word)["InvokeResult"] == 0
+    (daemon,) = processes(word)
+    answer = invoke("import os; os._exit(3)")
+    assert answer["ErrMsg"] == "User process exit when running (exit status: 3)", answer
+    assert gone(daemon) and processes(word) == []
+
+
+def test_a_killed_server_leaves_nothing(house):
+    word = f"1000.{uuid.uuid4().int % 10**9}"
+    with house.server() as server:
+        assert house.deploy(server)(DAEMON % word)["InvokeResult"] == 0
+        (daemon,) = processes(word)
+        server.kill()
+    assert gone(daemon)
+
+
+def test_a_flood_of_processes_is_bounded(house, server):
+    word = f"1000.{uuid.uuid4().int % 10**9}"
+    invoke = house.deploy(server, "flood", MemorySize=3072, Timeout=60)
+    flood = f"""
+import subprocess
+result = 0
+try:
+    while True:
+        subprocess.Popen(['sleep', '{word}'])
+        result += 1
+except BlockingIOError:
+    pass
+"""
+    answer = invoke(flood)
+    if house.user or os.geteuid() != 0:
+        assert answer["InvokeResult"] == 0 and 900 < int(answer["RetMsg"]) < 1024, answer
+        answer = invoke("import os; os._exit(1)")
+    else:
+        # The kernel does not count root's processes; the server does.
+        assert answer["ErrMsg"] == "User process exit when running (it had more than 1024 processes)", answer
+    assert all(gone(pid) for pid in processes(word))
+    assert server.health()
+
+
+def test_how_a_function_ended_is_told(house, server):
+    invoke = house.deploy(server, "ending")
+    answer = invoke("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    assert answer["ErrMsg"] == "User process exit when running (signal: 11 (SIGSEGV))", answer
+    answer = invoke("raise ValueError('here')")
+    assert "/var/user/index.py" in answer["RetMsg"] and answer["MemUsage"] > 1 << 20, answer
+
+
+def test_a_starter_that_cannot_run(house, server):
+    scf = functions.client(server)
+    for name, text in [("no-such", "#!/no/such/program\n"), ("good", CUSTOM)]:
+        functions.deploy(scf, name, {"bootstrap": text}, runtime="CustomRuntime", handler="any")
+    call = lambda name: functions.call(scf, "Invoke", FunctionName=name, ClientContext='"asked"')["Result"]
+    answer = call("no-such")
+    assert answer["InvokeResult"] != 0 and "cannot be started" in answer["ErrMsg"], answer
+    answer = call("good")
+    assert json.loads(answer["RetMsg"]) == "/var/user", answer
+
+
+CUSTOM = f"""#!{shutil.which("python3", path="/usr/bin:/bin") or "/usr/bin/env python3"}
+import json, os, urllib.request
+base = "http://%s:%s/runtime/" % (os.environ["SCF_RUNTIME_API"], os.environ["SCF_RUNTIME_API_PORT"])
+urllib.request.urlopen(base + "init/ready", b" ")
+while True:
+    urllib.request.urlopen(base + "invocation/next").read()
+    urllib.request.urlopen(base + "invocation/response", json.dumps(os.getcwd()).encode())
+"""
+
+
+def test_a_shared_folder(house):
+    shared = house.folder / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    with house.server("--share", str(house.folder)) as server:
+        invoke = house.deploy(server)
+        answer = invoke(f"open({str(shared / 'note')!r}, 'w').write('seen')")
+        assert answer["InvokeResult"] == 0, answer
+        assert (shared / "note").read_text() == "seen"
+        answer = invoke(f"import os; result = os.listdir({str(server.data_dir)!r})")
+        assert answer["RetMsg"] == "[]", "what is the server's stays hidden"
+    shutil.rmtree(shared)
+    with pytest.raises(Exception, match="status 2"), house.server("--share", str(shared)):
+        pass
+
+
+def test_node_is_isolated_too(house, server):
+    scf = functions.client(server)
+    code = "exports.main_handler = async () => [process.cwd(), require('fs').readdirSync('/var/user'), process.env.HOME]"
+    functions.deploy(scf, "in-node", {"index.js": code}, runtime="Nodejs18.15")
+    answer = functions.call(scf, "Invoke", FunctionName="in-node")["Result"]
+    if answer["InvokeResult"] == 445:
+        pytest.skip("this user can reach no node")
+    assert json.loads(answer["RetMsg"]) == ["/var/user", ["index.js"], "/home/qcloud"], answer
+
+
+def test_isolation_can_be_switched_off(house):
+    with house.server("--isolation", "off") as server:
+        answer = house.deploy(server)(f"import os; result = os.path.exists({str(server.data_dir)!r})")
+        assert answer["RetMsg"] == "true", answer
+        assert "not isolated" not in server.log_text()
+
+
+def test_where_the_kernel_refuses_functions_run_all_the_same(house):
+    with house.server(before=["unshare", "-Ur", "sh", "-c", REFUSES, "sh"]) as server:
+        invoke = house.deploy(server)
+        for _ in range(2):
+            answer = invoke(f"import os; result = os.path.exists({str(server.data_dir)!r})")
+            assert answer["RetMsg"] == "true", answer
+            invoke("import os; os._exit(1)")
+        said = [line for line in server.log_text().splitlines() if "not isolated" in line]
+        assert len(said) == 1 and "the kernel refuses namespaces" in said[0], said
