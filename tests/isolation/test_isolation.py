@@ -289,6 +289,31 @@ while True:
 """
 
 
+def test_layers_lie_at_opt_as_one_folder(house, server):
+    scf = functions.client(server)
+    for name, files in [
+        ("below", {"python/one.py": "WORD = 1", "bin/tool": "below", "only/a": "a", "thing": "file"}),
+        ("above", {"python/two.py": "WORD = 2", "bin/tool": "above", "thing/inner": "folder"}),
+    ]:
+        content = {"ZipFile": functions.base64_zip(files)}
+        functions.call(scf, "PublishLayerVersion", LayerName=name, CompatibleRuntimes=["Python3.9"], Content=content)
+    layers = [{"LayerName": name, "LayerVersion": 1} for name in ("below", "above")]
+    invoke = house.deploy(server, "layered", Layers=layers)
+    look = """
+import glob, os, sys
+sys.path.append('/opt/python')
+import one, two
+result = sorted(p for p in glob.glob('/opt/**', recursive=True) if os.path.isfile(p)), open('/opt/bin/tool').read()
+"""
+    answer = invoke(look)
+    assert answer["InvokeResult"] == 0, answer
+    files, tool = json.loads(answer["RetMsg"])
+    assert tool == "above"
+    files = [file for file in files if not file.endswith(".pyc")]
+    wanted = ["/opt/bin/tool", "/opt/only/a", "/opt/python/one.py", "/opt/python/two.py", "/opt/thing/inner"]
+    assert [file for file in files if file in wanted or file == "/opt/thing"] == wanted, files
+
+
 def test_a_shared_folder(house):
     shared = house.folder / "shared"
     shared.mkdir()
