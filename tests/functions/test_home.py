@@ -2,8 +2,9 @@
 
 import json
 import pathlib
+import shutil
+import subprocess
 import sysconfig
-import zipfile
 
 import pytest
 
@@ -69,6 +70,37 @@ def test_python(run):
     packages = files(pathlib.Path(sysconfig.get_path("purelib")), *PYTHON_PACKAGES)
     answer = run({**source("home-python"), **packages}, runtime="Python3.9")
     assert answer == {**ANSWER, "bare": 403}
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
+def test_go(run, tmp_path):
+    program = tmp_path / "bootstrap"
+    command = ["go", "build", "-ldflags=-s -w", "-o", program, "./home"]
+    subprocess.run(command, cwd=ROOT / "tests/go", check=True, timeout=600)
+    assert run({"bootstrap": program.read_bytes()}, runtime="CustomRuntime") == {
+        "body": "HELLO",
+        "other": "heard hello",
+        "assumed": True,
+    }
+
+
+def php_has_curl():
+    php = shutil.which("php")
+    return php and "curl" in subprocess.run([php, "-m"], capture_output=True, text=True, timeout=60).stdout.split()
+
+
+@pytest.mark.skipif(not php_has_curl(), reason="PHP with its curl extension is not installed")
+def test_curl_of_php(server, scf, bucket, new_function):
+    name = new_function("php")
+    start = "#!/bin/sh\nexec php main.php\n"
+    functions.deploy(scf, name, {"bootstrap": start, **source("home-php")}, runtime="CustomRuntime", Timeout=60)
+    host = f"{bucket}.cos.ap-guangzhou.myqcloud.com"
+    event = [f"https://{host}/", f"http://{host}/", "https://www.example.com/"]
+    answer = functions.call(scf, "Invoke", FunctionName=name, ClientContext=json.dumps(event))["Result"]
+    home, plain, other = json.loads(answer["RetMsg"])
+    assert home[0] == plain[0] == 403 and "AccessDenied" in home[1] and "AccessDenied" in plain[1]
+    assert other[0] == 0 and "403" in other[2]
+    assert "[egress] refused www.example.com:443" in functions.logs(scf, name)[-1]["Log"]
 
 
 def test_node(run):
