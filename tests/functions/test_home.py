@@ -84,6 +84,20 @@ def test_go(run, tmp_path):
     }
 
 
+JARS = sorted((ROOT / "target/java").glob("*.jar"))
+HAS_JAVA = shutil.which("javac") and any(jar.name.startswith("cos_api-") for jar in JARS)
+
+
+@pytest.mark.skipif(not HAS_JAVA, reason="a JDK, or Maven, which fetches the SDKs, is not installed")
+def test_java(run, tmp_path):
+    path = ":".join(map(str, JARS))
+    subprocess.run(
+        ["javac", "-cp", path, "-d", tmp_path, ROOT / "tests/java/home/example/Home.java"], check=True, timeout=120
+    )
+    code = {**files(tmp_path, "example"), **{f"lib/{jar.name}": jar.read_bytes() for jar in JARS}}
+    assert run(code, runtime="Java11", handler="example.Home::mainHandler") == {**ANSWER, "bare": 403}
+
+
 def php_has_curl():
     php = shutil.which("php")
     return php and "curl" in subprocess.run([php, "-m"], capture_output=True, text=True, timeout=60).stdout.split()

@@ -197,21 +197,23 @@ impl Instance {
             Some(_) => Seen::contained(),
             None => Seen::real(&spec.code, &spec.layers, &parts.bootstraps, folder.path()),
         };
-        let (program, args) =
-            launch::command(parts.family, &parts.interpreter, &parts.bootstraps, &seen, folder.path(), spec)?;
-        let endpoint = match parts.family {
-            Family::Go => {
-                let (port, about) = (free_port().await?, About::new(spec));
-                Endpoint::driven(port, |line| go::drive(line, port, about))
-            }
-            _ => Endpoint::open(secret.clone()).await?,
-        };
         let key = spec.keys.give();
         // What it does while it starts is the doing of the invocation that it starts for.
         key.begin(chain.clone());
         let gateway = match parts.way {
             Some(way) => Some((Gateway::open(way.to.clone(), key.clone()).await?, way)),
             None => None,
+        };
+        let way = gateway.as_ref().map(|(gateway, way)| (gateway.port, *way));
+        let (interpreter, bootstraps) = (&parts.interpreter, &parts.bootstraps);
+        let (program, args) =
+            launch::command(parts.family, interpreter, bootstraps, &seen, folder.path(), spec, way)?;
+        let endpoint = match parts.family {
+            Family::Go => {
+                let (port, about) = (free_port().await?, About::new(spec));
+                Endpoint::driven(port, |line| go::drive(line, port, about))
+            }
+            _ => Endpoint::open(secret.clone()).await?,
         };
         let home = Home {
             folder: folder.path(),
@@ -220,7 +222,7 @@ impl Instance {
             secret: secret.as_deref(),
             request_id,
             key: &key,
-            gateway: gateway.as_ref().map(|(gateway, way)| (gateway.port, *way)),
+            gateway: way,
         };
         if parts.family == Family::Java {
             java::tell(folder.path(), &environment::boot(spec, &home))?;

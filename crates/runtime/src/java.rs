@@ -11,11 +11,13 @@ use tokio::sync::OnceCell;
 
 use crate::contain::Seen;
 use crate::interpreter::Interpreter;
+use crate::outward::Way;
 use crate::process;
 
-const SOURCES: [(&str, &str); 4] = [
+const SOURCES: [(&str, &str); 5] = [
     ("cosette/Bootstrap.java", include_str!("../bootstrap/java/cosette/Bootstrap.java")),
     ("cosette/Beans.java", include_str!("../bootstrap/java/cosette/Beans.java")),
+    ("cosette/Names.java", include_str!("../bootstrap/java/cosette/Names.java")),
     ("cosette/Json.java", include_str!("../bootstrap/java/cosette/Json.java")),
     (
         "com/qcloud/scf/runtime/Context.java",
@@ -79,7 +81,12 @@ pub(crate) fn tell(folder: &Path, boot: &Value) -> io::Result<()> {
 }
 
 /// `folder` is the instance's own, where it finds what it is told.
-pub(crate) fn arguments(memory_mb: u32, seen: &Seen, folder: &Path) -> Vec<OsString> {
+pub(crate) fn arguments(
+    memory_mb: u32,
+    seen: &Seen,
+    folder: &Path,
+    gateway: Option<(u16, &Way)>,
+) -> Vec<OsString> {
     // Classes of the package come first: it may bring its own `Context`. A `*` is any jar.
     let mut class_path = OsString::new();
     for root in std::iter::once(&seen.code).chain(&seen.layers) {
@@ -108,8 +115,32 @@ pub(crate) fn arguments(memory_mb: u32, seen: &Seen, folder: &Path) -> Vec<OsStr
     arguments.push(format!("-Xmx{}m", heap_mb(memory_mb)).into());
     arguments.push(property("java.io.tmpdir", &seen.tmp));
     arguments.push(property("user.home", &seen.home));
+    if let Some((port, way)) = gateway {
+        arguments.extend(home(port, way));
+    }
     arguments.extend(["-cp".into(), class_path, "cosette.Bootstrap".into(), told(folder).into()]);
     arguments
+}
+
+/// What leads its calls to the gateway. Clients that know no proxy are caught by SOCKS, once `Names` has given addresses
+/// to names; for that the class must be open to it.
+fn home(port: u16, way: &Way) -> Vec<OsString> {
+    let mut all: Vec<OsString> = Vec::new();
+    for kind in ["http.proxy", "https.proxy", "socksProxy"] {
+        all.push(format!("-D{kind}Host=127.0.0.1").into());
+        all.push(format!("-D{kind}Port={port}").into());
+    }
+    all.push("-Dhttp.nonProxyHosts=localhost|127.*|[::1]".into());
+    all.push("-DsocksNonProxyHosts=localhost|127.*|[::1]".into());
+    let mut store = OsString::from("-Djavax.net.ssl.trustStore=");
+    store.push(&way.java);
+    all.push(store);
+    all.push("-Djavax.net.ssl.trustStorePassword=changeit".into());
+    all.push("-Djavax.net.ssl.trustStoreType=JKS".into());
+    // Java 8 does not know the latter, and needs it not.
+    all.push("-XX:+IgnoreUnrecognizedVMOptions".into());
+    all.push("--add-opens=java.base/java.net=ALL-UNNAMED".into());
+    all
 }
 
 /// A heap that could grow to the whole limit would be full of what nobody holds any more, and the

@@ -9,6 +9,7 @@ use crate::Spec;
 use crate::contain::Seen;
 use crate::interpreter::{Family, Interpreter};
 use crate::java;
+use crate::outward::Way;
 
 /// Why there is nothing to start, or why it does not start.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,7 @@ pub(crate) fn command(
     seen: &Seen,
     folder: &Path,
     spec: &Spec,
+    gateway: Option<(u16, &Way)>,
 ) -> Result<(PathBuf, Vec<OsString>), Cannot> {
     let with = |name: &str| bootstraps.join(name).into();
     let args = match family {
@@ -57,7 +59,7 @@ pub(crate) fn command(
             args.push(with("php.php"));
             args
         }
-        Family::Java => java::arguments(spec.memory_mb, seen, folder),
+        Family::Java => java::arguments(spec.memory_mb, seen, folder, gateway),
         Family::Go => return Ok((own_executable(&spec.code, &spec.handler)?, Vec::new())),
         Family::Custom | Family::Closure | Family::Unsupported => {
             return Ok((own_bootstrap(&spec.code)?, Vec::new()));

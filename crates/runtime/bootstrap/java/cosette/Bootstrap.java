@@ -77,6 +77,9 @@ public final class Bootstrap {
             Runtime.getRuntime().halt(1);
             return;
         }
+        if (own.boot.get("gateway") != null) {
+            Names.install();
+        }
         own.load();
         own.serve();
     }
