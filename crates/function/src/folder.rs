@@ -68,13 +68,8 @@ impl Functions {
     pub(crate) fn in_folder(&self, function: &Function, spec: &mut Spec) {
         let Some(folder) = self.folder(function).filter(|folder| folder.path == spec.code) else { return };
         spec.id = folder.instance_id(function);
-        let is_set = spec.environment.iter().any(|(name, _)| name == "PYTHONPATH");
-        if let Some(packages) = packages(&folder.path)
-            && spec.runtime.starts_with("Python")
-            && !is_set
-        {
-            let both = format!("{}:{}", folder.path.display(), packages.display());
-            spec.environment.push(("PYTHONPATH".to_owned(), both));
+        if spec.runtime.starts_with("Python") {
+            spec.packages = packages(&folder.path);
         }
     }
 }
@@ -94,10 +89,11 @@ fn existing(path: &Path) -> Result<PathBuf, Error> {
     if path.is_dir() { Ok(path) } else { Err(wrong("not a folder".to_owned())) }
 }
 
-/// `.venv/lib/python3.11/site-packages`, if there is one.
+/// `.venv/lib/python3.11/site-packages`, below the folder, if there is one.
 fn packages(folder: &Path) -> Option<PathBuf> {
     ENVIRONMENTS.iter().find_map(|environment| {
         let versions = std::fs::read_dir(folder.join(environment).join("lib")).ok()?;
-        versions.flatten().map(|version| version.path().join("site-packages")).find(|path| path.is_dir())
+        let found = versions.flatten().map(|version| version.path().join("site-packages"));
+        found.into_iter().find(|path| path.is_dir())?.strip_prefix(folder).ok().map(Path::to_owned)
     })
 }

@@ -177,6 +177,7 @@ impl Functions {
             handler: configuration.handler.clone(),
             code,
             layers,
+            packages: None,
             memory_mb: configuration.memory_mb,
             timeout: Duration::from_secs(configuration.timeout_secs.into()),
             init_timeout: Duration::from_secs(configuration.init_timeout_secs.into()),

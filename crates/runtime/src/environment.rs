@@ -70,7 +70,15 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
         }
         list
     };
-    set("PYTHONPATH", searched(&[""]));
+    let mut python_path = OsString::new();
+    if let Some(packages) = &spec.packages {
+        // After the code itself, before the layers.
+        python_path.push(joined(&[":"]));
+        python_path.push(home.seen.code.join(packages));
+        python_path.push(":");
+    }
+    python_path.push(searched(&[""]));
+    set("PYTHONPATH", python_path);
     set("LD_LIBRARY_PATH", searched(&["", "/lib"]));
     set("PYTHONDONTWRITEBYTECODE", "x".into());
     set("PYTHONUNBUFFERED", "1".into());

@@ -58,6 +58,8 @@ pub struct Spec {
     pub code: PathBuf,
     /// The unpacked layers; what is in a later one hides what is in those before.
     pub layers: Vec<PathBuf>,
+    /// A folder of Python packages below the code, searched after it.
+    pub packages: Option<PathBuf>,
     pub memory_mb: u32,
     pub timeout: Duration,
     pub init_timeout: Duration,

@@ -57,6 +57,7 @@ impl House {
             handler: handler.into(),
             code,
             layers: Vec::new(),
+            packages: None,
             memory_mb: 512,
             timeout: Duration::from_secs(60),
             init_timeout: Duration::from_secs(60),
