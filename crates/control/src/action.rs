@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::Call;
 use crate::error::ApiError;
 use crate::params::Params;
-use crate::scf::{function, invocation, layer, log, namespace, retry, trigger};
+use crate::scf::{async_event, function, invocation, layer, log, namespace, retry, test_model, trigger};
 use crate::sts;
 
 /// The reply's fields, without `RequestId`.
@@ -100,42 +100,42 @@ actions! {
         ListLayers "The latest version of each layer" => layer::list;
         ListLayerVersions "Versions of a layer" => layer::list_versions;
         DeleteLayerVersion "Remove a layer's version that no function has" => layer::delete;
+        ListAsyncEvents "Asynchronous events of a function" => async_event::list;
+        GetAsyncEventStatus "State of an asynchronous event" => async_event::status;
+        TerminateAsyncEvent "Stop an asynchronous event" => async_event::terminate;
+        CreateFunctionTestModel "Save a test event" => test_model::create;
+        UpdateFunctionTestModel "Change a test event" => test_model::update;
+        GetFunctionTestModel "A test event" => test_model::get;
+        ListFunctionTestModels "Test events of a function" => test_model::list;
+        DeleteFunctionTestModel "Remove a test event" => test_model::delete;
         ListNamespaces "Namespaces; there is `default`" => namespace::list;
     }
     unsupported {
         CreateAlias "Name a version";
         CreateCustomDomain "Bind a domain";
-        CreateFunctionTestModel "Save a test event";
         CreateNamespace "Make a namespace";
         DeleteAlias "Remove an alias";
         DeleteCustomDomain "Remove a domain";
-        DeleteFunctionTestModel "Remove a test event";
         DeleteFunctionVersion "Remove a version";
         DeleteNamespace "Remove a namespace";
         DeleteProvisionedConcurrencyConfig "Release provisioned concurrency";
         DeleteReservedConcurrencyConfig "Release reserved concurrency";
         GetAccount "Quotas and their use";
         GetAlias "An alias";
-        GetAsyncEventStatus "State of an asynchronous event";
         GetCustomDomain "A domain";
         GetDemoAddress "Where a template's code is";
-        GetFunctionTestModel "A test event";
         GetProvisionedConcurrencyConfig "Provisioned concurrency";
         GetReservedConcurrencyConfig "Reserved concurrency";
         GetTempCosInfo "A place to upload code to";
         ListAliases "Aliases of a function";
-        ListAsyncEvents "Asynchronous events of a function";
         ListCustomDomains "Domains";
-        ListFunctionTestModels "Test events of a function";
         ListVersionByFunction "Versions of a function";
         PublishVersion "Freeze a version";
         PutProvisionedConcurrencyConfig "Set provisioned concurrency";
         PutReservedConcurrencyConfig "Set reserved concurrency";
         PutTotalConcurrencyConfig "Set the account's concurrency";
-        TerminateAsyncEvent "Stop an asynchronous event";
         UpdateAlias "Change an alias";
         UpdateCustomDomain "Change a domain";
-        UpdateFunctionTestModel "Change a test event";
         UpdateNamespace "Change a namespace";
     }
     "sts" "2018-08-13"

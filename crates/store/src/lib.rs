@@ -79,6 +79,8 @@ pub enum Table {
     Webhook = 0x4d,
     /// Layers of functions, by version.
     Layer = 0x4e,
+    /// Events to try functions with, by the function's id and a name.
+    TestModel = 0x51,
 }
 
 /// A body that the store keeps for a subsystem, which puts this into its own record.

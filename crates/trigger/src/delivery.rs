@@ -128,13 +128,9 @@ impl Filed {
         Delivery { id, source, timer, target, event, created, state, attempts, chain, letter_of, repeats }
     }
 
-    /// What brought it, as an invocation's record says.
+    /// What brought it.
     pub(crate) fn kind(&self) -> &'static str {
-        match (&self.source, &self.timer) {
-            (Some(_), _) => "COS",
-            (None, Some(_)) => "TIMER",
-            (None, None) => "API",
-        }
+        kind(self.source.is_some(), self.timer.is_some())
     }
 
     /// The requests and invocations that it is a consequence of.
@@ -166,6 +162,15 @@ impl Filed {
                 }
             }
         }
+    }
+}
+
+/// What brought a delivery, as an invocation's record says: a change, a timer, or a call.
+pub(crate) fn kind(of_change: bool, of_timer: bool) -> &'static str {
+    match (of_change, of_timer) {
+        (true, _) => "COS",
+        (false, true) => "TIMER",
+        (false, false) => "API",
     }
 }
 
@@ -312,13 +317,15 @@ pub(crate) fn progress(store: &Store, place: Place) -> Result<Option<Progress>, 
     Ok(None)
 }
 
-/// Those filed by commits after `after` that are picked, oldest first, at most `max`. Reads all that there are.
-pub(crate) fn picked(
+/// Those filed by commits after `after` that are picked, oldest first, at most `max`, as what is made of each. Reads all
+/// that there are.
+pub(crate) fn picked<T>(
     store: &Store,
     after: Seq,
     max: usize,
     mut pick: impl FnMut(&Filed) -> bool,
-) -> Result<Vec<(Place, Delivery)>, Error> {
+    make: impl Fn(Place, Delivery) -> T,
+) -> Result<Vec<T>, Error> {
     const PAGE: usize = 256;
     let mut last = Place { commit: after, index: u32::MAX };
     let mut found = Vec::new();
@@ -331,7 +338,7 @@ pub(crate) fn picked(
                 && pick(&filed)
                 && let Some(progress) = progress(store, last)?
             {
-                found.push((last, filed.with(progress)));
+                found.push(make(last, filed.with(progress)));
             }
         }
         if rows.len() < PAGE || found.len() >= max {

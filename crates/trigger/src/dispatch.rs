@@ -17,6 +17,7 @@ use cosette_store::{Store, Tx};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+use crate::asynchronous::CallsOff;
 use crate::delivery::{self, Attempt, Delivery, DeliveryState, Filed, Place, Progress};
 use crate::queue::{End, Queues, Ticket};
 use crate::{Error, Options, letter, retry, row};
@@ -45,6 +46,7 @@ pub(crate) struct Dispatcher {
     /// Told after every step of the cursor and every end of an attempt.
     pub(crate) moved: watch::Sender<()>,
     pub(crate) retry_set: Notify,
+    pub(crate) calls_off: CallsOff,
     stage: watch::Sender<Stage>,
 }
 
@@ -59,6 +61,7 @@ impl Dispatcher {
             ends: Mutex::default(),
             moved: watch::Sender::new(()),
             retry_set: Notify::new(),
+            calls_off: CallsOff::default(),
             stage: watch::Sender::new(Stage::Running),
         }
     }
@@ -173,13 +176,16 @@ impl Dispatcher {
             chain: filed.chain.clone().then(filed.link()),
         };
         let started = self.clock.now();
+        let call_off = self.calls_off.enter(ticket.id);
         let outcome = tokio::select! {
             biased;
-            outcome = caught(async { self.targets.invoke(invocation).await }) => outcome,
+            outcome = caught(async { self.targets.invoke(invocation).await }) => outcome.map(Some),
+            () = call_off.comes() => Ok(None),
             () = self.reached(Stage::Halted) => return Ok((End::Lost, None)),
         };
         let (status, error, answer) = match outcome {
-            Ok(Outcome { status, error, result, .. }) => (status, error, result),
+            Ok(Some(Outcome { status, error, result, .. })) => (status, error, result),
+            Ok(None) => (StatusCode::Canceled, "terminated by hand".to_owned(), String::new()),
             Err(panic) => {
                 let text = panic_text(&*panic);
                 tracing::error!(delivery = %ticket.id, target = %ticket.target, panic = text, "invocation panicked");
@@ -350,7 +356,9 @@ impl Dispatcher {
         max: usize,
         pick: impl FnMut(&Filed) -> bool,
     ) -> Result<Vec<Delivery>, Error> {
-        Ok(self.as_they_are(delivery::picked(&self.store, after, max, pick)?))
+        Ok(self.as_they_are(delivery::picked(&self.store, after, max, pick, |place, delivery| {
+            (place, delivery)
+        })?))
     }
 
     /// With what only memory knows of them.

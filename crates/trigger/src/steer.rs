@@ -91,7 +91,7 @@ impl Triggers {
     }
 
     /// A caller that goes away must not leave a delivery that waits nowhere.
-    async fn in_own_task(
+    pub(crate) async fn in_own_task(
         &self,
         id: &str,
         state: impl FnOnce(Timestamp) -> DeliveryState + Send + 'static,
@@ -216,13 +216,19 @@ impl Dispatcher {
         let (store, wanted) = (self.store.clone(), id.to_owned());
         let look = move || {
             let mut found = None;
-            delivery::picked(&store, Seq(0), 1, |filed| {
-                let is_it = filed.id == wanted;
-                if is_it {
-                    found = Some(filed.clone());
-                }
-                is_it
-            })?;
+            delivery::picked(
+                &store,
+                Seq(0),
+                1,
+                |filed| {
+                    let is_it = filed.id == wanted;
+                    if is_it {
+                        found = Some(filed.clone());
+                    }
+                    is_it
+                },
+                |_, _| (),
+            )?;
             Ok::<_, Error>(found)
         };
         let found = tokio::task::spawn_blocking(look).await;

@@ -104,6 +104,7 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     // There is one version; naming it names the whole function.
     qualified(call, &params, &function, LATEST)?;
     // Rules first: a crash between the two leaves a function without triggers, to be deleted again.
+    super::test_model::forget(call, &function).await?;
     call.triggers.delete_rules_of(&function.namespace, &function.name).await?;
     call.functions.delete(&function.namespace, &function.name).await?;
     Ok(Reply::new())

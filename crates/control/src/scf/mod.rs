@@ -11,6 +11,7 @@ use crate::action::Reply;
 use crate::error::ApiError;
 use crate::params::Params;
 
+pub(crate) mod async_event;
 mod code;
 pub(crate) mod function;
 pub(crate) mod invocation;
@@ -19,6 +20,7 @@ mod letter;
 pub(crate) mod log;
 pub(crate) mod namespace;
 pub(crate) mod retry;
+pub(crate) mod test_model;
 mod timer;
 pub(crate) mod trigger;
 

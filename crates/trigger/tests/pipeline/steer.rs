@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cosette_model::Chain;
 use cosette_model::function::StatusCode;
-use cosette_trigger::{DeliveryState, Error, Hold, Release};
+use cosette_trigger::{DeliveryState, Error, EventStatus, Hold, Release};
 
 use super::world::{MINUTE, PUT, World, function, in_time};
 
@@ -213,4 +213,25 @@ async fn ends_are_told_in_their_order() {
     assert_eq!(told(1, 1), (vec![ids[1].clone()], 2));
     assert_eq!(told(3, 10), (vec![], 3));
     assert_eq!(told(99, 1).1, 1, "a number of an earlier run");
+}
+
+#[tokio::test]
+async fn one_that_runs_is_called_off_and_not_tried_again() {
+    let world = World::memory().await;
+    world.functions.define("f", 1, |_| std::future::pending());
+    let id = world.triggers.enqueue(function("f"), "{}".into(), Chain::default()).await.unwrap();
+    let next = world.triggers.enqueue(function("f"), "{}".into(), Chain::default()).await.unwrap();
+    in_time(world.triggers.terminate(&id)).await.unwrap();
+    let event = |id: &str| {
+        let id = id.to_owned();
+        world.triggers.async_events(move |_, of| of == id, 1)
+    };
+    let ended = event(&id).await.unwrap().remove(0);
+    assert_eq!((ended.status, ended.code), (EventStatus::Aborted, Some(StatusCode::Canceled)));
+    // Its place is free for the next.
+    world.until(|all| matches!(all, [_, two] if two.state == DeliveryState::Running)).await;
+    in_time(world.triggers.terminate(&next)).await.unwrap();
+    in_time(world.quiet()).await;
+    assert!(matches!(world.triggers.terminate(&id).await, Err(Error::NotNow { .. })));
+    assert!(matches!(world.triggers.terminate("nobody").await, Err(Error::NoSuchDelivery(_))));
 }
