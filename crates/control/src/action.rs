@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use crate::Call;
 use crate::error::ApiError;
 use crate::params::Params;
-use crate::scf::{async_event, function, invocation, layer, log, namespace, retry, test_model, trigger};
+use crate::scf::{
+    alias, async_event, function, invocation, layer, log, namespace, retry, test_model, trigger, version,
+};
 use crate::sts;
 
 /// The reply's fields, without `RequestId`.
@@ -108,33 +110,33 @@ actions! {
         GetFunctionTestModel "A test event" => test_model::get;
         ListFunctionTestModels "Test events of a function" => test_model::list;
         DeleteFunctionTestModel "Remove a test event" => test_model::delete;
+        PublishVersion "Freeze `$LATEST` as the next version" => version::publish;
+        ListVersionByFunction "Versions of a function" => version::list;
+        DeleteFunctionVersion "Remove a version and its triggers" => version::delete;
+        CreateAlias "Name a version, and another for a part of the calls" => alias::create;
+        UpdateAlias "Change an alias" => alias::update;
+        GetAlias "An alias" => alias::get;
+        ListAliases "Aliases of a function" => alias::list;
+        DeleteAlias "Remove an alias and its triggers" => alias::delete;
         ListNamespaces "Namespaces; there is `default`" => namespace::list;
     }
     unsupported {
-        CreateAlias "Name a version";
         CreateCustomDomain "Bind a domain";
         CreateNamespace "Make a namespace";
-        DeleteAlias "Remove an alias";
         DeleteCustomDomain "Remove a domain";
-        DeleteFunctionVersion "Remove a version";
         DeleteNamespace "Remove a namespace";
         DeleteProvisionedConcurrencyConfig "Release provisioned concurrency";
         DeleteReservedConcurrencyConfig "Release reserved concurrency";
         GetAccount "Quotas and their use";
-        GetAlias "An alias";
         GetCustomDomain "A domain";
         GetDemoAddress "Where a template's code is";
         GetProvisionedConcurrencyConfig "Provisioned concurrency";
         GetReservedConcurrencyConfig "Reserved concurrency";
         GetTempCosInfo "A place to upload code to";
-        ListAliases "Aliases of a function";
         ListCustomDomains "Domains";
-        ListVersionByFunction "Versions of a function";
-        PublishVersion "Freeze a version";
         PutProvisionedConcurrencyConfig "Set provisioned concurrency";
         PutReservedConcurrencyConfig "Set reserved concurrency";
         PutTotalConcurrencyConfig "Set the account's concurrency";
-        UpdateAlias "Change an alias";
         UpdateCustomDomain "Change a domain";
         UpdateNamespace "Change a namespace";
     }

@@ -387,7 +387,7 @@ async fn functions_are_refused_by_their_codes() {
             "LimitExceeded.MsgTTL",
         ),
         ("UpdateFunctionEventInvokeConfig", json!({"FunctionName": "hello"}), "MissingParameter"),
-        ("PublishVersion", json!({"FunctionName": "hello"}), "UnsupportedOperation"),
+        ("GetDemoAddress", json!({"DemoId": "hello"}), "UnsupportedOperation"),
         ("NoSuchThing", json!({}), "InvalidAction"),
     ] {
         assert_eq!(world.refused(action, params.clone()).await, wanted, "{action} {params}");

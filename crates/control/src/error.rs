@@ -52,6 +52,8 @@ impl ApiError {
 
 /// The documented codes of scf 2018-04-16 that name a parameter we check.
 const FIELD_CODES: &[&str] = &[
+    "InvalidParameterValue.AdditionalVersionWeights",
+    "InvalidParameterValue.Alias",
     "InvalidParameterValue.AsyncRunEnable",
     "InvalidParameterValue.AsyncTriggerConfig",
     "InvalidParameterValue.ClientContext",
@@ -85,6 +87,7 @@ const FIELD_CODES: &[&str] = &[
     "InvalidParameterValue.Param",
     "InvalidParameterValue.Qualifier",
     "InvalidParameterValue.RetCode",
+    "InvalidParameterValue.RoutingConfig",
     "InvalidParameterValue.Runtime",
     "InvalidParameterValue.SearchKey",
     "InvalidParameterValue.StartTime",
@@ -95,6 +98,7 @@ const FIELD_CODES: &[&str] = &[
     "InvalidParameterValue.Type",
     "InvalidParameterValue.ZipFile",
     "InvalidParameterValue.ZipFileBase64BinasciiError",
+    "LimitExceeded.Alias",
     "LimitExceeded.Function",
     "LimitExceeded.InitTimeout",
     "LimitExceeded.Layers",
@@ -159,6 +163,7 @@ impl From<cosette_function::Error> for ApiError {
             E::Exists(_) => Self::new("ResourceInUse.FunctionName", text),
             E::Invalid { field, message } => Self::invalid_value(field, message),
             E::Limit { what, message } => Self::of_field("LimitExceeded", what, message),
+            E::Refused { code, message } => Self::new(code, message),
             E::Store(error) => error.into(),
             E::Io(error) => Self::internal(error),
         }

@@ -9,7 +9,7 @@ use cosette_model::{Target, Timestamp};
 use cosette_runtime::{Ran, Spec};
 
 use crate::running::Entered;
-use crate::{Error, Function, Functions, Record, log, row};
+use crate::{Error, Function, Functions, Record, Version, log, row};
 
 /// Bytes of an event (scf.md 6.3).
 const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024;
@@ -19,11 +19,6 @@ const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// Memory that a log shows of a function that is not there.
 const NO_MEMORY: u32 = 128;
-
-/// A function's version, `$LATEST` or what stands for it.
-pub(crate) fn is_latest(qualifier: &str) -> bool {
-    matches!(qualifier, "" | "$LATEST" | "$DEFAULT")
-}
 
 /// An invocation under way. Dropped before it was finished, it is recorded as canceled.
 struct UnderWay {
@@ -75,9 +70,11 @@ impl Functions {
             let ran = failure(StatusCode::FunctionNotFound, &text, id, Duration::ZERO);
             return outcome(id, NO_MEMORY, Duration::ZERO, started, ran);
         };
+        let drawn = self.drawn(function);
         let record = Record {
             request_id: invocation.request_id.clone(),
             function: function.clone(),
+            version: drawn.as_ref().ok().map(|drawn| drawn.version),
             event: log::cut(&invocation.event, KEPT_BYTES_MAX).to_owned(),
             source: invocation.source.clone(),
             retry: invocation.retry,
@@ -89,7 +86,7 @@ impl Functions {
         let entered = self.shared.running.enter(record.clone());
         let mut under_way =
             UnderWay { functions: self.clone(), record: Some((record, entered)), began: Instant::now() };
-        let (outcome, refused) = self.attempt(function, &invocation, started).await;
+        let (outcome, refused) = self.attempt(function, drawn, &invocation, started).await;
         if let Some((record, _)) = &mut under_way.record {
             record.refused = refused;
         }
@@ -110,6 +107,7 @@ impl Functions {
     async fn attempt(
         &self,
         function: &FunctionRef,
+        drawn: Result<Function, Error>,
         invocation: &Invocation,
         started: Timestamp,
     ) -> (Outcome, Vec<String>) {
@@ -119,7 +117,7 @@ impl Functions {
             let ran = failure(status, &text, id, Duration::ZERO);
             (outcome(id, memory_mb, Duration::ZERO, started, ran), Vec::new())
         };
-        let function = match self.get(namespace, name) {
+        let function = match drawn {
             Ok(function) => function,
             Err(Error::NoSuchFunction(_) | Error::NoSuchNamespace(_)) => {
                 return fail(
@@ -128,13 +126,15 @@ impl Functions {
                     format!("function {name} does not exist"),
                 );
             }
+            Err(Error::NoSuchQualifier(_)) => {
+                let latest = self.get(namespace, name);
+                let memory_mb = latest.map_or(NO_MEMORY, |latest| latest.configuration.memory_mb);
+                let text = format!("qualifier {qualifier} of function {name} does not exist");
+                return fail(memory_mb, StatusCode::QualifierNotFound, text);
+            }
             Err(error) => return fail(NO_MEMORY, StatusCode::InternalError, error.to_string()),
         };
         let memory_mb = function.configuration.memory_mb;
-        if !is_latest(qualifier) {
-            let text = format!("qualifier {qualifier} of function {name} does not exist");
-            return fail(memory_mb, StatusCode::QualifierNotFound, text);
-        }
         if invocation.event.len() > EVENT_BYTES_MAX {
             let text = format!("the event has {} bytes, more than 6 MB", invocation.event.len());
             return fail(memory_mb, StatusCode::EventTooLarge, text);
@@ -172,7 +172,7 @@ impl Functions {
             id: instance_id(function),
             namespace: function.namespace.clone(),
             name: function.name.clone(),
-            version: "$LATEST".into(),
+            version: function.version.to_string(),
             runtime: configuration.runtime.clone(),
             handler: configuration.handler.clone(),
             code,
@@ -190,9 +190,12 @@ impl Functions {
     }
 }
 
-/// What the instances of one revision of a function have in common.
+/// What the instances of one revision of a function have in common. A version has one revision.
 pub(crate) fn instance_id(function: &Function) -> String {
-    format!("{}-{}", function.id, function.revision)
+    match function.version {
+        Version::Latest => format!("{}-{}", function.id, function.revision),
+        Version::Number(number) => format!("{}-v{number}", function.id),
+    }
 }
 
 /// A failure that no instance has seen.

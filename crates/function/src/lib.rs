@@ -1,7 +1,7 @@
 //! The function registry: functions and their code, running them, and the record of each invocation.
 //! Knows no HTTP and no trigger; which process runs a function is the runtime's matter.
 //!
-//! `registry` makes and changes functions, `code` unpacks them, `invocation` runs them, `log` is
+//! `registry` makes and changes functions, `versions` freezes and names what they were, `code` unpacks them, `invocation` runs them, `log` is
 //! the text the user reads, `row` how all of it lies in the store, `limits` what is allowed.
 
 mod code;
@@ -12,10 +12,12 @@ mod layers;
 mod limits;
 mod log;
 mod registry;
+mod routing;
 mod row;
 mod running;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -32,7 +34,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::invocation::Slots;
 pub use crate::layers::{Layer, LayerRef, NewLayer};
+pub use crate::routing::{Additional, Method, RoutingKey, When};
 use crate::running::Running;
+pub use crate::versions::{Alias, AliasChange, Version};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -55,6 +59,9 @@ pub enum Error {
     /// `LimitExceeded.<what>`.
     #[error("{message}")]
     Limit { what: &'static str, message: String },
+    /// `code` is SCF's own, such as `ResourceInUse.Alias`.
+    #[error("{message}")]
+    Refused { code: &'static str, message: String },
     #[error(transparent)]
     Store(#[from] cosette_store::Error),
     #[error("{0}")]
@@ -110,6 +117,15 @@ pub struct Function {
     /// Said in `StatusDesc`: which interpreter stands in for the runtime.
     pub status_desc: String,
     pub code: cosette_store::Kept,
+    /// Which version this is.
+    #[serde(default)]
+    pub version: Version,
+    /// The greatest number that a version was given.
+    #[serde(default)]
+    published: u64,
+    /// Those that were made, and `$DEFAULT` if it was changed.
+    #[serde(default)]
+    aliases: Vec<Alias>,
 }
 
 pub struct NewFunction {
@@ -145,6 +161,9 @@ pub struct ConfigurationPatch {
 pub struct Record {
     pub request_id: String,
     pub function: FunctionRef,
+    /// What the qualifier stood for; `None` if for nothing.
+    #[serde(default)]
+    pub version: Option<Version>,
     /// The event's JSON text, cut at 64 KiB.
     pub event: String,
     pub source: String,
@@ -163,6 +182,9 @@ pub struct Record {
 /// Where the instances of a function get their keys.
 type Keys = dyn Fn(&Function) -> KeyGiver + Send + Sync;
 
+/// A number from 0 up to and without 1: which calls of an alias get its additional version.
+type Draw = dyn Fn() -> f64 + Send + Sync;
+
 /// A handle; clones share one registry.
 #[derive(Clone)]
 pub struct Functions {
@@ -179,6 +201,7 @@ struct Shared {
     downloads: download::Downloads,
     folders: folder::Folders,
     keys: OnceLock<Box<Keys>>,
+    draw: OnceLock<Box<Draw>>,
     records_max: OnceLock<u64>,
 }
 
@@ -196,6 +219,7 @@ impl Functions {
             downloads: download::Downloads::default(),
             folders: folder::Folders::default(),
             keys: OnceLock::new(),
+            draw: OnceLock::new(),
             records_max: OnceLock::new(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -205,6 +229,13 @@ impl Functions {
     #[must_use]
     pub fn with_keys(self, of: impl Fn(&Function) -> KeyGiver + Send + Sync + 'static) -> Self {
         let _ = self.shared.keys.set(Box::new(of));
+        self
+    }
+
+    /// Says how aliases with weights draw; at random if nobody does. The first call counts.
+    #[must_use]
+    pub fn drawing(self, draw: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        let _ = self.shared.draw.set(Box::new(draw));
         self
     }
 
@@ -311,17 +342,22 @@ impl Invoke for Functions {
 
     fn describe(&self, target: &Target) -> Option<Description> {
         let function = target.function()?;
-        if !invocation::is_latest(&function.qualifier) {
-            return None;
-        }
-        match self.get(&function.namespace, &function.name) {
-            Ok(found) => Some(Description {
+        let found = self.qualified(function).and_then(|found| {
+            // How events are retried is a matter of the whole function.
+            let retry = match found.version {
+                Version::Latest => found.configuration.retry,
+                Version::Number(_) => self.get(&found.namespace, &found.name)?.configuration.retry,
+            };
+            Ok((found, retry))
+        });
+        match found {
+            Ok((found, retry)) => Some(Description {
                 home: Some(Home { region: found.region, appid: found.appid }),
-                retry: found.configuration.retry,
+                retry,
                 concurrency: Slots::EACH,
                 dead_letter: found.configuration.dead_letter.map(|letter| letter.to),
             }),
-            Err(Error::NoSuchFunction(_) | Error::NoSuchNamespace(_)) => None,
+            Err(Error::NoSuchFunction(_) | Error::NoSuchNamespace(_) | Error::NoSuchQualifier(_)) => None,
             Err(error) => {
                 tracing::error!(function = function.name, %error, "a function cannot be read");
                 None

@@ -58,9 +58,7 @@ pub(crate) fn layer(
         let what = "LayerName must be 1 to 64 letters, digits, - and _, begin with a letter and end with a letter or digit";
         return Err(invalid("LayerName", what));
     }
-    if description.chars().count() > 1000 {
-        return Err(invalid("Description", "Description must have at most 1000 characters"));
-    }
+    self::description(description)?;
     if runtimes.is_empty() || runtimes.len() > runtimes_max {
         return Err(invalid(
             "CompatibleRuntimes",
@@ -73,6 +71,24 @@ pub(crate) fn layer(
     }
 }
 
+pub(crate) fn description(text: &str) -> Result<(), Error> {
+    if text.chars().count() <= 1000 {
+        return Ok(());
+    }
+    Err(invalid("Description", "Description must have at most 1000 characters"))
+}
+
+/// An alias's name, that does not look like a version.
+pub(crate) fn alias(name: &str) -> Result<(), Error> {
+    let good = name.len() <= 64
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        && name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+    if good {
+        return Ok(());
+    }
+    Err(invalid("Name", "an alias's name must be 1 to 64 letters, digits, - and _, and begin with a letter"))
+}
+
 /// Takes out what only means "no variable" and checks the rest.
 pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Error> {
     let it = configuration;
@@ -82,9 +98,7 @@ pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Err
     if it.handler.len() > 128 || (it.handler.is_empty() && it.runtime != "CustomRuntime") {
         return Err(invalid("Handler", "Handler must have 1 to 128 characters"));
     }
-    if it.description.chars().count() > 1000 {
-        return Err(invalid("Description", "Description must have at most 1000 characters"));
-    }
+    description(&it.description)?;
     if it.memory_mb != 64 && !(it.memory_mb.is_multiple_of(128) && (128..=3072).contains(&it.memory_mb)) {
         return Err(invalid("MemorySize", "MemorySize must be 64 or a multiple of 128 from 128 to 3072"));
     }

@@ -11,9 +11,10 @@ use cosette_runtime::CLOSURE;
 use cosette_store::{Kept, Sealed, Store, Table, Tx};
 
 use crate::invocation::instance_id;
+use crate::versions::Version;
 use crate::{
     Configuration, ConfigurationPatch, Error, Function, Functions, Layer, NewFunction, code, layers, limits,
-    row,
+    row, versions,
 };
 
 /// Bytes of a handler's file that `entry_file` still shows (scf.md 3.8).
@@ -26,7 +27,7 @@ pub(crate) struct Package {
     pub(crate) sha256: String,
 }
 
-/// Every function there is.
+/// Every version of every function.
 pub(crate) fn every(tx: &Tx<'_>) -> Result<Vec<Function>, Error> {
     let rows = tx.scan(Table::Function, &[], usize::MAX)?;
     let functions = rows.into_iter().map(|(_, value)| row::decode("function", &value));
@@ -114,6 +115,9 @@ impl Functions {
                     code_sha256: package.sha256,
                     status_desc,
                     code: store.keep(tx, package.sealed)?,
+                    version: Version::Latest,
+                    published: 0,
+                    aliases: Vec::new(),
                 };
                 tx.put(Table::Function, &key, row::encode("function", &function)?);
                 Ok(function)
@@ -148,7 +152,7 @@ impl Functions {
                 return Err(Error::NoSuchFunction(there.name));
             }
             layers::check(tx, &function.appid, &function.region, &configuration.layers)?;
-            store.release(tx, function.code)?;
+            versions::release(&store, tx, &function.namespace, &function.name, function.code)?;
             function.code = store.keep(tx, package.sealed)?;
             function.code_size = package.size;
             function.code_sha256 = package.sha256;
@@ -180,7 +184,7 @@ impl Functions {
         let package = self.receive(code).await?;
         let store = self.shared.store.clone();
         self.change(namespace, name, move |tx, function| {
-            store.release(tx, function.code)?;
+            versions::release(&store, tx, &function.namespace, &function.name, function.code)?;
             function.code = store.keep(tx, package.sealed)?;
             function.code_size = package.size;
             function.code_sha256 = package.sha256;
@@ -231,13 +235,12 @@ impl Functions {
         F: FnOnce(&mut Tx<'_>, &mut Function) -> Result<(), Error> + Send + 'static,
     {
         let key = row::function_key(namespace, name);
-        let missing = name.to_owned();
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
         let (_, (before, function)) = self
             .shared
             .store
             .commit(move |tx| {
-                let value = tx.get(Table::Function, &key)?.ok_or(Error::NoSuchFunction(missing))?;
-                let mut function: Function = row::decode("function", &value)?;
+                let mut function = versions::latest(tx, &namespace, &name)?;
                 let before = instance_id(&function);
                 decide(tx, &mut function)?;
                 function.revision += 1;
@@ -254,23 +257,25 @@ impl Functions {
     pub async fn delete(&self, namespace: &str, name: &str) -> Result<(), Error> {
         limits::namespace(namespace)?;
         let key = row::function_key(namespace, name);
-        let missing = name.to_owned();
+        let (in_namespace, named) = (namespace.to_owned(), name.to_owned());
         let store = self.shared.store.clone();
-        let (_, function) = self
+        let (_, gone) = self
             .shared
             .store
             .commit(move |tx| {
-                let value = tx.get(Table::Function, &key)?.ok_or(Error::NoSuchFunction(missing))?;
-                let function: Function = row::decode("function", &value)?;
-                store.release(tx, function.code)?;
+                let function = versions::latest(tx, &in_namespace, &named)?;
+                let mut gone = versions::delete_all(&store, tx, &function)?;
                 tx.delete(Table::Function, &key);
-                Ok::<_, Error>(function)
+                gone.push(function);
+                Ok::<_, Error>(gone)
             })
             .await?;
-        self.shared.runtime.retire(&instance_id(&function)).await;
-        self.shared.slots.forget(&function.id);
+        for function in &gone {
+            self.shared.runtime.retire(&instance_id(function)).await;
+            self.shared.slots.forget(&function.id);
+        }
         self.purge(namespace, name).await?;
-        tracing::info!(function = function.name, id = function.id, "function deleted");
+        tracing::info!(function = name, "function deleted");
         Ok(())
     }
 
@@ -286,23 +291,26 @@ impl Functions {
         }
     }
 
+    /// A function as it is in `$LATEST`.
     pub fn get(&self, namespace: &str, name: &str) -> Result<Function, Error> {
         limits::namespace(namespace)?;
-        match self.shared.store.get(Table::Function, &row::function_key(namespace, name))? {
-            Some(value) => Ok(row::decode("function", &value)?),
-            None => Err(Error::NoSuchFunction(name.to_owned())),
-        }
+        let value = self.shared.store.get(Table::Function, &row::function_key(namespace, name))?;
+        versions::own(value.as_deref(), name)
     }
 
-    /// All functions of a namespace in name order.
+    /// All functions of a namespace in name order, as they are in `$LATEST`.
     pub fn list(&self, namespace: &str) -> Result<Vec<Function>, Error> {
         limits::namespace(namespace)?;
         let rows =
             self.shared.store.scan(Table::Function, &row::functions_of(namespace), None, usize::MAX)?;
-        Ok(rows
-            .into_iter()
-            .map(|(_, value)| row::decode("function", &value))
-            .collect::<cosette_store::Result<_>>()?)
+        let mut functions = Vec::new();
+        for (_, value) in rows {
+            let function: Function = row::decode("function", &value)?;
+            if function.version == Version::Latest {
+                functions.push(function);
+            }
+        }
+        Ok(functions)
     }
 
     /// The text of the handler's file, if it is at most 1 MB. `None` too when there is no such

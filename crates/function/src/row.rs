@@ -1,6 +1,6 @@
 //! How functions and invocation records lie in the store's tables: keys and versioned values.
 //!
-//! Table `Function`: key `namespace 0x00 name`.
+//! Table `Function`: key `namespace 0x00 name`; of a version, that and `0x00 <number>`, 8 bytes, big-endian.
 //! Table `Invocation`, three kinds of row, told apart by the key's first byte:
 //! - `r namespace 0x00 name 0x00 <started> <seq>`: the record;
 //! - `t <started> <seq>`: the key of that record, for reading all functions' newest first;

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::code::tests::{Folder, zip};
 
+mod versions;
+
 const ID: &str = "6add56fa-58f1-11e8-89a9-5254005d5fdb";
 
 struct House {
@@ -381,6 +383,7 @@ async fn only_the_newest_thousand_records_are_kept() {
         let record = Record {
             request_id: n.to_string(),
             function: called("thumbnail", "$LATEST"),
+            version: None,
             event: "{}".into(),
             source: "API".into(),
             retry: 0,
@@ -412,6 +415,7 @@ async fn all_records_since_a_moment_are_found_and_who_looks_at_fewer_is_told() {
             let record = Record {
                 request_id: number.to_string(),
                 function: called("thumbnail", "$LATEST"),
+                version: None,
                 event: String::new(),
                 source: "API".into(),
                 retry: 0,

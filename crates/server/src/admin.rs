@@ -479,6 +479,7 @@ pub(crate) fn invocation(record: &Record) -> Value {
     json!({
         "requestId": record.request_id,
         "function": function(&record.function),
+        "version": record.version.map(|version| version.to_string()),
         "source": record.source,
         "retry": record.retry,
         "started": record.started.iso_millis(),

@@ -303,6 +303,7 @@ mod tests {
         let record = |n: usize| Record {
             request_id: n.to_string(),
             function: function.clone(),
+            version: None,
             event: "{}".into(),
             source: "API".into(),
             retry: 0,

@@ -176,6 +176,14 @@ impl Triggers {
         self.delete_timers(move |timer| timer.is_of(&in_, &of)).await
     }
 
+    /// The triggers of one qualifier of a function (the version or alias is gone).
+    pub async fn delete_rules_of_qualifier(&self, function: &FunctionRef) -> Result<(), Error> {
+        let meant = function.clone();
+        self.delete_rules(move |rule| rule.as_trigger().is_some_and(|(of, _)| *of == meant)).await?;
+        let meant = function.clone();
+        self.delete_timers(move |timer| timer.function == meant).await
+    }
+
     async fn delete_rules(&self, is_meant: impl Fn(&Rule) -> bool + Send + 'static) -> Result<(), Error> {
         let delete = move |tx: &mut Tx<'_>| rule::delete_all(tx, is_meant);
         self.dispatcher.store.commit(delete).await?;

@@ -1,6 +1,6 @@
 //! Making, changing, showing and removing functions (scf.md 3.8).
 
-use cosette_function::{Configuration, ConfigurationPatch, Function, NewFunction};
+use cosette_function::{Configuration, ConfigurationPatch, Function, NewFunction, Version};
 use cosette_model::Region;
 use cosette_model::function::RetryPolicy;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::layer;
 use super::letter::{self, dead_letter};
 use super::{
     DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, namespace_of, qualified, reply,
-    sort_by_key, time,
+    sort_by_key, time, version,
 };
 use crate::Call;
 use crate::action::Reply;
@@ -57,7 +57,8 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         configuration,
         code,
     };
-    call.functions.create(new).await?;
+    let made = call.functions.create(new).await?;
+    version::publish_if_asked(call, &params, &made).await?;
     Ok(Reply::new())
 }
 
@@ -66,7 +67,8 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
     refuse_unsupported(&params)?;
     let handler = params.text("Handler")?.filter(|text| !text.is_empty()).map(str::to_owned);
     let code = code::read(call, &params).await?;
-    call.functions.update_code(&function.namespace, &function.name, handler, code).await?;
+    let made = call.functions.update_code(&function.namespace, &function.name, handler, code).await?;
+    version::publish_if_asked(call, &params, &made).await?;
     Ok(Reply::new())
 }
 
@@ -95,14 +97,26 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         dead_letter: dead_letter(call, &params)?,
         layers: layer::layers(&params)?,
     };
-    call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
+    let made = call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
+    version::publish_if_asked(call, &params, &made).await?;
     Ok(Reply::new())
 }
 
 pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    // There is one version; naming it names the whole function.
-    qualified(call, &params, &function, LATEST)?;
+    let qualifier = params.text("Qualifier")?.unwrap_or_default();
+    match Version::parse(qualifier) {
+        Some(Version::Number(number)) => return version::delete_one(call, &function, number).await,
+        Some(Version::Latest) if call.functions.versions(&function.namespace, &function.name)?.len() > 1 => {
+            let message = format!("{LATEST} goes with the whole function; leave Qualifier out");
+            return Err(ApiError::invalid_value("Qualifier", message));
+        }
+        None if !qualifier.is_empty() => {
+            let message = format!("{qualifier} is not a version of function {}", function.name);
+            return Err(ApiError::new("ResourceNotFound.Qualifier", message));
+        }
+        _ => {}
+    }
     // Rules first: a crash between the two leaves a function without triggers, to be deleted again.
     super::test_model::forget(call, &function).await?;
     call.triggers.delete_rules_of(&function.namespace, &function.name).await?;
@@ -113,6 +127,7 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
 pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     let reference = qualified(call, &params, &function, LATEST)?;
+    let function = call.functions.qualified(&reference)?;
     let code = match params.flag("ShowCode")? {
         Some(true) => call.functions.entry_file(&function).await?.unwrap_or_default(),
         _ => String::new(),
@@ -126,7 +141,7 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
         "FunctionId": function.id,
         "Namespace": function.namespace,
         "Qualifier": reference.qualifier,
-        "FunctionVersion": LATEST,
+        "FunctionVersion": function.version.to_string(),
         "Runtime": configuration.runtime,
         "Handler": configuration.handler,
         "MemorySize": configuration.memory_mb,
@@ -230,7 +245,7 @@ pub(crate) async fn copy(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
 
 pub(crate) async fn address(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    qualified(call, &params, &function, LATEST)?;
+    let function = call.functions.qualified(&qualified(call, &params, &function, LATEST)?)?;
     Ok(reply(json!({"Url": call.link(function.code), "CodeSha256": function.code_sha256})))
 }
 
@@ -348,7 +363,7 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
 
 /// Settings of the public model that nothing here acts on. Asked for, they are refused, not lost;
 /// fields that the model does not have are ignored (scf.md 3.1).
-const UNSUPPORTED: [&str; 18] = [
+const UNSUPPORTED: [&str; 17] = [
     "AutoCreateClsTopic",
     "AutoDeployClsTopicIndex",
     "CfsConfig",
@@ -363,7 +378,6 @@ const UNSUPPORTED: [&str; 18] = [
     "ProtocolParams",
     "ProtocolType",
     "PublicNetConfig",
-    "Publish",
     "Tags",
     "TraceEnable",
     "VpcConfig",
@@ -427,7 +441,6 @@ mod tests {
         assert_eq!(code(Value::Object(unused())), Ok(()));
         let refused = Err("UnsupportedOperation".to_owned());
         for asked in [
-            json!({"Publish": "TRUE"}),
             json!({"InstallDependency": "TRUE"}),
             json!({"VpcConfig": {"VpcId": "v", "SubnetId": ""}}),
             json!({"CfsConfig": {"CfsInsList": [{"CfsId": "c"}]}}),

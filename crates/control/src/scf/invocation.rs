@@ -1,5 +1,6 @@
 //! Running functions for a caller (scf.md 3.10, 6.1, 6.2).
 
+use cosette_function::RoutingKey;
 use cosette_model::Link;
 use cosette_model::function::{FunctionRef, Invocation, Invoke, Outcome, StatusCode};
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ const TAIL_BYTES: usize = 4 << 10;
 
 pub(crate) async fn invoke(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    let reference = qualified(call, &params, &function, LATEST)?;
+    let reference = routed(call, &params, qualified(call, &params, &function, LATEST)?)?;
     let event = event(params.text("ClientContext")?, "ClientContext")?;
     match params.text("InvocationType")? {
         None | Some("" | "RequestResponse") => run(call, &params, reference, event).await,
@@ -36,9 +37,18 @@ pub(crate) async fn invoke(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
 
 pub(crate) async fn invoke_function(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    let reference = qualified(call, &params, &function, DEFAULT_ALIAS)?;
+    let reference = routed(call, &params, qualified(call, &params, &function, DEFAULT_ALIAS)?)?;
     let event = event(params.text("Event")?, "Param")?;
     run(call, &params, reference, event).await
+}
+
+/// An alias with a rule leads by `RoutingKey` to a version when the call is taken, also one that waits in a queue.
+fn routed(call: &Call<'_>, params: &Params<'_>, reference: FunctionRef) -> Result<FunctionRef, ApiError> {
+    let Some(key) = params.text("RoutingKey")?.filter(|text| !text.is_empty()) else { return Ok(reference) };
+    match call.functions.routed(&reference, &RoutingKey::parse(key)?)? {
+        Some(version) => Ok(FunctionRef { qualifier: version.to_string(), ..reference }),
+        None => Ok(reference),
+    }
 }
 
 async fn run(

@@ -116,7 +116,10 @@ impl<'a> Filter<'a> {
 
     fn takes(&self, record: &Record) -> bool {
         self.request_id.is_none_or(|id| id == record.request_id)
-            && self.qualifier.is_none_or(|qualifier| qualifier == record.function.qualifier)
+            && self.qualifier.is_none_or(|qualifier| {
+                qualifier == record.function.qualifier
+                    || record.version.is_some_and(|version| version.to_string() == qualifier)
+            })
             && self.times.hold(record.started)
             && self.result.is_none_or(|result| result.takes(record.outcome.as_ref()))
     }
@@ -276,6 +279,7 @@ mod tests {
                 name: "f".into(),
                 qualifier: "$DEFAULT".into(),
             },
+            version: None,
             event: "{}".into(),
             source: "COS".into(),
             retry: 1,

@@ -11,6 +11,7 @@ use crate::action::Reply;
 use crate::error::ApiError;
 use crate::params::Params;
 
+pub(crate) mod alias;
 pub(crate) mod async_event;
 mod code;
 pub(crate) mod function;
@@ -23,11 +24,12 @@ pub(crate) mod retry;
 pub(crate) mod test_model;
 mod timer;
 pub(crate) mod trigger;
+pub(crate) mod version;
 
 const DEFAULT_NAMESPACE: &str = "default";
 /// The one editable version, and the API's default qualifier.
 const LATEST: &str = "$LATEST";
-/// The alias every function has; it points at `$LATEST`.
+/// The alias every function has; at first it points at `$LATEST`.
 const DEFAULT_ALIAS: &str = "$DEFAULT";
 
 /// `Namespace`, or `default`.
@@ -64,6 +66,15 @@ fn function_of(call: &Call<'_>, params: &Params<'_>) -> Result<Function, ApiErro
     Ok(function)
 }
 
+/// A function under one of its qualifiers.
+fn reference(function: &Function, qualifier: &str) -> FunctionRef {
+    FunctionRef {
+        namespace: function.namespace.clone(),
+        name: function.name.clone(),
+        qualifier: qualifier.to_owned(),
+    }
+}
+
 /// The version or alias a request names, checked to exist.
 fn qualified(
     call: &Call<'_>,
@@ -72,11 +83,7 @@ fn qualified(
     default: &str,
 ) -> Result<FunctionRef, ApiError> {
     let qualifier = params.text("Qualifier")?.filter(|text| !text.is_empty()).unwrap_or(default);
-    let reference = FunctionRef {
-        namespace: function.namespace.clone(),
-        name: function.name.clone(),
-        qualifier: qualifier.to_owned(),
-    };
+    let reference = reference(function, qualifier);
     match call.functions.describe(&reference.clone().into()) {
         Some(_) => Ok(reference),
         None => {
