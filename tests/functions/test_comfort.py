@@ -330,3 +330,34 @@ def test_a_tool_that_is_missing_is_named(server, tmp_path):
     (tmp_path / "go.mod").unlink()
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={"PATH": os.environ["PATH"], "COSETTE_ENDPOINT": server.url})
     assert done.returncode == 2 and "nothing to install in" in done.stderr
+
+
+# What is there
+
+
+def test_doctor_says_what_is_there(server, tmp_path):
+    done = server.cli("doctor", "--data-dir", tmp_path / "data", "--json")
+    told = json.loads(done.stdout)
+    languages = {language["name"]: language for language in told["languages"]}
+    assert set(languages) == {"Python", "Node.js", "PHP", "Java", "Go", "any"}
+    assert languages["Python"]["version"].startswith("Python 3.") and os.access(languages["Python"]["program"], os.X_OK)
+    assert languages["Node.js"]["version"].startswith("Node.js ") and languages["Node.js"]["runtimes"] == "Nodejs<n>.<n>"
+    checks = {check["what"]: check for check in told["checks"]}
+    assert all(check["ok"] for check in checks.values()), checks
+    assert set(checks) == {"data directory", "server", "keys"} and server.url in checks["server"]["text"]
+    assert not (tmp_path / "data").exists() and list(tmp_path.iterdir()) == []
+    shown = server.cli("doctor", "--data-dir", tmp_path).stdout
+    assert re.search(r"^ok   Python +Python 3\.\d+\.\d+ \(/.*\); runs Python3\.<n>$", shown, re.M)
+    # Where there is nothing, it says how to get it.
+    environment = {"PATH": str(tmp_path), "COSETTE_ENDPOINT": server.url, "COSETTE_DATA_DIR": str(tmp_path)}
+    bare = subprocess.run([str(BINARY), "doctor"], capture_output=True, text=True, timeout=60, env=environment)
+    assert bare.returncode == 0 and re.search("^-    Python +not installed: apt-get install python3", bare.stdout, re.M)
+
+
+def test_doctor_says_what_is_wrong(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = server.cli("doctor", "--data-dir", tmp_path / "file/data", "--secret-key", "wrong", check=False)
+    assert (done.returncode, done.stderr) == (1, "cosette: 2 things are wrong\n")
+    assert re.search(f"^BAD  data directory  {tmp_path}/file: ", done.stdout, re.M)
+    assert re.search("^BAD  keys .*AuthFailure.SignatureFailure", done.stdout, re.M)
+    assert server.cli("doctor", "--endpoint", "http://127.0.0.1:1", "--data-dir", tmp_path).stdout.count("none runs at") == 1

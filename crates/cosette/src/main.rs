@@ -13,6 +13,7 @@ mod binding;
 mod ca;
 mod check;
 mod clock;
+mod doctor;
 mod events;
 mod exit;
 mod explain;
@@ -83,6 +84,8 @@ CosetteLocalSecretKey00000000000 and APPID 1250000000.")]
     Verify(verify::Verify),
     /// Say where the certificate authority is that functions trust
     Ca(ca::Ca),
+    /// Say what is there to run functions with, and what is wrong
+    Doctor(doctor::Doctor),
     /// Print a script that completes commands in a shell
     #[command(after_help = "\
 Examples:
@@ -165,6 +168,7 @@ fn ask(command: Command) -> Result<(), Failure> {
             Command::Clock(clock) => clock.run().await,
             Command::Wait(wait) => wait.run().await,
             Command::Scrub(scrub) => scrub.run().await,
+            Command::Doctor(doctor) => doctor.run().await,
             Command::Function(FunctionCommand::Deploy(deploy)) => deploy.run().await,
             Command::Function(FunctionCommand::Test(test)) => test.run().await,
             Command::Function(FunctionCommand::Invoke(invoke)) => invoke.run().await,
@@ -210,6 +214,7 @@ cosette wait: Wait until every event has been delivered
 cosette scrub: Look for damage in what a running server stores
 cosette verify: Look for damage in a data directory that no server has
 cosette ca: Say where the certificate authority is that functions trust
+cosette doctor: Say what is there to run functions with, and what is wrong
 cosette completions: Print a script that completes commands in a shell
 "
         );
@@ -260,6 +265,7 @@ cosette completions: Print a script that completes commands in a shell
             "clock --unfreeze",
             "scrub --json --endpoint http://127.0.0.1:1",
             "verify .cosette --json",
+            "doctor --data-dir d --json",
             "completions bash",
         ] {
             let words = line.split_ascii_whitespace();

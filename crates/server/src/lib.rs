@@ -51,8 +51,7 @@ use crate::check::Scrubs;
 pub use crate::check::{VerifyError, verify};
 pub use cosette_function::Record;
 pub use cosette_model::function::StatusCode;
-pub use cosette_runtime::{Closure, Context};
-pub use cosette_runtime::{Isolation, contain};
+pub use cosette_runtime::{Closure, Context, Isolation, contain, languages};
 pub use cosette_wire::DialectName;
 
 pub use crate::config::{Config, DEFAULT_SECRET_KEY, default_account};
