@@ -13,6 +13,7 @@ mod binding;
 mod ca;
 mod check;
 mod clock;
+mod debug;
 mod doctor;
 mod events;
 mod exit;
@@ -107,6 +108,8 @@ enum FunctionCommand {
     Test(try_event::Test),
     /// Run a function
     Invoke(function::Invoke),
+    /// Let a function wait for a debugger
+    Debug(debug::Debug),
     /// List the functions
     List(function::List),
     /// Delete a function and its triggers
@@ -172,6 +175,7 @@ fn ask(command: Command) -> Result<(), Failure> {
             Command::Function(FunctionCommand::Deploy(deploy)) => deploy.run().await,
             Command::Function(FunctionCommand::Test(test)) => test.run().await,
             Command::Function(FunctionCommand::Invoke(invoke)) => invoke.run().await,
+            Command::Function(FunctionCommand::Debug(debug)) => debug.run().await,
             Command::Function(FunctionCommand::List(list)) => list.run().await,
             Command::Function(FunctionCommand::Delete(delete)) => delete.run().await,
         }

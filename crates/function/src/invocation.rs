@@ -186,6 +186,7 @@ impl Functions {
             appid: function.appid.clone(),
             uin: function.uin.clone(),
             keys,
+            debug: self.shared.debugging.port(&function.id),
         }
     }
 }

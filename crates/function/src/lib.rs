@@ -5,6 +5,7 @@
 //! the text the user reads, `row` how all of it lies in the store, `limits` what is allowed.
 
 mod code;
+mod debugging;
 mod download;
 mod folder;
 mod invocation;
@@ -32,6 +33,7 @@ use cosette_runtime::Runtime;
 use cosette_store::{Store, Table};
 use serde::{Deserialize, Serialize};
 
+pub use crate::debugging::Debugged;
 use crate::invocation::Slots;
 pub use crate::layers::{Layer, LayerRef, NewLayer};
 pub use crate::routing::{Additional, Method, RoutingKey, When};
@@ -198,6 +200,7 @@ struct Shared {
     cache: code::Cache,
     running: Running,
     slots: Slots,
+    debugging: debugging::Debugging,
     downloads: download::Downloads,
     folders: folder::Folders,
     keys: OnceLock<Box<Keys>>,
@@ -216,6 +219,7 @@ impl Functions {
             cache,
             running: Running::new(),
             slots: Slots::default(),
+            debugging: debugging::Debugging::default(),
             downloads: download::Downloads::default(),
             folders: folder::Folders::default(),
             keys: OnceLock::new(),

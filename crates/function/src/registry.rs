@@ -273,6 +273,7 @@ impl Functions {
         for function in &gone {
             self.shared.runtime.retire(&instance_id(function)).await;
             self.shared.slots.forget(&function.id);
+            self.shared.debugging.forget(&function.id);
         }
         self.purge(namespace, name).await?;
         tracing::info!(function = name, "function deleted");

@@ -271,6 +271,10 @@ async function main() {
   process.argv = [process.argv[0], found];
   // Tells the host how long the interpreter took to come up, apart from user code.
   await call('POST', '/runtime/init/begin', '', {});
+  if (boot.debug) {
+    // Returns when a debugger has come.
+    require('inspector').open(boot.debug, '127.0.0.1', true);
+  }
   let loaded;
   try {
     loaded = isModule(found) ? await import(pathToFileURL(found).href) : require(found);

@@ -115,6 +115,17 @@ def encode_decimal(value):
     raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
 
 
+def wait_for_debugger(host, port):
+    try:
+        import debugpy
+    except ImportError as error:
+        message = "debugging needs debugpy, which %s does not find (%s): install it with pip"
+        host.fail("/runtime/init/error", 443, message % (sys.executable, error))
+        os._exit(1)
+    debugpy.listen(("127.0.0.1", port))
+    debugpy.wait_for_client()
+
+
 def flush():
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -140,6 +151,8 @@ def main():
     logging.getLogger().addHandler(log)
     logging.getLogger().setLevel(logging.DEBUG)
 
+    if boot["debug"]:
+        wait_for_debugger(host, boot["debug"])
     try:
         handler = load(root, boot["handler"])
     except HandlerNotFound as error:

@@ -187,6 +187,7 @@ pub(crate) fn boot(spec: &Spec, home: &Home<'_>) -> Value {
         "code": home.seen.code.to_string_lossy(),
         "layers": home.seen.layers.iter().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>(),
         "handler": spec.handler,
+        "debug": spec.debug,
         "request_id": home.request_id,
         "result_bytes_max": RESULT_BYTES_MAX,
         "context": {

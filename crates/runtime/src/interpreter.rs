@@ -63,6 +63,16 @@ impl Family {
         }
     }
 
+    /// Where debuggers of the language usually listen; `None` where there is none that waits.
+    pub(crate) fn debug_port(self) -> Option<u16> {
+        match self {
+            Self::Python3 => Some(5678),
+            Self::Node => Some(9229),
+            Self::Java => Some(5005),
+            Self::Php | Self::Go | Self::Custom | Self::Closure | Self::Unsupported => None,
+        }
+    }
+
     /// Why nothing runs it here, and what would help.
     pub(crate) fn missing(self, runtime: &str) -> String {
         let (program, package) = match self {

@@ -148,3 +148,8 @@ fn home(port: u16, way: &Way) -> Vec<OsString> {
 fn heap_mb(memory_mb: u32) -> u32 {
     memory_mb.saturating_sub(BESIDE_HEAP_MB + memory_mb / 16).max(16)
 }
+
+/// Lets the JVM wait for a debugger before it runs anything.
+pub(crate) fn debugger(port: u16) -> OsString {
+    format!("-agentlib:jdwp=transport=dt_socket,server=y,suspend=y,address=127.0.0.1:{port}").into()
+}

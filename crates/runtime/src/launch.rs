@@ -59,7 +59,11 @@ pub(crate) fn command(
             args.push(with("php.php"));
             args
         }
-        Family::Java => java::arguments(spec.memory_mb, seen, folder, gateway),
+        Family::Java => {
+            let mut args = java::arguments(spec.memory_mb, seen, folder, gateway);
+            args.splice(..0, spec.debug.map(java::debugger));
+            args
+        }
         Family::Go => return Ok((own_executable(&spec.code, &spec.handler)?, Vec::new())),
         Family::Custom | Family::Closure | Family::Unsupported => {
             return Ok((own_bootstrap(&spec.code)?, Vec::new()));

@@ -24,9 +24,10 @@ mod protocol;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
@@ -72,6 +73,9 @@ pub struct Spec {
     pub uin: String,
     /// Where each instance gets the key that its environment names.
     pub keys: KeyGiver,
+    /// The port of loopback at which the language's debugger waits for a client, before the code is
+    /// loaded. Then there is one instance, and no limit of time and memory.
+    pub debug: Option<u16>,
 }
 
 /// What functions may see of the machine.
@@ -120,6 +124,8 @@ struct Shared {
     pool: Pool,
     closures: Closures,
     way: OnceLock<Way>,
+    /// By port: held by the run that is debugged at it.
+    turns: Mutex<HashMap<u16, Arc<tokio::sync::Mutex<()>>>>,
     next: AtomicU64,
 }
 
@@ -160,6 +166,7 @@ impl Runtime {
             pool: Pool::new(idle),
             closures: Closures::default(),
             way: OnceLock::new(),
+            turns: Mutex::default(),
             next: AtomicU64::new(1),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -182,6 +189,12 @@ impl Runtime {
         self
     }
 
+    /// The port at which debuggers of the runtime's language usually wait; `None` when its functions
+    /// cannot be debugged here.
+    pub fn debug_port(runtime: &str) -> Option<u16> {
+        Family::of(runtime)?.debug_port()
+    }
+
     /// Whether SCF knows the runtime's name at all.
     pub fn known(runtime: &str) -> bool {
         Family::of(runtime).is_some()
@@ -196,11 +209,19 @@ impl Runtime {
     /// Runs one event to its end, on a warm instance if there is one. Dropping the future ends
     /// the instance and everything it has started. What the instance signs meanwhile comes of `chain`.
     pub async fn run(&self, spec: &Spec, request_id: &str, chain: &Chain, event: &str) -> Ran {
+        // Held to the end: who debugs follows one event at a time, and the port has one instance.
+        let _turn = match spec.debug {
+            Some(port) => Some(self.turn(port).lock_owned().await),
+            None => None,
+        };
         let mut closing = self.shared.pool.closing();
         if *closing.borrow() {
             return not_started(NotStarted::of(StatusCode::InternalError, instance::CLOSING, request_id));
         }
-        let (lease, warm) = self.shared.pool.lease(&spec.id);
+        let (lease, warm) = match spec.debug {
+            Some(_) => self.shared.pool.lease(&debugged(&spec.id)),
+            None => self.shared.pool.lease(&spec.id),
+        };
         if spec.runtime == CLOSURE {
             // The lease is held meanwhile: a stop waits for it.
             let Some(closure) = self.shared.closures.get(&spec.name) else {
@@ -235,6 +256,10 @@ impl Runtime {
         ran
     }
 
+    fn turn(&self, port: u16) -> Arc<tokio::sync::Mutex<()>> {
+        self.shared.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(port).or_default().clone()
+    }
+
     async fn parts(&self, spec: &Spec) -> Result<Parts<'_>, String> {
         let shared = &*self.shared;
         let family =
@@ -262,6 +287,7 @@ impl Runtime {
     /// Ends idle instances of `id` now and busy ones after their run (code or configuration changed).
     pub async fn retire(&self, id: &str) {
         self.shared.pool.retire(id).await;
+        self.shared.pool.retire(&debugged(id)).await;
     }
 
     /// Ends every instance and its descendants. Runs that are under way end with an internal
@@ -269,6 +295,11 @@ impl Runtime {
     pub async fn stop(&self) {
         self.shared.pool.stop().await;
     }
+}
+
+/// The name under which instances with a debugger wait for events, apart from those without.
+fn debugged(id: &str) -> String {
+    format!("{id}-debug")
 }
 
 /// A run that never got to the handler.

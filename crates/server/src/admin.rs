@@ -21,7 +21,7 @@ use crate::body::{Outgoing, typed};
 use crate::check::Scrubs;
 use crate::story::{About, Story, Teller};
 use crate::travel::Traveller;
-use crate::{explain, steer, templates};
+use crate::{debugging, explain, steer, templates};
 
 /// What the admin API looks at.
 pub(crate) struct Admin {
@@ -97,6 +97,10 @@ impl Admin {
             (&Method::POST, "rules") => self.make_rule(body).await,
             (&Method::GET, "webhooks") => Ok(self.list_webhooks()),
             (&Method::POST, "webhooks") => self.put_webhook(body).await,
+            (&Method::POST, "debug") => match asked(body).await {
+                Ok(asked) => debugging::debug(&self.functions, asked).await,
+                Err(refused) => Err(refused),
+            },
             (&Method::POST, "dead_letter") => self.set_dead_letter(body).await,
             (&Method::DELETE, path) if path.starts_with("rules/") => self.delete_rule(&path[6..]).await,
             (&Method::DELETE, path) if path.starts_with("webhooks/") => self.delete_webhook(&path[9..]).await,
@@ -112,8 +116,8 @@ impl Admin {
             }
             (
                 _,
-                "ca" | "rules" | "folder" | "templates" | "webhooks" | "dead_letter" | "health" | "wait"
-                | "explain" | "scrub" | "clock" | "changes" | "deliveries" | "invocations" | "hold"
+                "ca" | "debug" | "rules" | "folder" | "templates" | "webhooks" | "dead_letter" | "health"
+                | "wait" | "explain" | "scrub" | "clock" | "changes" | "deliveries" | "invocations" | "hold"
                 | "release",
             ) => Err(Refused(
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -7,6 +7,7 @@ mod body;
 mod check;
 mod config;
 mod connection;
+mod debugging;
 mod door;
 mod embedded;
 mod explain;

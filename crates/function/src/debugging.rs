@@ -1,0 +1,72 @@
+//! Which functions are debugged, and at which port. Forgotten when the server ends.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use cosette_runtime::Runtime;
+
+use crate::invocation::instance_id;
+use crate::{Error, Functions};
+
+/// How a debugger comes to a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Debugged {
+    pub runtime: String,
+    /// Of loopback.
+    pub port: u16,
+    /// Where the process sees the code.
+    pub root: PathBuf,
+}
+
+/// Ports by the ids of functions.
+#[derive(Default)]
+pub(crate) struct Debugging(Mutex<HashMap<String, u16>>);
+
+impl Debugging {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, u16>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn port(&self, id: &str) -> Option<u16> {
+        self.all().get(id).copied()
+    }
+
+    pub(crate) fn forget(&self, id: &str) {
+        self.all().remove(id);
+    }
+}
+
+impl Functions {
+    /// Lets the next run of a function wait for a debugger: at `port`, or where those of its language
+    /// usually look.
+    pub async fn debug(&self, namespace: &str, name: &str, port: Option<u16>) -> Result<Debugged, Error> {
+        let function = self.get(namespace, name)?;
+        let runtime = function.configuration.runtime.clone();
+        let invalid = |field, message| Error::Invalid { field, message };
+        let Some(usual) = Runtime::debug_port(&runtime) else {
+            let message =
+                format!("functions of {runtime} cannot be debugged: only those in Python, Node.js and Java");
+            return Err(invalid("Runtime", message));
+        };
+        let port = port.unwrap_or(usual);
+        let root = self.code_or_folder(&function).await?;
+        {
+            let mut all = self.shared.debugging.all();
+            if all.iter().any(|(id, taken)| *taken == port && *id != function.id) {
+                return Err(invalid("Port", format!("another function is debugged at port {port}")));
+            }
+            all.insert(function.id.clone(), port);
+        }
+        self.shared.runtime.retire(&instance_id(&function)).await;
+        Ok(Debugged { runtime, port, root })
+    }
+
+    /// Lets a function run as ever. A run that is in the debugger goes on.
+    pub async fn end_debugging(&self, namespace: &str, name: &str) -> Result<(), Error> {
+        let function = self.get(namespace, name)?;
+        self.shared.debugging.forget(&function.id);
+        self.shared.runtime.retire(&instance_id(&function)).await;
+        Ok(())
+    }
+}
