@@ -12,6 +12,7 @@ use crate::params::Params;
 use crate::scf::{
     alias, async_event, function, invocation, layer, log, namespace, retry, test_model, trigger, version,
 };
+use crate::scf::{concurrency, function, invocation, layer, log, namespace, retry, trigger};
 use crate::sts;
 
 /// The reply's fields, without `RequestId`.
@@ -118,6 +119,10 @@ actions! {
         GetAlias "An alias" => alias::get;
         ListAliases "Aliases of a function" => alias::list;
         DeleteAlias "Remove an alias and its triggers" => alias::delete;
+        PutReservedConcurrencyConfig "Set how much memory one function may have at once" => concurrency::put_reserved;
+        GetReservedConcurrencyConfig "How much memory one function may have at once" => concurrency::get_reserved;
+        DeleteReservedConcurrencyConfig "Let a function share what is left" => concurrency::delete_reserved;
+        PutTotalConcurrencyConfig "Set how much memory all functions may have at once" => concurrency::put_total;
         ListNamespaces "Namespaces; there is `default`" => namespace::list;
     }
     unsupported {
@@ -126,17 +131,13 @@ actions! {
         DeleteCustomDomain "Remove a domain";
         DeleteNamespace "Remove a namespace";
         DeleteProvisionedConcurrencyConfig "Release provisioned concurrency";
-        DeleteReservedConcurrencyConfig "Release reserved concurrency";
         GetAccount "Quotas and their use";
         GetCustomDomain "A domain";
         GetDemoAddress "Where a template's code is";
         GetProvisionedConcurrencyConfig "Provisioned concurrency";
-        GetReservedConcurrencyConfig "Reserved concurrency";
         GetTempCosInfo "A place to upload code to";
         ListCustomDomains "Domains";
         PutProvisionedConcurrencyConfig "Set provisioned concurrency";
-        PutReservedConcurrencyConfig "Set reserved concurrency";
-        PutTotalConcurrencyConfig "Set the account's concurrency";
         UpdateCustomDomain "Change a domain";
         UpdateNamespace "Change a namespace";
     }

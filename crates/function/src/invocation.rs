@@ -142,6 +142,12 @@ impl Functions {
         if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&invocation.event) {
             return fail(memory_mb, StatusCode::InvalidEvent, format!("the event is not JSON: {error}"));
         }
+        // Also what waits for its turn here would run in the cloud, and counts.
+        let _share = match self.take_share(&function) {
+            Ok(Ok(share)) => share,
+            Ok(Err(text)) => return fail(memory_mb, StatusCode::ResourceLimitReached, text),
+            Err(error) => return fail(memory_mb, StatusCode::InternalError, error.to_string()),
+        };
         let Ok(_slot) = self.shared.slots.of(&function.id).acquire_owned().await else {
             return fail(memory_mb, StatusCode::InternalError, "the server is stopping".into());
         };

@@ -1,10 +1,12 @@
 //! The function registry: functions and their code, running them, and the record of each invocation.
 //! Knows no HTTP and no trigger; which process runs a function is the runtime's matter.
 //!
-//! `registry` makes and changes functions, `versions` freezes and names what they were, `code` unpacks them, `invocation` runs them, `log` is
-//! the text the user reads, `row` how all of it lies in the store, `limits` what is allowed.
+//! `registry` makes and changes functions, `versions` freezes and names what they were, `code` unpacks them,
+//! `invocation` runs them, `log` is the text the user reads, `row` how all of it lies in the store, `limits` what is
+//! allowed, `concurrency` how much of it at once.
 
 mod code;
+mod concurrency;
 mod debugging;
 mod download;
 mod folder;
@@ -33,6 +35,7 @@ use cosette_runtime::Runtime;
 use cosette_store::{Store, Table};
 use serde::{Deserialize, Serialize};
 
+pub use crate::concurrency::TOTAL_MB;
 pub use crate::debugging::Debugged;
 use crate::invocation::Slots;
 pub use crate::layers::{Layer, LayerRef, NewLayer};
@@ -201,6 +204,7 @@ struct Shared {
     running: Running,
     slots: Slots,
     debugging: debugging::Debugging,
+    shares: concurrency::Shares,
     downloads: download::Downloads,
     folders: folder::Folders,
     keys: OnceLock<Box<Keys>>,
@@ -220,6 +224,7 @@ impl Functions {
             running: Running::new(),
             slots: Slots::default(),
             debugging: debugging::Debugging::default(),
+            shares: concurrency::Shares::default(),
             downloads: download::Downloads::default(),
             folders: folder::Folders::default(),
             keys: OnceLock::new(),
@@ -356,9 +361,9 @@ impl Invoke for Functions {
         });
         match found {
             Ok((found, retry)) => Some(Description {
+                concurrency: self.at_once(&found),
                 home: Some(Home { region: found.region, appid: found.appid }),
                 retry,
-                concurrency: Slots::EACH,
                 dead_letter: found.configuration.dead_letter.map(|letter| letter.to),
             }),
             Err(Error::NoSuchFunction(_) | Error::NoSuchNamespace(_) | Error::NoSuchQualifier(_)) => None,

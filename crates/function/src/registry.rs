@@ -13,8 +13,8 @@ use cosette_store::{Kept, Sealed, Store, Table, Tx};
 use crate::invocation::instance_id;
 use crate::versions::Version;
 use crate::{
-    Configuration, ConfigurationPatch, Error, Function, Functions, Layer, NewFunction, code, layers, limits,
-    row, versions,
+    Configuration, ConfigurationPatch, Error, Function, Functions, Layer, NewFunction, code, concurrency,
+    layers, limits, row, versions,
 };
 
 /// Bytes of a handler's file that `entry_file` still shows (scf.md 3.8).
@@ -266,6 +266,7 @@ impl Functions {
                 let function = versions::latest(tx, &in_namespace, &named)?;
                 let mut gone = versions::delete_all(&store, tx, &function)?;
                 tx.delete(Table::Function, &key);
+                concurrency::forget(tx, &function.namespace, &function.name);
                 gone.push(function);
                 Ok::<_, Error>(gone)
             })

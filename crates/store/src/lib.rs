@@ -79,6 +79,8 @@ pub enum Table {
     Webhook = 0x4d,
     /// Layers of functions, by version.
     Layer = 0x4e,
+    /// How much may run at once, of a function or of an account.
+    Concurrency = 0x4f,
     /// Events to try functions with, by the function's id and a name.
     TestModel = 0x51,
 }

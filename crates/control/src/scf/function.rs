@@ -273,12 +273,16 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
         }
     }
     let total = found.len();
-    let page: Vec<Value> = paging.page(found).map(|function| item(&function)).collect();
+    let page = paging.page(found).map(|function| {
+        let reserved = call.functions.reserved_mb(&function.namespace, &function.name)?;
+        Ok(item(&function, reserved))
+    });
+    let page: Vec<Value> = page.collect::<Result<_, ApiError>>()?;
     Ok(reply(json!({"Functions": page, "TotalCount": total})))
 }
 
 /// A function as lists show it (scf.md 3.7).
-fn item(function: &Function) -> Value {
+fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
     json!({
         "FunctionName": function.name,
         "FunctionId": function.id,
@@ -293,7 +297,7 @@ fn item(function: &Function) -> Value {
         "AddTime": time(function.created),
         "ModTime": time(function.modified),
         "TotalProvisionedConcurrencyMem": null,
-        "ReservedConcurrencyMem": null,
+        "ReservedConcurrencyMem": reserved_mb,
         "AsyncRunEnable": "FALSE",
         "TraceEnable": "FALSE",
     })

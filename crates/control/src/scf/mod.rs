@@ -14,6 +14,7 @@ use crate::params::Params;
 pub(crate) mod alias;
 pub(crate) mod async_event;
 mod code;
+pub(crate) mod concurrency;
 pub(crate) mod function;
 pub(crate) mod invocation;
 pub(crate) mod layer;
