@@ -10,9 +10,9 @@ use crate::Call;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::scf::{
-    alias, async_event, function, invocation, layer, log, namespace, retry, test_model, trigger, version,
+    alias, async_event, concurrency, function, invocation, layer, log, namespace, retry, test_model, trigger,
+    version,
 };
-use crate::scf::{concurrency, function, invocation, layer, log, namespace, retry, trigger};
 use crate::sts;
 
 /// The reply's fields, without `RequestId`.

@@ -42,6 +42,15 @@ impl Doctor {
         let client = self.remote.client();
         let (endpoint, id) = (client.endpoint.clone(), client.secret_id.clone());
         let mut look = |what, is_well, text| looks.push(Look { what, is_well, text });
+        // No fault either: functions run without it.
+        look(
+            "isolation",
+            true,
+            match cosette_server::contain::check().await {
+                Ok(()) => "functions are kept apart from this machine and each other".to_owned(),
+                Err(why) => format!("functions see this machine as the server does: {why}"),
+            },
+        );
         match client.get("/_cosette/health").await {
             Ok(health) => {
                 let version = health["version"].as_str().unwrap_or("?");
