@@ -8,8 +8,8 @@ import time
 import pytest
 
 from support import functions
-from support.functions import call, deploy
-from support.instance import ROOT
+from support.functions import call, client, deploy
+from support.instance import ROOT, Instance
 from support.process import gone
 
 HERE = ROOT / "tests/functions"
@@ -136,9 +136,16 @@ def test_an_event_that_is_no_json(language):
     assert refused.value.get_code().startswith("InvalidParameterValue"), refused.value
 
 
-def test_time_out_ends_the_whole_tree(language, tmp_path):
+@pytest.fixture(scope="module")
+def bare():
+    """A client of a server whose functions' process numbers are the machine's."""
+    with Instance(None, "--isolation", "off") as server:
+        yield client(server)
+
+
+def test_time_out_ends_the_whole_tree(language, bare, tmp_path):
     pids = tmp_path / "pids"
-    invoke = language.deploy(Timeout=1)
+    invoke = Language(language.name, language.code, bare, lambda word: f"tree-{word}").deploy(Timeout=1)
     failed(invoke(do="hang", pids=str(pids)), 433, "Invoking task timed out after 1 seconds")
     own, child, away = map(int, pids.read_text().split())
     assert gone(own) and gone(child) and gone(away)

@@ -31,7 +31,9 @@ NEW = {"unzip", "thumbnail", "database", "call-service", "ocr", "archive-index",
 
 def house(where, folder):
     path = f"{folder}:{clean_environment()['PATH']}"
-    return Instance(None, "--retry-interval", "100ms", log=where / "log", env={"PATH": path})
+    # The database is a file of the test's.
+    shared = ["--share", str(where.parent)]
+    return Instance(None, "--retry-interval", "100ms", *shared, log=where / "log", env={"PATH": path})
 
 
 @pytest.fixture(scope="module")
