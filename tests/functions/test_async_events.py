@@ -6,7 +6,8 @@ import os
 import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from support.functions import FUNCTIONS, bind, call, deploy
+from support.functions import FUNCTIONS, bind, call, client, deploy
+from support.instance import Instance
 from support.process import gone
 
 # Says who it is into a pipe and sleeps, as does its child.
@@ -63,8 +64,14 @@ def test_events_are_listed_and_filtered(server, scf, new_function, s3, bucket, t
     assert code(scf, "GetAsyncEventStatus", InvokeRequestId="none") == "ResourceNotFound.AsyncEvent"
 
 
-def test_one_that_runs_is_ended_with_all_it_has_started(server, scf, new_function, tmp_path):
-    name, pipe = new_function(), tmp_path / "pipe"
+def test_one_that_runs_is_ended_with_all_it_has_started(tmp_path):
+    # Its processes' numbers are the machine's.
+    with Instance(None, "--isolation", "off") as server:
+        is_ended_with_all_it_has_started(server, client(server), tmp_path / "pipe")
+
+
+def is_ended_with_all_it_has_started(server, scf, pipe):
+    name = "sleeper"
     deploy(scf, name, {"index.py": SLEEPS}, Timeout=900)
     os.mkfifo(pipe)
     id = invoke(scf, name, {"pipe": str(pipe)})

@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sysconfig
 import threading
+import uuid
 
 import pytest
 
-from support.functions import call, deploy
+from support.functions import call, client, deploy
+from support.instance import Instance
 
 PATIENCE_S = 60
 
@@ -51,9 +53,9 @@ class Debugged:
 
 
 @pytest.fixture
-def debugged(server, scf, new_function):
-    def make(source, runtime, handler="index.main_handler", **more):
-        name = new_function()
+def debugged(server):
+    def make(source, runtime, handler="index.main_handler", server=server, **more):
+        scf, name = client(server), f"debugged-{uuid.uuid4().hex[:8]}"
         # Time and memory are too little for it: they do not count.
         deploy(scf, name, source, runtime=runtime, handler=handler, Timeout=1, MemorySize=64, **more)
         return Debugged(server, scf, name)
@@ -176,9 +178,16 @@ class Dap:
         return self.answer(self.send(command, **arguments))
 
 
-def test_python_stops_in_debugpy(debugged):
+@pytest.mark.parametrize("isolation", ["auto", "off"])
+def test_python_stops_in_debugpy(debugged, isolation):
+    packages = sysconfig.get_paths()["purelib"]
+    with Instance(None, "--isolation", isolation, "--share", packages) as server:
+        stops_in_debugpy(debugged, server, packages)
+
+
+def stops_in_debugpy(debugged, server, packages):
     code = "def main_handler(event, context):\n    twice = 2 * event['n']\n    return twice\n"
-    one = debugged({"index.py": code}, "Python3.9", env={"PYTHONPATH": sysconfig.get_paths()["purelib"]})
+    one = debugged({"index.py": code}, "Python3.9", server=server, env={"PYTHONPATH": packages})
     with one.connect() as connection:
         dap = Dap(connection)
         dap.ask("initialize", adapterID="test", pathFormat="path")

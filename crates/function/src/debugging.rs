@@ -51,6 +51,7 @@ impl Functions {
         };
         let port = port.unwrap_or(usual);
         let root = self.code_or_folder(&function).await?;
+        let root = self.shared.runtime.code_seen(&function.configuration.runtime, root).await;
         {
             let mut all = self.shared.debugging.all();
             if all.iter().any(|(id, taken)| *taken == port && *id != function.id) {

@@ -36,6 +36,7 @@ use cosette_model::{Chain, KeyGiver};
 use crate::closure::Closures;
 pub use crate::closure::{CLOSURE, Closure, Context};
 pub use crate::contain::Isolation;
+use crate::contain::Seen;
 use crate::contain::keeper::Keeper;
 use crate::instance::{Instance, NotStarted, Parts};
 pub use crate::interpreter::Interpreter;
@@ -204,6 +205,14 @@ impl Runtime {
     /// For `CustomRuntime` it is the function's own `bootstrap`.
     pub async fn interpreter(&self, runtime: &str) -> Option<Interpreter> {
         self.shared.interpreters.get(Family::of(runtime)?).await
+    }
+
+    /// Where a function of a runtime sees its code, which is unpacked in `folder`.
+    pub async fn code_seen(&self, runtime: &str, folder: PathBuf) -> PathBuf {
+        match self.interpreter(runtime).await {
+            Some(found) if self.shared.keeper.keeps(&found.program).await => Seen::contained().code,
+            _ => folder,
+        }
     }
 
     /// Runs one event to its end, on a warm instance if there is one. Dropping the future ends
