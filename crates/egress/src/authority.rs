@@ -57,6 +57,8 @@ impl Authority {
         folder: Option<&Path>,
         now: impl Fn() -> OffsetDateTime + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        // Another process may be about to make them: `cosette ca` beside a server that starts.
+        let _alone = folder.map(alone).transpose()?;
         let (key, stored) = match folder {
             Some(folder) => stored(folder)?,
             None => (KeyPair::generate().map_err(io::Error::other)?, None),
@@ -182,12 +184,19 @@ fn day(year: i32) -> io::Result<OffsetDateTime> {
     Ok(date.midnight().assume_utc())
 }
 
+/// Makes the folder, and keeps others from it as long as the answer is kept.
+fn alone(folder: &Path) -> io::Result<fs::File> {
+    fs::create_dir_all(folder)?;
+    let lock = fs::File::open(folder)?;
+    lock.lock()?;
+    Ok(lock)
+}
+
 type Stored = (KeyPair, Option<(CertificateDer<'static>, String)>);
 
 fn stored(folder: &Path) -> io::Result<Stored> {
     use rustls::pki_types::PrivateKeyDer;
     use rustls::pki_types::pem::PemObject;
-    fs::create_dir_all(folder)?;
     let path = folder.join(KEY);
     let broken = |path: &Path, why: String| {
         io::Error::other(format!("{}: {why}; remove it to have a new authority made", path.display()))
@@ -214,7 +223,10 @@ fn stored(folder: &Path) -> io::Result<Stored> {
         Ok(pem) => {
             let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
                 .map_err(|error| broken(&path, error.to_string()))?;
-            Ok((key, Some((certificate, pem))))
+            // One of another key vouches for nothing.
+            let own = key.der_bytes();
+            let is_its = certificate.windows(own.len()).any(|bytes| bytes == own);
+            Ok((key, is_its.then_some((certificate, pem))))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((key, None)),
         Err(error) => Err(error),
@@ -277,6 +289,25 @@ mod tests {
         fs::remove_file(folder.join(KEY)).unwrap();
         let other = Authority::open(Some(&folder), now).unwrap();
         assert_ne!(first.der(), other.der());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn those_who_make_it_at_once_make_one() {
+        let folder = std::env::temp_dir().join(format!("cosette-ca-race-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let open = || Authority::open(Some(&folder), now).unwrap();
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(made.iter().all(|one| one.der() == open().der()));
+        // The certificate of another authority is no use with this key.
+        let other = Authority::open(None, now).unwrap();
+        fs::write(folder.join(CERTIFICATE), other.pem()).unwrap();
+        let mended = open();
+        assert_ne!(mended.der(), other.der());
+        assert_eq!(fs::read_to_string(folder.join(CERTIFICATE)).unwrap(), mended.pem());
         fs::remove_dir_all(&folder).unwrap();
     }
 
