@@ -1,11 +1,12 @@
 //! The root that a function sees: the system's programs and libraries, not to be written; its own
 //! things where the cloud has them; an empty `/tmp`; and nothing else of the machine.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{
@@ -79,8 +80,9 @@ pub(super) fn build(plan: &Plan) -> io::Result<()> {
     rustix::system::sethostname(b"cosette")?;
     // What is mounted from here on is seen by nobody else.
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    let root = Root(plan.folder.join("root"));
-    of("a root", mount("tmpfs", &root.0, "tmpfs", QUIET, ROOT_OPTIONS))?;
+    let root = Root { path: plan.folder.join("root"), own: RefCell::default() };
+    of("a root", mount("tmpfs", &root.path, "tmpfs", QUIET, ROOT_OPTIONS))?;
+    root.owns(&root.path)?;
     for name in SYSTEM {
         root.system(name)?;
     }
@@ -94,6 +96,12 @@ pub(super) fn build(plan: &Plan) -> io::Result<()> {
     of("/proc", mount("proc", &proc, "proc", QUIET | MountFlags::NOEXEC, None::<&CStr>))?;
     let mut writable: Vec<PathBuf> =
         [TMP, "/proc", "/dev/shm"].iter().map(|path| root.at(Path::new(path))).collect();
+    // Before what is shown of it.
+    if let Some(hidden) = &plan.hidden
+        && SYSTEM.iter().any(|name| hidden.starts_with(Path::new("/").join(name)))
+    {
+        root.hide(hidden)?;
+    }
     for show in &plan.show {
         of(&show.from.display().to_string(), root.bind(&show.from, &show.to))?;
         if show.writable {
@@ -105,17 +113,12 @@ pub(super) fn build(plan: &Plan) -> io::Result<()> {
             root.hide(&show.to.join(below))?;
         }
     }
-    if let Some(hidden) = &plan.hidden
-        && SYSTEM.iter().any(|name| hidden.starts_with(Path::new("/").join(name)))
-    {
-        root.hide(hidden)?;
-    }
     of("the layers", root.lay(&plan.layers, Path::new(LAYERS)))?;
     root.close(
         &plan.show.iter().filter(|show| !show.writable).map(|show| root.at(&show.to)).collect::<Vec<_>>(),
         &writable,
     )?;
-    of("the root", enter(&root.0))?;
+    of("the root", enter(&root.path))?;
     // The function makes no namespaces of its own, in which it would be privileged again.
     let _ = fs::write("/proc/sys/user/max_user_namespaces", "0");
     for name in KERNELS {
@@ -135,16 +138,43 @@ pub(super) fn build(plan: &Plan) -> io::Result<()> {
 }
 
 /// The new root while it is being made.
-struct Root(PathBuf);
+struct Root {
+    path: PathBuf,
+    /// File systems of its own, by their numbers. All others are the machine's.
+    own: RefCell<Vec<u64>>,
+}
 
 impl Root {
     fn at(&self, path: &Path) -> PathBuf {
-        self.0.join(path.strip_prefix("/").unwrap_or(path))
+        self.path.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    fn owns(&self, path: &Path) -> io::Result<()> {
+        self.own.borrow_mut().push(fs::metadata(path)?.dev());
+        Ok(())
+    }
+
+    /// Fails where what is made in a folder would be made on the machine: there it would stay.
+    fn may_make_in(&self, folder: &Path) -> io::Result<()> {
+        if self.own.borrow().contains(&fs::metadata(folder)?.dev()) {
+            return Ok(());
+        }
+        Err(io::Error::other("its place is in a folder of the machine that is shown"))
+    }
+
+    /// Makes a folder, and those it is in.
+    fn make(&self, folder: &Path) -> io::Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        let above = folder.ancestors().find(|above| above.is_dir());
+        self.may_make_in(above.unwrap_or(folder))?;
+        fs::create_dir_all(folder)
     }
 
     fn folder(&self, path: &str) -> io::Result<PathBuf> {
         let path = self.at(Path::new(path));
-        fs::create_dir_all(&path)?;
+        self.make(&path)?;
         Ok(path)
     }
 
@@ -154,21 +184,21 @@ impl Root {
 
     fn tmpfs(&self, path: &str, options: &CStr) -> io::Result<()> {
         let folder = self.folder(path)?;
-        of(path, mount("tmpfs", &folder, "tmpfs", QUIET, options))
+        of(path, mount("tmpfs", &folder, "tmpfs", QUIET, options))?;
+        self.owns(&folder)
     }
 
     /// Makes a file or folder of the machine seen, with all that is mounted below it.
     fn bind(&self, from: &Path, to: &Path) -> io::Result<()> {
         let target = self.at(to);
         if from.is_dir() {
-            fs::create_dir_all(&target)?;
-        } else {
-            if let Some(folder) = target.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            if !target.exists() {
-                fs::write(&target, "")?;
-            }
+            self.make(&target)?;
+        } else if let Some(folder) = target.parent()
+            && !target.exists()
+        {
+            self.make(folder)?;
+            self.may_make_in(folder)?;
+            fs::write(&target, "")?;
         }
         Ok(mount_bind_recursive(from, &target)?)
     }
@@ -182,6 +212,9 @@ impl Root {
                 names.entry(entry.file_name()).or_default().push(entry.path());
             }
         }
+        if !names.is_empty() {
+            self.may_make_in(&self.at(to))?;
+        }
         for (name, mut found) in names {
             let to = to.join(name);
             let Some(top) = found.pop() else { continue };
@@ -189,7 +222,7 @@ impl Root {
             if let Ok(target) = fs::read_link(&top) {
                 symlink(target, self.at(&to))?;
             } else if is_folder(&top) && found.iter().any(is_folder) {
-                fs::create_dir_all(self.at(&to))?;
+                self.make(&self.at(&to))?;
                 found.retain(is_folder);
                 found.push(top);
                 self.lay(&found, &to)?;
@@ -251,14 +284,15 @@ impl Root {
         if !target.is_dir() {
             return Ok(());
         }
-        of("what is hidden", mount("tmpfs", &target, "tmpfs", QUIET, ROOT_OPTIONS))
+        of("what is hidden", mount("tmpfs", &target, "tmpfs", QUIET, ROOT_OPTIONS))?;
+        self.owns(&target)
     }
 
     /// Makes everything read-only that is not named writable, or is below what is shown read-only.
     fn close(&self, read_only: &[PathBuf], writable: &[PathBuf]) -> io::Result<()> {
         let table = fs::read_to_string("/proc/self/mountinfo")?;
         for (path, flags) in table.lines().filter_map(mounted) {
-            if !path.starts_with(&self.0) {
+            if !path.starts_with(&self.path) {
                 continue;
             }
             let depth = |list: &[PathBuf]| {
@@ -322,6 +356,20 @@ fn enter(root: &Path) -> io::Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_made_on_the_machine() {
+        let path = std::env::temp_dir().join(format!("cosette-root-{}", std::process::id()));
+        fs::create_dir_all(path.join("shown")).unwrap();
+        let root = Root { path, own: RefCell::default() };
+        assert!(root.make(&root.at(Path::new("/shown/inner/folder"))).is_err());
+        assert!(root.lay(std::slice::from_ref(&root.path), Path::new("/shown")).is_err());
+        assert!(fs::read_dir(root.path.join("shown")).unwrap().next().is_none());
+        root.owns(&root.path).unwrap();
+        root.make(&root.at(Path::new("/shown/inner/folder"))).unwrap();
+        assert!(root.path.join("shown/inner/folder").is_dir());
+        fs::remove_dir_all(&root.path).unwrap();
+    }
 
     #[test]
     fn lines_of_mountinfo() {
