@@ -2,7 +2,8 @@
 //! that runs it (docs/decisions/0020-java.md).
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -77,7 +78,10 @@ fn told(folder: &Path) -> PathBuf {
 }
 
 pub(crate) fn tell(folder: &Path, boot: &Value) -> io::Result<()> {
-    std::fs::write(told(folder), boot.to_string())
+    // Nobody else is to read the secret in it.
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(told(folder))?;
+    file.write_all(boot.to_string().as_bytes())
 }
 
 /// `folder` is the instance's own, where it finds what it is told.
@@ -152,4 +156,22 @@ fn heap_mb(memory_mb: u32) -> u32 {
 /// Lets the JVM wait for a debugger before it runs anything.
 pub(crate) fn debugger(port: u16) -> OsString {
     format!("-agentlib:jdwp=transport=dt_socket,server=y,suspend=y,address=127.0.0.1:{port}").into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_it_is_told_nobody_else_reads() {
+        let folder = std::env::temp_dir().join(format!("cosette-told-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("home")).unwrap();
+        tell(&folder, &Value::from("secret")).unwrap();
+        let mode = std::fs::metadata(told(&folder)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
