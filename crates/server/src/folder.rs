@@ -1,9 +1,11 @@
 //! The part of the admin API that lets a function run from a folder of this machine. See `docs/admin-api.md`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use cosette_function::Error;
 use http::request::Parts;
+use http::uri::Authority;
 use http::{StatusCode, header};
 use hyper::body::Incoming;
 use serde::Deserialize;
@@ -24,6 +26,17 @@ impl Admin {
         }
         if !self.is_local {
             let why = "a server that other machines can reach runs nothing from a folder";
+            return Err(Refused(StatusCode::FORBIDDEN, why.to_owned()));
+        }
+        // Nor for one whose name has been made to lead here.
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host: Option<Authority> = host.and_then(|host| host.parse().ok());
+        let is_by_address = |host: &str| {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            host == "localhost" || host.parse::<IpAddr>().is_ok()
+        };
+        if !host.is_some_and(|host| is_by_address(host.host())) {
+            let why = "the server must be asked as localhost or by its address";
             return Err(Refused(StatusCode::FORBIDDEN, why.to_owned()));
         }
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
