@@ -1,8 +1,10 @@
 """Calls of functions to elsewhere are refused and told, unless they are allowed; and the way home is open to other programs."""
 
+import contextlib
 import http.client
 import http.server
 import json
+import socket
 import ssl
 import threading
 
@@ -37,6 +39,12 @@ def raw(host, port):
             return one.recv(10).decode()
     except OSError as error:
         return type(error).__name__
+
+def by_ipv6(host):
+    try:
+        return socket.getaddrinfo(host, 80, socket.AF_INET6)
+    except OSError as error:
+        return str(error)
 
 def main_handler(event, context):
     return [eval(text) for text in event]
@@ -175,6 +183,19 @@ def test_what_is_allowed_is_passed_on(neighbour):
         assert server.stop() == 0
 
 
+def test_a_bound_name_is_home_whatever_is_allowed():
+    with Instance(None, "--allow-egress", "*") as server:
+        scf, cos = functions.client(server), cos_client(server)
+        functions.deploy(scf, "egress", {"index.py": PYTHON}, Timeout=60)
+        bucket = f"bound-{server.appid}"
+        cos.create_bucket(Bucket=bucket)
+        rule = {"Status": "ENABLED", "Name": "files.example.com", "Type": "REST"}
+        cos.put_bucket_domain(Bucket=bucket, DomainConfiguration={"DomainRule": [rule]})
+        answers, _ = run(scf, "egress", ["get('http://Files.example.com/')"])
+        assert answers[0][0] == 403 and "AccessDenied" in answers[0][1], answers
+        assert server.stop() == 0
+
+
 def test_other_programs_come_home_by_https(server, new_bucket):
     where = cosette("ca", "--data-dir", server.data_dir).stdout.strip()
     assert open(where).read() == cosette("ca", "--data-dir", server.data_dir, "--pem").stdout
@@ -203,3 +224,42 @@ def test_others_are_not_passed_on(server, neighbour):
         other = http.client.HTTPSConnection("127.0.0.1", server.port)
         other.set_tunnel("cos.ap-guangzhou.myqcloud.com", 443)
         other.request("GET", "/")
+
+
+CONNECT = b"CONNECT cos.ap-guangzhou.myqcloud.com:443 HTTP/1.1\r\nHost: cos.ap-guangzhou.myqcloud.com\r\n\r\n"
+
+
+def connect(tunnel):
+    """The answer's status."""
+    tunnel.sendall(CONNECT)
+    head = b""
+    while b"\r\n\r\n" not in head:
+        piece = tunnel.recv(1)
+        assert piece, head
+        head += piece
+    return int(head.split()[1])
+
+
+def test_tunnels_in_tunnels_are_bounded(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as tunnel:
+        assert [connect(tunnel) for _ in range(5)] == [200, 200, 200, 200, 400]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as tunnel:
+        assert connect(tunnel) == 200
+        with contextlib.suppress(ConnectionError):
+            tunnel.sendall(b"PROXY TCP4 127.0.0.1 198.18.0.1 1 80\r\n" * 100_000)
+            assert tunnel.recv(1) == b""
+    assert server.health()
+
+
+def test_the_proxy_does_not_call_itself(server, scf, python):
+    answers, _ = run(scf, python, ["get(os.environ['http_proxy'] + '/')", "by_ipv6('www.example.com')"])
+    assert "no address of IPv6 here" in answers[1], answers
+    assert answers[0][0] == 502 and "is the proxy itself" in answers[0][1], answers
+
+
+def test_a_name_that_leads_here_runs_no_folder(server):
+    page = http.client.HTTPConnection("127.0.0.1", server.port)
+    headers = {"Host": f"page.example.com:{server.port}", "Content-Type": "application/json"}
+    page.request("POST", "/_cosette/folder", json.dumps({"function": "f", "path": "/"}), headers)
+    answer = page.getresponse()
+    assert answer.status == 403 and b"localhost" in answer.read()

@@ -118,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Rewound<S> {
         match words[..] {
             [_, "TCP4" | "TCP6", _, host, _, port] => {
                 let port = port.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-                Ok(Target { host: host.to_owned(), port })
+                Ok(Target { host: readable(host)?, port })
             }
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
@@ -156,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Rewound<S> {
             }
             3 => {
                 let length = usize::from(self.take(1).await?[0]);
-                String::from_utf8_lossy(&self.take(length).await?).into_owned()
+                readable(&String::from_utf8_lossy(&self.take(length).await?))?
             }
             4 => {
                 let bytes: [u8; 16] = self.array().await?;
@@ -176,6 +176,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Rewound<S> {
     async fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let bytes = self.take(N).await?;
         bytes.try_into().map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// A host's name as it can be shown: it goes to logs, a line each.
+fn readable(host: &str) -> io::Result<String> {
+    let odd = |c: char| c.is_control() || c.is_whitespace();
+    if host.is_empty() || host.contains(odd) {
+        Err(io::ErrorKind::InvalidData.into())
+    } else {
+        Ok(host.to_owned())
     }
 }
 
@@ -270,6 +280,8 @@ mod tests {
         let bytes = [b"\x05\x01\x00\x05\x01\x00\x03\x09localhost\x15\x38".as_slice(), b"hello"].concat();
         let (opening, rest) = opened(&bytes).await.unwrap();
         assert_eq!((opening, rest.as_str()), (to("localhost", 5432, true), "hello"));
+        // What would be more than a line of a log.
+        assert!(opened(b"\x05\x01\x00\x05\x01\x00\x03\x04a\nb\x1b\x15\x38").await.is_err());
         // To listen is not to be had.
         assert!(opened(b"\x05\x01\x00\x05\x02\x00\x01\x7f\x00\x00\x01\x00\x50").await.is_err());
     }

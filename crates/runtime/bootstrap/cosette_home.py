@@ -36,7 +36,9 @@ def install(port, bundle):
 
     def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
         text = host.decode("idna") if isinstance(host, (bytes, bytearray)) else host
-        if text and not is_here(text) and not is_address(text) and family in (0, socket.AF_INET):
+        if text and not is_here(text) and not is_address(text):
+            if family == socket.AF_INET6:
+                raise socket.gaierror(socket.EAI_NONAME, "names of elsewhere have no address of IPv6 here")
             host = stand_in(text.rstrip(".").lower())
         return lookup(host, port, family, type, proto, flags)
 

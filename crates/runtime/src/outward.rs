@@ -17,10 +17,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 /// Answers the calls that instances make.
 pub trait Outward: Send + Sync {
-    /// Takes a connection of the instance that has this key, and returns at once. It begins as one to a proxy (HTTP,
+    /// Takes a connection of the instance that has this key, and returns at once. It came by `port` of loopback, and
+    /// what is passed on there would come back. It begins as one to a proxy (HTTP,
     /// SOCKS 5) or as one to whom it is for (TLS with a name, HTTP with `Host`), after a line of HAProxy's protocol or
     /// without one.
-    fn serve(self: Arc<Self>, stream: Box<dyn Duplex>, by: Arc<RoleKey>);
+    fn serve(self: Arc<Self>, stream: Box<dyn Duplex>, by: Arc<RoleKey>, port: u16);
 }
 
 /// Where the calls of instances go, and the files that make them trust who answers.
@@ -50,7 +51,7 @@ impl Gateway {
                 match listener.accept().await {
                     Ok((stream, _)) => {
                         let _ = stream.set_nodelay(true);
-                        to.clone().serve(Box::new(stream), by.clone());
+                        to.clone().serve(Box::new(stream), by.clone(), port);
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a call of an instance cannot be accepted");

@@ -20,6 +20,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Largest request head, in bytes; hyper answers 431 to a larger one.
 const HEAD_BYTES_MAX: usize = 256 << 10;
 
+/// Tunnels in tunnels. A line of HAProxy's protocol, a proxy and TLS are three; each takes room on the stack, and
+/// without a bound a client could have all of it.
+const DEPTH_MAX: u8 = 4;
+
 /// The open connections, and the way to tell them to end.
 pub(crate) struct Connections {
     accepting: JoinHandle<()>,
@@ -40,14 +44,24 @@ pub(crate) struct Line {
     pub(crate) peer: SocketAddr,
     /// The instance of a function that called, if it came by its own port.
     pub(crate) by: Option<Arc<RoleKey>>,
+    /// That port.
+    pub(crate) port: Option<u16>,
+    /// How many tunnels, one in another, it is in.
+    depth: u8,
     /// Turns true when it is to end; those of functions end with their processes.
     stop: Option<watch::Receiver<bool>>,
     _alive: Option<mpsc::Sender<()>>,
 }
 
 impl Line {
-    pub(crate) fn of_a_function(by: Arc<RoleKey>) -> Self {
-        Self { peer: (FUNCTIONS, 0).into(), by: Some(by), stop: None, _alive: None }
+    pub(crate) fn of_a_function(by: Arc<RoleKey>, port: u16) -> Self {
+        let peer = (FUNCTIONS, 0).into();
+        Self { peer, by: Some(by), port: Some(port), depth: 0, stop: None, _alive: None }
+    }
+
+    /// The same in one more tunnel, of which there may be [`DEPTH_MAX`].
+    pub(crate) fn deeper(&self) -> Option<Self> {
+        (self.depth < DEPTH_MAX).then(|| Self { depth: self.depth + 1, ..self.clone() })
     }
 }
 
@@ -97,8 +111,14 @@ impl Acceptor {
 
     fn open(&self, stream: TcpStream, peer: SocketAddr) {
         let gateway = Arc::clone(&self.gateway);
-        let line =
-            Line { peer, by: None, stop: Some(self.stop.subscribe()), _alive: Some(self.alive.clone()) };
+        let line = Line {
+            peer,
+            by: None,
+            port: None,
+            depth: 0,
+            stop: Some(self.stop.subscribe()),
+            _alive: Some(self.alive.clone()),
+        };
         tokio::spawn(async move {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%peer, %error, "connection lost before its first request");

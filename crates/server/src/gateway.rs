@@ -2,7 +2,7 @@
 //! are answered here, over TLS with a certificate of ours; this machine and what is allowed are passed on to; and
 //! nothing else is, which the function's log and record say.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -29,6 +29,8 @@ use crate::door::Door;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to agree on TLS, in real time.
 const TLS_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest name of a host (RFC 1035); what is refused is told and kept.
+const HOST_BYTES_MAX: usize = 255;
 
 /// What stands between functions and others.
 pub(crate) struct Gateway {
@@ -88,15 +90,18 @@ impl Gateway {
         parts.uri = uri;
         match self.judge(&target) {
             Verdict::Ours => door.answer(Request::from_parts(parts, body), line.peer.ip()).await,
-            Verdict::Loopback | Verdict::Allowed if line.by.is_some() => forward(parts, body, &target).await,
+            Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
+                forward(parts, body, &target, line).await
+            }
             _ => self.refused(&target, line),
         }
     }
 
     fn judge(&self, target: &Target) -> Verdict {
-        let bound = || self.door().is_some_and(|door| door.ops.bound(&target.host).is_some());
+        let bound =
+            || self.door().is_some_and(|door| door.ops.bound(&target.host.to_ascii_lowercase()).is_some());
         match self.rules.judge(&target.host, target.port) {
-            Verdict::Refused if bound() => Verdict::Ours,
+            Verdict::Refused | Verdict::Allowed if bound() => Verdict::Ours,
             verdict => verdict,
         }
     }
@@ -107,15 +112,18 @@ impl Gateway {
         let Some(target) = target else {
             return plain(StatusCode::BAD_REQUEST, "CONNECT wants HOST:PORT\n");
         };
+        let Some(deeper) = line.deeper() else {
+            return plain(StatusCode::BAD_REQUEST, "there are too many tunnels in one another\n");
+        };
         let peer = match self.judge(&target) {
             Verdict::Ours => None,
-            Verdict::Loopback | Verdict::Allowed if line.by.is_some() => match dial(&target).await {
+            Verdict::Loopback | Verdict::Allowed if line.by.is_some() => match dial(&target, line).await {
                 Ok(stream) => Some(stream),
                 Err(why) => return plain(StatusCode::BAD_GATEWAY, &format!("{why}\n")),
             },
             _ => return self.refused(&target, line),
         };
-        let (this, line) = (Arc::clone(self), line.clone());
+        let (this, line) = (Arc::clone(self), deeper);
         tokio::spawn(async move {
             let stream = match hyper::upgrade::on(request).await {
                 Ok(stream) => TokioIo::new(stream),
@@ -159,7 +167,7 @@ impl Gateway {
                         // Those who speak first can be told why not, in their own way.
                         Verdict::Refused if matches!(target.port, 80 | 443) => {}
                         Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
-                            let peer = dial(&target).await.map_err(std::io::Error::other)?;
+                            let peer = dial(&target, &line).await.map_err(std::io::Error::other)?;
                             if waits {
                                 socks_done(&mut stream).await?;
                             }
@@ -172,6 +180,7 @@ impl Gateway {
                         }
                     }
                 }
+                let line = line.deeper().ok_or(std::io::ErrorKind::InvalidData)?;
                 if waits {
                     socks_done(&mut stream).await?;
                 }
@@ -208,7 +217,7 @@ impl Gateway {
                 converse(stream, line, self, Some(tunnel)).await;
             }
             Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
-                pipe(stream, dial(&target).await.map_err(std::io::Error::other)?).await;
+                pipe(stream, dial(&target, &line).await.map_err(std::io::Error::other)?).await;
             }
             _ => {
                 self.refuse(&target, &line);
@@ -241,8 +250,8 @@ impl Gateway {
 }
 
 impl Outward for Gateway {
-    fn serve(self: Arc<Self>, stream: Box<dyn Duplex>, by: Arc<RoleKey>) {
-        tokio::spawn(self.take(stream, Line::of_a_function(by), None));
+    fn serve(self: Arc<Self>, stream: Box<dyn Duplex>, by: Arc<RoleKey>, port: u16) {
+        tokio::spawn(self.take(stream, Line::of_a_function(by, port), None));
     }
 }
 
@@ -265,7 +274,7 @@ fn stands_for_a_name(Target { host, port }: &Target) -> bool {
 
 fn target(authority: &HostPort, port: u16) -> Option<Target> {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let odd = authority.as_str().contains('@') || host.is_empty();
+    let odd = authority.as_str().contains('@') || host.is_empty() || host.len() > HOST_BYTES_MAX;
     (!odd).then(|| Target { host: host.to_owned(), port: authority.port_u16().unwrap_or(port) })
 }
 
@@ -293,10 +302,18 @@ fn absolute(parts: &Parts, tunnel: Option<&Tunnel>) -> Option<(Uri, Target)> {
     Some((uri, target))
 }
 
-async fn dial(target: &Target) -> Result<tokio::net::TcpStream, cosette_outgoing::Error> {
-    cosette_outgoing::dial(&target.host, target.port, CONNECT_TIMEOUT)
-        .await
-        .inspect_err(|error| tracing::info!(%error, "a function's call did not get through"))
+/// Not to the port that the call came by, whatever name leads there: it would come back for ever.
+async fn dial(target: &Target, line: &Line) -> Result<tokio::net::TcpStream, String> {
+    let dialled = cosette_outgoing::dial(&target.host, target.port, CONNECT_TIMEOUT).await;
+    let itself = |to: SocketAddr| to.ip().to_canonical().is_loopback() && Some(to.port()) == line.port;
+    match dialled {
+        Ok(stream) if stream.peer_addr().is_ok_and(itself) => {
+            Err(format!("{} is the proxy itself", shown(target)))
+        }
+        Ok(stream) => Ok(stream),
+        Err(error) => Err(error.to_string()),
+    }
+    .inspect_err(|why| tracing::info!(why, "a function's call did not get through"))
 }
 
 /// Until both have ended.
@@ -317,11 +334,11 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 ];
 
 /// One plain request to somebody else, and the answer.
-async fn forward(mut parts: Parts, body: Incoming, target: &Target) -> Response<Outgoing> {
+async fn forward(mut parts: Parts, body: Incoming, target: &Target, line: &Line) -> Response<Outgoing> {
     let gone = |why: String| plain(StatusCode::BAD_GATEWAY, &format!("{why}\n"));
-    let stream = match dial(target).await {
+    let stream = match dial(target, line).await {
         Ok(stream) => stream,
-        Err(error) => return gone(error.to_string()),
+        Err(why) => return gone(why),
     };
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     parts.uri = match path.parse() {
