@@ -6,7 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cosette_runtime::Runtime;
 
-use crate::invocation::instance_id;
 use crate::{Error, Functions};
 
 /// How a debugger comes to a function.
@@ -32,8 +31,8 @@ impl Debugging {
         self.all().get(id).copied()
     }
 
-    pub(crate) fn forget(&self, id: &str) {
-        self.all().remove(id);
+    fn forget(&self, id: &str) -> Option<u16> {
+        self.all().remove(id)
     }
 }
 
@@ -50,24 +49,33 @@ impl Functions {
             return Err(invalid("Runtime", message));
         };
         let port = port.unwrap_or(usual);
-        let root = self.code_or_folder(&function).await?;
-        let root = self.shared.runtime.code_seen(&function.configuration.runtime, root).await;
-        {
+        let code = self.code_or_folder(&function).await?;
+        let root = self.shared.runtime.seen_at(&runtime, &code).await;
+        let before = {
             let mut all = self.shared.debugging.all();
             if all.iter().any(|(id, taken)| *taken == port && *id != function.id) {
                 return Err(invalid("Port", format!("another function is debugged at port {port}")));
             }
-            all.insert(function.id.clone(), port);
+            all.insert(function.id.clone(), port)
+        };
+        match before {
+            Some(before) if before != port => self.shared.runtime.end_debugging(before).await,
+            _ => self.shared.runtime.debug_anew(port).await,
         }
-        self.shared.runtime.retire(&instance_id(&function)).await;
         Ok(Debugged { runtime, port, root })
     }
 
-    /// Lets a function run as ever. A run that is in the debugger goes on.
+    /// Lets a function run as ever, and what waits for a debugger go on without. A run that has come to the
+    /// handler in a debugger stays there.
     pub async fn end_debugging(&self, namespace: &str, name: &str) -> Result<(), Error> {
         let function = self.get(namespace, name)?;
-        self.shared.debugging.forget(&function.id);
-        self.shared.runtime.retire(&instance_id(&function)).await;
+        self.forget_debugging(&function.id).await;
         Ok(())
+    }
+
+    pub(crate) async fn forget_debugging(&self, id: &str) {
+        if let Some(port) = self.shared.debugging.forget(id) {
+            self.shared.runtime.end_debugging(port).await;
+        }
     }
 }

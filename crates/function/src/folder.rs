@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use cosette_runtime::Spec;
 
 use crate::invocation::instance_id;
-use crate::{Error, Function, Functions};
+use crate::{Error, Function, Functions, Version};
 
 /// Where packages of a Python virtual environment may be, below the folder.
 const ENVIRONMENTS: [&str; 2] = [".venv", "venv"];
@@ -60,8 +60,24 @@ impl Functions {
     }
 
     fn folder(&self, function: &Function) -> Option<Folder> {
+        // A version has the revision that it was made of, and code of its own.
+        if function.version != Version::Latest {
+            return None;
+        }
         let all = self.shared.folders.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&function.id).filter(|folder| folder.revision == function.revision).cloned()
+    }
+
+    /// Forgets the folder of a function that is another by now, or gone.
+    pub(crate) async fn leave_folder(&self, was: &Function) {
+        let left = {
+            let mut all = self.shared.folders.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_of_then = all.get(&was.id).is_some_and(|folder| folder.revision <= was.revision);
+            if is_of_then { all.remove(&was.id) } else { None }
+        };
+        if let Some(folder) = left {
+            self.shared.runtime.retire(&folder.instance_id(was)).await;
+        }
     }
 
     /// Lets the instances be those of the folder as it is now, with the packages of its virtual environment.

@@ -241,7 +241,7 @@ impl Functions {
             .store
             .commit(move |tx| {
                 let mut function = versions::latest(tx, &namespace, &name)?;
-                let before = instance_id(&function);
+                let before = function.clone();
                 decide(tx, &mut function)?;
                 function.revision += 1;
                 function.modified = tx.now();
@@ -249,7 +249,8 @@ impl Functions {
                 Ok::<_, Error>((before, function))
             })
             .await?;
-        self.shared.runtime.retire(&before).await;
+        self.shared.runtime.retire(&instance_id(&before)).await;
+        self.leave_folder(&before).await;
         tracing::info!(function = function.name, revision = function.revision, "function changed");
         Ok(function)
     }
@@ -273,8 +274,9 @@ impl Functions {
             .await?;
         for function in &gone {
             self.shared.runtime.retire(&instance_id(function)).await;
+            self.leave_folder(function).await;
             self.shared.slots.forget(&function.id);
-            self.shared.debugging.forget(&function.id);
+            self.forget_debugging(&function.id).await;
         }
         self.purge(namespace, name).await?;
         tracing::info!(function = name, "function deleted");

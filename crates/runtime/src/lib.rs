@@ -7,6 +7,7 @@
 
 mod closure;
 pub mod contain;
+mod debugging;
 mod environment;
 mod failure;
 mod go;
@@ -24,10 +25,9 @@ mod protocol;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
@@ -38,12 +38,13 @@ pub use crate::closure::{CLOSURE, Closure, Context};
 pub use crate::contain::Isolation;
 use crate::contain::Seen;
 use crate::contain::keeper::Keeper;
-use crate::instance::{Instance, NotStarted, Parts};
+use crate::debugging::Turns;
+use crate::instance::{Instance, NotStarted, Parts, Started};
 pub use crate::interpreter::Interpreter;
 use crate::interpreter::{Family, Interpreters};
 pub use crate::languages::{Language, languages};
 pub use crate::outward::{Duplex, Outward, Way};
-use crate::pool::Pool;
+use crate::pool::{Lease, Pool};
 use crate::process::Spawner;
 
 /// Everything needed to run one revision of one function.
@@ -125,8 +126,7 @@ struct Shared {
     pool: Pool,
     closures: Closures,
     way: OnceLock<Way>,
-    /// By port: held by the run that is debugged at it.
-    turns: Mutex<HashMap<u16, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
     next: AtomicU64,
 }
 
@@ -167,7 +167,7 @@ impl Runtime {
             pool: Pool::new(idle),
             closures: Closures::default(),
             way: OnceLock::new(),
-            turns: Mutex::default(),
+            turns: Turns::default(),
             next: AtomicU64::new(1),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -207,53 +207,61 @@ impl Runtime {
         self.shared.interpreters.get(Family::of(runtime)?).await
     }
 
-    /// Where a function of a runtime sees its code, which is unpacked in `folder`.
-    pub async fn code_seen(&self, runtime: &str, folder: PathBuf) -> PathBuf {
-        match self.interpreter(runtime).await {
-            Some(found) if self.shared.keeper.keeps(&found.program).await => Seen::contained().code,
-            _ => folder,
-        }
-    }
-
     /// Runs one event to its end, on a warm instance if there is one. Dropping the future ends
     /// the instance and everything it has started. What the instance signs meanwhile comes of `chain`.
     pub async fn run(&self, spec: &Spec, request_id: &str, chain: &Chain, event: &str) -> Ran {
-        // Held to the end: who debugs follows one event at a time, and the port has one instance.
-        let _turn = match spec.debug {
-            Some(port) => Some(self.turn(port).lock_owned().await),
-            None => None,
-        };
-        let mut closing = self.shared.pool.closing();
-        if *closing.borrow() {
-            return not_started(NotStarted::of(StatusCode::InternalError, instance::CLOSING, request_id));
+        if let Some(port) = spec.debug {
+            return self.run_debugged(spec, port, request_id, chain, event).await;
         }
-        let (lease, warm) = match spec.debug {
-            Some(_) => self.shared.pool.lease(&debugged(&spec.id)),
-            None => self.shared.pool.lease(&spec.id),
-        };
+        let (lease, warm) = self.shared.pool.lease(&spec.id);
         if spec.runtime == CLOSURE {
             // The lease is held meanwhile: a stop waits for it.
             let Some(closure) = self.shared.closures.get(&spec.name) else {
                 let text = format!("this process has no closure for function {}", spec.name);
                 return not_started(NotStarted::of(StatusCode::ContainerInitError, text, request_id));
             };
+            let mut closing = self.shared.pool.closing();
             return closure.invoke(spec, request_id, chain, event, &mut closing).await;
         }
-        let (mut instance, started) = match warm {
-            Some(instance) => (instance, None),
-            None => {
-                let parts = match self.parts(spec).await {
-                    Ok(parts) => parts,
-                    Err(text) => {
-                        return not_started(NotStarted::of(StatusCode::ContainerInitError, text, request_id));
-                    }
-                };
-                match Instance::start(parts, spec, request_id, chain, &mut closing).await {
-                    Ok((instance, started)) => (instance, Some(started)),
-                    Err(failed) => return not_started(failed),
-                }
-            }
+        let begun = self.begin(warm, spec, request_id, chain).await;
+        self.go_on(lease, begun, spec, request_id, chain, event).await
+    }
+
+    /// An instance that is ready for an event: the warm one, or a new one.
+    async fn begin(
+        &self,
+        warm: Option<Instance>,
+        spec: &Spec,
+        request_id: &str,
+        chain: &Chain,
+    ) -> Result<(Instance, Option<Started>), NotStarted> {
+        let mut closing = self.shared.pool.closing();
+        if *closing.borrow() {
+            return Err(NotStarted::of(StatusCode::InternalError, instance::CLOSING, request_id));
+        }
+        if let Some(instance) = warm {
+            return Ok((instance, None));
+        }
+        let parts = self.parts(spec).await;
+        let parts = parts.map_err(|text| NotStarted::of(StatusCode::ContainerInitError, text, request_id))?;
+        let (instance, started) = Instance::start(parts, spec, request_id, chain, &mut closing).await?;
+        Ok((instance, Some(started)))
+    }
+
+    async fn go_on(
+        &self,
+        lease: Lease,
+        begun: Result<(Instance, Option<Started>), NotStarted>,
+        spec: &Spec,
+        request_id: &str,
+        chain: &Chain,
+        event: &str,
+    ) -> Ran {
+        let (mut instance, started) = match begun {
+            Ok(begun) => begun,
+            Err(failed) => return not_started(failed),
         };
+        let mut closing = self.shared.pool.closing();
         let (mut ran, fate) = instance.invoke(spec, request_id, chain, event, &mut closing).await;
         if let Some(started) = started {
             ran.init_output = started.output;
@@ -263,10 +271,6 @@ impl Runtime {
         }
         lease.give_back(instance, fate).await;
         ran
-    }
-
-    fn turn(&self, port: u16) -> Arc<tokio::sync::Mutex<()>> {
-        self.shared.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(port).or_default().clone()
     }
 
     async fn parts(&self, spec: &Spec) -> Result<Parts<'_>, String> {
@@ -295,8 +299,8 @@ impl Runtime {
 
     /// Ends idle instances of `id` now and busy ones after their run (code or configuration changed).
     pub async fn retire(&self, id: &str) {
-        self.shared.pool.retire(id).await;
-        self.shared.pool.retire(&debugged(id)).await;
+        let debugged = debugging::instances_of(id);
+        self.shared.pool.retire_all(|one| one == id || one.starts_with(&debugged)).await;
     }
 
     /// Ends every instance and its descendants. Runs that are under way end with an internal
@@ -304,11 +308,6 @@ impl Runtime {
     pub async fn stop(&self) {
         self.shared.pool.stop().await;
     }
-}
-
-/// The name under which instances with a debugger wait for events, apart from those without.
-fn debugged(id: &str) -> String {
-    format!("{id}-debug")
 }
 
 /// A run that never got to the handler.

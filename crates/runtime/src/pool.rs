@@ -101,15 +101,17 @@ impl Pool {
         Some(instance)
     }
 
-    pub(crate) async fn retire(&self, id: &str) {
-        let idle = {
-            let mut groups = self.groups();
-            let Some(group) = groups.by_id.get_mut(id) else { return };
+    /// Ends those idle of each id that is meant, and the busy ones after their run.
+    pub(crate) async fn retire_all(&self, is_meant: impl Fn(&str) -> bool) {
+        let mut idle = Vec::new();
+        self.groups().by_id.retain(|id, group| {
+            if !is_meant(id) {
+                return true;
+            }
             group.age += 1;
-            let idle = std::mem::take(&mut group.idle);
-            groups.forget(id);
-            idle
-        };
+            idle.append(&mut group.idle);
+            group.busy > 0
+        });
         end(idle).await;
     }
 

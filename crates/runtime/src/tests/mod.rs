@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod custom;
+mod debugging;
 mod limits;
 mod node;
 mod python;

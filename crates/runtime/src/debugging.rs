@@ -1,0 +1,106 @@
+//! Runs that wait for a debugger: one at each port, until nobody is to come any more.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cosette_model::Chain;
+use tokio::sync::watch;
+
+use crate::contain::Seen;
+use crate::interpreter::Family;
+use crate::{Ran, Runtime, Spec};
+
+/// Who is at which port.
+#[derive(Default)]
+pub(crate) struct Turns(Mutex<HashMap<u16, Arc<Turn>>>);
+
+#[derive(Default)]
+struct Turn {
+    /// By the run that is debugged.
+    held: tokio::sync::Mutex<()>,
+    /// Told when no debugger is waited for any more.
+    ends: watch::Sender<()>,
+}
+
+impl Turns {
+    fn at(&self, port: u16) -> Arc<Turn> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(port).or_default().clone()
+    }
+}
+
+impl Runtime {
+    pub(crate) async fn run_debugged(
+        &self,
+        spec: &Spec,
+        port: u16,
+        request_id: &str,
+        chain: &Chain,
+        event: &str,
+    ) -> Ran {
+        let turn = self.shared.turns.at(port);
+        let mut ends = turn.ends.subscribe();
+        // Held to the end: who debugs follows one event at a time, and the port has one instance.
+        let held = tokio::select! {
+            held = turn.held.lock() => Some(held),
+            _ = ends.changed() => None,
+        };
+        if let Some(_held) = held {
+            // One of a revision before has the port.
+            let own = instance_id(&spec.id, port);
+            self.shared.pool.retire_all(|id| id != own && is_at(id, port)).await;
+            let (lease, warm) = self.shared.pool.lease(&own);
+            let begun = tokio::select! {
+                begun = self.begin(warm, spec, request_id, chain) => Some(begun),
+                _ = ends.changed() => None,
+            };
+            if let Some(begun) = begun {
+                return self.go_on(lease, begun, spec, request_id, chain, event).await;
+            }
+        }
+        let spec = Spec { debug: None, ..spec.clone() };
+        let (lease, warm) = self.shared.pool.lease(&spec.id);
+        let begun = self.begin(warm, &spec, request_id, chain).await;
+        self.go_on(lease, begun, &spec, request_id, chain, event).await
+    }
+
+    /// Ends what is idle at a port: the next run there waits for a debugger anew.
+    pub async fn debug_anew(&self, port: u16) {
+        self.shared.pool.retire_all(|id| is_at(id, port)).await;
+    }
+
+    /// Runs that wait at a port for their turn, or for a debugger, go on without. One that has come to its
+    /// handler ends first.
+    pub async fn end_debugging(&self, port: u16) {
+        self.shared.turns.at(port).ends.send_replace(());
+        self.debug_anew(port).await;
+    }
+
+    /// Where a function of the runtime's language finds code that lies in a folder of this machine.
+    pub async fn seen_at(&self, runtime: &str, code: &Path) -> PathBuf {
+        let Some(family) = Family::of(runtime) else { return code.to_owned() };
+        let Some(interpreter) = self.shared.interpreters.get(family).await else { return code.to_owned() };
+        match self.shared.keeper.keeps(&interpreter.program).await {
+            true => Seen::contained().code,
+            false => code.to_owned(),
+        }
+    }
+}
+
+/// The name under which instances with a debugger wait for events, apart from those without.
+pub(crate) fn instance_id(id: &str, port: u16) -> String {
+    format!("{id}{}", mark(port))
+}
+
+/// What the names of all of them begin with, at whichever port.
+pub(crate) fn instances_of(id: &str) -> String {
+    format!("{id}-debug-")
+}
+
+fn is_at(id: &str, port: u16) -> bool {
+    id.ends_with(&mark(port))
+}
+
+fn mark(port: u16) -> String {
+    format!("-debug-{port}")
+}
