@@ -8,7 +8,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// What no function needs: other tools' own files.
-pub(crate) const SKIPPED: &[&str] = &[".git", ".hg", ".svn", "__pycache__", ".DS_Store"];
+pub(crate) const SKIPPED: &[&str] = &[".git", ".hg", ".svn", "__pycache__", ".DS_Store", ".cosette"];
 
 /// Folders of what others have written, often large: what is watched goes without them.
 pub(crate) const DEPENDENCIES: &[&str] = &["node_modules", "vendor", ".venv", "venv"];
@@ -163,9 +163,15 @@ mod tests {
     #[test]
     fn other_tools_files_stay_out() {
         let folder = Folder::new("skip");
-        for name in
-            ["index.js", ".git/HEAD", "__pycache__/x.pyc", "lib/__pycache__/y.pyc", "node_modules/m/index.js"]
-        {
+        // The last is a server's data, with the key of its authority.
+        for name in [
+            "index.js",
+            ".git/HEAD",
+            "__pycache__/x.pyc",
+            "lib/__pycache__/y.pyc",
+            "node_modules/m/index.js",
+            ".cosette/ca/key.pem",
+        ] {
             folder.write(name, "x");
         }
         assert_eq!(names(&pack(&folder.0, &[]).unwrap()), ["index.js", "node_modules/m/index.js"]);

@@ -143,6 +143,9 @@ impl Functions {
             return Err(Error::Exists(name));
         }
         limits::configuration(&mut configuration)?;
+        if configuration.runtime == CLOSURE {
+            return Err(limits::unknown_runtime(CLOSURE));
+        }
         let status_desc = self.status_desc(&configuration).await;
         let package = self.receive(code).await?;
         let store = self.shared.store.clone();

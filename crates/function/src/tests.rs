@@ -440,3 +440,13 @@ async fn all_records_since_a_moment_are_found_and_who_looks_at_fewer_is_told() {
     assert_eq!(found(2450, 100_000), (1, Some(2499), Some(2499), true));
     assert_eq!(found(0, 2000), (20, Some(99), Some(1999), false));
 }
+
+#[tokio::test]
+async fn a_function_does_not_become_a_closure_by_a_copy() {
+    let house = House::new();
+    house.create("f1", "def main_handler(event, context): return 1\n").await;
+    let mut copy = new("f1", "def main_handler(event, context): return 1\n");
+    copy.configuration.runtime = "Rust".into();
+    let refused = house.functions.copy(copy, true).await;
+    assert!(matches!(refused, Err(Error::Invalid { field: "Runtime", .. })), "{refused:?}");
+}

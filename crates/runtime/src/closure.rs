@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::failure::Failure;
 use crate::instance::{CLOSING, seconds};
 use crate::output::Kept;
+use crate::protocol::RESULT_BYTES_MAX;
 use crate::{Ran, Spec};
 
 /// The runtime name of such functions. No service has it.
@@ -117,6 +118,9 @@ impl Closure {
         let fail = |status, text: String| Err(Failure::new(status, text, request_id));
         let ended = tokio::select! {
             ended = task.join_next() => match ended {
+                Some(Ok(Ok(result))) if result.len() > RESULT_BYTES_MAX => {
+                    fail(StatusCode::ResponseTooLarge, "body size is too long".into())
+                }
                 Some(Ok(Ok(result))) => Ok(result),
                 Some(Ok(Err(text))) => Err(Failure::raised(text, request_id)),
                 Some(Err(error)) if error.is_panic() => Err(Failure::raised(panic_text(error.into_panic()), request_id)),

@@ -158,3 +158,22 @@ async fn what_cannot_be_an_alias_is_refused() {
     let late = house.functions.publish("default", "f1", None, Some(&function)).await;
     assert_eq!(code_of(late), "FailedOperation.PublishVersion");
 }
+
+#[tokio::test]
+async fn only_latest_runs_from_a_folder() {
+    let house = House::new();
+    house.create("f1", SAY).await;
+    let folder = house.folder.0.join("mine");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("index.py"), "def main_handler(event, context):\n    return 'folder'\n")
+        .unwrap();
+    house.functions.run_from("default", "f1", Some(folder)).await.unwrap();
+    assert_eq!(publish(&house).await, Version::Number(1));
+    assert_eq!(said(&house, "$LATEST").await, r#""folder""#);
+    assert_eq!(said(&house, "1").await, r#"["hello", "1"]"#);
+    // A change ends it, and the instance of the folder with it.
+    say(&house, "second").await;
+    let instances = house.folder.0.join("scratch/instances");
+    assert_eq!(std::fs::read_dir(instances).unwrap().count(), 1, "the version's");
+    assert_eq!(said(&house, "$LATEST").await, r#"["second", "$LATEST"]"#);
+}

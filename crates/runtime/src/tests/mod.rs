@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod closure;
 mod custom;
 mod debugging;
 mod limits;
