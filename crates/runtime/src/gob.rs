@@ -16,6 +16,14 @@ pub(crate) const FIRST_OWN: i64 = 65;
 /// How deep a value may be nested; those of the library have three levels.
 const DEPTH_MAX: usize = 32;
 
+/// Values in one message, and fields in all types that were described. Those of the library have some dozens,
+/// and a frame of a stack is four: what a program says must not take more room here than it has bytes.
+const VALUES_MAX: usize = 100_000;
+const FIELDS_MAX: usize = 10_000;
+
+/// Bytes of a field's name.
+const NAME_MAX: usize = 256;
+
 /// A value that is sent. A zero one is left out of its struct.
 #[derive(Clone, Copy)]
 pub(crate) enum Out<'a> {
@@ -158,7 +166,11 @@ enum Type {
 }
 
 /// What the other end has said of its types.
-pub(crate) struct Types(HashMap<i64, Type>);
+pub(crate) struct Types {
+    known: HashMap<i64, Type>,
+    /// Fields that may yet be described.
+    fields_left: usize,
+}
 
 /// What is not gob, or not of the kinds read here.
 #[derive(Debug, thiserror::Error)]
@@ -171,7 +183,7 @@ impl Default for Types {
             Type::Struct(fields.iter().map(|(name, id)| ((*name).to_owned(), *id)).collect())
         };
         // How types are described is itself described by types with fixed ids.
-        Self(HashMap::from([
+        let known = HashMap::from([
             (16, of(&[("ArrayT", 17), ("SliceT", 19), ("StructT", 20), ("MapT", 23)])),
             (17, of(&[("CommonType", 18), ("Elem", INT), ("Len", INT)])),
             (18, of(&[("Name", TEXT), ("Id", INT)])),
@@ -180,7 +192,8 @@ impl Default for Types {
             (21, of(&[("Name", TEXT), ("Id", INT)])),
             (22, Type::List(21)),
             (23, of(&[("CommonType", 18), ("Key", INT), ("Elem", INT)])),
-        ]))
+        ]);
+        Self { known, fields_left: FIELDS_MAX }
     }
 }
 
@@ -188,25 +201,42 @@ impl Types {
     /// Reads one message without its length. `None` when it describes a type.
     pub(crate) fn read(&mut self, message: &[u8]) -> Result<Option<Value>, Malformed> {
         let mut from = Bytes(message);
+        let mut left = VALUES_MAX;
         let id = from.int()?;
         if id < 0 {
-            let described = self.value(&mut from, 16, 0)?;
+            let described = self.value(&mut from, 16, 0, &mut left)?;
             let id = id.checked_neg().ok_or(Malformed("a type's id"))?;
             if let Some(kind) = described_type(&described) {
-                self.0.insert(id, kind);
+                // One without fields has room of its own, too.
+                let mut size = 1;
+                if let Type::Struct(fields) = &kind {
+                    size += fields.len();
+                    if fields.iter().any(|(name, _)| name.len() > NAME_MAX) {
+                        return Err(Malformed("a long name"));
+                    }
+                }
+                self.fields_left = self.fields_left.checked_sub(size).ok_or(Malformed("too many types"))?;
+                self.known.insert(id, kind);
             }
             return Ok(None);
         }
-        if !matches!(self.0.get(&id), Some(Type::Struct(_))) && from.byte()? != 0 {
+        if !matches!(self.known.get(&id), Some(Type::Struct(_))) && from.byte()? != 0 {
             return Err(Malformed("a value without a struct"));
         }
-        self.value(&mut from, id, 0).map(Some)
+        self.value(&mut from, id, 0, &mut left).map(Some)
     }
 
-    fn value(&self, from: &mut Bytes<'_>, id: i64, depth: usize) -> Result<Value, Malformed> {
+    fn value(
+        &self,
+        from: &mut Bytes<'_>,
+        id: i64,
+        depth: usize,
+        left: &mut usize,
+    ) -> Result<Value, Malformed> {
         if depth > DEPTH_MAX {
             return Err(Malformed("nested too deep"));
         }
+        *left = left.checked_sub(1).ok_or(Malformed("too many values"))?;
         match id {
             1 | UINT => return from.uint().map(Value::Uint),
             INT => return from.int().map(Value::Int),
@@ -221,7 +251,7 @@ impl Types {
             }
             _ => {}
         }
-        match self.0.get(&id).ok_or(Malformed("a type that was not described"))? {
+        match self.known.get(&id).ok_or(Malformed("a type that was not described"))? {
             Type::Struct(fields) => {
                 let mut values = BTreeMap::new();
                 let mut next = 0_usize;
@@ -232,7 +262,7 @@ impl Types {
                     }
                     next = next.checked_add(step).ok_or(Malformed("a field's number"))?;
                     let (name, id) = fields.get(next - 1).ok_or(Malformed("a field's number"))?;
-                    values.insert(name.clone(), self.value(from, *id, depth + 1)?);
+                    values.insert(name.clone(), self.value(from, *id, depth + 1, left)?);
                 }
             }
             Type::List(element) => {
@@ -242,14 +272,14 @@ impl Types {
                     if from.0.is_empty() {
                         return Err(Malformed("cut off"));
                     }
-                    values.push(self.value(from, *element, depth + 1)?);
+                    values.push(self.value(from, *element, depth + 1, left)?);
                 }
                 Ok(Value::List(values))
             }
             Type::Map(key, element) => {
                 for _ in 0..from.length()? {
-                    self.value(from, *key, depth + 1)?;
-                    self.value(from, *element, depth + 1)?;
+                    self.value(from, *key, depth + 1, left)?;
+                    self.value(from, *element, depth + 1, left)?;
                 }
                 Ok(Value::Other)
             }
@@ -374,6 +404,18 @@ mod tests {
         ] {
             assert!(types.read(bytes).is_err(), "{bytes:?}");
         }
+        // A list of more values than any answer has, and a type with more fields.
+        let mut many = vec![44, 0];
+        put_uint(&mut many, VALUES_MAX as u64);
+        many.resize(many.len() + VALUES_MAX, 0);
+        assert_eq!(types.read(&many).unwrap_err().0, "too many values");
+        let mut long = Vec::new();
+        define(&mut long, 66, "Long", &[("x".repeat(NAME_MAX + 1).as_str(), INT)]);
+        assert_eq!(types.read(&messages(&long)[0]).unwrap_err().0, "a long name");
+        let mut described = Vec::new();
+        define(&mut described, 67, "Wide", &[("A", INT); FIELDS_MAX / 4]);
+        let ends: Vec<_> = (0..4).map(|_| types.read(&messages(&described)[0]).is_ok()).collect();
+        assert_eq!(ends, [true, true, true, false]);
         // Anything: only that it ends and does not panic.
         let mut seed = 7_u64;
         for length in 0..2000 {
