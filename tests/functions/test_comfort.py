@@ -213,6 +213,10 @@ def test_what_is_saved_counts_for_the_next_run(server, scf, watch, new_function,
     packages.mkdir(parents=True)
     package = packages / ("greet.py" if is_python else "index.js")
     package.write_text("WORD = 'hello'\n" if is_python else "exports.word = 'hello'\n")
+    if is_python:
+        # As an environment has it whose Python was removed.
+        (tmp_path / ".venv/bin").mkdir()
+        (tmp_path / ".venv/bin/python").symlink_to("nowhere")
     file.write_text(text.format(0))
     one = watch(tmp_path, name, runtime)
     assert result(scf, name) == ["hello", 0]
@@ -228,6 +232,8 @@ def test_what_is_saved_counts_for_the_next_run(server, scf, watch, new_function,
     file.write_text(text.format(99).replace("greet.WORD", "'bye'").replace("require('greet').word", "'bye'").replace("import greet", ""))
     one.line("reloaded")
     assert one.stop() == 0
+    if is_python:
+        one.line("left out .venv")
     file.write_text("changed since")
     assert result(scf, name) == ["bye", 99]
 

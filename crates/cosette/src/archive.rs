@@ -13,6 +13,9 @@ pub(crate) const SKIPPED: &[&str] = &[".git", ".hg", ".svn", "__pycache__", ".DS
 /// Folders of what others have written, often large: what is watched goes without them.
 pub(crate) const DEPENDENCIES: &[&str] = &["node_modules", "vendor", ".venv", "venv"];
 
+/// Of these, what only a watched folder is searched for, and the cloud never.
+pub(crate) const ENVIRONMENTS: &[&str] = &[".venv", "venv"];
+
 /// Why there is no archive.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiveError {

@@ -9,7 +9,7 @@ use clap::Args;
 use cosette_control::client::Client;
 use serde_json::{Map, Value, json};
 
-use crate::archive::{self, DEPENDENCIES};
+use crate::archive::{self, DEPENDENCIES, ENVIRONMENTS};
 use crate::binding::{self, Binding};
 use crate::exit::Failure;
 use crate::remote::Remote;
@@ -190,7 +190,12 @@ impl Deploy {
             return Ok(());
         }
         watch::run(&client, &name, &self.source).await?;
-        let code = code_of(&self.source, &[])?;
+        let code = code_of(&self.source, ENVIRONMENTS)?;
+        if let Some(left) = ENVIRONMENTS.iter().find(|name| self.source.join(name).is_dir()) {
+            eprintln!(
+                "left out {left}, where a function is not searched for packages; --install brings them"
+            );
+        }
         let bytes = code.len();
         let update = json!({
             "FunctionName": name, "Handler": self.handler, "Code": {"ZipFile": STANDARD.encode(code)},
