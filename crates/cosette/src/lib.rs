@@ -249,3 +249,24 @@ impl Cosette {
         self.0.stop().await
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_keeps_nothing_leaves_nothing_however_it_ends() {
+        let left = || {
+            let own = format!("cosette-{}-", std::process::id());
+            let all = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+            all.filter(|entry| entry.file_name().to_string_lossy().starts_with(&own)).count()
+        };
+        let nothing = |_: Value, _: Context| async { Ok::<_, String>(()) };
+        // Refused once the functions have their folder.
+        assert!(Cosette::builder().function("no name", nothing).start().await.is_err());
+        assert_eq!(left(), 0);
+        Cosette::builder().function("one", nothing).start().await.unwrap().stop().await.unwrap();
+        assert_eq!(left(), 0);
+    }
+}

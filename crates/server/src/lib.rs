@@ -173,9 +173,26 @@ struct House {
     accounts: Arc<Accounts>,
     gateway: Arc<Gateway>,
     address: SocketAddr,
-    /// Holds the functions' files when nothing is to stay; removed with the last of us.
-    scratch: PathBuf,
-    in_memory: bool,
+    /// The last of us.
+    _scratch: Scratch,
+}
+
+/// Holds the functions' files.
+struct Scratch {
+    folder: PathBuf,
+    /// Whether it goes with the server, however that ends.
+    is_temporary: bool,
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.is_temporary
+            && let Err(error) = std::fs::remove_dir_all(&self.folder)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.folder.display(), %error, "temporary directory not removed");
+        }
+    }
 }
 
 impl House {
@@ -199,6 +216,7 @@ impl House {
                 std::env::temp_dir().join(format!("cosette-{}-{}", std::process::id(), uuid::Uuid::new_v4()))
             }
         };
+        let kept = Scratch { folder: scratch.clone(), is_temporary: config.data_dir.is_none() };
         let accounts = Arc::new(Accounts::new(config.accounts.clone(), clock.clone()));
         let authority = authority(config.data_dir.as_deref())?;
         let rules = Rules(config.allow_egress.clone());
@@ -261,7 +279,6 @@ impl House {
             .with_day(config.day)
             .with_notify(Arc::new(targets.clone()))
             .with_origins(Arc::new(origins));
-        let in_memory = config.data_dir.is_none();
         let traveller = Traveller {
             store: store.clone(),
             clock: clock.clone(),
@@ -287,8 +304,7 @@ impl House {
             accounts,
             gateway,
             address,
-            scratch,
-            in_memory,
+            _scratch: kept,
         })
     }
 
@@ -323,12 +339,6 @@ impl House {
         self.runtime.stop().await;
         self.scrubs.ended().await;
         self.store.close().await?;
-        if self.in_memory
-            && let Err(error) = std::fs::remove_dir_all(&self.scratch)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %self.scratch.display(), %error, "temporary directory not removed");
-        }
         Ok(())
     }
 }
