@@ -132,8 +132,7 @@ impl Triggers {
         let target = new.function.clone().into();
         let missing = || crate::dispatch::missing(&target);
         self.dispatcher.targets.describe(&target).ok_or_else(missing)?;
-        let (_, timer) = self.dispatcher.store.commit(move |tx: &mut Tx<'_>| create(tx, new)).await?;
-        self.keeper.look_again()?;
+        let timer = self.write_timers(move |tx| create(tx, new)).await?;
         if self.dispatcher.targets.describe(&target).is_none() {
             // Deleted in the meantime, perhaps after its timers were: this one must not stay behind.
             let id = timer.id;
@@ -163,9 +162,7 @@ impl Triggers {
             timer.enabled = enabled.unwrap_or(timer.enabled);
             rewrite(tx, timer)
         };
-        let (_, timer) = self.dispatcher.store.commit(write).await?;
-        self.keeper.look_again()?;
-        Ok(timer)
+        self.write_timers(write).await
     }
 
     /// # Errors
@@ -178,9 +175,7 @@ impl Triggers {
             }
             rewrite(tx, Timer { enabled, ..timer })
         };
-        let (_, timer) = self.dispatcher.store.commit(write).await?;
-        self.keeper.look_again()?;
-        Ok(timer)
+        self.write_timers(write).await
     }
 
     /// What has fired before is still delivered.
@@ -193,9 +188,7 @@ impl Triggers {
             tx.delete(Table::Rule, timer.id.as_bytes());
             Ok::<_, Error>(timer)
         };
-        let (_, timer) = self.dispatcher.store.commit(write).await?;
-        self.keeper.look_again()?;
-        Ok(timer)
+        self.write_timers(write).await
     }
 
     pub(crate) async fn delete_timers(
@@ -208,8 +201,22 @@ impl Triggers {
             }
             Ok::<_, Error>(())
         };
-        self.dispatcher.store.commit(write).await?;
-        self.keeper.look_again()
+        self.write_timers(write).await
+    }
+
+    /// A commit that changes timers, and what they are to fire from then on. In a task of its own: a caller that goes
+    /// away must not leave a timer that nobody heeds.
+    async fn write_timers<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (store, keeper) = (self.dispatcher.store.clone(), self.keeper.clone());
+        let done = tokio::spawn(async move {
+            let (_, written) = store.commit(write).await?;
+            keeper.look_again()?;
+            Ok(written)
+        });
+        done.await.unwrap_or(Err(Error::Store(cosette_store::Error::Closed)))
     }
 }
 

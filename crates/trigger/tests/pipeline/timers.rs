@@ -1,5 +1,6 @@
 //! Timers fire by the clock, each due time once, and whatever changes counts at once.
 
+use std::future::Future;
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
@@ -106,6 +107,27 @@ async fn a_change_counts_at_once() {
     world.triggers.delete_timer(named("t")).await.unwrap();
     advance(&world, 600 * MINUTE).await;
     assert_eq!((fired(&world).len(), world.triggers.next_due()), (2, None));
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_nothing_half_done() {
+    let world = world().await;
+    {
+        let mut asked = std::pin::pin!(world.triggers.create_timer(new("t", "0 * * * * * *")));
+        std::future::poll_fn(|cx| {
+            assert!(asked.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+    }
+    in_time(async {
+        while world.triggers.next_due().is_none() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    advance(&world, MINUTE).await;
+    assert_eq!(fired(&world).len(), 1);
 }
 
 #[tokio::test]
