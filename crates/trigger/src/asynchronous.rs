@@ -135,7 +135,7 @@ impl Triggers {
     /// its process ended.
     ///
     /// # Errors
-    /// `NoSuchDelivery`, `NotNow` when it is finished.
+    /// `NoSuchDelivery`, `NotNow` when it is finished, or when an end of it could not be recorded.
     pub async fn terminate(&self, id: &str) -> Result<(), Error> {
         let uuid = Uuid::parse_str(id).map_err(|_| Error::NoSuchDelivery(id.to_owned()))?;
         let ended = self.end_by_hand(id, uuid).await;
@@ -158,10 +158,10 @@ impl Triggers {
             } else {
                 let dead = |_| DeliveryState::Dead { why: TERMINATED.to_owned() };
                 match self.in_own_task(id, dead).await {
-                    // It began in between.
-                    Err(Error::NotNow { why: "runs", .. }) => continue,
+                    // It began in between, or somebody else has it in hand: either is told of.
+                    Err(Error::NotNow { why: "runs", .. }) => {}
                     // By us, or by itself at the same moment.
-                    Err(Error::NotNow { .. }) if has_asked => return Ok(()),
+                    Err(Error::NotNow { why: "is finished", .. }) if has_asked => return Ok(()),
                     ended => return ended,
                 }
             }

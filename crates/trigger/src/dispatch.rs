@@ -183,6 +183,7 @@ impl Dispatcher {
             () = call_off.comes() => Ok(None),
             () = self.reached(Stage::Halted) => return Ok((End::Lost, None)),
         };
+        let is_by_hand = matches!(outcome, Ok(None));
         let (status, error, answer) = match outcome {
             Ok(Some(Outcome { status, error, result, .. })) => (status, error, result),
             Ok(None) => (StatusCode::Canceled, "terminated by hand".to_owned(), String::new()),
@@ -203,7 +204,9 @@ impl Dispatcher {
         let answer = if matches!(filed.target, Target::Webhook { .. }) { answer } else { String::new() };
         let attempt = Attempt { started, ended, status, error, answer };
         let progress = retry::after(progress, attempt, filed.created, policy, self.options.retry_interval);
-        let letter = described.and_then(|found| letter::of(&filed, &progress, found, ended));
+        // Of what somebody ends nobody is told, whether it ran or waited.
+        let letter = described.filter(|_| !is_by_hand);
+        let letter = letter.and_then(|found| letter::of(&filed, &progress, found, ended));
         self.record(ticket, progress, letter).await
     }
 

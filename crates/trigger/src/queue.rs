@@ -42,6 +42,8 @@ struct Unfinished {
     id: Uuid,
     requests: Arc<[u64]>,
     running: bool,
+    /// Nothing more comes of it before a restart.
+    lost: bool,
 }
 
 /// What is kept from running: everything, what a rule fires, or what is for a function.
@@ -155,7 +157,7 @@ impl Queues {
         for request in requests.iter() {
             *self.requests.entry(*request).or_default() += 1;
         }
-        self.unfinished.insert(ticket.place, Unfinished { id, requests, running: false });
+        self.unfinished.insert(ticket.place, Unfinished { id, requests, running: false, lost: false });
     }
 
     /// Lets a noted delivery run when its turn comes, unless it is held; `limit` is how many of its target may run at
@@ -203,6 +205,7 @@ impl Queues {
         }
         if let Some(unfinished) = self.unfinished.get_mut(&ticket.place) {
             unfinished.running = false;
+            unfinished.lost = end == End::Lost;
         }
         match end {
             End::Lost => {}
@@ -327,6 +330,11 @@ impl Queues {
 
     pub(crate) fn is_running(&self, place: Place) -> bool {
         self.unfinished.get(&place).is_some_and(|unfinished| unfinished.running)
+    }
+
+    /// Whether its end could not be recorded.
+    pub(crate) fn is_lost(&self, place: Place) -> bool {
+        self.unfinished.get(&place).is_some_and(|unfinished| unfinished.lost)
     }
 
     /// Whether nothing is unfinished: of one request, or at all.

@@ -162,7 +162,11 @@ impl Dispatcher {
         let ticket = {
             let mut queues = self.queues();
             let place = Uuid::parse_str(id).ok().and_then(|id| queues.place_of(id));
-            place.map(|place| queues.remove(place).ok_or("runs"))
+            place.map(|place| match queues.remove(place) {
+                Some(ticket) => Ok(ticket),
+                None if queues.is_lost(place) => Err("waits for a restart: its end could not be recorded"),
+                None => Err("runs"),
+            })
         };
         let ticket = match ticket {
             Some(Ok(ticket)) => ticket,

@@ -65,8 +65,8 @@ pub(crate) async fn terminate(call: &Call<'_>, params: Params<'_>) -> Result<Rep
     }
     call.triggers.terminate(id).await.map_err(|error| match error {
         TriggerError::NoSuchDelivery(_) => unknown(id),
-        TriggerError::NotNow { .. } => {
-            ApiError::new("FailedOperation.AsyncEventStatus", format!("the asynchronous event {id} is over"))
+        TriggerError::NotNow { why, .. } => {
+            ApiError::new("FailedOperation.AsyncEventStatus", format!("the asynchronous event {id} {why}"))
         }
         other => other.into(),
     })?;

@@ -1,7 +1,7 @@
 //! Dead letters: one for each delivery that is dead, and none of a letter.
 
-use cosette_model::Target;
 use cosette_model::function::{RetryPolicy, StatusCode};
+use cosette_model::{Chain, Target};
 use cosette_trigger::{Delivery, DeliveryState};
 use tokio::sync::Semaphore;
 
@@ -49,6 +49,26 @@ async fn a_letter_that_is_dead_itself_has_none() {
     world.quiet().await;
     let deliveries = world.deliveries();
     assert_eq!(of(&deliveries, "f").len(), 2);
+    assert!(deliveries.iter().all(|found| matches!(found.state, DeliveryState::Dead { .. })));
+}
+
+#[tokio::test]
+async fn what_is_ended_by_hand_has_none() {
+    let world = World::memory().await;
+    broken(&world, "heir");
+    world.functions.define("f", 1, |_| std::future::pending());
+    world.functions.change("f", |f| f.dead_letter = Some(function("heir").into()));
+    for _ in 0..2 {
+        world.triggers.enqueue(function("f"), "{}".into(), Chain::default()).await.unwrap();
+    }
+    world.functions.until("f", |seen| seen.running == 1).await;
+    // The one that waits, and the one that runs.
+    for dead in world.deliveries().into_iter().rev() {
+        in_time(world.triggers.terminate(&dead.id)).await.unwrap();
+    }
+    world.quiet().await;
+    let deliveries = world.deliveries();
+    assert_eq!(deliveries.len(), 2);
     assert!(deliveries.iter().all(|found| matches!(found.state, DeliveryState::Dead { .. })));
 }
 

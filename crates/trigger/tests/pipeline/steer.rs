@@ -235,3 +235,14 @@ async fn one_that_runs_is_called_off_and_not_tried_again() {
     assert!(matches!(world.triggers.terminate(&id).await, Err(Error::NotNow { .. })));
     assert!(matches!(world.triggers.terminate("nobody").await, Err(Error::NoSuchDelivery(_))));
 }
+
+#[tokio::test]
+async fn one_whose_end_cannot_be_recorded_is_not_waited_for() {
+    let world = World::memory().await;
+    world.functions.define("f", 1, |_| std::future::pending());
+    let id = world.triggers.enqueue(function("f"), "{}".into(), Chain::default()).await.unwrap();
+    world.functions.until("f", |seen| seen.running == 1).await;
+    in_time(world.triggers.stop(Duration::ZERO)).await;
+    let refused = in_time(world.triggers.terminate(&id)).await;
+    assert!(matches!(refused, Err(Error::NotNow { why, .. }) if why.contains("restart")));
+}
