@@ -36,7 +36,6 @@ use cosette_model::{Chain, KeyGiver};
 use crate::closure::Closures;
 pub use crate::closure::{CLOSURE, Closure, Context};
 pub use crate::contain::Isolation;
-use crate::contain::Seen;
 use crate::contain::keeper::Keeper;
 use crate::debugging::Turns;
 use crate::instance::{Instance, NotStarted, Parts, Started};

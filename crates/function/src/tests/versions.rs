@@ -90,6 +90,20 @@ async fn a_version_stays_what_it_was() {
 }
 
 #[tokio::test]
+async fn a_version_is_of_the_package_while_latest_runs_from_a_folder() {
+    let house = House::new();
+    house.create("f1", SAY).await;
+    let folder = house.folder.0.join("mine");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("index.py"), "def main_handler(event, context):\n    return 'mine'\n")
+        .unwrap();
+    house.functions.run_from("default", "f1", Some(folder)).await.unwrap();
+    publish(&house).await;
+    assert_eq!(said(&house, "$LATEST").await, "\"mine\"");
+    assert_eq!(said(&house, "1").await, r#"["hello", "1"]"#);
+}
+
+#[tokio::test]
 async fn an_alias_leads_to_its_versions() {
     let house = House::new();
     let drawn = Arc::new(Mutex::new(VecDeque::from([0.29, 0.3, 0.0])));
