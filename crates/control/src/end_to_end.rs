@@ -242,6 +242,22 @@ async fn a_function_lives_its_life() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_made_of_a_request_whose_publish_is_wrong() {
+    let world = World::new(false);
+    let params = json!({
+        "FunctionName": "hello",
+        "Runtime": "Python3.9",
+        "Handler": "index.main_handler",
+        "Code": {"ZipFile": STANDARD.encode(zip(ECHO))},
+        "Publish": "perhaps",
+    });
+    assert_eq!(world.refused("CreateFunction", params).await, "InvalidParameter");
+    let code = world.refused("GetFunction", json!({"FunctionName": "hello"})).await;
+    assert_eq!(code, "ResourceNotFound.FunctionName");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn invocations_answer_and_are_logged() {
     let world = World::new(false);
     let code =

@@ -34,6 +34,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         }
     }
     refuse_unsupported(&params)?;
+    let is_published = version::is_published(&params)?;
     let configuration = Configuration {
         description: params.text("Description")?.unwrap_or_default().to_owned(),
         runtime: params.text("Runtime")?.filter(|r| !r.is_empty()).unwrap_or(RUNTIME_DEFAULT).to_owned(),
@@ -58,23 +59,25 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         code,
     };
     let made = call.functions.create(new).await?;
-    version::publish_if_asked(call, &params, &made).await?;
+    version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
 }
 
 pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     refuse_unsupported(&params)?;
+    let is_published = version::is_published(&params)?;
     let handler = params.text("Handler")?.filter(|text| !text.is_empty()).map(str::to_owned);
     let code = code::read(call, &params).await?;
     let made = call.functions.update_code(&function.namespace, &function.name, handler, code).await?;
-    version::publish_if_asked(call, &params, &made).await?;
+    version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
 }
 
 pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     refuse_unsupported(&params)?;
+    let is_published = version::is_published(&params)?;
     let runtime = params.text("Runtime")?.filter(|text| !text.is_empty());
     if let Some(runtime) = runtime.filter(|runtime| *runtime != function.configuration.runtime) {
         let message = format!(
@@ -98,7 +101,7 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         layers: layer::layers(&params)?,
     };
     let made = call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
-    version::publish_if_asked(call, &params, &made).await?;
+    version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
 }
 

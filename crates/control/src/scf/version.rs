@@ -26,13 +26,13 @@ pub(crate) async fn publish(call: &Call<'_>, params: Params<'_>) -> Result<Reply
     })))
 }
 
-/// `Publish` of a request that has made or changed a function: what it made becomes a version, too.
-pub(super) async fn publish_if_asked(
-    call: &Call<'_>,
-    params: &Params<'_>,
-    made: &Function,
-) -> Result<(), ApiError> {
-    if params.flag("Publish")? == Some(true) {
+/// Whether what a request makes is to become a version, too; to be read before anything is made.
+pub(super) fn is_published(params: &Params<'_>) -> Result<bool, ApiError> {
+    Ok(params.flag("Publish")? == Some(true))
+}
+
+pub(super) async fn publish_if(is_published: bool, call: &Call<'_>, made: &Function) -> Result<(), ApiError> {
+    if is_published {
         call.functions.publish(&made.namespace, &made.name, None, Some(made)).await?;
     }
     Ok(())
