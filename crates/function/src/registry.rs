@@ -258,7 +258,15 @@ impl Functions {
         Ok(function)
     }
 
-    pub async fn delete(&self, namespace: &str, name: &str) -> Result<(), Error> {
+    /// Takes a function away with all its versions, and in the same commit what `also` takes away of what others keep
+    /// of it.
+    ///
+    /// # Errors
+    /// `NoSuchFunction`, and the store's.
+    pub async fn delete<F>(&self, namespace: &str, name: &str, also: F) -> Result<(), Error>
+    where
+        F: FnOnce(&mut Tx<'_>) -> cosette_store::Result<()> + Send + 'static,
+    {
         limits::namespace(namespace)?;
         let key = row::function_key(namespace, name);
         let (in_namespace, named) = (namespace.to_owned(), name.to_owned());
@@ -271,6 +279,7 @@ impl Functions {
                 let mut gone = versions::delete_all(&store, tx, &function)?;
                 tx.delete(Table::Function, &key);
                 concurrency::forget(tx, &function.namespace, &function.name);
+                also(tx)?;
                 gone.push(function);
                 Ok::<_, Error>(gone)
             })

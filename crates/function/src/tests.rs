@@ -266,9 +266,12 @@ async fn deletion_takes_records_along() {
         house.invoke("thumbnail", "1").await;
     }
     house.invoke("other", "1").await;
-    house.functions.delete("default", "thumbnail").await.unwrap();
+    house.functions.delete("default", "thumbnail", |_| Ok(())).await.unwrap();
     assert!(matches!(house.functions.get("default", "thumbnail"), Err(Error::NoSuchFunction(_))));
-    assert!(matches!(house.functions.delete("default", "thumbnail").await, Err(Error::NoSuchFunction(_))));
+    assert!(matches!(
+        house.functions.delete("default", "thumbnail", |_| Ok(())).await,
+        Err(Error::NoSuchFunction(_))
+    ));
     assert_eq!(house.functions.records(Some(("default", "thumbnail")), 100).unwrap().len(), 0);
     assert_eq!(house.functions.records(None, 100).unwrap().len(), 1);
     assert_eq!(house.functions.describe(&called("thumbnail", "$LATEST").into()), None);

@@ -252,11 +252,20 @@ impl Functions {
         Ok(all)
     }
 
-    /// Takes a version away; what runs of it runs on.
+    /// Takes a version away, and in the same commit what `also` takes away; what runs of it runs on.
     ///
     /// # Errors
     /// `UnsupportedOperation.AliasBind` while an alias leads to it; `NoSuchQualifier`, and the store's.
-    pub async fn delete_version(&self, namespace: &str, name: &str, number: u64) -> Result<(), Error> {
+    pub async fn delete_version<F>(
+        &self,
+        namespace: &str,
+        name: &str,
+        number: u64,
+        also: F,
+    ) -> Result<(), Error>
+    where
+        F: FnOnce(&mut Tx<'_>) -> cosette_store::Result<()> + Send + 'static,
+    {
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
         let version = Version::Number(number);
         let store = self.shared.store.clone();
@@ -274,6 +283,7 @@ impl Functions {
             if gone.code != function.code {
                 release(&store, tx, &namespace, &name, gone.code)?;
             }
+            also(tx)?;
             Ok::<_, Error>(gone)
         };
         let (_, gone) = self.shared.store.commit(delete).await?;
@@ -345,9 +355,20 @@ impl Functions {
         Ok(self.shared.store.commit(set).await?.1)
     }
 
+    /// Takes an alias away, and in the same commit what `also` takes away.
+    ///
     /// # Errors
     /// `Invalid` for `$DEFAULT`, `ResourceNotFound.Alias`, and the store's.
-    pub async fn delete_alias(&self, namespace: &str, name: &str, alias: &str) -> Result<(), Error> {
+    pub async fn delete_alias<F>(
+        &self,
+        namespace: &str,
+        name: &str,
+        alias: &str,
+        also: F,
+    ) -> Result<(), Error>
+    where
+        F: FnOnce(&mut Tx<'_>) -> cosette_store::Result<()> + Send + 'static,
+    {
         if alias == DEFAULT {
             return Err(Error::Invalid { field: "Alias", message: format!("{DEFAULT} cannot be deleted") });
         }
@@ -356,6 +377,7 @@ impl Functions {
             let mut function = latest(tx, &namespace, &name)?;
             function.alias(&alias)?;
             function.aliases.retain(|other| other.name != alias);
+            also(tx)?;
             tx.put(
                 Table::Function,
                 &row::function_key(&namespace, &name),

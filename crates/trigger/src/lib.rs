@@ -168,20 +168,35 @@ impl Triggers {
         Ok(rule)
     }
 
-    /// All triggers of a function, rules and timers, every qualifier (the function is being deleted).
-    pub async fn delete_rules_of(&self, namespace: &str, name: &str) -> Result<(), Error> {
-        let (in_, of) = (namespace.to_owned(), name.to_owned());
-        self.delete_rules(move |rule| rule.as_trigger().is_some() && rule.is_of(&in_, &of)).await?;
-        let (in_, of) = (namespace.to_owned(), name.to_owned());
-        self.delete_timers(move |timer| timer.is_of(&in_, &of)).await
+    /// Takes away the triggers of a function, rules and timers, or those of one of its qualifiers, in the commit that
+    /// takes that itself away: no trigger outlives it, and none of another of its name is meant. Once that commit is
+    /// done, [`timers_have_changed`](Self::timers_have_changed).
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn forget(
+        tx: &mut Tx<'_>,
+        namespace: &str,
+        name: &str,
+        qualifier: Option<&str>,
+    ) -> cosette_store::Result<()> {
+        let is_meant = |of: &FunctionRef| {
+            of.namespace == namespace && of.name == name && qualifier.is_none_or(|it| it == of.qualifier)
+        };
+        let rules = rule::delete_all(tx, |rule| rule.as_trigger().is_some_and(|(of, _)| is_meant(of)));
+        let timers = rules.and_then(|()| timer::delete_all(tx, |timer| is_meant(&timer.function)));
+        timers.map_err(|error| match error {
+            Error::Store(error) => error,
+            other => cosette_store::Error::Index(other.to_string()),
+        })
     }
 
-    /// The triggers of one qualifier of a function (the version or alias is gone).
-    pub async fn delete_rules_of_qualifier(&self, function: &FunctionRef) -> Result<(), Error> {
-        let meant = function.clone();
-        self.delete_rules(move |rule| rule.as_trigger().is_some_and(|(of, _)| *of == meant)).await?;
-        let meant = function.clone();
-        self.delete_timers(move |timer| timer.function == meant).await
+    /// Lets timers fire as they are now in the store.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn timers_have_changed(&self) -> Result<(), Error> {
+        self.keeper.look_again()
     }
 
     async fn delete_rules(&self, is_meant: impl Fn(&Rule) -> bool + Send + 'static) -> Result<(), Error> {

@@ -1,6 +1,8 @@
 //! Aliases of versions, with their routing (scf.md 3.9).
 
 use cosette_function::{Additional, Alias, AliasChange, Method, Version, When};
+use cosette_store::Tx;
+use cosette_trigger::Triggers;
 use serde_json::{Value, json};
 
 use super::{Paging, function_of, reference, reply, time};
@@ -50,8 +52,10 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
 pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     let name = params.needed("Name")?;
-    call.functions.delete_alias(&function.namespace, &function.name, name).await?;
-    call.triggers.delete_rules_of_qualifier(&reference(&function, name)).await?;
+    let of = reference(&function, name);
+    let also = move |tx: &mut Tx<'_>| Triggers::forget(tx, &of.namespace, &of.name, Some(&of.qualifier));
+    call.functions.delete_alias(&function.namespace, &function.name, name, also).await?;
+    call.triggers.timers_have_changed()?;
     Ok(Reply::new())
 }
 

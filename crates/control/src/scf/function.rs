@@ -3,6 +3,8 @@
 use cosette_function::{Configuration, ConfigurationPatch, Function, NewFunction, Version};
 use cosette_model::Region;
 use cosette_model::function::RetryPolicy;
+use cosette_store::Tx;
+use cosette_trigger::Triggers;
 use serde_json::{Value, json};
 
 use super::layer;
@@ -120,10 +122,13 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         }
         _ => {}
     }
-    // Rules first: a crash between the two leaves a function without triggers, to be deleted again.
-    super::test_model::forget(call, &function).await?;
-    call.triggers.delete_rules_of(&function.namespace, &function.name).await?;
-    call.functions.delete(&function.namespace, &function.name).await?;
+    let gone = function.clone();
+    let also = move |tx: &mut Tx<'_>| {
+        super::test_model::forget(tx, &gone)?;
+        Triggers::forget(tx, &gone.namespace, &gone.name, None)
+    };
+    call.functions.delete(&function.namespace, &function.name, also).await?;
+    call.triggers.timers_have_changed()?;
     Ok(Reply::new())
 }
 

@@ -95,19 +95,11 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     Ok(Reply::new())
 }
 
-/// The function goes, and its models with it.
-pub(super) async fn forget(call: &Call<'_>, function: &Function) -> Result<(), ApiError> {
-    let prefix = prefix(function);
-    if call.store.scan(Table::TestModel, &prefix, None, 1)?.is_empty() {
-        return Ok(());
+/// The function goes by this commit, and its models with it.
+pub(super) fn forget(tx: &mut Tx<'_>, function: &Function) -> cosette_store::Result<()> {
+    for (key, _) in tx.scan(Table::TestModel, &prefix(function), MODELS_MAX)? {
+        tx.delete(Table::TestModel, &key);
     }
-    let write = move |tx: &mut Tx<'_>| {
-        for (key, _) in tx.scan(Table::TestModel, &prefix, MODELS_MAX)? {
-            tx.delete(Table::TestModel, &key);
-        }
-        Ok(())
-    };
-    call.store.commit::<_, ApiError, _>(write).await?;
     Ok(())
 }
 

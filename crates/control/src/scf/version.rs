@@ -1,6 +1,8 @@
 //! Versions of functions (scf.md 3.9).
 
 use cosette_function::{Function, Version};
+use cosette_store::Tx;
+use cosette_trigger::Triggers;
 use serde_json::{Value, json};
 
 use super::{LATEST, Paging, descending, function_of, reference, reply, sort_by_key, time};
@@ -81,8 +83,9 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
 
 /// Takes one version away, with its triggers.
 pub(super) async fn delete_one(call: &Call<'_>, function: &Function, number: u64) -> Result<Reply, ApiError> {
-    call.functions.delete_version(&function.namespace, &function.name, number).await?;
-    // A trigger that outlives it for a moment leads nowhere; a version that was refused to go has kept its own.
-    call.triggers.delete_rules_of_qualifier(&reference(function, &number.to_string())).await?;
+    let of = reference(function, &number.to_string());
+    let also = move |tx: &mut Tx<'_>| Triggers::forget(tx, &of.namespace, &of.name, Some(&of.qualifier));
+    call.functions.delete_version(&function.namespace, &function.name, number, also).await?;
+    call.triggers.timers_have_changed()?;
     Ok(Reply::new())
 }

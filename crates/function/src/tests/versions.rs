@@ -73,17 +73,17 @@ async fn a_version_stays_what_it_was() {
     let key = format!("f1\0{}", "\0\0\0\0\0\0\0\u{1}");
     assert!(matches!(house.functions.get("default", &key), Err(Error::NoSuchFunction(_))));
 
-    house.functions.delete_version("default", "f1", 1).await.unwrap();
+    house.functions.delete_version("default", "f1", 1, |_| Ok(())).await.unwrap();
     assert!(house.store.is_kept(before).unwrap(), "one version has it");
-    house.functions.delete_version("default", "f1", 2).await.unwrap();
+    house.functions.delete_version("default", "f1", 2, |_| Ok(())).await.unwrap();
     assert!(!house.store.is_kept(before).unwrap());
     assert!(matches!(
-        house.functions.delete_version("default", "f1", 2).await,
+        house.functions.delete_version("default", "f1", 2, |_| Ok(())).await,
         Err(Error::NoSuchQualifier(_))
     ));
     assert_eq!(publish(&house).await, Version::Number(3), "numbers only grow");
     let last = house.functions.get("default", "f1").unwrap();
-    house.functions.delete("default", "f1").await.unwrap();
+    house.functions.delete("default", "f1", |_| Ok(())).await.unwrap();
     assert!(!house.store.is_kept(last.code).unwrap());
     house.create("f1", SAY).await;
     assert_eq!(said(&house, "3").await, "qualifier 3 of function f1 does not exist");
@@ -146,11 +146,33 @@ async fn an_alias_leads_to_its_versions() {
     let names: Vec<_> =
         functions.get("default", "f1").unwrap().aliases().into_iter().map(|alias| alias.name).collect();
     assert_eq!(names, ["$DEFAULT", "live", "beta"]);
-    assert_eq!(code_of(functions.delete_version("default", "f1", 2).await), "UnsupportedOperation.AliasBind");
-    assert_eq!(code_of(functions.delete_alias("default", "f1", "$DEFAULT").await), "Alias");
-    assert_eq!(code_of(functions.delete_alias("default", "f1", "none").await), "ResourceNotFound.Alias");
-    functions.delete_alias("default", "f1", "live").await.unwrap();
+    assert_eq!(
+        code_of(functions.delete_version("default", "f1", 2, |_| Ok(())).await),
+        "UnsupportedOperation.AliasBind"
+    );
+    assert_eq!(code_of(functions.delete_alias("default", "f1", "$DEFAULT", |_| Ok(())).await), "Alias");
+    assert_eq!(
+        code_of(functions.delete_alias("default", "f1", "none", |_| Ok(())).await),
+        "ResourceNotFound.Alias"
+    );
+    functions.delete_alias("default", "f1", "live", |_| Ok(())).await.unwrap();
     assert_eq!(said(&house, "live").await, "qualifier live of function f1 does not exist");
+}
+
+#[tokio::test]
+async fn what_goes_and_what_goes_with_it_are_one_commit() {
+    let house = House::new();
+    house.create("f1", SAY).await;
+    publish(&house).await;
+    house.functions.set_alias("default", "f1", alias("live", 1, None), true).await.unwrap();
+    let fail = |_: &mut cosette_store::Tx<'_>| Err(cosette_store::Error::Index("no".into()));
+    house.functions.delete_alias("default", "f1", "live", fail).await.unwrap_err();
+    assert_eq!(said(&house, "live").await, r#"["hello", "1"]"#);
+    house.functions.delete_alias("default", "f1", "live", |_| Ok(())).await.unwrap();
+    house.functions.delete_version("default", "f1", 1, fail).await.unwrap_err();
+    house.functions.delete("default", "f1", fail).await.unwrap_err();
+    assert_eq!(said(&house, "1").await, r#"["hello", "1"]"#);
+    assert_eq!(said(&house, "$LATEST").await, r#"["hello", "$LATEST"]"#);
 }
 
 #[tokio::test]

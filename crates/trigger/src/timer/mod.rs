@@ -191,17 +191,8 @@ impl Triggers {
         self.write_timers(write).await
     }
 
-    pub(crate) async fn delete_timers(
-        &self,
-        is_meant: impl Fn(&Timer) -> bool + Send + 'static,
-    ) -> Result<(), Error> {
-        let write = move |tx: &mut Tx<'_>| {
-            for timer in standing(tx)?.into_iter().filter(is_meant) {
-                tx.delete(Table::Rule, timer.id.as_bytes());
-            }
-            Ok::<_, Error>(())
-        };
-        self.write_timers(write).await
+    async fn delete_timers(&self, is_meant: impl Fn(&Timer) -> bool + Send + 'static) -> Result<(), Error> {
+        self.write_timers(move |tx| delete_all(tx, is_meant)).await
     }
 
     /// A commit that changes timers, and what they are to fire from then on. In a task of its own: a caller that goes
@@ -235,6 +226,14 @@ fn create(tx: &mut Tx<'_>, new: NewTimer) -> Result<Timer, Error> {
     let timer =
         Timer { id, name, function, cron, argument, description, enabled, created, modified, revision };
     rewrite(tx, timer)
+}
+
+/// Takes away all timers that `is_meant`.
+pub(crate) fn delete_all(tx: &mut Tx<'_>, is_meant: impl Fn(&Timer) -> bool) -> Result<(), Error> {
+    for timer in standing(tx)?.into_iter().filter(is_meant) {
+        tx.delete(Table::Rule, timer.id.as_bytes());
+    }
+    Ok(())
 }
 
 fn rewrite(tx: &mut Tx<'_>, timer: Timer) -> Result<Timer, Error> {

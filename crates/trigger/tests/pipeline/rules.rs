@@ -139,7 +139,7 @@ async fn a_deleted_functions_rules_go_whatever_their_qualifier() {
     new.target = FunctionRef { qualifier: "2".into(), ..function("f") }.into();
     world.triggers.create_rule(new).await.unwrap();
     world.rule("g", PUT, "c/").await.unwrap();
-    world.triggers.delete_rules_of("default", "f").await.unwrap();
+    world.forget("f", None).await;
     let left = world.triggers.rules().unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].target, function("g").into());

@@ -167,6 +167,8 @@ async fn what_cannot_be_is_refused() {
     assert!(matches!(world.triggers.create_timer(new("u", "0 * * * * * *")).await, Err(Error::Limit(_))));
     let other = TimerSelector { qualifier: Some("7".into()), ..named("t") };
     assert!(matches!(world.triggers.delete_timer(other).await, Err(Error::NoSuchRule)));
-    world.triggers.delete_rules_of("default", "f").await.unwrap();
-    assert!(world.triggers.timers().unwrap().is_empty());
+    world.forget("f", Some("other")).await;
+    assert_eq!(world.triggers.timers().unwrap().len(), 10);
+    world.forget("f", None).await;
+    assert!(world.triggers.timers().unwrap().is_empty() && world.triggers.next_due().is_none());
 }

@@ -13,7 +13,7 @@ use cosette_model::op::{Owner, WriteConditions};
 use cosette_model::{
     Attributes, BucketName, Cause, Chain, EventPattern, ObjectKey, Region, Style, Timestamp, Wanted,
 };
-use cosette_store::{Durability, PutObject, Store};
+use cosette_store::{Durability, PutObject, Store, Tx};
 use cosette_trigger::{Delivery, Error, NewRule, Options, Quiet, Rule, RuleSelector, Triggers};
 
 use super::scripted::Scripted;
@@ -150,6 +150,13 @@ impl World {
 
     pub(crate) async fn rule(&self, name: &str, event: &str, prefix: &str) -> Result<Rule, Error> {
         self.triggers.create_rule(new_rule(name, event, prefix)).await
+    }
+
+    /// As the commit does it that takes a function away, or one of its qualifiers.
+    pub(crate) async fn forget(&self, name: &'static str, qualifier: Option<&'static str>) {
+        let forget = move |tx: &mut Tx<'_>| Triggers::forget(tx, "default", name, qualifier);
+        self.store.commit::<_, cosette_store::Error, _>(forget).await.unwrap();
+        self.triggers.timers_have_changed().unwrap();
     }
 
     pub(crate) async fn quiet(&self) -> Quiet {
