@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sysconfig
 import threading
+import urllib.error
+import urllib.request
 import uuid
 
 import pytest
@@ -215,6 +217,12 @@ def test_what_cannot_be_debugged_is_refused(server, scf, new_function):
     refused = server.cli("function", "debug", third, "--port", port, check=False)
     assert refused.returncode != 0 and "another function is debugged at port" in refused.stderr, refused
     server.cli("function", "debug", other, "--stop")
+    # A page in a browser may post text to anybody.
+    page = urllib.request.Request(
+        f"{server.url}/_cosette/debug", data=json.dumps({"function": other}).encode(), headers={"Origin": "http://a.example"}
+    )
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(page, timeout=PATIENCE_S)
     # It runs as ever, and waits for nobody.
     assert call(scf, "Invoke", FunctionName=other)["Result"]["RetMsg"] == "7"
     assert server.cli("function", "debug", "no-such-function", check=False).returncode != 0

@@ -9,7 +9,7 @@ use cosette_store::Store;
 use cosette_trigger::{Delivery, DeliveryState, Triggers};
 use cosette_webhook::Webhooks;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
@@ -72,6 +72,10 @@ impl Admin {
         }
         let query = Query::of(&parts);
         let answer = match (&parts.method, path) {
+            // Only browsers say it; a page from anywhere can post text here without asking.
+            (method, _) if !method.is_safe() && parts.headers.contains_key(header::ORIGIN) => {
+                Err(Refused(StatusCode::FORBIDDEN, "pages in a browser change nothing here".to_owned()))
+            }
             (&Method::GET | &Method::HEAD, "health") => Ok(self.health()),
             (&Method::POST, "wait") => self.wait(body).await,
             (&Method::GET, "explain") => match query {
