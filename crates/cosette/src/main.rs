@@ -208,6 +208,7 @@ cosette function new: Make a folder with the code of a template
 cosette function deploy: Make a function from a folder, or update it
 cosette function test: Run a function with an event of a template
 cosette function invoke: Run a function
+cosette function debug: Let a function wait for a debugger
 cosette function list: List the functions
 cosette function delete: Delete a function and its triggers
 cosette logs: Show what a function wrote
