@@ -2,18 +2,17 @@
 //! `_LAMBDA_SERVER_PORT`, and are asked for one result after another (scf.md 5.5).
 
 use std::io;
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
 
 use crate::Spec;
 use crate::environment;
 use crate::gob::{self, BYTES, FIRST_OWN, INT, Out, TEXT, Types, UINT, Value};
+use crate::outward::Duplex;
 use crate::protocol::{Answer, Fault, Line, Offer, RESULT_BYTES_MAX, Signal};
+use crate::reach::Reach;
 
 /// How often a program that does not listen yet is called.
 const KNOCK: Duration = Duration::from_millis(2);
@@ -53,9 +52,9 @@ impl About {
 
 /// Waits for the program to listen, then has it answer the line's events. Ends when the connection
 /// does: the process's end, or the time limit, is what is told of then.
-pub(crate) async fn drive(line: Line, port: u16, about: About) {
+pub(crate) async fn drive(line: Line, reach: Reach, port: u16, about: About) {
     let stream = loop {
-        match TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
+        match reach.connect(port).await {
             Ok(stream) => break stream,
             Err(_) => tokio::time::sleep(KNOCK).await,
         }
@@ -66,9 +65,8 @@ pub(crate) async fn drive(line: Line, port: u16, about: About) {
     }
 }
 
-async fn serve(line: &Line, stream: TcpStream, about: &About) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let (read, write) = stream.into_split();
+async fn serve(line: &Line, stream: Box<dyn Duplex>, about: &About) -> io::Result<()> {
+    let (read, write) = tokio::io::split(stream);
     let mut caller = Caller { read: BufReader::new(read), write, types: Types::default(), calls: 0 };
     match caller.ping().await? {
         Reply::Value(_) => line.say(Signal::Ready(Instant::now())),
@@ -121,8 +119,8 @@ enum Reply {
 
 /// One connection of `net/rpc`, with one call at a time.
 struct Caller {
-    read: BufReader<OwnedReadHalf>,
-    write: OwnedWriteHalf,
+    read: BufReader<ReadHalf<Box<dyn Duplex>>>,
+    write: WriteHalf<Box<dyn Duplex>>,
     types: Types,
     calls: u64,
 }

@@ -26,6 +26,7 @@ use crate::output::Output;
 use crate::outward::{Gateway, Way};
 use crate::process::{Launch, PROCESSES_MAX, Spawner, Tree};
 use crate::protocol::{Answer, Endpoint, Offer, Signal};
+use crate::reach::Reach;
 use crate::{Ran, Spec};
 
 /// How often a running instance's memory is looked at.
@@ -214,7 +215,7 @@ impl Instance {
         let endpoint = match parts.family {
             Family::Go => {
                 let (port, about) = (free_port().await?, About::new(spec));
-                Endpoint::driven(port, |line| go::drive(line, port, about))
+                Endpoint::driven(port, |line| go::drive(line, Reach::Machine, port, about))
             }
             _ => Endpoint::open(secret.clone()).await?,
         };

@@ -22,6 +22,7 @@ mod outward;
 mod pool;
 mod process;
 mod protocol;
+mod reach;
 #[cfg(test)]
 mod tests;
 

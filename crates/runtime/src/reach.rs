@@ -1,0 +1,29 @@
+//! How the server reaches what listens in an instance: the program of a Go function, the server of a web function,
+//! a debugger.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use tokio::net::TcpStream;
+
+use crate::outward::Duplex;
+
+/// The way to the ports of one instance. Clones lead to the same.
+#[derive(Clone, Debug)]
+pub(crate) enum Reach {
+    /// The instance has the machine's network: its ports are the machine's, on loopback.
+    Machine,
+}
+
+impl Reach {
+    /// A connection to what listens at the port in the instance. Refused while nothing does.
+    pub(crate) async fn connect(&self, port: u16) -> io::Result<Box<dyn Duplex>> {
+        match self {
+            Self::Machine => {
+                let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+                stream.set_nodelay(true)?;
+                Ok(Box::new(stream))
+            }
+        }
+    }
+}
