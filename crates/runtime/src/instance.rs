@@ -12,7 +12,6 @@ use cosette_model::{Chain, RoleKey};
 use rustix::process::Pid;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 
 use crate::contain::keeper::Keeper;
 use crate::contain::{Seen, error_in};
@@ -24,19 +23,11 @@ use crate::java;
 use crate::launch::{self, Cannot};
 use crate::output::Output;
 use crate::outward::{Gateway, Way};
-use crate::process::{Launch, PROCESSES_MAX, Spawner, Tree};
+use crate::process::{Launch, Spawner, Tree};
 use crate::protocol::{Answer, Endpoint, Offer, Signal};
 use crate::reach::Reach;
+use crate::watching::{Event, Watcher, limit};
 use crate::{Ran, Spec};
-
-/// How often a running instance's memory is looked at.
-const SAMPLE: Duration = Duration::from_millis(50);
-
-/// The descendants are looked for with each so manieth sample: that reads the whole process table.
-const SAMPLES_PER_TREE: u32 = 4;
-
-/// A year: longer than anybody debugs, and a point in time that can be reckoned with.
-const ENDLESS: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long killed processes may take to be gone before a person is told.
 const BURIAL: Duration = Duration::from_secs(5);
@@ -95,22 +86,13 @@ pub(crate) enum Fate {
     Spent,
 }
 
-/// Why one wait for the instance ended.
-enum Event {
-    Said(Signal),
-    Closing,
-    Exited(String),
-    TimedOut,
-    OutOfMemory,
-}
-
 pub(crate) struct Instance {
-    endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint,
     _gateway: Option<Gateway>,
     output: Output,
-    tree: Tree,
+    pub(crate) tree: Tree,
     /// How the root process ended, once it has.
-    exit: watch::Receiver<Option<String>>,
+    pub(crate) exit: watch::Receiver<Option<String>>,
     key: Arc<RoleKey>,
     folder: PathBuf,
     ended: bool,
@@ -417,72 +399,6 @@ fn remove(folder: &Path) {
     {
         tracing::warn!(folder = %folder.display(), %error, "an instance's directory cannot be removed");
     }
-}
-
-/// Waits for whatever happens next to an instance, and looks at its memory meanwhile.
-struct Watcher {
-    deadline: Instant,
-    memory_max: u64,
-    /// The greatest sum over the tree that was seen.
-    peak: u64,
-    samples: u32,
-    ticks: tokio::time::Interval,
-}
-
-impl Watcher {
-    fn new(spec: &Spec, deadline: Instant) -> Self {
-        let mut ticks = interval_at(tokio::time::Instant::now() + SAMPLE, SAMPLE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let memory_max = match spec.debug {
-            Some(_) => u64::MAX,
-            None => u64::from(spec.memory_mb) * 1024 * 1024,
-        };
-        Self { deadline, memory_max, peak: 0, samples: 0, ticks }
-    }
-
-    async fn next(&mut self, instance: &mut Instance, closing: &mut watch::Receiver<bool>) -> Event {
-        loop {
-            let exit = &mut instance.exit;
-            tokio::select! {
-                // What was said before the end counts.
-                biased;
-                Some(signal) = instance.endpoint.signals.recv() => return Event::Said(signal),
-                () = until(closing, |closing| *closing) => return Event::Closing,
-                () = until(exit, Option::is_some) => {
-                    return Event::Exited(instance.exit.borrow().clone().unwrap_or_default());
-                }
-                () = sleep_until(self.deadline.into()) => return Event::TimedOut,
-                _ = self.ticks.tick() => {
-                    self.samples += 1;
-                    let now = if self.samples.is_multiple_of(SAMPLES_PER_TREE) {
-                        let look = instance.tree.look();
-                        if look.processes > PROCESSES_MAX {
-                            return Event::Exited(format!("it had more than {PROCESSES_MAX} processes"));
-                        }
-                        look.memory
-                    } else {
-                        instance.tree.first_memory()
-                    };
-                    self.peak = self.peak.max(now);
-                    if now > self.memory_max {
-                        return Event::OutOfMemory;
-                    }
-                }
-            }
-        }
-    }
-}
-
-async fn until<T>(receiver: &mut watch::Receiver<T>, test: impl FnMut(&T) -> bool) {
-    if receiver.wait_for(test).await.is_err() {
-        // No sender, no change.
-        std::future::pending::<()>().await;
-    }
-}
-
-/// How long something may take; as long as it likes when somebody looks at it in a debugger.
-fn limit(spec: &Spec, time: Duration) -> Duration {
-    if spec.debug.is_some() { ENDLESS } else { time }
 }
 
 pub(crate) const CLOSING: &str = "the server is stopping";

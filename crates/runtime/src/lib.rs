@@ -2,8 +2,8 @@
 //!
 //! `pool` lends instances, `instance` is one from start to end, `launch` is what is started for it,
 //! `protocol` is how it is spoken to (`go` for programs in Go), `process` is the machine's side of it,
-//! `contain` what keeps it apart, `output` what it prints. The bootstraps that run handlers of each
-//! language are in `bootstrap/`.
+//! `contain` what keeps it apart, `output` what it prints, `watching` what can happen to it
+//! meanwhile. The bootstraps that run handlers of each language are in `bootstrap/`.
 
 mod closure;
 pub mod contain;
@@ -25,6 +25,7 @@ mod protocol;
 mod reach;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
