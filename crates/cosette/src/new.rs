@@ -88,6 +88,12 @@ const PRESETS: &[Preset] = &[
         packages
     ),
     preset!(
+        "refresh-cdn",
+        "purge what has changed from the CDN",
+        "--timeout 30 --env CDN_DOMAINS=DOMAIN --trigger BUCKET,created --trigger BUCKET,removed",
+        packages
+    ),
+    preset!(
         "webhook-relay",
         "post events, signed, to several URLs",
         "--timeout 60 --env WEBHOOK_URLS=URL,URL --trigger BUCKET,created --trigger BUCKET,removed"

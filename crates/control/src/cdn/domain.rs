@@ -81,6 +81,8 @@ pub(crate) async fn configs(call: &Call<'_>, params: Params<'_>) -> Result<Reply
     let total = found.len();
     let detail = |domain: &Domain| {
         let mut fields = brief(&call.account, domain);
+        // Only the short form has it.
+        fields.remove("Product");
         fields.extend(reply(setup::json(&domain.setup)));
         Value::Object(fields)
     };
