@@ -73,7 +73,6 @@ class Bench:
         folder = self.where / self.name
         made = self.server.cli("function", "new", "--template", self.name, folder)
         assert made.stdout == f"{folder}\n"
-        env = {"COS_SCHEME": "http", "http_proxy": self.server.url, "no_proxy": "127.0.0.1", **env}
         more = [f"--trigger={self.bucket},{trigger}" for trigger in triggers]
         more += [f"--env={name}={value}" for name, value in env.items()]
         self.server.cli(

@@ -196,7 +196,7 @@ mod tests {
             let (code, readme) = (text("index.py"), text("README.md"));
             for part in code.split("os.environ").skip(1) {
                 let name = part.split('"').nth(1).unwrap();
-                let is_own = !name.starts_with("TENCENTCLOUD_") && name != "COS_SCHEME";
+                let is_own = !name.starts_with("TENCENTCLOUD_");
                 assert!(!is_own || readme.contains(&format!("`{name}`")), "{}: {name}", preset.name);
             }
         }
