@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod debugging;
 mod door;
+mod edge;
 mod embedded;
 mod explain;
 mod folder;
@@ -129,6 +130,8 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let door = Arc::new(house.door(spelling));
         house.gateway.leads_to(&door);
+        let origin: std::sync::Weak<dyn cosette_cdn::Origin> = Arc::downgrade(&door) as _;
+        house.control.cdn().leads_to(origin)?;
         let connections = Connections::serve(Arc::clone(&house.gateway), listener, stopped);
         let owner = owners(&config).next().ok_or_else(|| RunError::Refused("there is no account".into()))?;
         Ok(Self { house, connections, door, stop, owner, region: config.region })
@@ -314,6 +317,8 @@ impl House {
             wire: Arc::clone(&self.wire),
             ops: self.ops.clone(),
             control: self.control.clone(),
+            cdn: self.control.cdn().clone(),
+            cdn_keys: edge::Keys::default(),
             accounts: Arc::clone(&self.accounts),
             admin: admin::Admin {
                 store: self.store.clone(),

@@ -83,6 +83,12 @@ pub enum Table {
     Concurrency = 0x4f,
     /// Events to try functions with, by the function's id and a name.
     TestModel = 0x51,
+    /// Domains of the CDN, by name.
+    CdnDomain = 0x58,
+    /// What was asked to be purged and prefetched, in that order: sequence number, 8 bytes, and a place, 2.
+    CdnTask = 0x59,
+    /// How much of that an account has asked for on a day, by APPID, kind and area.
+    CdnQuota = 0x5a,
 }
 
 /// A body that the store keeps for a subsystem, which puts this into its own record.
