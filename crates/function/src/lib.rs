@@ -3,7 +3,7 @@
 //!
 //! `registry` makes and changes functions, `versions` freezes and names what they were, `code` unpacks them,
 //! `invocation` runs them, `log` is the text the user reads, `row` how all of it lies in the store, `limits` what is
-//! allowed, `concurrency` how much of it at once.
+//! allowed, `concurrency` how much of it at once, `provisioned` what is started ahead.
 
 mod code;
 mod concurrency;
@@ -14,6 +14,7 @@ mod invocation;
 mod layers;
 mod limits;
 mod log;
+mod provisioned;
 mod registry;
 mod routing;
 mod row;
@@ -39,6 +40,7 @@ pub use crate::concurrency::TOTAL_MB;
 pub use crate::debugging::Debugged;
 use crate::invocation::Slots;
 pub use crate::layers::{Layer, LayerRef, NewLayer};
+pub use crate::provisioned::Provisioned;
 pub use crate::routing::{Additional, Method, RoutingKey, When};
 use crate::running::Running;
 pub use crate::versions::{Alias, AliasChange, Version};
@@ -205,6 +207,7 @@ struct Shared {
     slots: Slots,
     debugging: debugging::Debugging,
     shares: concurrency::Shares,
+    provisioned: provisioned::Keepers,
     downloads: download::Downloads,
     folders: folder::Folders,
     keys: OnceLock<Box<Keys>>,
@@ -225,6 +228,7 @@ impl Functions {
             slots: Slots::default(),
             debugging: debugging::Debugging::default(),
             shares: concurrency::Shares::default(),
+            provisioned: provisioned::Keepers::default(),
             downloads: download::Downloads::default(),
             folders: folder::Folders::default(),
             keys: OnceLock::new(),
@@ -338,6 +342,7 @@ impl Functions {
 
     /// Ends all invocations and instances, and returns when the last is on record.
     pub async fn stop(&self) {
+        self.shared.provisioned.stop();
         self.shared.slots.close();
         self.shared.runtime.stop().await;
         self.shared.running.none().await;

@@ -14,7 +14,7 @@ use crate::invocation::instance_id;
 use crate::versions::Version;
 use crate::{
     Configuration, ConfigurationPatch, Error, Function, Functions, Layer, NewFunction, code, concurrency,
-    layers, limits, row, versions,
+    layers, limits, provisioned, row, versions,
 };
 
 /// Bytes of a handler's file that `entry_file` still shows (scf.md 3.8).
@@ -279,11 +279,13 @@ impl Functions {
                 let mut gone = versions::delete_all(&store, tx, &function)?;
                 tx.delete(Table::Function, &key);
                 concurrency::forget(tx, &function.namespace, &function.name);
+                provisioned::forget(tx, &function)?;
                 also(tx)?;
                 gone.push(function);
                 Ok::<_, Error>(gone)
             })
             .await?;
+        self.provision_anew()?;
         for function in &gone {
             self.shared.runtime.retire(&instance_id(function)).await;
             self.leave_folder(function).await;

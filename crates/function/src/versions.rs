@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::invocation::instance_id;
 use crate::routing::{Additional, RoutingKey, When};
-use crate::{Error, Function, Functions, limits, row};
+use crate::{Error, Function, Functions, limits, provisioned, row};
 
 /// Aliases of one function. The service's own limit is not documented.
 const ALIASES_MAX: usize = 100;
@@ -283,10 +283,12 @@ impl Functions {
             if gone.code != function.code {
                 release(&store, tx, &namespace, &name, gone.code)?;
             }
+            provisioned::forget(tx, &gone)?;
             also(tx)?;
             Ok::<_, Error>(gone)
         };
         let (_, gone) = self.shared.store.commit(delete).await?;
+        self.provision_anew()?;
         self.shared.runtime.retire(&instance_id(&gone)).await;
         tracing::info!(function = gone.name, %version, "version deleted");
         Ok(())

@@ -96,6 +96,8 @@ pub(crate) struct Instance {
     key: Arc<RoleKey>,
     folder: PathBuf,
     ended: bool,
+    /// What it printed while it was started ahead, for the log of its first run.
+    pub(crate) early: String,
 }
 
 impl Instance {
@@ -251,7 +253,8 @@ impl Instance {
         };
         key.log_to(output.log());
         let gateway = gateway.map(|(gateway, _)| gateway);
-        Ok(Self { endpoint, _gateway: gateway, output, tree, exit, key, folder: folder.keep(), ended: false })
+        let (folder, early) = (folder.keep(), String::new());
+        Ok(Self { endpoint, _gateway: gateway, output, tree, exit, key, folder, ended: false, early })
     }
 
     /// Gives the instance an event and waits for what comes of it. The future may be dropped, and
@@ -318,7 +321,7 @@ impl Instance {
             status,
             result,
             error,
-            init_output: String::new(),
+            init_output: std::mem::take(&mut self.early),
             output: self.output.take(),
             init_duration: None,
             runtime_duration: None,

@@ -1,10 +1,11 @@
 //! Functions as child processes, over SCF's custom-runtime HTTP protocol. Knows no store, no trigger.
 //!
-//! `pool` lends instances, `instance` is one from start to end, `launch` is what is started for it,
+//! `pool` lends instances, `ahead` has some started before they are needed, `instance` is one from start to end, `launch` is what is started for it,
 //! `protocol` is how it is spoken to (`go` for programs in Go), `process` is the machine's side of it,
 //! `contain` what keeps it apart, `output` what it prints, `watching` what can happen to it
 //! meanwhile. The bootstraps that run handlers of each language are in `bootstrap/`.
 
+mod ahead;
 mod closure;
 pub mod contain;
 mod debugging;

@@ -130,6 +130,8 @@ impl Server {
         let door = Arc::new(house.door(spelling));
         house.gateway.leads_to(&door);
         let connections = Connections::serve(Arc::clone(&house.gateway), listener, stopped);
+        // What starts now may call here.
+        house.functions.provision_anew()?;
         let owner = owners(&config).next().ok_or_else(|| RunError::Refused("there is no account".into()))?;
         Ok(Self { house, connections, door, stop, owner, region: config.region })
     }

@@ -283,14 +283,15 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
     let total = found.len();
     let page = paging.page(found).map(|function| {
         let reserved = call.functions.reserved_mb(&function.namespace, &function.name)?;
-        Ok(item(&function, reserved))
+        let provisioned = call.functions.provisioned_mb(&function)?;
+        Ok(item(&function, reserved, (provisioned > 0).then_some(provisioned)))
     });
     let page: Vec<Value> = page.collect::<Result<_, ApiError>>()?;
     Ok(reply(json!({"Functions": page, "TotalCount": total})))
 }
 
 /// A function as lists show it (scf.md 3.7).
-fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
+fn item(function: &Function, reserved_mb: Option<u64>, provisioned_mb: Option<u64>) -> Value {
     json!({
         "FunctionName": function.name,
         "FunctionId": function.id,
@@ -304,7 +305,7 @@ fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
         "Tags": [],
         "AddTime": time(function.created),
         "ModTime": time(function.modified),
-        "TotalProvisionedConcurrencyMem": null,
+        "TotalProvisionedConcurrencyMem": provisioned_mb,
         "ReservedConcurrencyMem": reserved_mb,
         "AsyncRunEnable": "FALSE",
         "TraceEnable": "FALSE",

@@ -21,6 +21,7 @@ pub(crate) mod layer;
 mod letter;
 pub(crate) mod log;
 pub(crate) mod namespace;
+pub(crate) mod provisioned;
 pub(crate) mod retry;
 pub(crate) mod test_model;
 mod timer;
