@@ -118,7 +118,7 @@ impl Functions {
     /// Has so many instances of a version started and kept; none if `number` is 0.
     ///
     /// # Errors
-    /// `InvalidParameterValue.Qualifier` of `$LATEST`, `NoSuchQualifier` of a version that is gone, `Limit` and
+    /// `InvalidParameterValue.Qualifier` of `$LATEST`, `NoSuchQualifier` of a version that is gone, `LimitExceeded` and
     /// `FailedOperation.ProvisionedExceed...` for more than there is room for, and the store's.
     pub async fn provision(&self, version: &Function, number: u32) -> Result<(), Error> {
         let Version::Number(numbered) = version.version else {
@@ -151,7 +151,8 @@ impl Functions {
             let (all, most) = (numbers.map(u64::from).sum::<u64>(), Slots::EACH);
             if all > most as u64 {
                 let message = format!("at most {most} instances of a function are provisioned, not {all}");
-                return Err(Error::Limit { what: "FunctionTotalProvisionedConcurrencyNum", message });
+                let code = "LimitExceeded.FunctionTotalProvisionedConcurrencyNum";
+                return Err(Error::Refused { code, message });
             }
             division.check()?;
             tx.put(Table::Concurrency, &key, row);
