@@ -192,6 +192,7 @@ impl Functions {
             appid: function.appid.clone(),
             uin: function.uin.clone(),
             keys,
+            ends_failed: configuration.async_run,
             debug: self.shared.debugging.port(&function.id),
         }
     }

@@ -93,6 +93,12 @@ pub struct Configuration {
     /// In the order in which they lie over each other.
     #[serde(default)]
     pub layers: Vec<LayerRef>,
+    /// Whether every call is only filed, may run for a day and is tried once (`AsyncRunEnable`). Never changes.
+    #[serde(default)]
+    pub async_run: bool,
+    /// `TraceEnable`, of such a function: that its events are listed, which they always are.
+    #[serde(default)]
+    pub trace: bool,
 }
 
 /// Who is told of what a function could not be told.
@@ -335,6 +341,12 @@ impl Functions {
         Ok((found, is_whole))
     }
 
+    /// The log of an invocation that runs, as far as it has come; `None` while its handler does not.
+    pub fn log_so_far(&self, request_id: &str) -> Option<String> {
+        let output = self.shared.runtime.output_so_far(request_id)?;
+        Some(format!("START RequestId:{request_id}\n{output}"))
+    }
+
     /// How many invocations are running now, or are not on record yet.
     pub fn running(&self) -> usize {
         self.shared.running.count()
@@ -352,6 +364,10 @@ impl Functions {
 impl Invoke for Functions {
     fn invoke<'a>(&'a self, invocation: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(self.run(invocation))
+    }
+
+    fn signal(&self, request_id: &str) -> bool {
+        self.shared.runtime.signal(request_id)
     }
 
     fn describe(&self, target: &Target) -> Option<Description> {

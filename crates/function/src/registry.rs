@@ -146,6 +146,10 @@ impl Functions {
         if configuration.runtime == CLOSURE {
             return Err(limits::unknown_runtime(CLOSURE));
         }
+        if configuration.async_run != there.configuration.async_run {
+            let message = "AsyncRunEnable of a function cannot be changed, by a copy neither".to_owned();
+            return Err(Error::Refused { code: "FailedOperation.CopyAsyncRun", message });
+        }
         let status_desc = self.status_desc(&configuration).await;
         let package = self.receive(code).await?;
         let store = self.shared.store.clone();

@@ -89,7 +89,7 @@ pub(crate) enum Fate {
 pub(crate) struct Instance {
     pub(crate) endpoint: Endpoint,
     _gateway: Option<Gateway>,
-    output: Output,
+    pub(crate) output: Output,
     pub(crate) tree: Tree,
     /// How the root process ended, once it has.
     pub(crate) exit: watch::Receiver<Option<String>>,
@@ -305,6 +305,9 @@ impl Instance {
         };
         let memory_bytes = watcher.peak.max(self.tree.first_peak());
         let mut result = result;
+        if result.is_err() && spec.ends_failed {
+            fate = Fate::Spent;
+        }
         if fate == Fate::Keep && memory_bytes > watcher.memory_max {
             // It was over the limit for a moment, between two looks.
             result = fail(StatusCode::MemoryLimitReached, memory_text(spec));

@@ -26,6 +26,7 @@ mod protocol;
 mod reach;
 #[cfg(test)]
 mod tests;
+mod under_way;
 mod watching;
 
 use std::path::PathBuf;
@@ -48,6 +49,7 @@ pub use crate::languages::{Language, languages};
 pub use crate::outward::{Duplex, Outward, Way};
 use crate::pool::{Lease, Pool};
 use crate::process::Spawner;
+use crate::under_way::UnderWay;
 
 /// Everything needed to run one revision of one function.
 #[derive(Clone, Debug)]
@@ -77,6 +79,8 @@ pub struct Spec {
     pub uin: String,
     /// Where each instance gets the key that its environment names.
     pub keys: KeyGiver,
+    /// Whether an instance whose run failed, however it did, is not used again.
+    pub ends_failed: bool,
     /// The port of loopback at which the language's debugger waits for a client, before the code is
     /// loaded. Then there is one instance, and no limit of time and memory.
     pub debug: Option<u16>,
@@ -129,6 +133,7 @@ struct Shared {
     closures: Closures,
     way: OnceLock<Way>,
     turns: Turns,
+    under_way: UnderWay,
     next: AtomicU64,
 }
 
@@ -170,6 +175,7 @@ impl Runtime {
             closures: Closures::default(),
             way: OnceLock::new(),
             turns: Turns::default(),
+            under_way: UnderWay::default(),
             next: AtomicU64::new(1),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -244,7 +250,13 @@ impl Runtime {
         if let Some(instance) = warm {
             return Ok((instance, None));
         }
-        let parts = self.parts(spec).await;
+        // Finding and preparing the language may take long, and a stop does not wait for that.
+        let parts = tokio::select! {
+            parts = self.parts(spec) => parts,
+            _ = closing.wait_for(|closing| *closing) => {
+                return Err(NotStarted::of(StatusCode::InternalError, instance::CLOSING, request_id));
+            }
+        };
         let parts = parts.map_err(|text| NotStarted::of(StatusCode::ContainerInitError, text, request_id))?;
         let (instance, started) = Instance::start(parts, spec, request_id, chain, &mut closing).await?;
         Ok((instance, Some(started)))
@@ -264,7 +276,10 @@ impl Runtime {
             Err(failed) => return not_started(failed),
         };
         let mut closing = self.shared.pool.closing();
+        let early = started.as_ref().map_or(&instance.early, |started| &started.output);
+        let under_way = self.shared.under_way.enter(request_id, &instance, early);
         let (mut ran, fate) = instance.invoke(spec, request_id, chain, event, &mut closing).await;
+        drop(under_way);
         if let Some(started) = started {
             ran.init_output = started.output;
             ran.init_duration = Some(started.duration);

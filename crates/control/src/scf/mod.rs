@@ -13,6 +13,7 @@ use crate::params::Params;
 
 pub(crate) mod alias;
 pub(crate) mod async_event;
+mod asynchronous;
 mod code;
 pub(crate) mod concurrency;
 pub(crate) mod function;
