@@ -25,6 +25,7 @@ mod throttle;
 mod travel;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,6 +220,10 @@ impl House {
             }
         };
         let kept = Scratch { folder: scratch.clone(), is_temporary: config.data_dir.is_none() };
+        if kept.is_temporary {
+            // Where everybody may look: it holds code and what functions write.
+            std::fs::DirBuilder::new().mode(0o700).create(&scratch)?;
+        }
         let accounts = Arc::new(Accounts::new(config.accounts.clone(), clock.clone()));
         let authority = authority(config.data_dir.as_deref())?;
         let rules = Rules(config.allow_egress.clone());
