@@ -6,6 +6,7 @@ import socket
 import stat
 import tempfile
 import threading
+import time
 
 import pytest
 from tencentcloud.common import credential
@@ -46,8 +47,9 @@ def test_an_action_goes_on_without_its_client(tmp_path):
         with pytest.raises(TencentCloudSDKException):
             call(left, "UpdateFunctionCode", FunctionName="left", ZipFile=base64_zip(code), Publish="TRUE")
         leaver.join()
+        deadline = time.monotonic() + 60
         while len(call(scf, "ListVersionByFunction", FunctionName="left")["Versions"]) < 2:
-            pass
+            assert time.monotonic() < deadline, "it was not published"
 
 
 def test_nobody_else_reads_what_a_server_in_memory_keeps():

@@ -19,6 +19,9 @@ use crate::{Error, Function, Functions, limits, provisioned, row};
 /// Aliases of one function. The service's own limit is not documented.
 const ALIASES_MAX: usize = 100;
 
+/// Versions of one function beside `$LATEST`. The service's own limit is not documented.
+const VERSIONS_MAX: usize = 500;
+
 /// The alias that every function has. At first it is for `$LATEST`.
 const DEFAULT: &str = "$DEFAULT";
 
@@ -214,6 +217,11 @@ impl Functions {
             if of.is_some_and(|of| of != instance_id(&function)) {
                 let message = format!("{name} was changed before it could be published");
                 return Err(Error::Refused { code: "FailedOperation.PublishVersion", message });
+            }
+            let versions = tx.scan(Table::Function, &versions_of(&namespace, &name), VERSIONS_MAX)?;
+            if versions.len() >= VERSIONS_MAX {
+                let message = format!("a function has at most {VERSIONS_MAX} versions: delete some");
+                return Err(Error::Refused { code: "LimitExceeded.FunctionVersions", message });
             }
             function.published += 1;
             let mut version = function.clone();

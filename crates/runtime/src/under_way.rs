@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::Runtime;
 use crate::instance::Instance;
@@ -64,12 +64,12 @@ impl Runtime {
         // Under the lock: the run does not end meanwhile, so the process is still the one it was.
         let all = self.shared.under_way.all();
         let Some(run) = all.get(request_id) else { return false };
-        let is_sent = run.process.is_some_and(|process| kill_process(process, Signal::TERM).is_ok());
-        (run.log)(if is_sent {
-            "[PLATFORM] Signal received successfully"
-        } else {
-            "[PLATFORM] Signal reception failed"
-        });
-        is_sent
+        let Some(process) = run.process.filter(|process| test_kill_process(*process).is_ok()) else {
+            (run.log)("[PLATFORM] Signal reception failed");
+            return false;
+        };
+        // First: with the signal the run may end, and its log with it.
+        (run.log)("[PLATFORM] Signal received successfully");
+        kill_process(process, Signal::TERM).is_ok()
     }
 }

@@ -342,6 +342,7 @@ impl Dispatcher {
         let row = row::encode(&filed)?;
         let finished_max = self.options.finished_max;
         let write = move |tx: &mut Tx<'_>| delivery::file(tx, vec![(row, None)], finished_max);
+        let _filing = self.filing(filed.ids());
         let (commit, ()) = self.store.commit(write).await?;
         let place = Place { commit, index: 0 };
         let target = Arc::new(filed.target.clone());
