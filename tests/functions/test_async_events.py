@@ -114,9 +114,9 @@ def main_handler(event, context):
     else:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     print("begun", flush=True)
-    with open(event["pipe"], "w") as pipe:
-        pipe.write("x")
     try:
+        with open(event["pipe"], "w") as pipe:
+            pipe.write("x")
         time.sleep(600)
     except SystemExit:
         return "ended"

@@ -19,8 +19,8 @@ from support.functions import base64_zip, call, client, deploy
 from support.instance import Instance
 
 
-def hand_on_and_leave(listener, port):
-    """Hands one request on to the server, and hangs up on both sides before the answer."""
+def hand_on_and_leave(listener, port, has_begun):
+    """Hands one request on to the server, and hangs up on both sides once that has begun with it."""
     with listener.accept()[0] as caller, socket.create_connection(("127.0.0.1", port)) as server:
         request = b""
         while b"\r\n\r\n" not in request:
@@ -30,19 +30,25 @@ def hand_on_and_leave(listener, port):
         while len(body) < length:
             body += caller.recv(65536)
         server.sendall(head + b"\r\n\r\n" + body)
+        while not has_begun():
+            pass
 
 
 def test_an_action_goes_on_without_its_client(tmp_path):
     with Instance(tmp_path / "data") as server, socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(server.url.rsplit(":", 1)[1])
-        leaver = threading.Thread(target=hand_on_and_leave, args=(listener, port))
-        leaver.start()
         http = HttpProfile(protocol="http", endpoint=f"127.0.0.1:{listener.getsockname()[1]}")
         keys = credential.Credential(server.secret_id, server.secret_key)
         left = scf_client.ScfClient(keys, server.region, ClientProfile(httpProfile=http))
         scf = client(server)
         deploy(scf, "left", {"index.py": "def main_handler(event, context): return 1\n"})
-        # Thousands of files: the client is gone long before they are unpacked.
+        cache = tmp_path / "data/functions/code"
+        before = len(os.listdir(cache))
+        leaver = threading.Thread(
+            target=hand_on_and_leave, args=(listener, port, lambda: len(os.listdir(cache)) > before)
+        )
+        leaver.start()
+        # Thousands of files: the client is gone before they are unpacked.
         code = {f"{n}.txt": str(n) for n in range(3000)} | {"index.py": "def main_handler(event, context): return 2\n"}
         with pytest.raises(TencentCloudSDKException):
             call(left, "UpdateFunctionCode", FunctionName="left", ZipFile=base64_zip(code), Publish="TRUE")
