@@ -11,8 +11,8 @@ use crate::cdn;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::scf::{
-    alias, async_event, concurrency, function, invocation, layer, log, namespace, retry, test_model, trigger,
-    version,
+    alias, async_event, concurrency, function, invocation, layer, log, namespace, provisioned, retry,
+    test_model, trigger, version,
 };
 use crate::sts;
 
@@ -124,6 +124,9 @@ actions! {
         GetReservedConcurrencyConfig "How much memory one function may have at once" => concurrency::get_reserved;
         DeleteReservedConcurrencyConfig "Let a function share what is left" => concurrency::delete_reserved;
         PutTotalConcurrencyConfig "Set how much memory all functions may have at once" => concurrency::put_total;
+        PutProvisionedConcurrencyConfig "Keep so many instances of a version ready" => provisioned::put;
+        GetProvisionedConcurrencyConfig "Which instances are kept ready" => provisioned::get;
+        DeleteProvisionedConcurrencyConfig "Keep no instance of a version ready" => provisioned::delete;
         ListNamespaces "Namespaces; there is `default`" => namespace::list;
     }
     unsupported {
@@ -131,14 +134,11 @@ actions! {
         CreateNamespace "Make a namespace";
         DeleteCustomDomain "Remove a domain";
         DeleteNamespace "Remove a namespace";
-        DeleteProvisionedConcurrencyConfig "Release provisioned concurrency";
         GetAccount "Quotas and their use";
         GetCustomDomain "A domain";
         GetDemoAddress "Where a template's code is";
-        GetProvisionedConcurrencyConfig "Provisioned concurrency";
         GetTempCosInfo "A place to upload code to";
         ListCustomDomains "Domains";
-        PutProvisionedConcurrencyConfig "Set provisioned concurrency";
         UpdateCustomDomain "Change a domain";
         UpdateNamespace "Change a namespace";
     }

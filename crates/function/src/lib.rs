@@ -3,7 +3,7 @@
 //!
 //! `registry` makes and changes functions, `versions` freezes and names what they were, `code` unpacks them,
 //! `invocation` runs them, `log` is the text the user reads, `row` how all of it lies in the store, `limits` what is
-//! allowed, `concurrency` how much of it at once.
+//! allowed, `concurrency` how much of it at once, `provisioned` what is started ahead.
 
 mod code;
 mod concurrency;
@@ -14,6 +14,7 @@ mod invocation;
 mod layers;
 mod limits;
 mod log;
+mod provisioned;
 mod registry;
 mod routing;
 mod row;
@@ -39,6 +40,7 @@ pub use crate::concurrency::TOTAL_MB;
 pub use crate::debugging::Debugged;
 use crate::invocation::Slots;
 pub use crate::layers::{Layer, LayerRef, NewLayer};
+pub use crate::provisioned::Provisioned;
 pub use crate::routing::{Additional, Method, RoutingKey, When};
 use crate::running::Running;
 pub use crate::versions::{Alias, AliasChange, Version};
@@ -91,6 +93,12 @@ pub struct Configuration {
     /// In the order in which they lie over each other.
     #[serde(default)]
     pub layers: Vec<LayerRef>,
+    /// Whether every call is only filed, may run for a day and is tried once (`AsyncRunEnable`). Never changes.
+    #[serde(default)]
+    pub async_run: bool,
+    /// `TraceEnable`, of such a function: that its events are listed, which they always are.
+    #[serde(default)]
+    pub trace: bool,
 }
 
 /// Who is told of what a function could not be told.
@@ -205,6 +213,7 @@ struct Shared {
     slots: Slots,
     debugging: debugging::Debugging,
     shares: concurrency::Shares,
+    provisioned: provisioned::Keepers,
     downloads: download::Downloads,
     folders: folder::Folders,
     keys: OnceLock<Box<Keys>>,
@@ -225,6 +234,7 @@ impl Functions {
             slots: Slots::default(),
             debugging: debugging::Debugging::default(),
             shares: concurrency::Shares::default(),
+            provisioned: provisioned::Keepers::default(),
             downloads: download::Downloads::default(),
             folders: folder::Folders::default(),
             keys: OnceLock::new(),
@@ -331,6 +341,12 @@ impl Functions {
         Ok((found, is_whole))
     }
 
+    /// The log of an invocation that runs, as far as it has come; `None` while its handler does not.
+    pub fn log_so_far(&self, request_id: &str) -> Option<String> {
+        let output = self.shared.runtime.output_so_far(request_id)?;
+        Some(format!("START RequestId:{request_id}\n{output}"))
+    }
+
     /// How many invocations are running now, or are not on record yet.
     pub fn running(&self) -> usize {
         self.shared.running.count()
@@ -338,6 +354,7 @@ impl Functions {
 
     /// Ends all invocations and instances, and returns when the last is on record.
     pub async fn stop(&self) {
+        self.shared.provisioned.stop();
         self.shared.slots.close();
         self.shared.runtime.stop().await;
         self.shared.running.none().await;
@@ -347,6 +364,10 @@ impl Functions {
 impl Invoke for Functions {
     fn invoke<'a>(&'a self, invocation: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(self.run(invocation))
+    }
+
+    fn signal(&self, request_id: &str) -> bool {
+        self.shared.runtime.signal(request_id)
     }
 
     fn describe(&self, target: &Target) -> Option<Description> {

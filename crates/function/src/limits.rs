@@ -102,8 +102,10 @@ pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Err
     if it.memory_mb != 64 && !(it.memory_mb.is_multiple_of(128) && (128..=3072).contains(&it.memory_mb)) {
         return Err(invalid("MemorySize", "MemorySize must be 64 or a multiple of 128 from 128 to 3072"));
     }
-    if !(1..=900).contains(&it.timeout_secs) {
-        return Err(limit("Timeout", "Timeout must be 1 to 900 seconds"));
+    // A day for what nobody waits for.
+    let longest = if it.async_run { 86_400 } else { 900 };
+    if !(1..=longest).contains(&it.timeout_secs) {
+        return Err(limit("Timeout", format!("Timeout must be 1 to {longest} seconds")));
     }
     if !(3..=300).contains(&it.init_timeout_secs) {
         return Err(limit("InitTimeout", "InitTimeout must be 3 to 300 seconds"));
@@ -173,6 +175,8 @@ mod tests {
             retry: RetryPolicy::default(),
             dead_letter: None,
             layers: Vec::new(),
+            async_run: false,
+            trace: false,
         }
     }
 
@@ -207,6 +211,8 @@ mod tests {
             assert_eq!(refused(|c| c.memory_mb = mb), Some("MemorySize"), "{mb}");
         }
         assert_eq!(refused(|c| c.timeout_secs = 900), None);
+        assert_eq!(refused(|c| (c.async_run, c.timeout_secs) = (true, 86_400)), None);
+        assert_eq!(refused(|c| (c.async_run, c.timeout_secs) = (true, 86_401)), Some("Timeout"));
         assert_eq!(refused(|c| c.timeout_secs = 0), Some("Timeout"));
         assert_eq!(refused(|c| c.timeout_secs = 901), Some("Timeout"));
         assert_eq!(refused(|c| c.init_timeout_secs = 301), Some("InitTimeout"));

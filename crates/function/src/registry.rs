@@ -14,7 +14,7 @@ use crate::invocation::instance_id;
 use crate::versions::Version;
 use crate::{
     Configuration, ConfigurationPatch, Error, Function, Functions, Layer, NewFunction, code, concurrency,
-    layers, limits, row, versions,
+    layers, limits, provisioned, row, versions,
 };
 
 /// Bytes of a handler's file that `entry_file` still shows (scf.md 3.8).
@@ -145,6 +145,10 @@ impl Functions {
         limits::configuration(&mut configuration)?;
         if configuration.runtime == CLOSURE {
             return Err(limits::unknown_runtime(CLOSURE));
+        }
+        if configuration.async_run != there.configuration.async_run {
+            let message = "AsyncRunEnable of a function cannot be changed, by a copy neither".to_owned();
+            return Err(Error::Refused { code: "FailedOperation.CopyAsyncRun", message });
         }
         let status_desc = self.status_desc(&configuration).await;
         let package = self.receive(code).await?;
@@ -279,11 +283,13 @@ impl Functions {
                 let mut gone = versions::delete_all(&store, tx, &function)?;
                 tx.delete(Table::Function, &key);
                 concurrency::forget(tx, &function.namespace, &function.name);
+                provisioned::forget(tx, &function)?;
                 also(tx)?;
                 gone.push(function);
                 Ok::<_, Error>(gone)
             })
             .await?;
+        self.provision_anew()?;
         for function in &gone {
             self.shared.runtime.retire(&instance_id(function)).await;
             self.leave_folder(function).await;

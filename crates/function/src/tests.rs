@@ -61,6 +61,8 @@ fn configuration() -> Configuration {
         retry: RetryPolicy { retries: 1, max_age_secs: 60 },
         dead_letter: None,
         layers: Vec::new(),
+        async_run: false,
+        trace: false,
     }
 }
 

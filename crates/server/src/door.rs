@@ -188,7 +188,19 @@ impl Door {
 
     async fn cloud_api(&self, parts: Parts, body: Incoming) -> Response<Outgoing> {
         let answer = match Limited::new(body, Control::BODY_BYTES_MAX).collect().await {
-            Ok(body) => self.control.answer(&parts, body.to_bytes(), self.accounts.as_ref()).await,
+            Ok(body) => {
+                let (control, accounts) = (self.control.clone(), Arc::clone(&self.accounts));
+                // In a task of its own: a client that leaves must not cut an action of several steps off.
+                let acted =
+                    tokio::spawn(
+                        async move { control.answer(&parts, body.to_bytes(), accounts.as_ref()).await },
+                    );
+                match acted.await {
+                    Ok(answer) => answer,
+                    Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                    Err(_) => return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n"),
+                }
+            }
             Err(error) if error.is::<LengthLimitError>() => Answer::too_large(),
             // The client is gone; nobody reads this.
             Err(_) => return plain(StatusCode::BAD_REQUEST, "the request's body did not come whole\n"),

@@ -59,6 +59,8 @@ pub(crate) async fn install(
                 retry: RetryPolicy::default(),
                 dead_letter: None,
                 layers: Vec::new(),
+                async_run: false,
+                trace: false,
             },
             code: Bytes::from_static(NO_PACKAGE),
         });

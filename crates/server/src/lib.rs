@@ -26,6 +26,7 @@ mod throttle;
 mod travel;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,6 +134,8 @@ impl Server {
         let origin: std::sync::Weak<dyn cosette_cdn::Origin> = Arc::downgrade(&door) as _;
         house.control.cdn().leads_to(origin)?;
         let connections = Connections::serve(Arc::clone(&house.gateway), listener, stopped);
+        // What starts now may call here.
+        house.functions.provision_anew()?;
         let owner = owners(&config).next().ok_or_else(|| RunError::Refused("there is no account".into()))?;
         Ok(Self { house, connections, door, stop, owner, region: config.region })
     }
@@ -220,6 +223,10 @@ impl House {
             }
         };
         let kept = Scratch { folder: scratch.clone(), is_temporary: config.data_dir.is_none() };
+        if kept.is_temporary {
+            // Where everybody may look: it holds code and what functions write.
+            std::fs::DirBuilder::new().mode(0o700).create(&scratch)?;
+        }
         let accounts = Arc::new(Accounts::new(config.accounts.clone(), clock.clone()));
         let authority = authority(config.data_dir.as_deref())?;
         let rules = Rules(config.allow_egress.clone());

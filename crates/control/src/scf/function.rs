@@ -2,11 +2,11 @@
 
 use cosette_function::{Configuration, ConfigurationPatch, Function, NewFunction, Version};
 use cosette_model::Region;
-use cosette_model::function::RetryPolicy;
 use cosette_store::Tx;
 use cosette_trigger::Triggers;
 use serde_json::{Value, json};
 
+use super::asynchronous;
 use super::layer;
 use super::letter::{self, dead_letter};
 use super::{
@@ -37,6 +37,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     }
     refuse_unsupported(&params)?;
     let is_published = version::is_published(&params)?;
+    let (async_run, trace) = asynchronous::asked(&params)?;
     let configuration = Configuration {
         description: params.text("Description")?.unwrap_or_default().to_owned(),
         runtime: params.text("Runtime")?.filter(|r| !r.is_empty()).unwrap_or(RUNTIME_DEFAULT).to_owned(),
@@ -46,9 +47,11 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         init_timeout_secs: params.count("InitTimeout")?.unwrap_or(INIT_TIMEOUT_DEFAULT_SECS),
         environment: environment(&params)?.unwrap_or_default(),
         role: params.text("Role")?.unwrap_or_default().to_owned(),
-        retry: RetryPolicy::default(),
-        dead_letter: dead_letter(call, &params)?.flatten(),
+        retry: asynchronous::retry(async_run),
+        dead_letter: asynchronous::letter(async_run, dead_letter(call, &params)?.flatten())?,
         layers: layer::layers(&params)?.unwrap_or_default(),
+        async_run,
+        trace,
     };
     let code = code::read(call, &params).await?;
     let new = NewFunction {
@@ -68,6 +71,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
 pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     refuse_unsupported(&params)?;
+    asynchronous::unchanged(&params, &function)?;
     let is_published = version::is_published(&params)?;
     let handler = params.text("Handler")?.filter(|text| !text.is_empty()).map(str::to_owned);
     let code = code::read(call, &params).await?;
@@ -79,6 +83,7 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
 pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     refuse_unsupported(&params)?;
+    asynchronous::unchanged(&params, &function)?;
     let is_published = version::is_published(&params)?;
     let runtime = params.text("Runtime")?.filter(|text| !text.is_empty());
     if let Some(runtime) = runtime.filter(|runtime| *runtime != function.configuration.runtime) {
@@ -99,7 +104,10 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         environment: environment(&params)?,
         role: text("Role")?,
         retry: None,
-        dead_letter: dead_letter(call, &params)?,
+        dead_letter: match dead_letter(call, &params)? {
+            Some(letter) => Some(asynchronous::letter(function.configuration.async_run, letter)?),
+            None => None,
+        },
         layers: layer::layers(&params)?,
     };
     let made = call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
@@ -175,6 +183,7 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
     }));
     shown.extend(unused());
     shown.extend(reply(json!({"DeadLetterConfig": letter::shown(&function)})));
+    shown.extend(asynchronous::shown(configuration));
     Ok(shown)
 }
 
@@ -224,7 +233,7 @@ pub(crate) async fn copy(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
             init_timeout_secs: INIT_TIMEOUT_DEFAULT_SECS,
             environment: Vec::new(),
             role: String::new(),
-            retry: RetryPolicy::default(),
+            retry: asynchronous::retry(configuration.async_run),
             dead_letter: None,
             layers: Vec::new(),
             ..configuration
@@ -283,14 +292,15 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
     let total = found.len();
     let page = paging.page(found).map(|function| {
         let reserved = call.functions.reserved_mb(&function.namespace, &function.name)?;
-        Ok(item(&function, reserved))
+        let provisioned = call.functions.provisioned_mb(&function)?;
+        Ok(item(&function, reserved, (provisioned > 0).then_some(provisioned)))
     });
     let page: Vec<Value> = page.collect::<Result<_, ApiError>>()?;
     Ok(reply(json!({"Functions": page, "TotalCount": total})))
 }
 
 /// A function as lists show it (scf.md 3.7).
-fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
+fn item(function: &Function, reserved_mb: Option<u64>, provisioned_mb: Option<u64>) -> Value {
     json!({
         "FunctionName": function.name,
         "FunctionId": function.id,
@@ -304,10 +314,10 @@ fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
         "Tags": [],
         "AddTime": time(function.created),
         "ModTime": time(function.modified),
-        "TotalProvisionedConcurrencyMem": null,
+        "TotalProvisionedConcurrencyMem": provisioned_mb,
         "ReservedConcurrencyMem": reserved_mb,
-        "AsyncRunEnable": "FALSE",
-        "TraceEnable": "FALSE",
+        "AsyncRunEnable": asynchronous::word(function.configuration.async_run),
+        "TraceEnable": asynchronous::word(function.configuration.trace),
     })
 }
 
@@ -316,6 +326,8 @@ fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
 enum Filter {
     Runtime,
     Role,
+    AsyncRun,
+    Trace,
     /// A property that is the same for every function here.
     Always(&'static str),
 }
@@ -328,7 +340,8 @@ impl Filter {
             "Status" => Self::Always("Active"),
             "FunctionType" => Self::Always("Event"),
             "PublicNetStatus" => Self::Always("ENABLE"),
-            "AsyncRunEnable" | "TraceEnable" => Self::Always("FALSE"),
+            "AsyncRunEnable" => Self::AsyncRun,
+            "TraceEnable" => Self::Trace,
             "VpcId" | "SubnetId" | "ClsTopicId" | "ClsLogsetId" | "CfsId" | "CfsMountInsId" | "Eip" => {
                 Self::Always("")
             }
@@ -341,6 +354,8 @@ impl Filter {
         match self {
             Self::Runtime => &function.configuration.runtime,
             Self::Role => &function.configuration.role,
+            Self::AsyncRun => asynchronous::word(function.configuration.async_run),
+            Self::Trace => asynchronous::word(function.configuration.trace),
             Self::Always(value) => value,
         }
     }
@@ -375,7 +390,7 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
 
 /// Settings of the public model that nothing here acts on. Asked for, they are refused, not lost;
 /// fields that the model does not have are ignored (scf.md 3.1).
-const UNSUPPORTED: [&str; 17] = [
+const UNSUPPORTED: [&str; 16] = [
     "AutoCreateClsTopic",
     "AutoDeployClsTopicIndex",
     "CfsConfig",
@@ -391,15 +406,10 @@ const UNSUPPORTED: [&str; 17] = [
     "ProtocolType",
     "PublicNetConfig",
     "Tags",
-    "TraceEnable",
     "VpcConfig",
 ];
 
 fn refuse_unsupported(params: &Params<'_>) -> Result<(), ApiError> {
-    if params.flag("AsyncRunEnable")? == Some(true) {
-        let message = "asynchronous running (AsyncRunEnable) is not supported yet";
-        return Err(ApiError::new("UnsupportedOperation.AsyncRunEnable", message));
-    }
     match UNSUPPORTED.into_iter().find(|name| params.get(name).is_some_and(|value| !asks_nothing(value))) {
         Some(name) => Err(ApiError::unsupported(format!("{name} is not supported yet; leave it out"))),
         None => Ok(()),
@@ -462,10 +472,6 @@ mod tests {
         ] {
             assert_eq!(code(asked.clone()), refused, "{asked}");
         }
-        assert_eq!(
-            code(json!({"AsyncRunEnable": "TRUE"})),
-            Err("UnsupportedOperation.AsyncRunEnable".to_owned())
-        );
     }
 
     #[test]
