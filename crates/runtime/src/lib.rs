@@ -241,7 +241,11 @@ impl Runtime {
             return Err(NotStarted::of(StatusCode::InternalError, instance::CLOSING, request_id));
         }
         if let Some(instance) = warm {
-            return Ok((instance, None));
+            if instance.has_keys_for(spec) {
+                return Ok((instance, None));
+            }
+            // New keys come with a new instance: code keeps clients that have the old ones.
+            instance.end().await;
         }
         let parts = self.parts(spec).await;
         let parts = parts.map_err(|text| NotStarted::of(StatusCode::ContainerInitError, text, request_id))?;
