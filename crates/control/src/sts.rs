@@ -137,10 +137,29 @@ fn seconds(params: &Params<'_>, (default, max): (u64, u64)) -> Result<u64, ApiEr
     }
 }
 
+/// The role that a function is to run with: every one whose name can be one is there. Empty for none.
+pub(crate) fn role<'a>(params: &Params<'a>) -> Result<Option<&'a str>, ApiError> {
+    let role = params.text("Role")?;
+    match role {
+        Some(name) if !name.is_empty() && !is_role_name(name) => Err(ApiError::new(
+            "ResourceNotFound.Role",
+            format!("there is no role {name}: that is no role's name"),
+        )),
+        _ => Ok(role),
+    }
+}
+
+fn is_role_name(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.chars().all(is_of_names)
+}
+
+fn is_of_names(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
+}
+
 fn named<'a>(params: &Params<'a>, field: &'static str, min: usize, max: usize) -> Result<&'a str, ApiError> {
     let text = params.needed(field)?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-    if (min..=max).contains(&text.len()) && text.chars().all(fits) {
+    if (min..=max).contains(&text.len()) && text.chars().all(is_of_names) {
         return Ok(text);
     }
     let message = format!("{field} must be {min} to {max} letters, digits or any of _+=,.@-");
@@ -156,11 +175,9 @@ fn role_of(arn: &str) -> Option<(&str, &str)> {
         Some(("tencentcloudServiceRoleName" | "tencentcloudServiceRole", name)) => name,
         Some(_) => return None,
     };
-    let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
     let digits = !owner.is_empty() && owner.bytes().all(|b| b.is_ascii_digit());
     let known = matches!(kind, "roleName" | "role");
-    (known && digits && !name.is_empty() && name.len() <= 128 && name.chars().all(fits))
-        .then_some((owner, name))
+    (known && digits && is_role_name(name)).then_some((owner, name))
 }
 
 /// 19 digits, always the same for a role; a role that is named by its number has that.

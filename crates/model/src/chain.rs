@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Key};
+use crate::{Account, Key, Timestamp};
 
 /// One step of a chain: what was done, and the invocation that came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,22 +158,35 @@ impl fmt::Debug for RoleKey {
 
 /// Gives each instance of a function its key.
 #[derive(Clone)]
-pub struct KeyGiver(Arc<dyn Fn() -> Arc<RoleKey> + Send + Sync>);
+pub struct KeyGiver {
+    give: Arc<dyn Fn() -> Arc<RoleKey> + Send + Sync>,
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
 
 impl KeyGiver {
-    pub fn new(give: impl Fn() -> Arc<RoleKey> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(give))
+    /// `now` tells the time by which the keys end.
+    pub fn new(
+        give: impl Fn() -> Arc<RoleKey> + Send + Sync + 'static,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        Self { give: Arc::new(give), now: Arc::new(now) }
     }
 
     pub fn give(&self) -> Arc<RoleKey> {
-        (self.0)()
+        (self.give)()
+    }
+
+    /// Whether a key that was given still signs after so much time.
+    pub fn lasts(&self, key: &RoleKey, time: Duration) -> bool {
+        let end = key.key.session.as_ref().and_then(|session| session.expires);
+        end.is_none_or(|end| (self.now)().plus(time) < end)
     }
 }
 
 /// Keys that sign nothing.
 impl Default for KeyGiver {
     fn default() -> Self {
-        Self::new(RoleKey::none)
+        Self::new(RoleKey::none, || Timestamp::from_secs(0))
     }
 }
 

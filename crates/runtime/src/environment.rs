@@ -124,12 +124,14 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     let Key { account, session } = &home.key.key;
     let (id, key) = (&account.secret_id, &account.secret_key);
     let token = session.as_ref().map_or("", |session| session.token.as_str());
-    set("TENCENTCLOUD_SECRETID", id.into());
-    set("TENCENTCLOUD_SECRETKEY", key.into());
-    set("TENCENTCLOUD_SESSIONTOKEN", token.into());
-    // The spelling of other products of the cloud, which much code reads.
-    set("TENCENTCLOUD_SECRET_ID", id.into());
-    set("TENCENTCLOUD_SECRET_KEY", key.into());
+    if !id.is_empty() {
+        set("TENCENTCLOUD_SECRETID", id.into());
+        set("TENCENTCLOUD_SECRETKEY", key.into());
+        set("TENCENTCLOUD_SESSIONTOKEN", token.into());
+        // The spelling of other products of the cloud, which much code reads.
+        set("TENCENTCLOUD_SECRET_ID", id.into());
+        set("TENCENTCLOUD_SECRET_KEY", key.into());
+    }
     set(MARK, home.folder.into());
 
     if family == Family::Custom {

@@ -29,6 +29,9 @@ use crate::reach::Reach;
 use crate::watching::{Event, Watcher, limit};
 use crate::{Ran, Spec};
 
+/// The longest that a function which is waited for may run (scf.md 3.8).
+const RUN_MAX: Duration = Duration::from_secs(900);
+
 /// How long killed processes may take to be gone before a person is told.
 const BURIAL: Duration = Duration::from_secs(5);
 
@@ -333,6 +336,11 @@ impl Instance {
             refused: self.key.take_refused(),
         };
         (ran, fate)
+    }
+
+    /// Whether its keys last for another event; one that may run for longer has to get itself others.
+    pub(crate) fn has_keys_for(&self, spec: &Spec) -> bool {
+        spec.keys.lasts(&self.key, spec.timeout.min(RUN_MAX))
     }
 
     pub(crate) fn is_alive(&self) -> bool {

@@ -248,7 +248,11 @@ impl Runtime {
             return Err(NotStarted::of(StatusCode::InternalError, instance::CLOSING, request_id));
         }
         if let Some(instance) = warm {
-            return Ok((instance, None));
+            if instance.has_keys_for(spec) {
+                return Ok((instance, None));
+            }
+            // New keys come with a new instance: code keeps clients that have the old ones.
+            instance.end().await;
         }
         // Finding and preparing the language may take long, and a stop does not wait for that.
         let parts = tokio::select! {

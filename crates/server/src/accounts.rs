@@ -14,8 +14,10 @@ use uuid::Uuid;
 const REMEMBERED: Duration = Duration::from_secs(3600);
 /// Temporary keys before those that are forgotten are looked for.
 const SWEEP: usize = 1024;
-/// The role that functions run with, and the name of their sessions.
+/// The role of functions that name none, and the name of all functions' sessions.
 const FUNCTIONS: (&str, &str) = ("SCF_QcsRole", "scf");
+/// How long the key of an instance lives (scf.md 10.1, the lesser of two figures there).
+const LENT: Duration = Duration::from_secs(6 * 3600);
 /// Keys of instances that have ended which still sign: presigned URLs outlive who made them.
 const ENDED_MAX: usize = 4096;
 
@@ -66,13 +68,16 @@ impl Accounts {
         Self { permanent, temporary, lent, owners, canonical, clock }
     }
 
-    /// A key for a new instance of a function of the account, without an end while it is held and for a good while
-    /// after; one that signs nothing when the account is no longer configured.
-    pub(crate) fn lend(&self, appid: &str) -> Arc<RoleKey> {
+    /// A key of a role for a new instance of a function of the account, known until its end while it is held and for
+    /// a good while after; one that signs nothing when the account is no longer configured. `role` is empty for a function
+    /// that names none.
+    pub(crate) fn lend(&self, appid: &str, role: &str) -> Arc<RoleKey> {
         let Some(account) = self.owners.get(appid) else { return RoleKey::none() };
-        let (name, session) = FUNCTIONS;
+        let (default, session) = FUNCTIONS;
+        let name = if role.is_empty() { default } else { role };
         let persona = Persona::Role { name: name.into(), session: session.into() };
-        let session = Session { token: token(), expires: None, persona, policy: None };
+        let expires = Some(self.clock.now().plus(LENT));
+        let session = Session { token: token(), expires, persona, policy: None };
         let lent = RoleKey::new(key(account, "AKID", session));
         self.lent.write().unwrap_or_else(PoisonError::into_inner).add(lent.clone());
         lent
@@ -222,13 +227,18 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_an_instance_has_no_end_and_tells_what_it_runs() {
+    fn the_key_of_an_instance_is_of_its_role_and_tells_what_it_runs() {
         let accounts = Accounts::new(vec![default_account()], Clock::frozen(Timestamp::from_secs(1000)));
-        let end = Timestamp::from_secs(9_000_000_000);
-        let lent = accounts.lend(&default_account().appid);
+        let end = Timestamp::from_secs(1000).plus(LENT);
+        let last = Timestamp::from_secs(end.as_secs() - 1);
+        let lent = accounts.lend(&default_account().appid, "");
         let id = lent.key.account.secret_id.as_str();
         let token = lent.key.session.as_ref().map(|session| session.token.clone());
-        assert_eq!(accounts.by_secret_id(id).unwrap().check(token.as_deref(), end), Ok(()));
+        assert_eq!(accounts.by_secret_id(id).unwrap().check(token.as_deref(), last), Ok(()));
+        assert_eq!(accounts.by_secret_id(id).unwrap().check(token.as_deref(), end), Err(KeyRefused::Expired));
+        let name = |lent: &RoleKey| lent.key.session.as_ref().unwrap().names().pop().unwrap();
+        assert_eq!(name(&lent), "roleName/SCF_QcsRole");
+        assert_eq!(name(&accounts.lend(&default_account().appid, "reader")), "roleName/reader");
         assert_eq!(accounts.chain(id), Chain::default());
         let chain = Chain::default().then(Link::call("f", "i"));
         lent.begin(chain.clone());
@@ -239,17 +249,17 @@ mod tests {
             issued = accounts.issue(&issued.account, session(end, None)).unwrap();
             assert_eq!(accounts.chain(&issued.account.secret_id), chain);
         }
-        let other = accounts.lend(&default_account().appid);
+        let other = accounts.lend(&default_account().appid, "");
         assert_eq!(accounts.chain(&other.key.account.secret_id), Chain::default());
         assert_eq!(accounts.chain(&default_account().secret_id), Chain::default());
-        assert!(accounts.lend("1").key.account.secret_id.is_empty());
+        assert!(accounts.lend("1", "").key.account.secret_id.is_empty());
     }
 
     #[test]
     fn keys_of_ended_instances_are_forgotten_in_the_end() {
         let accounts = Accounts::new(vec![default_account()], Clock::frozen(Timestamp::from_secs(1000)));
-        let lend = || accounts.lend(&default_account().appid).key.account.secret_id.clone();
-        let held = accounts.lend(&default_account().appid);
+        let lend = || accounts.lend(&default_account().appid, "").key.account.secret_id.clone();
+        let held = accounts.lend(&default_account().appid, "");
         let first = lend();
         for _ in 0..ENDED_MAX {
             lend();

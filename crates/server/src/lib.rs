@@ -241,10 +241,16 @@ impl House {
         let runtime = Runtime::start_keeping(scratch.join("run"), keeping)?.with_way(way);
         let functions =
             Functions::start(store.clone(), runtime.clone(), clock.clone(), scratch.join("code"))?;
-        let keys = Arc::clone(&accounts);
+        let (keys, time, strict) = (Arc::clone(&accounts), clock.clone(), config.strict);
         let functions = functions.keeping(config.keep_logs).with_keys(move |function| {
-            let (keys, appid) = (Arc::clone(&keys), function.appid.clone());
-            KeyGiver::new(move || keys.lend(&appid))
+            let role = &function.configuration.role;
+            if strict && role.is_empty() {
+                // As on SCF; else it has the default role's, which much code cannot start without.
+                return KeyGiver::default();
+            }
+            let (keys, appid, role) = (Arc::clone(&keys), function.appid.clone(), role.clone());
+            let time = time.clone();
+            KeyGiver::new(move || keys.lend(&appid, &role), move || time.now())
         });
         embedded::install(&runtime, &functions, config).await?;
         let bus = config.event_bridge.iter().map(|url| (notify::EVENT_BRIDGE, url.as_str()));

@@ -17,6 +17,7 @@ use crate::Call;
 use crate::action::Reply;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::sts;
 
 /// The API's own default, however old (scf.md 3.8).
 const RUNTIME_DEFAULT: &str = "Python2.7";
@@ -46,7 +47,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         timeout_secs: params.count("Timeout")?.unwrap_or(TIMEOUT_DEFAULT_SECS),
         init_timeout_secs: params.count("InitTimeout")?.unwrap_or(INIT_TIMEOUT_DEFAULT_SECS),
         environment: environment(&params)?.unwrap_or_default(),
-        role: params.text("Role")?.unwrap_or_default().to_owned(),
+        role: sts::role(&params)?.unwrap_or_default().to_owned(),
         retry: asynchronous::retry(async_run),
         dead_letter: asynchronous::letter(async_run, dead_letter(call, &params)?.flatten())?,
         layers: layer::layers(&params)?.unwrap_or_default(),
@@ -102,7 +103,7 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         timeout_secs: params.count("Timeout")?,
         init_timeout_secs: params.count("InitTimeout")?,
         environment: environment(&params)?,
-        role: text("Role")?,
+        role: sts::role(&params)?.map(str::to_owned),
         retry: None,
         dead_letter: match dead_letter(call, &params)? {
             Some(letter) => Some(asynchronous::letter(function.configuration.async_run, letter)?),

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
-use cosette_model::{Account, Chain, Key, KeyGiver, RoleKey};
+use cosette_model::{Account, Chain, Key, KeyGiver, RoleKey, Timestamp};
 use serde_json::Value;
 
 use crate::{Keeping, Ran, Runtime, Spec};
@@ -67,7 +67,7 @@ impl House {
             region: "ap-guangzhou".into(),
             appid: "1250000000".into(),
             uin: "100000000001".into(),
-            keys: KeyGiver::new(|| RoleKey::new(key())),
+            keys: KeyGiver::new(|| RoleKey::new(key()), || Timestamp::from_secs(0)),
             ends_failed: false,
             debug: None,
         }

@@ -133,7 +133,7 @@ async fn lines_carry_time_and_request() {
     assert_eq!(lines[1], ["raw"]);
     for (line, text) in [(&lines[0], "a 1 { b: 2 }"), (&lines[2], "c")] {
         assert_eq!(line[1..], [ID, text]);
-        assert!(cosette_model::Timestamp::parse_rfc3339(line[0]).is_some(), "{line:?}");
+        assert!(Timestamp::parse_rfc3339(line[0]).is_some(), "{line:?}");
     }
 }
 
