@@ -4,12 +4,15 @@ All of it twice where we are root: as root, and as an ordinary user.
 """
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import uuid
 
 import pytest
@@ -361,3 +364,94 @@ def test_where_the_kernel_refuses_functions_run_all_the_same(house):
             invoke("import os; os._exit(1)")
         said = [line for line in server.log_text().splitlines() if "not isolated" in line]
         assert len(said) == 1 and "the kernel refuses namespaces" in said[0], said
+
+
+NETWORK = """
+import os, socket, urllib.error, urllib.request
+
+def to(host, port):
+    try:
+        return socket.create_connection((host, port), timeout=20).recv(20).decode() or 'closed'
+    except OSError as error:
+        return type(error).__name__
+
+def admin(url, **proxies):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
+    try:
+        return opener.open(url, b'{}', timeout=20).status
+    except urllib.error.HTTPError as error:
+        return error.code
+"""
+
+
+def test_a_network_of_its_own(house, server, run):
+    abstract = "cosette-" + uuid.uuid4().hex
+    with socket.socket(socket.AF_UNIX) as hidden, socket.create_server(("127.0.0.1", 0)) as neighbour:
+        hidden.bind("\0" + abstract)
+        hidden.listen()
+        assert run("import os; result = os.listdir('/sys/class/net') if os.path.exists('/sys') else open('/proc/net/dev').read().count(':')") == 1
+        attempt = f"import socket\ntry:\n    socket.socket(socket.AF_UNIX).connect('\\0{abstract}')\nexcept OSError as e:\n    result = e.errno"
+        assert run(attempt) == errno.ECONNREFUSED
+        # The machine's own services are let through, from a program of any language: curl knows no hook of ours.
+        threading.Thread(target=lambda: neighbour.accept()[0].sendall(b"hello"), daemon=True).start()
+        assert run(NETWORK + f"result = to('127.0.0.1', {neighbour.getsockname()[1]})") == "hello"
+    # What it listens at itself is its own, and nobody else's.
+    own = NETWORK + "one = socket.create_server(('127.0.0.1', 9000))\nimport threading\nthreading.Thread(target=lambda: one.accept()[0].sendall(b'own'), daemon=True).start()\nresult = to('127.0.0.1', 9000)"
+    assert run(own) == "own"
+
+
+def test_the_admin_api_is_not_for_functions(server, run):
+    url = f"{server.url}/_cosette/folder"
+    assert run(NETWORK + f"result = admin({url!r})") == 403
+    assert run(NETWORK + f"result = admin({url!r}, http=os.environ['HTTP_PROXY'])") == 403
+    # Other doors of the server are open by its address.
+    assert run(NETWORK + f"result = admin('{server.url}/')") == 200
+
+
+GO = """package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+)
+
+func main() {
+	client := &http.Client{Transport: &http.Transport{}}
+	response, err := client.Get(os.Args[1])
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(response.StatusCode)
+	if _, err = net.Dial("udp", "203.0.113.7:53"); err == nil {
+		fmt.Println("udp")
+	}
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
+def test_a_program_that_knows_no_proxy_comes_home(house, server, tmp_path):
+    (tmp_path / "main.go").write_text(GO)
+    program = tmp_path / "call"
+    env = {**os.environ, "CGO_ENABLED": "0"}
+    subprocess.run(["go", "build", "-o", program, tmp_path / "main.go"], check=True, timeout=600, env=env, cwd=tmp_path)
+    scf = functions.client(server)
+    code = {"index.py": HANDLER, "call": program.read_bytes()}
+    functions.deploy(scf, "goes-home", code, Timeout=60, MemorySize=512)
+    call = """
+import os, shutil, subprocess
+shutil.copy('/var/user/call', '/tmp/call'); os.chmod('/tmp/call', 0o700)
+result = [subprocess.run(['/tmp/call', url], capture_output=True, text=True).stdout for url in %r]
+"""
+    urls = ["https://b-1250000000.cos.ap-guangzhou.myqcloud.com/", "https://www.example.com/", "http://db.example.com:5432/"]
+    text = call % urls
+    answer = functions.call(scf, "Invoke", FunctionName="goes-home", ClientContext=json.dumps(text))["Result"]
+    assert answer["InvokeResult"] == 0, answer
+    home, other, third = json.loads(answer["RetMsg"])
+    assert home.startswith(("403", "404")), home
+    assert "access denied" in other and not third.startswith("200"), (other, third)
+    record = next(r for r in server.admin("GET", "invocations")["invocations"] if r["requestId"] == answer["FunctionRequestId"])
+    assert record["refused"] == ["www.example.com:443", "db.example.com:5432"]

@@ -47,7 +47,12 @@ impl Doctor {
             "isolation",
             true,
             match cosette_server::contain::check().await {
-                Ok(()) => "functions are kept apart from this machine and each other".to_owned(),
+                Ok(None) => "functions are kept apart from this machine and each other".to_owned(),
+                Ok(Some(why)) => {
+                    format!(
+                        "functions are kept apart, but for this machine's network, which they share: {why}"
+                    )
+                }
                 Err(why) => format!("functions see this machine as the server does: {why}"),
             },
         );

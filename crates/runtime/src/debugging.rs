@@ -1,15 +1,24 @@
 //! Runs that wait for a debugger: one at each port, until nobody is to come any more.
 
 use std::collections::HashMap;
+use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use cosette_model::Chain;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::contain::Seen;
 use crate::interpreter::Family;
+use crate::reach::Reach;
 use crate::{Ran, Runtime, Spec};
+
+/// How often a debugger that does not listen yet is called.
+const KNOCK: Duration = Duration::from_millis(10);
 
 /// Who is at which port.
 #[derive(Default)]
@@ -85,6 +94,37 @@ impl Runtime {
             false => code.to_owned(),
         }
     }
+}
+
+/// Leads from a port of this machine to the debugger of an instance that has a network of its own. Whoever comes before
+/// the debugger listens is let wait.
+pub(crate) async fn relay(port: u16, reach: &Reach) -> io::Result<Option<JoinHandle<()>>> {
+    if matches!(reach, Reach::Machine) {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let reach = reach.clone();
+    Ok(Some(tokio::spawn(async move {
+        // They end with this task.
+        let mut lines = JoinSet::new();
+        while let Ok((mut outside, _)) = listener.accept().await {
+            let reach = reach.clone();
+            lines.spawn(async move {
+                let mut inside = loop {
+                    match reach.connect(port).await {
+                        Ok(inside) => break inside,
+                        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                            tokio::time::sleep(KNOCK).await;
+                        }
+                        Err(_) => return,
+                    }
+                };
+                // Who ends it is known to both.
+                let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+            });
+            while lines.try_join_next().is_some() {}
+        }
+    })))
 }
 
 /// The name under which instances with a debugger wait for events, apart from those without.

@@ -2,7 +2,6 @@
 //! end. Starts, is given one event after another, and ends with everything it has started.
 
 use std::io;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,22 +9,23 @@ use std::time::{Duration, Instant};
 use cosette_model::function::StatusCode;
 use cosette_model::{Chain, RoleKey};
 use rustix::process::Pid;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::contain::keeper::Keeper;
 use crate::contain::{Seen, error_in};
+use crate::debugging;
 use crate::environment::{self, Home};
 use crate::failure::Failure;
 use crate::go::{self, About};
 use crate::interpreter::{Family, Interpreter};
 use crate::java;
 use crate::launch::{self, Cannot};
+use crate::links::Before;
 use crate::output::Output;
 use crate::outward::{Gateway, Way};
 use crate::process::{Launch, Spawner, Tree};
 use crate::protocol::{Answer, Endpoint, Offer, Signal};
-use crate::reach::Reach;
 use crate::watching::{Event, Watcher, limit};
 use crate::{Ran, Spec};
 
@@ -42,6 +42,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) family: Family,
     /// Who keeps it apart, if it can be.
     pub(crate) keeper: Option<&'a Keeper>,
+    /// Whether it also has a network of its own.
+    pub(crate) own_network: bool,
     /// Where the bootstraps are.
     pub(crate) bootstraps: PathBuf,
     /// Where its calls go.
@@ -92,6 +94,8 @@ pub(crate) enum Fate {
 pub(crate) struct Instance {
     pub(crate) endpoint: Endpoint,
     _gateway: Option<Gateway>,
+    /// Leads debuggers in.
+    relay: Option<JoinHandle<()>>,
     pub(crate) output: Output,
     pub(crate) tree: Tree,
     /// How the root process ended, once it has.
@@ -191,25 +195,23 @@ impl Instance {
         let key = spec.keys.give();
         // What it does while it starts is the doing of the invocation that it starts for.
         key.begin(chain.clone());
-        let gateway = match parts.way {
-            Some(way) => Some((Gateway::open(way.to.clone(), key.clone()).await?, way)),
-            None => None,
+        let listens_itself = parts.family == Family::Go;
+        let (links, line) = match parts.way.filter(|_| parts.own_network) {
+            Some(way) => {
+                let (links, line) = Before::in_its_own_network(way, &key)?;
+                (links, Some(line))
+            }
+            None => (Before::on_the_machine(listens_itself, parts.way, &key).await?, None),
         };
-        let way = gateway.as_ref().map(|(gateway, way)| (gateway.port, *way));
+        let port = links.port;
+        let way = links.gateway_port.zip(parts.way);
         let (interpreter, bootstraps) = (&parts.interpreter, &parts.bootstraps);
         let (program, args) =
             launch::command(parts.family, interpreter, bootstraps, &seen, folder.path(), spec, way)?;
-        let endpoint = match parts.family {
-            Family::Go => {
-                let (port, about) = (free_port().await?, About::new(spec));
-                Endpoint::driven(port, |line| go::drive(line, Reach::Machine, port, about))
-            }
-            _ => Endpoint::open(secret.clone()).await?,
-        };
         let home = Home {
             folder: folder.path(),
             seen: &seen,
-            port: endpoint.port,
+            port,
             secret: secret.as_deref(),
             request_id,
             key: &key,
@@ -230,13 +232,14 @@ impl Instance {
                 &parts.bootstraps,
                 parts.way.and_then(|way| Path::new(&way.bundle).parent()),
                 folder.path(),
+                line.map(|line| (line, listens_itself)),
             )?;
             launchers = Keeper::LAUNCHERS;
         }
         let mut child = parts.spawner.spawn(launch).await?;
         let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         let pid = pid.ok_or_else(|| io::Error::other("the process has no id"))?;
-        let tree = Tree::new(pid, folder.path(), launchers);
+        let mut tree = Tree::new(pid, folder.path(), launchers);
         let (exited, exit) = watch::channel(None);
         // The child is always waited for, whatever becomes of the instance.
         tokio::spawn(async move {
@@ -246,18 +249,44 @@ impl Instance {
             };
             exited.send_replace(Some(how));
         });
-        let output = match Output::new(reader) {
-            Ok(output) => output,
+        let met = async {
+            let output = Output::new(reader)?;
+            let links = links.started().await?;
+            let relay = match spec.debug {
+                Some(port) => debugging::relay(port, &links.reach).await?,
+                None => None,
+            };
+            Ok((output, links, relay))
+        };
+        let (output, links, relay) = match met.await {
+            Ok(met) => met,
             Err(error) => {
-                let mut tree = tree;
                 tree.kill();
-                return Err(error.into());
+                let error: io::Error = error;
+                return Err(error_in(folder.path()).map_or(error, io::Error::other).into());
             }
         };
+        let endpoint = match (parts.family, links.runtime) {
+            (Family::Go, _) => {
+                let (reach, about) = (links.reach, About::new(spec));
+                Endpoint::driven(|line| go::drive(line, reach, port, about))
+            }
+            (_, Some(listener)) => Endpoint::at(listener, secret),
+            (_, None) => return Err(io::Error::other("nobody listens for it").into()),
+        };
         key.log_to(output.log());
-        let gateway = gateway.map(|(gateway, _)| gateway);
-        let (folder, early) = (folder.keep(), String::new());
-        Ok(Self { endpoint, _gateway: gateway, output, tree, exit, key, folder, ended: false, early })
+        Ok(Self {
+            endpoint,
+            _gateway: links.gateway,
+            relay,
+            output,
+            tree,
+            exit,
+            key,
+            folder: folder.keep(),
+            ended: false,
+            early: String::new(),
+        })
     }
 
     /// Gives the instance an event and waits for what comes of it. The future may be dropped, and
@@ -356,6 +385,11 @@ impl Instance {
     pub(crate) async fn end(mut self) {
         self.tree.kill();
         self.ended = true;
+        if let Some(relay) = self.relay.take() {
+            relay.abort();
+            // Its port is free then.
+            let _ = relay.await;
+        }
         let root = self.exit.wait_for(Option::is_some);
         let mut gone = tokio::time::timeout(BURIAL, root).await.is_ok();
         let deadline = Instant::now() + BURIAL;
@@ -378,6 +412,9 @@ impl Instance {
 impl Drop for Instance {
     /// Whoever ran it has given up: it ends here, without being waited for.
     fn drop(&mut self) {
+        if let Some(relay) = &self.relay {
+            relay.abort();
+        }
         if !self.ended {
             self.tree.kill();
             self.tree.reap();
@@ -444,9 +481,4 @@ fn result(answer: Answer, request_id: &str) -> Result<String, Failure> {
         }
         Answer::Error(fault) => Err(Failure::reported(&fault, request_id)),
     }
-}
-
-/// A port that nobody listens at, for a program that is told where to listen.
-async fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port())
 }

@@ -18,6 +18,9 @@ mod interpreter;
 mod java;
 mod languages;
 mod launch;
+mod links;
+mod names;
+mod network;
 mod output;
 mod outward;
 mod pool;
@@ -46,7 +49,7 @@ use crate::instance::{Instance, NotStarted, Parts, Started};
 pub use crate::interpreter::Interpreter;
 use crate::interpreter::{Family, Interpreters};
 pub use crate::languages::{Language, languages};
-pub use crate::outward::{Duplex, Outward, Way};
+pub use crate::outward::{Call, Duplex, Outward, Way};
 use crate::pool::{Lease, Pool};
 use crate::process::Spawner;
 use crate::under_way::UnderWay;
@@ -308,6 +311,7 @@ impl Runtime {
         let folder = shared.scratch.join("instances").join(number.to_string());
         let contained = shared.keeper.keeps(&interpreter.program).await;
         Ok(Parts {
+            own_network: contained && shared.keeper.has_networks(),
             keeper: contained.then_some(&shared.keeper),
             spawner: &shared.spawner,
             interpreter,

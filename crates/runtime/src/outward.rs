@@ -1,14 +1,18 @@
-//! How what an instance calls leaves it: by a port of its own, so that whoever answers there knows who is calling.
+//! How what an instance calls leaves it: by a port of its own, or out of a network of its own, so that whoever answers there knows who is calling.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cosette_model::RoleKey;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::AbortHandle;
+
+use crate::contain::network::GATEWAY_PORT;
+use crate::names::Names;
 
 /// A connection, of whatever kind.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -17,11 +21,20 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 /// Answers the calls that instances make.
 pub trait Outward: Send + Sync {
-    /// Takes a connection of the instance that has this key, and returns at once. It came by `port` of loopback, and
-    /// what is passed on there would come back. It begins as one to a proxy (HTTP,
+    /// Takes a connection of an instance, and returns at once. It begins as one to a proxy (HTTP,
     /// SOCKS 5) or as one to whom it is for (TLS with a name, HTTP with `Host`), after a line of HAProxy's protocol or
     /// without one.
-    fn serve(self: Arc<Self>, stream: Box<dyn Duplex>, by: Arc<RoleKey>, port: u16);
+    fn serve(self: Arc<Self>, stream: Box<dyn Duplex>, call: Call);
+}
+
+/// What is known of a connection of an instance.
+pub struct Call {
+    /// The instance's key.
+    pub by: Arc<RoleKey>,
+    /// The port of this machine's loopback that it came by: what is passed on there would come back.
+    pub port: Option<u16>,
+    /// The host, by name or address, and the port that the instance has connected to, where it has a network of its own.
+    pub to: Option<(String, u16)>,
 }
 
 /// Where the calls of instances go, and the files that make them trust who answers.
@@ -36,36 +49,74 @@ pub struct Way {
     pub php: PathBuf,
 }
 
-/// An instance's port; closed when dropped, and what came by it ends with its process.
+/// Where an instance's calls come out; closed when dropped, and what came by it ends with its process.
 pub(crate) struct Gateway {
     pub(crate) port: u16,
-    task: AbortHandle,
+    tasks: Vec<AbortHandle>,
 }
 
 impl Gateway {
+    /// On this machine, at any port.
     pub(crate) async fn open(to: Arc<dyn Outward>, by: Arc<RoleKey>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let task = tokio::spawn(async move {
-            loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => {
-                        let _ = stream.set_nodelay(true);
-                        to.clone().serve(Box::new(stream), by.clone(), port);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "a call of an instance cannot be accepted");
-                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                    }
+        let proxied = move |_: &TcpStream| Call { by: by.clone(), port: Some(port), to: None };
+        Ok(Self { port, tasks: vec![accept(listener, to, proxied)] })
+    }
+
+    /// In the instance's own network.
+    pub(crate) fn inside(
+        to: Arc<dyn Outward>,
+        by: Arc<RoleKey>,
+        [gateway, calls]: [TcpListener; 2],
+        asked: UdpSocket,
+    ) -> Self {
+        let names = Arc::new(Names::default());
+        let key = by.clone();
+        let proxied = move |_: &TcpStream| Call { by: key.clone(), port: None, to: None };
+        let known = names.clone();
+        let direct = move |stream: &TcpStream| {
+            // The address that was called is our own here.
+            let to = stream.local_addr().ok().map(|to| {
+                let name = match to.ip() {
+                    IpAddr::V4(address) => known.of(address),
+                    IpAddr::V6(_) => None,
+                };
+                (name.unwrap_or_else(|| to.ip().to_string()), to.port())
+            });
+            Call { by: by.clone(), port: None, to }
+        };
+        let serving = tokio::spawn(async move { names.serve(asked).await }).abort_handle();
+        let tasks = vec![accept(gateway, to.clone(), proxied), accept(calls, to, direct), serving];
+        Self { port: GATEWAY_PORT, tasks }
+    }
+}
+
+fn accept(
+    listener: TcpListener,
+    to: Arc<dyn Outward>,
+    known: impl Fn(&TcpStream) -> Call + Send + 'static,
+) -> AbortHandle {
+    let task = tokio::spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let _ = stream.set_nodelay(true);
+                    let call = known(&stream);
+                    to.clone().serve(Box::new(stream), call);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a call of an instance cannot be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
-        });
-        Ok(Self { port, task: task.abort_handle() })
-    }
+        }
+    });
+    task.abort_handle()
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }

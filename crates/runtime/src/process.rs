@@ -5,8 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, PipeWriter};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -40,7 +40,7 @@ pub(crate) struct Launch {
     /// Standard output and error, both: one pipe, so that their order is kept.
     pub(crate) output: PipeWriter,
     /// Standard input; without one there is nothing to read.
-    pub(crate) input: Option<File>,
+    pub(crate) input: Option<OwnedFd>,
 }
 
 impl Launch {
@@ -146,12 +146,16 @@ pub(crate) async fn ask(program: &Path, args: &[OsString], patience: Duration) -
 
 /// Runs a launcher of ours to its end; what it ends with, or `None` when a signal ended it. Fails
 /// when it takes longer than ten seconds.
-pub(crate) async fn attempt(program: &Path, args: &[OsString], input: File) -> io::Result<Option<i32>> {
+pub(crate) async fn attempt(
+    program: &Path,
+    args: &[OsString],
+    input: Option<OwnedFd>,
+) -> io::Result<Option<i32>> {
     let mut command = Command::new(program);
     command
         .args(args)
         .env_clear()
-        .stdin(input)
+        .stdin(input.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true);

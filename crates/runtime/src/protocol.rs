@@ -4,8 +4,6 @@
 //! own bootstraps speak it too, with additions: the secret header, `init/begin`, `init/error`, and
 //! the header `x-cosette-status` on errors. Knows nothing of processes.
 
-use std::io;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -81,17 +79,14 @@ pub(crate) struct Fault {
 
 /// The listener of one instance and what it hears. Ends when dropped, with its connections.
 pub(crate) struct Endpoint {
-    pub(crate) port: u16,
     pub(crate) signals: mpsc::UnboundedReceiver<Signal>,
     offers: watch::Sender<Option<Arc<Offer>>>,
     task: AbortHandle,
 }
 
 impl Endpoint {
-    /// `secret` is what each call has to carry; a custom runtime cannot, so it has none.
-    pub(crate) async fn open(secret: Option<String>) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let port = listener.local_addr()?.port();
+    /// One that the instance calls. `secret` is what each call has to carry; a custom runtime cannot, so it has none.
+    pub(crate) fn at(listener: TcpListener, secret: Option<String>) -> Self {
         let (signal, signals) = mpsc::unbounded_channel();
         let offers = watch::Sender::new(None);
         let shared = Arc::new(Shared {
@@ -100,18 +95,18 @@ impl Endpoint {
             ready: AtomicBool::new(false),
         });
         let task = tokio::spawn(accept(listener, shared)).abort_handle();
-        Ok(Self { port, signals, offers, task })
+        Self { signals, offers, task }
     }
 
-    /// One for an instance that listens at `port` itself: `drive` asks it, and says what it answers.
-    pub(crate) fn driven<F>(port: u16, drive: impl FnOnce(Line) -> F) -> Self
+    /// One for an instance that listens itself: `drive` asks it, and says what it answers.
+    pub(crate) fn driven<F>(drive: impl FnOnce(Line) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (signal, signals) = mpsc::unbounded_channel();
         let offers = watch::Sender::new(None);
         let task = tokio::spawn(drive(Line { signal, offers: offers.clone() })).abort_handle();
-        Self { port, signals, offers, task }
+        Self { signals, offers, task }
     }
 
     pub(crate) fn offer(&self, offer: Offer) {

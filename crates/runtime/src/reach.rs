@@ -3,9 +3,11 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
+use crate::network::Network;
 use crate::outward::Duplex;
 
 /// The way to the ports of one instance. Clones lead to the same.
@@ -13,17 +15,19 @@ use crate::outward::Duplex;
 pub(crate) enum Reach {
     /// The instance has the machine's network: its ports are the machine's, on loopback.
     Machine,
+    /// It has one of its own.
+    Own(Arc<Network>),
 }
 
 impl Reach {
     /// A connection to what listens at the port in the instance. Refused while nothing does.
     pub(crate) async fn connect(&self, port: u16) -> io::Result<Box<dyn Duplex>> {
-        match self {
-            Self::Machine => {
-                let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-                stream.set_nodelay(true)?;
-                Ok(Box::new(stream))
-            }
-        }
+        let to = (Ipv4Addr::LOCALHOST, port).into();
+        let stream = match self {
+            Self::Machine => TcpStream::connect(to).await?,
+            Self::Own(network) => network.socket().await?.connect(to).await?,
+        };
+        stream.set_nodelay(true)?;
+        Ok(Box::new(stream))
     }
 }

@@ -54,9 +54,9 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn of_a_function(by: Arc<RoleKey>, port: u16) -> Self {
+    pub(crate) fn of_a_function(by: Arc<RoleKey>, port: Option<u16>) -> Self {
         let peer = (FUNCTIONS, 0).into();
-        Self { peer, by: Some(by), port: Some(port), depth: 0, stop: None, _alive: None }
+        Self { peer, by: Some(by), port, depth: 0, stop: None, _alive: None }
     }
 
     /// The same in one more tunnel, of which there may be [`DEPTH_MAX`].

@@ -53,7 +53,7 @@ impl Door {
         let times = self.clock.times();
         let path = parts.uri.path();
         let mut response =
-            if let Some(path) = path.strip_prefix("/_cosette/").filter(|_| self.is_ours(&parts)) {
+            if let Some(path) = path.strip_prefix("/_cosette/").filter(|_| self.is_admins(&parts)) {
                 let path = path.to_owned();
                 self.admin.answer(&path, parts, body).await
             } else if path.starts_with("/_console") && self.is_ours(&parts) {
@@ -235,6 +235,11 @@ impl Door {
             response.headers_mut().insert("x-amzn-requestid", id);
         }
         response
+    }
+
+    /// Whether the admin API answers it.
+    pub(crate) fn is_admins(&self, parts: &Parts) -> bool {
+        parts.uri.path().starts_with("/_cosette/") && self.is_ours(parts)
     }
 
     /// A request that does not name a foreign host: origin-form, or absolute-form with our own address.

@@ -2,7 +2,7 @@
 //! are answered here, over TLS with a certificate of ours; this machine and what is allowed are passed on to; and
 //! nothing else is, which the function's log and record say.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -10,8 +10,7 @@ use std::time::Duration;
 use cosette_egress::{
     Authority, Opening, Rewound, Rules, TLS_DENIED, Target, Verdict, socks_done, socks_refused,
 };
-use cosette_model::RoleKey;
-use cosette_runtime::{Duplex, Outward};
+use cosette_runtime::{Call, Duplex, Outward};
 use cosette_wire::ReplyBody;
 use http::request::Parts;
 use http::uri::{Authority as HostPort, Scheme};
@@ -19,6 +18,7 @@ use http::{HeaderName, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::body::{Outgoing, incoming, plain};
@@ -62,6 +62,10 @@ impl Gateway {
         self.door.get()?.upgrade()
     }
 
+    fn own_port(&self) -> Option<u16> {
+        Some(self.door()?.address.port())
+    }
+
     /// The authority's certificate as PEM.
     pub(crate) fn certificate(&self) -> &str {
         self.authority.pem()
@@ -89,9 +93,13 @@ impl Gateway {
         };
         parts.uri = uri;
         match self.judge(&target) {
+            // It could have any folder run as a function.
+            Verdict::Ours if line.by.is_some() && door.is_admins(&parts) => {
+                plain(StatusCode::FORBIDDEN, "the admin API is not for functions\n")
+            }
             Verdict::Ours => door.answer(Request::from_parts(parts, body), line.peer.ip()).await,
             Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
-                forward(parts, body, &target, line).await
+                self.forward(parts, body, &target, line).await
             }
             _ => self.refused(&target, line),
         }
@@ -100,6 +108,7 @@ impl Gateway {
     fn judge(&self, target: &Target) -> Verdict {
         let bound = || self.door().is_some_and(|door| door.has_name(&target.host.to_ascii_lowercase()));
         match self.rules.judge(&target.host, target.port) {
+            Verdict::Loopback if Some(target.port) == self.own_port() => Verdict::Ours,
             Verdict::Refused | Verdict::Allowed if bound() => Verdict::Ours,
             verdict => verdict,
         }
@@ -116,7 +125,8 @@ impl Gateway {
         };
         let peer = match self.judge(&target) {
             Verdict::Ours => None,
-            Verdict::Loopback | Verdict::Allowed if line.by.is_some() => match dial(&target, line).await {
+            Verdict::Loopback | Verdict::Allowed if line.by.is_some() => match self.dial(&target, line).await
+            {
                 Ok(stream) => Some(stream),
                 Err(why) => return plain(StatusCode::BAD_GATEWAY, &format!("{why}\n")),
             },
@@ -156,36 +166,9 @@ impl Gateway {
         line: Line,
         target: Option<Target>,
     ) -> std::io::Result<()> {
-        let (opening, mut stream) = Opening::of(stream).await?;
+        let (opening, stream) = Opening::of(stream).await?;
         match opening {
-            Opening::To { target, waits } => {
-                // Of an address that stands for a name the name is still to come.
-                if !stands_for_a_name(&target) {
-                    match self.judge(&target) {
-                        Verdict::Ours => {}
-                        // Those who speak first can be told why not, in their own way.
-                        Verdict::Refused if matches!(target.port, 80 | 443) => {}
-                        Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
-                            let peer = dial(&target, &line).await.map_err(std::io::Error::other)?;
-                            if waits {
-                                socks_done(&mut stream).await?;
-                            }
-                            pipe(stream, peer).await;
-                            return Ok(());
-                        }
-                        _ => {
-                            self.refuse(&target, &line);
-                            return if waits { socks_refused(&mut stream).await } else { Ok(()) };
-                        }
-                    }
-                }
-                let line = line.deeper().ok_or(std::io::ErrorKind::InvalidData)?;
-                if waits {
-                    socks_done(&mut stream).await?;
-                }
-                self.take(Box::new(stream), line, Some(target)).await;
-                Ok(())
-            }
+            Opening::To { target, waits } => self.led(Box::new(stream), line, target, waits).await,
             Opening::Tls(name) => self.secured(stream, line, name, target).await,
             Opening::Plain => {
                 let tunnel = target.map(|target| Tunnel { scheme: Scheme::HTTP, target: Some(target) });
@@ -193,6 +176,42 @@ impl Gateway {
                 Ok(())
             }
         }
+    }
+
+    /// A connection that was led here on its way to `target`; a client of SOCKS waits for word.
+    async fn led(
+        self: Arc<Self>,
+        mut stream: Box<dyn Duplex>,
+        line: Line,
+        target: Target,
+        waits: bool,
+    ) -> std::io::Result<()> {
+        // Of an address that stands for a name the name is still to come.
+        if !stands_for_a_name(&target) {
+            match self.judge(&target) {
+                Verdict::Ours => {}
+                // Those who speak first can be told why not, in their own way.
+                Verdict::Refused if matches!(target.port, 80 | 443) => {}
+                Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
+                    let peer = self.dial(&target, &line).await.map_err(std::io::Error::other)?;
+                    if waits {
+                        socks_done(&mut stream).await?;
+                    }
+                    pipe(stream, peer).await;
+                    return Ok(());
+                }
+                _ => {
+                    self.refuse(&target, &line);
+                    return if waits { socks_refused(&mut stream).await } else { Ok(()) };
+                }
+            }
+        }
+        let line = line.deeper().ok_or(std::io::ErrorKind::InvalidData)?;
+        if waits {
+            socks_done(&mut stream).await?;
+        }
+        self.take(stream, line, Some(target)).await;
+        Ok(())
     }
 
     async fn secured(
@@ -216,7 +235,7 @@ impl Gateway {
                 converse(stream, line, self, Some(tunnel)).await;
             }
             Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
-                pipe(stream, dial(&target, &line).await.map_err(std::io::Error::other)?).await;
+                pipe(stream, self.dial(&target, &line).await.map_err(std::io::Error::other)?).await;
             }
             _ => {
                 self.refuse(&target, &line);
@@ -225,6 +244,62 @@ impl Gateway {
             }
         }
         Ok(())
+    }
+
+    /// Not to the port that the call came by, whatever name leads there: it would come back for ever. Nor to the server's
+    /// own, where nobody would know who calls.
+    async fn dial(&self, target: &Target, line: &Line) -> Result<TcpStream, String> {
+        let dialled = cosette_outgoing::dial(&target.host, target.port, CONNECT_TIMEOUT).await;
+        let itself = |stream: &TcpStream| {
+            let (Ok(to), Ok(from)) = (stream.peer_addr(), stream.local_addr()) else { return false };
+            let here = to.ip().to_canonical().is_loopback() || to.ip() == from.ip();
+            here && [line.port, self.own_port()].contains(&Some(to.port()))
+        };
+        match dialled {
+            Ok(stream) if itself(&stream) => Err(format!("{} is the proxy itself", shown(target))),
+            Ok(stream) => Ok(stream),
+            Err(error) => Err(error.to_string()),
+        }
+        .inspect_err(|why| tracing::info!(why, "a function's call did not get through"))
+    }
+
+    /// One plain request to somebody else, and the answer.
+    async fn forward(
+        &self,
+        mut parts: Parts,
+        body: Incoming,
+        target: &Target,
+        line: &Line,
+    ) -> Response<Outgoing> {
+        let gone = |why: String| plain(StatusCode::BAD_GATEWAY, &format!("{why}\n"));
+        let stream = match self.dial(target, line).await {
+            Ok(stream) => stream,
+            Err(why) => return gone(why),
+        };
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        parts.uri = match path.parse() {
+            Ok(path) => path,
+            Err(_) => return plain(StatusCode::BAD_REQUEST, "the request's path is none\n"),
+        };
+        for name in HOP_BY_HOP {
+            parts.headers.remove(name);
+        }
+        let (mut sender, connection) =
+            match hyper::client::conn::http1::Builder::new().handshake(TokioIo::new(stream)).await {
+                Ok(joined) => joined,
+                Err(error) => return gone(error.to_string()),
+            };
+        tokio::spawn(connection);
+        match sender.send_request(Request::from_parts(parts, body)).await {
+            Ok(response) => {
+                let (mut head, body) = response.into_parts();
+                for name in HOP_BY_HOP {
+                    head.headers.remove(name);
+                }
+                Response::from_parts(head, ReplyBody::Events(incoming(body).0).into())
+            }
+            Err(error) => gone(format!("{} did not answer: {error}", shown(target))),
+        }
     }
 
     fn refused(&self, target: &Target, line: &Line) -> Response<Outgoing> {
@@ -249,8 +324,17 @@ impl Gateway {
 }
 
 impl Outward for Gateway {
-    fn serve(self: Arc<Self>, stream: Box<dyn Duplex>, by: Arc<RoleKey>, port: u16) {
-        tokio::spawn(self.take(stream, Line::of_a_function(by, port), None));
+    fn serve(self: Arc<Self>, stream: Box<dyn Duplex>, call: Call) {
+        let line = Line::of_a_function(call.by, call.port);
+        let Some((host, port)) = call.to else {
+            tokio::spawn(self.take(stream, line, None));
+            return;
+        };
+        tokio::spawn(async move {
+            if let Err(error) = self.led(stream, line, Target { host, port }, false).await {
+                tracing::debug!(%error, "a call did not get far");
+            }
+        });
     }
 }
 
@@ -301,20 +385,6 @@ fn absolute(parts: &Parts, tunnel: Option<&Tunnel>) -> Option<(Uri, Target)> {
     Some((uri, target))
 }
 
-/// Not to the port that the call came by, whatever name leads there: it would come back for ever.
-async fn dial(target: &Target, line: &Line) -> Result<tokio::net::TcpStream, String> {
-    let dialled = cosette_outgoing::dial(&target.host, target.port, CONNECT_TIMEOUT).await;
-    let itself = |to: SocketAddr| to.ip().to_canonical().is_loopback() && Some(to.port()) == line.port;
-    match dialled {
-        Ok(stream) if stream.peer_addr().is_ok_and(itself) => {
-            Err(format!("{} is the proxy itself", shown(target)))
-        }
-        Ok(stream) => Ok(stream),
-        Err(error) => Err(error.to_string()),
-    }
-    .inspect_err(|why| tracing::info!(why, "a function's call did not get through"))
-}
-
 /// Until both have ended.
 async fn pipe(mut one: impl Duplex, mut other: impl Duplex) {
     if let Err(error) = copy_bidirectional(&mut one, &mut other).await {
@@ -331,39 +401,6 @@ const HOP_BY_HOP: [HeaderName; 6] = [
     header::TE,
     header::UPGRADE,
 ];
-
-/// One plain request to somebody else, and the answer.
-async fn forward(mut parts: Parts, body: Incoming, target: &Target, line: &Line) -> Response<Outgoing> {
-    let gone = |why: String| plain(StatusCode::BAD_GATEWAY, &format!("{why}\n"));
-    let stream = match dial(target, line).await {
-        Ok(stream) => stream,
-        Err(why) => return gone(why),
-    };
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    parts.uri = match path.parse() {
-        Ok(path) => path,
-        Err(_) => return plain(StatusCode::BAD_REQUEST, "the request's path is none\n"),
-    };
-    for name in HOP_BY_HOP {
-        parts.headers.remove(name);
-    }
-    let (mut sender, connection) =
-        match hyper::client::conn::http1::Builder::new().handshake(TokioIo::new(stream)).await {
-            Ok(joined) => joined,
-            Err(error) => return gone(error.to_string()),
-        };
-    tokio::spawn(connection);
-    match sender.send_request(Request::from_parts(parts, body)).await {
-        Ok(response) => {
-            let (mut head, body) = response.into_parts();
-            for name in HOP_BY_HOP {
-                head.headers.remove(name);
-            }
-            Response::from_parts(head, ReplyBody::Events(incoming(body).0).into())
-        }
-        Err(error) => gone(format!("{} did not answer: {error}", shown(target))),
-    }
-}
 
 /// Where functions' connections come from.
 pub(crate) const FUNCTIONS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use tokio::sync::Mutex;
 
@@ -18,6 +20,8 @@ pub(crate) struct Keeper {
     scratch: PathBuf,
     /// Of each program that was asked for, whether it can be started inside.
     known: Mutex<HashMap<PathBuf, bool>>,
+    /// Whether there may be networks of their own, once that is known.
+    networks: OnceLock<bool>,
 }
 
 impl Keeper {
@@ -32,7 +36,7 @@ impl Keeper {
             hidden: keeping.hidden.as_ref().and_then(real),
             ..keeping
         };
-        Self { keeping, scratch, known: Mutex::default() }
+        Self { keeping, scratch, known: Mutex::default(), networks: OnceLock::new() }
     }
 
     /// Whether a program is to be started inside. Finds out, and says it when it is not, the first time.
@@ -46,7 +50,7 @@ impl Keeper {
         let able = match known.get(&any) {
             Some(able) => *able,
             None => {
-                let able = self.try_out(None).await;
+                let able = self.find_out().await;
                 known.insert(any, able);
                 able
             }
@@ -62,9 +66,33 @@ impl Keeper {
         able
     }
 
+    /// Whether functions may have networks of their own; asked after [`Self::keeps`].
+    pub(crate) fn has_networks(&self) -> bool {
+        self.networks.get().copied().unwrap_or(false)
+    }
+
+    fn trial(&self) -> PathBuf {
+        self.scratch.join("instances").join("trial")
+    }
+
+    async fn find_out(&self) -> bool {
+        let network = self.keeping.isolation == Isolation::Auto;
+        let why = match network {
+            true => try_out(&self.trial(), None, true).await.err(),
+            false => None,
+        };
+        let networks = network && why.is_none();
+        // Asked once only.
+        let _ = self.networks.set(networks);
+        let able = networks || self.try_out(None).await;
+        if let Some(why) = why.filter(|_| able) {
+            tracing::warn!(%why, "functions share the machine's network");
+        }
+        able
+    }
+
     async fn try_out(&self, program: Option<&Path>) -> bool {
-        let folder = self.scratch.join("instances").join("trial");
-        match try_out(&folder, program).await {
+        match try_out(&self.trial(), program, false).await {
             Ok(()) => true,
             Err(why) => {
                 let program = program.map_or_else(|| "any".into(), |program| program.display().to_string());
@@ -74,7 +102,8 @@ impl Keeper {
         }
     }
 
-    /// The start of a launcher in place of the start of a program. `trust` is the folder of certificates,
+    /// The start of a launcher in place of the start of a program. `network` is the launcher's end of the line to the
+    /// server, and whether the program listens itself. `trust` is the folder of certificates,
     /// and of what names them, that variables lead to.
     pub(crate) fn keep(
         &self,
@@ -83,8 +112,13 @@ impl Keeper {
         bootstraps: &Path,
         trust: Option<&Path>,
         folder: &Path,
+        network: Option<(OwnedFd, bool)>,
     ) -> io::Result<Launch> {
         let mut plan = Plan::new(folder, self.keeping.hidden.clone());
+        let line = network.map(|(line, listens_itself)| {
+            (plan.network, plan.listens_itself) = (true, listens_itself);
+            line
+        });
         for shared in &self.keeping.shared {
             plan.show.push(Show { from: shared.clone(), to: shared.clone(), writable: true });
         }
@@ -102,10 +136,9 @@ impl Keeper {
         plan.args = launch.args.iter().map(|arg| plan.seen(Path::new(arg)).into()).collect();
         plan.environment = launch.environment;
         plan.directory = CODE.into();
-        let (program, args) = command()?;
+        let (program, args) = command(plan.write()?)?;
         // The launcher is outside: nothing that the function's variables say is to reach it.
         let environment = vec![(MARK.to_owned(), folder.as_os_str().to_owned())];
-        let input = Some(plan.write()?);
-        Ok(Launch { program, args, environment, directory: "/".into(), output: launch.output, input })
+        Ok(Launch { program, args, environment, directory: "/".into(), output: launch.output, input: line })
     }
 }

@@ -9,12 +9,15 @@
 
 mod inside;
 pub(crate) mod keeper;
+mod netlink;
+pub(crate) mod network;
 mod outside;
 mod plan;
 mod root;
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +51,7 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 pub fn main_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next() {
-        Some(first) if first == OUTSIDE => Some(outside::main()),
+        Some(first) if first == OUTSIDE => Some(outside::main(arguments.next())),
         Some(first) if first == INSIDE => Some(inside::main()),
         _ => {
             ASKED.store(true, Ordering::Relaxed);
@@ -65,18 +68,20 @@ fn launcher() -> io::Result<PathBuf> {
     Ok(PathBuf::from("/proc/self/exe"))
 }
 
-/// The command that carries out a plan, once the plan is its standard input.
-pub(crate) fn command() -> io::Result<(PathBuf, Vec<OsString>)> {
-    Ok((launcher()?, vec![OUTSIDE.into()]))
+/// The command that carries out a plan that is in this file.
+pub(crate) fn command(plan: PathBuf) -> io::Result<(PathBuf, Vec<OsString>)> {
+    Ok((launcher()?, vec![OUTSIDE.into(), plan.into()]))
 }
 
 /// Whether a function could be isolated here. Starts a process and waits for it, some milliseconds;
-/// `folder` is an existing one to be used meanwhile. With `program`, whether that would start.
+/// `folder` is an existing one to be used meanwhile. With `program`, whether that would start; with `network`, whether
+/// it could have a network of its own.
 ///
 /// # Errors
 /// Why not, in words.
-pub(crate) async fn try_out(folder: &Path, program: Option<&Path>) -> Result<(), String> {
+pub(crate) async fn try_out(folder: &Path, program: Option<&Path>, network: bool) -> Result<(), String> {
     let mut plan = Plan::new(folder, None);
+    plan.network = network;
     if let Some(program) = program {
         plan.show_program(program);
         plan.program = Some(program.to_owned());
@@ -84,9 +89,10 @@ pub(crate) async fn try_out(folder: &Path, program: Option<&Path>) -> Result<(),
     }
     let tried = async {
         std::fs::create_dir_all(folder)?;
-        let file = plan.write()?;
-        let (launcher, args) = command()?;
-        crate::process::attempt(&launcher, &args, file).await
+        let (launcher, args) = command(plan.write()?)?;
+        // Of what is handed over nothing is taken.
+        let (_line, theirs) = UnixStream::pair()?;
+        crate::process::attempt(&launcher, &args, Some(theirs.into())).await
     };
     let ended = tried.await;
     let said = error_in(folder);
@@ -101,11 +107,16 @@ pub(crate) async fn try_out(folder: &Path, program: Option<&Path>) -> Result<(),
     }
 }
 
-/// Whether functions would be isolated on this machine by this program.
+/// Whether functions would be isolated on this machine by this program; `Some` says why they would share the machine's
+/// network all the same.
 ///
 /// # Errors
 /// Why they would not be, in words.
-pub async fn check() -> Result<(), String> {
+pub async fn check() -> Result<Option<String>, String> {
     let name = format!("cosette-check-{}", uuid::Uuid::new_v4().simple());
-    try_out(&std::env::temp_dir().join(name), None).await
+    let folder = std::env::temp_dir().join(name);
+    match try_out(&folder, None, true).await {
+        Ok(()) => Ok(None),
+        Err(why) => try_out(&folder, None, false).await.map(|()| Some(why)),
+    }
 }

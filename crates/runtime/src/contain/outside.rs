@@ -1,19 +1,23 @@
 //! The process between the server and the namespaces: makes them, starts the first process in
 //! there, and ends as that did.
 
+use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, Stdio};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{Signal, getegid, geteuid, getpid, kill_process};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, UnshareFlags, configure_capability_in_ambient_set, set_capabilities,
 };
 
-use super::plan::leave;
-use super::{FAILED, INSIDE, launcher};
+use super::plan::{Plan, leave};
+use super::{FAILED, INSIDE, launcher, network};
 use crate::process::MARK;
 
 /// Whom the function is in its own root, where it has no other (scf.md 5.9: user `qcloud`).
@@ -23,11 +27,10 @@ pub(super) const USER: u32 = 1000;
 const NEEDED: [CapabilitySet; 3] =
     [CapabilitySet::SYS_ADMIN, CapabilitySet::SETPCAP, CapabilitySet::SYS_RESOURCE];
 
-pub(super) fn main() -> ExitCode {
+pub(super) fn main(plan: Option<OsString>) -> ExitCode {
     super::ASKED.store(true, std::sync::atomic::Ordering::Relaxed);
-    let file = match io::stdin().as_fd().try_clone_to_owned() {
-        Ok(file) => std::fs::File::from(file),
-        Err(_) => return ExitCode::from(FAILED),
+    let Some(Ok(file)) = plan.map(|path| OpenOptions::new().read(true).write(true).open(path)) else {
+        return ExitCode::from(FAILED);
     };
     match run(&file) {
         Ok(code) => code,
@@ -51,7 +54,13 @@ fn run(mut file: &std::fs::File) -> io::Result<ExitCode> {
     file.read_to_end(&mut plan)?;
     // Nobody else is to read the keys in it.
     file.set_len(0)?;
-    enter()?;
+    let read: Plan = serde_json::from_slice(&plan)?;
+    let server = match read.network {
+        true => Some(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?)),
+        false => None,
+    };
+    enter(server.as_ref().map(|server| (server, read.listens_itself)))?;
+    drop(read);
     let (mut ours, theirs) = UnixStream::pair()?;
     let mut child = of("the process inside cannot be started", {
         let mut command = Command::new(launcher()?);
@@ -67,8 +76,7 @@ fn run(mut file: &std::fs::File) -> io::Result<ExitCode> {
     ours.write_all(&(plan.len() as u64).to_le_bytes())?;
     ours.write_all(&plan)?;
     drop(plan);
-    let mut said = Vec::new();
-    ours.read_to_end(&mut said)?;
+    let said = heard(ours, server)?;
     let status = child.wait()?;
     match said.split_first() {
         Some((b's', number)) => die_as(number.first().copied().unwrap_or(0).into()),
@@ -79,6 +87,36 @@ fn run(mut file: &std::fs::File) -> io::Result<ExitCode> {
                 Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)))
             }
         },
+    }
+}
+
+/// What the process inside says until it ends. Meanwhile the server is given the sockets that it asks for. This process
+/// can have no threads, as its children are in another process table.
+fn heard(mut inside: UnixStream, mut server: Option<UnixStream>) -> io::Result<Vec<u8>> {
+    let mut said = Vec::new();
+    loop {
+        let asks = server.as_ref().map(|server| PollFd::new(server, PollFlags::IN));
+        let mut lines: Vec<PollFd<'_>> =
+            [PollFd::new(&inside, PollFlags::IN)].into_iter().chain(asks).collect();
+        match poll(&mut lines, None) {
+            Err(Errno::INTR) => continue,
+            polled => polled?,
+        };
+        let ready: Vec<bool> = lines.iter().map(|line| !line.revents().is_empty()).collect();
+        drop(lines);
+        if ready.get(1) == Some(&true)
+            && let Some(asking) = &mut server
+            && !network::serve(asking)
+        {
+            server = None;
+        }
+        if ready.first() == Some(&true) {
+            let mut piece = [0; 512];
+            match inside.read(&mut piece)? {
+                0 => return Ok(said),
+                length => said.extend_from_slice(&piece[..length]),
+            }
+        }
     }
 }
 
@@ -96,13 +134,18 @@ fn die_as(number: i32) -> io::Result<ExitCode> {
 
 /// Makes the namespaces and leaves this process in them, but for the process table, which its
 /// child is the first in.
-fn enter() -> io::Result<()> {
+///
+/// With the line to the server, and whether the function listens itself, it has a network of its own.
+fn enter(server: Option<(&UnixStream, bool)>) -> io::Result<()> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    let flags = UnshareFlags::NEWUSER
+    let mut flags = UnshareFlags::NEWUSER
         | UnshareFlags::NEWNS
         | UnshareFlags::NEWPID
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS;
+    if server.is_some() {
+        flags |= UnshareFlags::NEWNET;
+    }
     // Deprecated because of another flag, which takes away open files.
     #[allow(deprecated)]
     of("the kernel refuses namespaces", rustix::thread::unshare(flags))?;
@@ -110,6 +153,9 @@ fn enter() -> io::Result<()> {
     write("/proc/self/setgroups", "deny".into())?;
     write("/proc/self/uid_map", format!("{USER} {user} 1"))?;
     write("/proc/self/gid_map", format!("{USER} {group} 1"))?;
+    if let Some((server, listens_itself)) = server {
+        network::open(server, listens_itself)?;
+    }
     let needed = NEEDED.into_iter().fold(CapabilitySet::empty(), |all, one| all | one);
     set_capabilities(None, CapabilitySets { effective: needed, permitted: needed, inheritable: needed })?;
     for one in NEEDED {

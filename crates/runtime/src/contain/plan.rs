@@ -38,6 +38,10 @@ pub(crate) struct Plan {
     pub(crate) show: Vec<Show>,
     /// Folders that are seen as one at `/opt`; what is in a later one hides what is in those before.
     pub(crate) layers: Vec<PathBuf>,
+    /// Whether it has a network of its own; then standard input is the line to the server.
+    pub(crate) network: bool,
+    /// It has a program that listens where others are listened for.
+    pub(crate) listens_itself: bool,
     /// As the function sees it; without one the namespaces are made and left again.
     pub(crate) program: Option<PathBuf>,
     pub(crate) args: Vec<OsString>,
@@ -61,6 +65,8 @@ impl Plan {
             hidden,
             show: Vec::new(),
             layers: Vec::new(),
+            network: false,
+            listens_itself: false,
             program: None,
             args: Vec::new(),
             environment: Vec::new(),
@@ -88,16 +94,15 @@ impl Plan {
         exact.or_else(|| self.show.iter().rev().find_map(moved)).unwrap_or_else(|| path.to_owned())
     }
 
-    /// The plan as a file to be read from its beginning, and written to by a launcher that fails.
-    pub(crate) fn write(&self) -> io::Result<File> {
+    /// The plan as a file to be read by a launcher, and written to by one that fails.
+    pub(crate) fn write(&self) -> io::Result<PathBuf> {
         std::fs::create_dir_all(self.folder.join("root"))?;
         let mut options = OpenOptions::new();
         // It holds the function's keys until it has been read.
-        options.read(true).write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(self.folder.join(FILE))?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.rewind()?;
-        Ok(file)
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let path = self.folder.join(FILE);
+        options.open(&path)?.write_all(&serde_json::to_vec(self)?)?;
+        Ok(path)
     }
 }
 
@@ -230,8 +235,9 @@ mod tests {
         let folder = Folder::new();
         let mut plan = Plan::new(&folder.0, None);
         plan.environment = vec![("A".into(), "ü".into())];
-        let file = plan.write().unwrap();
+        let path = plan.write().unwrap();
         assert_eq!(error_in(&folder.0), None, "a plan is no error");
+        let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
         let read: Plan = serde_json::from_reader(&file).unwrap();
         assert_eq!(read.environment, plan.environment);
         leave(&file, "no");

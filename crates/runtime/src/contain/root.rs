@@ -86,7 +86,7 @@ pub(super) fn build(plan: &Plan) -> io::Result<()> {
     for name in SYSTEM {
         root.system(name)?;
     }
-    root.etc()?;
+    root.etc(plan.network)?;
     root.devices()?;
     root.folder(HOME)?;
     root.folder(CODE)?;
@@ -241,7 +241,7 @@ impl Root {
         if path.is_dir() { of(name, self.bind(&path, &path)) } else { Ok(()) }
     }
 
-    fn etc(&self) -> io::Result<()> {
+    fn etc(&self, own_network: bool) -> io::Result<()> {
         self.folder("/etc")?;
         for name in ETC {
             let path = Path::new("/etc").join(name);
@@ -251,8 +251,13 @@ impl Root {
             }
         }
         // Links to what is not seen, often.
-        self.file("/etc/resolv.conf", &fs::read_to_string("/etc/resolv.conf").unwrap_or_default())?;
-        let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+        let machines = |name: &str, own: &str| match own_network {
+            // The server answers for all names.
+            true => own.to_owned(),
+            false => fs::read_to_string(name).unwrap_or_default(),
+        };
+        self.file("/etc/resolv.conf", &machines("/etc/resolv.conf", "nameserver 127.0.0.1\n"))?;
+        let hosts = machines("/etc/hosts", "");
         self.file("/etc/hosts", &format!("{hosts}\n127.0.0.1 localhost cosette\n"))?;
         self.file(
             "/etc/passwd",
