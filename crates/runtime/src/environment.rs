@@ -136,6 +136,8 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
         set("SCF_RUNTIME_API", "127.0.0.1".into());
         set("SCF_RUNTIME_API_PORT", home.port.to_string().into());
         set("_HANDLER", spec.handler.as_str().into());
+    } else if family == Family::Web {
+        set("PORT", home.port.to_string().into());
     } else if family == Family::Go {
         // What the library for Go reads (scf.md 5.5).
         set("_LAMBDA_SERVER_PORT", home.port.to_string().into());

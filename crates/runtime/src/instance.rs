@@ -27,6 +27,7 @@ use crate::process::{Launch, Spawner, Tree};
 use crate::protocol::{Answer, Endpoint, Offer, Signal};
 use crate::reach::Reach;
 use crate::watching::{Event, Watcher, limit};
+use crate::web::{self, ports::Ports};
 use crate::{Ran, Spec};
 
 /// How long killed processes may take to be gone before a person is told.
@@ -41,6 +42,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) keeper: Option<&'a Keeper>,
     /// Where the bootstraps are.
     pub(crate) bootstraps: PathBuf,
+    /// Where a web function finds interpreters by SCF's paths.
+    pub(crate) lang: Option<PathBuf>,
     /// Where its calls go.
     pub(crate) way: Option<&'a Way>,
     /// The instance's own directory; made here and removed at its end.
@@ -95,6 +98,9 @@ pub(crate) struct Instance {
     pub(crate) exit: watch::Receiver<Option<String>>,
     key: Arc<RoleKey>,
     folder: PathBuf,
+    reach: Reach,
+    /// Of a web function.
+    ports: Option<Ports>,
     ended: bool,
 }
 
@@ -152,13 +158,21 @@ impl Instance {
                         }
                         None => {
                             let text = format!("the runtime exited during initialization ({how})");
-                            fail(StatusCode::BootstrapExited, text)
+                            let (status, text) = match &instance.ports {
+                                Some(ports) if ports.is_taken() => ports.unbound(text),
+                                _ => (StatusCode::BootstrapExited, text),
+                            };
+                            fail(status, text)
                         }
                     };
                 }
                 Event::TimedOut => {
                     let text = format!("Initialization timed out after {}", seconds(spec.init_timeout));
-                    break fail(StatusCode::InitTimeout, text);
+                    let (status, text) = match &instance.ports {
+                        Some(ports) => ports.unbound(text),
+                        None => (StatusCode::InitTimeout, text),
+                    };
+                    break fail(status, text);
                 }
                 Event::OutOfMemory => break fail(StatusCode::MemoryLimitReached, memory_text(spec)),
             }
@@ -194,10 +208,18 @@ impl Instance {
         let (interpreter, bootstraps) = (&parts.interpreter, &parts.bootstraps);
         let (program, args) =
             launch::command(parts.family, interpreter, bootstraps, &seen, folder.path(), spec, way)?;
+        let reach = Reach::Machine;
+        let mut ports = None;
         let endpoint = match parts.family {
+            Family::Web => {
+                let of = Ports::shared(free_port().await?);
+                let (reach, folder, told) = (reach.clone(), folder.path().to_owned(), of.told);
+                ports = Some(of.clone());
+                Endpoint::driven(told, |line| of.knock(line, reach, folder))
+            }
             Family::Go => {
                 let (port, about) = (free_port().await?, About::new(spec));
-                Endpoint::driven(port, |line| go::drive(line, Reach::Machine, port, about))
+                Endpoint::driven(port, |line| go::drive(line, reach.clone(), port, about))
             }
             _ => Endpoint::open(secret.clone()).await?,
         };
@@ -225,6 +247,7 @@ impl Instance {
                 &parts.bootstraps,
                 parts.way.and_then(|way| Path::new(&way.bundle).parent()),
                 folder.path(),
+                parts.lang.as_deref().map(|lang| (interpreter.program.as_path(), lang)),
             )?;
             launchers = Keeper::LAUNCHERS;
         }
@@ -251,7 +274,8 @@ impl Instance {
         };
         key.log_to(output.log());
         let gateway = gateway.map(|(gateway, _)| gateway);
-        Ok(Self { endpoint, _gateway: gateway, output, tree, exit, key, folder: folder.keep(), ended: false })
+        let folder = folder.keep();
+        Ok(Self { endpoint, _gateway: gateway, output, tree, exit, key, folder, reach, ports, ended: false })
     }
 
     /// Gives the instance an event and waits for what comes of it. The future may be dropped, and
@@ -329,6 +353,30 @@ impl Instance {
         (ran, fate)
     }
 
+    /// What it signs from now on comes of `chain`.
+    pub(crate) fn begin(&self, chain: &Chain) {
+        self.key.begin(chain.clone());
+    }
+
+    /// The way to its ports.
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach.clone()
+    }
+
+    /// Where its server listens, if it is one of a web function.
+    pub(crate) fn port(&self) -> u16 {
+        self.ports.as_ref().map_or(web::PORT, Ports::found)
+    }
+
+    /// What it has printed since this was asked last.
+    pub(crate) fn take_output(&self) -> String {
+        self.output.take()
+    }
+
+    pub(crate) fn take_refused(&self) -> Vec<String> {
+        self.key.take_refused()
+    }
+
     pub(crate) fn is_alive(&self) -> bool {
         self.exit.borrow().is_none()
     }
@@ -403,7 +451,7 @@ fn remove(folder: &Path) {
 
 pub(crate) const CLOSING: &str = "the server is stopping";
 
-fn memory_text(spec: &Spec) -> String {
+pub(crate) fn memory_text(spec: &Spec) -> String {
     format!("Memory limit of {} MB reached", spec.memory_mb)
 }
 

@@ -26,6 +26,7 @@ mod reach;
 #[cfg(test)]
 mod tests;
 mod watching;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +48,7 @@ pub use crate::languages::{Language, languages};
 pub use crate::outward::{Duplex, Outward, Way};
 use crate::pool::{Lease, Pool};
 use crate::process::Spawner;
+pub use crate::web::{Exchange, Web};
 
 /// Everything needed to run one revision of one function.
 #[derive(Clone, Debug)]
@@ -79,6 +81,8 @@ pub struct Spec {
     /// The port of loopback at which the language's debugger waits for a client, before the code is
     /// loaded. Then there is one instance, and no limit of time and memory.
     pub debug: Option<u16>,
+    /// Set of a function that answers HTTP requests.
+    pub web: Option<Web>,
 }
 
 /// What functions may see of the machine.
@@ -128,6 +132,7 @@ struct Shared {
     closures: Closures,
     way: OnceLock<Way>,
     turns: Turns,
+    hosts: web::Hosts,
     next: AtomicU64,
 }
 
@@ -152,7 +157,7 @@ impl Runtime {
         if left > 0 {
             tracing::warn!(processes = left, "ended what an earlier server had left running");
         }
-        for folder in [&instances, &scratch.join("bootstrap")] {
+        for folder in [&instances, &scratch.join("bootstrap"), &scratch.join("lang")] {
             match std::fs::remove_dir_all(folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                 _ => std::fs::create_dir_all(folder)?,
@@ -169,6 +174,7 @@ impl Runtime {
             closures: Closures::default(),
             way: OnceLock::new(),
             turns: Turns::default(),
+            hosts: web::Hosts::default(),
             next: AtomicU64::new(1),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -278,8 +284,17 @@ impl Runtime {
         let shared = &*self.shared;
         let family =
             Family::of(&spec.runtime).ok_or_else(|| format!("there is no runtime {}", spec.runtime))?;
-        let interpreter =
-            shared.interpreters.get(family).await.ok_or_else(|| family.missing(&spec.runtime))?;
+        let found = shared.interpreters.get(family).await;
+        let (interpreter, lang) = match (&spec.web, found) {
+            (None, found) => (found.ok_or_else(|| family.missing(&spec.runtime))?, None),
+            // Its server may be written in whatever there is.
+            (Some(_), None) => (Interpreter::own("nothing"), None),
+            (Some(_), Some(found)) => {
+                let lang = web::lang::folder(&shared.scratch.join("lang"), family, &found.program);
+                (found, lang.map_err(|error| error.to_string())?)
+            }
+        };
+        let family = if spec.web.is_some() { Family::Web } else { family };
         let bootstraps = shared.scratch.join("bootstrap");
         if family == Family::Java {
             shared.java.compile(&interpreter, &bootstraps).await?;
@@ -293,6 +308,7 @@ impl Runtime {
             interpreter,
             family,
             bootstraps,
+            lang,
             way: shared.way.get(),
             folder,
         })
@@ -301,6 +317,7 @@ impl Runtime {
     /// Ends idle instances of `id` now and busy ones after their run (code or configuration changed).
     pub async fn retire(&self, id: &str) {
         let debugged = debugging::instances_of(id);
+        self.shared.hosts.close_all(|one| one == id);
         self.shared.pool.retire_all(|one| one == id || one.starts_with(&debugged)).await;
     }
 

@@ -199,6 +199,60 @@ fn marked(pid: i32, test: impl Fn(&[u8]) -> bool) -> bool {
     })
 }
 
+/// Who listens at a TCP port of this machine: `None` if nobody does, `Some(None)` if it cannot be seen who.
+pub(crate) fn listener(port: u16) -> Option<Option<i32>> {
+    let mut sockets = HashSet::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let text = std::fs::read_to_string(table).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let (Some(local), Some(&"0A"), Some(inode)) = (fields.get(1), fields.get(3), fields.get(9))
+            else {
+                continue;
+            };
+            let at = local.rsplit_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+            if at == Some(port) {
+                sockets.insert(format!("socket:[{inode}]"));
+            }
+        }
+    }
+    if sockets.is_empty() {
+        return None;
+    }
+    let has_one = |pid: i32| {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok();
+        let mut links =
+            open.into_iter().flatten().filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        links.any(|link| link.to_str().is_some_and(|link| sockets.contains(link)))
+    };
+    Some(table().into_iter().map(|found| found.pid).find(|pid| has_one(*pid)))
+}
+
+/// Whether a process is one of the instance with this folder: marked itself, or below one that is.
+pub(crate) fn is_below(pid: i32, folder: &Path) -> bool {
+    let mark = folder.as_os_str().as_bytes();
+    let mut next = Some(pid);
+    // As deep as any tree of processes is.
+    for _ in 0..64 {
+        let Some(pid) = next.filter(|pid| *pid > 1) else { return false };
+        if marked(pid, |value| value == mark) {
+            return true;
+        }
+        next = entry(pid).map(|found| found.parent);
+    }
+    false
+}
+
+/// A process, for people.
+pub(crate) fn described(pid: i32) -> String {
+    if getpid().as_raw_pid() == pid {
+        return "this server itself".to_owned();
+    }
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let whose = if marked(pid, |_| true) { "of a function's instance" } else { "of this machine" };
+    format!("process {pid} ({}) {whose}", name.trim())
+}
+
 /// Sends a signal, if the process is still the one that was seen.
 fn signal(seen: &Entry, signal: Signal) {
     if entry(seen.pid).is_some_and(|now| now.start == seen.start)

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::plan::{BOOTSTRAPS, CODE, Plan, Show, TOLD};
 use super::{Isolation, command, try_out};
 use crate::process::{Launch, MARK};
+use crate::web::lang::SEEN_AT;
 use crate::{Keeping, Spec};
 
 pub(crate) struct Keeper {
@@ -75,7 +76,8 @@ impl Keeper {
     }
 
     /// The start of a launcher in place of the start of a program. `trust` is the folder of certificates,
-    /// and of what names them, that variables lead to.
+    /// and of what names them, that variables lead to; `lang` a program that is to be seen, and the folder of links
+    /// to it.
     pub(crate) fn keep(
         &self,
         launch: Launch,
@@ -83,6 +85,7 @@ impl Keeper {
         bootstraps: &Path,
         trust: Option<&Path>,
         folder: &Path,
+        lang: Option<(&Path, &Path)>,
     ) -> io::Result<Launch> {
         let mut plan = Plan::new(folder, self.keeping.hidden.clone());
         for shared in &self.keeping.shared {
@@ -90,6 +93,10 @@ impl Keeper {
         }
         if !launch.program.starts_with(&spec.code) {
             plan.show_program(&launch.program);
+        }
+        if let Some((program, links)) = lang {
+            plan.show_program(program);
+            plan.show(links, SEEN_AT);
         }
         if let Some(trust) = trust {
             plan.show(trust, trust);

@@ -9,6 +9,7 @@ mod limits;
 mod node;
 mod python;
 mod reuse;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -69,6 +70,7 @@ impl House {
             uin: "100000000001".into(),
             keys: KeyGiver::new(|| RoleKey::new(key())),
             debug: None,
+            web: None,
         }
     }
 
