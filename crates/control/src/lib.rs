@@ -31,12 +31,14 @@ mod sts;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
+mod url;
 
 use action::Reply;
 pub use action::{ACTIONS, Action};
 use error::ApiError;
 use params::Params;
 use request::ApiRequest;
+pub use url::UrlRefused;
 
 /// What the actions work on.
 #[derive(Clone)]

@@ -42,6 +42,7 @@ pub use crate::layers::{Layer, LayerRef, NewLayer};
 pub use crate::routing::{Additional, Method, RoutingKey, When};
 use crate::running::Running;
 pub use crate::versions::{Alias, AliasChange, Version};
+pub use cosette_runtime::Exchange;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -91,6 +92,25 @@ pub struct Configuration {
     /// In the order in which they lie over each other.
     #[serde(default)]
     pub layers: Vec<LayerRef>,
+    /// Set of a web function: one that answers HTTP requests and takes no events (scf.md 5.8).
+    #[serde(default)]
+    pub web: Option<Web>,
+}
+
+/// How a web function is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Web {
+    /// Requests that one instance may have at once: 1 to 100.
+    pub concurrency: u32,
+    /// For how many seconds a WebSocket may be silent; `None` where there are to be none.
+    #[serde(default)]
+    pub websocket_secs: Option<u32>,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { concurrency: 1, websocket_secs: None }
+    }
 }
 
 /// Who is told of what a function could not be told.
@@ -159,6 +179,8 @@ pub struct ConfigurationPatch {
     /// `Some(None)` takes it away.
     pub dead_letter: Option<Option<DeadLetter>>,
     pub layers: Option<Vec<LayerRef>>,
+    /// Of web functions only.
+    pub web: Option<Web>,
 }
 
 /// One attempt, as the log keeps it.
@@ -346,7 +368,7 @@ impl Functions {
 
 impl Invoke for Functions {
     fn invoke<'a>(&'a self, invocation: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        Box::pin(self.run(invocation))
+        Box::pin(self.run(invocation, None))
     }
 
     fn describe(&self, target: &Target) -> Option<Description> {

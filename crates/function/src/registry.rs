@@ -216,6 +216,9 @@ impl Functions {
             }
             set(&mut configuration.description, patch.description);
             set(&mut configuration.handler, patch.handler);
+            if let (Some(web), Some(now)) = (patch.web, &mut configuration.web) {
+                *now = web;
+            }
             set(&mut configuration.memory_mb, patch.memory_mb);
             set(&mut configuration.timeout_secs, patch.timeout_secs);
             set(&mut configuration.init_timeout_secs, patch.init_timeout_secs);

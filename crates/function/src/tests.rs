@@ -61,6 +61,7 @@ fn configuration() -> Configuration {
         retry: RetryPolicy { retries: 1, max_age_secs: 60 },
         dead_letter: None,
         layers: Vec::new(),
+        web: None,
     }
 }
 

@@ -59,6 +59,7 @@ pub(crate) async fn install(
                 retry: RetryPolicy::default(),
                 dead_letter: None,
                 layers: Vec::new(),
+                web: None,
             },
             code: Bytes::from_static(NO_PACKAGE),
         });

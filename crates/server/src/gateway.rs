@@ -89,7 +89,12 @@ impl Gateway {
         };
         parts.uri = uri;
         match self.judge(&target) {
-            Verdict::Ours => door.answer(Request::from_parts(parts, body), line.peer.ip()).await,
+            Verdict::Ours => {
+                if let Some(key) = &line.by {
+                    parts.extensions.insert(Arc::clone(key));
+                }
+                door.answer(Request::from_parts(parts, body), line.peer.ip()).await
+            }
             Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
                 forward(parts, body, &target, line).await
             }

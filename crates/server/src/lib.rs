@@ -23,6 +23,7 @@ mod targets;
 mod templates;
 mod throttle;
 mod travel;
+mod url;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -323,6 +324,12 @@ impl House {
                 certificate: self.gateway.certificate().to_owned(),
                 traveller: self.traveller.clone(),
                 is_local: self.address.ip().is_loopback(),
+            },
+            urls: url::Urls {
+                functions: self.functions.clone(),
+                triggers: self.triggers.clone(),
+                control: self.control.clone(),
+                accounts: Arc::clone(&self.accounts),
             },
             access_log: self.access_log.clone(),
             spelling,

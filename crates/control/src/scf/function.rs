@@ -11,7 +11,7 @@ use super::layer;
 use super::letter::{self, dead_letter};
 use super::{
     DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, namespace_of, qualified, reply,
-    sort_by_key, time, version,
+    sort_by_key, time, version, web,
 };
 use crate::Call;
 use crate::action::Reply;
@@ -27,14 +27,6 @@ const INIT_TIMEOUT_DEFAULT_SECS: u32 = 65;
 pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let name = params.needed("FunctionName")?.to_owned();
     let namespace = namespace_of(&params)?.to_owned();
-    match params.text("Type")? {
-        None | Some("" | "Event") => {}
-        Some("HTTP") => return Err(ApiError::unsupported("web functions (Type HTTP) are not supported")),
-        Some(other) => {
-            let message = format!("Type {other} is neither Event nor HTTP");
-            return Err(ApiError::invalid_value("FunctionType", message));
-        }
-    }
     refuse_unsupported(&params)?;
     let is_published = version::is_published(&params)?;
     let configuration = Configuration {
@@ -49,6 +41,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         retry: RetryPolicy::default(),
         dead_letter: dead_letter(call, &params)?.flatten(),
         layers: layer::layers(&params)?.unwrap_or_default(),
+        web: web::created(&params)?,
     };
     let code = code::read(call, &params).await?;
     let new = NewFunction {
@@ -101,6 +94,7 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         retry: None,
         dead_letter: dead_letter(call, &params)?,
         layers: layer::layers(&params)?,
+        web: web::changed(&params, &function)?,
     };
     let made = call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
     version::publish_if(is_published, call, &made).await?;
@@ -167,13 +161,14 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
         "StatusDesc": function.status_desc,
         "StatusReasons": [],
         "AvailableStatus": "Available",
-        "Type": "Event",
+        "Type": web::kind(&function),
         "AddTime": time(function.created),
         "ModTime": time(function.modified),
         "Triggers": triggers,
         "Layers": layer::of_function(call, &configuration.layers)?,
     }));
     shown.extend(unused());
+    shown.extend(web::shown(&function));
     shown.extend(reply(json!({"DeadLetterConfig": letter::shown(&function)})));
     Ok(shown)
 }
@@ -296,7 +291,7 @@ fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
         "FunctionId": function.id,
         "Namespace": function.namespace,
         "Runtime": function.configuration.runtime,
-        "Type": "Event",
+        "Type": web::kind(function),
         "Status": "Active",
         "StatusDesc": function.status_desc,
         "StatusReasons": [],
@@ -316,6 +311,7 @@ fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
 enum Filter {
     Runtime,
     Role,
+    FunctionType,
     /// A property that is the same for every function here.
     Always(&'static str),
 }
@@ -326,7 +322,7 @@ impl Filter {
             "Runtime" => Self::Runtime,
             "Role" => Self::Role,
             "Status" => Self::Always("Active"),
-            "FunctionType" => Self::Always("Event"),
+            "FunctionType" => Self::FunctionType,
             "PublicNetStatus" => Self::Always("ENABLE"),
             "AsyncRunEnable" | "TraceEnable" => Self::Always("FALSE"),
             "VpcId" | "SubnetId" | "ClsTopicId" | "ClsLogsetId" | "CfsId" | "CfsMountInsId" | "Eip" => {
@@ -341,6 +337,7 @@ impl Filter {
         match self {
             Self::Runtime => &function.configuration.runtime,
             Self::Role => &function.configuration.role,
+            Self::FunctionType => web::kind(function),
             Self::Always(value) => value,
         }
     }
@@ -375,7 +372,7 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
 
 /// Settings of the public model that nothing here acts on. Asked for, they are refused, not lost;
 /// fields that the model does not have are ignored (scf.md 3.1).
-const UNSUPPORTED: [&str; 17] = [
+const UNSUPPORTED: [&str; 14] = [
     "AutoCreateClsTopic",
     "AutoDeployClsTopicIndex",
     "CfsConfig",
@@ -384,11 +381,8 @@ const UNSUPPORTED: [&str; 17] = [
     "DnsCache",
     "IgnoreSysLog",
     "InstallDependency",
-    "InstanceConcurrencyConfig",
     "IntranetConfig",
     "L5Enable",
-    "ProtocolParams",
-    "ProtocolType",
     "PublicNetConfig",
     "Tags",
     "TraceEnable",
@@ -408,7 +402,7 @@ fn refuse_unsupported(params: &Params<'_>) -> Result<(), ApiError> {
 
 /// Whether a setting is the one that a function without it has: what clients send to say *none*,
 /// also to take it away, such as `[{"LayerName":"","LayerVersion":0}]` (scf.md 3.8).
-fn asks_nothing(value: &Value) -> bool {
+pub(super) fn asks_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(set) => !set,

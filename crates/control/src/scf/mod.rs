@@ -25,7 +25,9 @@ pub(crate) mod retry;
 pub(crate) mod test_model;
 mod timer;
 pub(crate) mod trigger;
+mod url;
 pub(crate) mod version;
+mod web;
 
 const DEFAULT_NAMESPACE: &str = "default";
 /// The one editable version, and the API's default qualifier.

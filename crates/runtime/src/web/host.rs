@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use cosette_model::Chain;
 use cosette_model::function::StatusCode;
+use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -182,7 +183,8 @@ impl Host {
         if running.is_empty() {
             instance.tree.forget_peak();
         }
-        let Job { request_id, chain, exchange, done } = job;
+        let Job { request_id, chain, mut exchange, done } = job;
+        self.label(exchange.request.headers_mut(), &request_id);
         instance.begin(&chain);
         let (reach, port) = (instance.reach(), instance.port());
         let websocket = self.spec.web.as_ref().and_then(|web| web.websocket);
@@ -190,6 +192,27 @@ impl Host {
         let began = Instant::now();
         let deadline = began + self.spec.timeout;
         running.insert(task.id(), Running { request_id, began, deadline, done, task });
+    }
+
+    /// The headers that SCF adds (scf.md 5.8).
+    fn label(&self, headers: &mut HeaderMap, request_id: &str) {
+        let spec = &self.spec;
+        let (memory, timeout) = (spec.memory_mb.to_string(), spec.timeout.as_millis().to_string());
+        for (name, value) in [
+            ("x-scf-request-id", request_id),
+            ("x-scf-memory", &memory),
+            ("x-scf-timeout", &timeout),
+            ("x-scf-version", &spec.version),
+            ("x-scf-name", &spec.name),
+            ("x-scf-namespace", &spec.namespace),
+            ("x-scf-region", &spec.region),
+            ("x-scf-appid", &spec.appid),
+            ("x-scf-uin", &spec.uin),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        }
     }
 
     /// What is told of a request that came to an end.
