@@ -231,6 +231,7 @@ impl Instance {
             request_id,
             key: &key,
             gateway: way,
+            programs: interpreter.program.parent().filter(|_| parts.family == Family::Web),
         };
         if parts.family == Family::Java {
             java::tell(folder.path(), &environment::boot(spec, &home))?;
