@@ -2,12 +2,15 @@
 
 import concurrent.futures
 import json
+import shutil
+import subprocess
 
 import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 from support import functions, web
 from support.functions import call
+from support.instance import ROOT, clean_environment
 
 FLASK = """
 import os, sys, threading, uuid
@@ -202,6 +205,59 @@ def test_express(scf, server, new_web):
     assert "item 7" in log(scf, ask.name)["Log"]
 
 
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
+def test_go(scf, new_web, tmp_path):
+    program = tmp_path / "server"
+    env = clean_environment(CGO_ENABLED="0")
+    build = ["go", "build", "-o", program, "./web"]
+    subprocess.run(build, cwd=ROOT / "tests/go", check=True, timeout=600, env=env)
+    start = "#!/bin/bash\nchmod +x server 2>/dev/null\nexec ./server\n"
+    ask = new_web({"scf_bootstrap": start, "server": program.read_bytes()}, runtime="Go1")
+    answer = ask("POST", "/x/y?z=1", data="body")
+    assert (answer.status_code, answer.text) == (200, "POST /x/y?z=1 body")
+    assert "asked for /x/y" in log(scf, ask.name)["Log"]
+
+
+WEBSOCKETS = """
+import os, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "vendor"))
+from websockets.sync.server import serve
+
+def echo(socket):
+    print("opened", socket.request.path, flush=True)
+    for message in socket:
+        socket.send(message + message)
+
+with serve(echo, "0.0.0.0", int(os.environ["PORT"])) as server:
+    server.serve_forever()
+"""
+
+
+def test_websockets(scf, server, new_web):
+    from websockets.sync.client import connect
+
+    files = {
+        "scf_bootstrap": "#!/bin/bash\nexec python3 -u app.py\n",
+        "app.py": WEBSOCKETS,
+        **web.vendored("websockets"),
+    }
+    ask = new_web(files, ProtocolType="WS", ProtocolParams={"WSParams": {"IdleTimeOut": 10}})
+    got = call(scf, "GetFunction", FunctionName=ask.name)
+    assert (got["ProtocolType"], got["ProtocolParams"]["WSParams"]["IdleTimeOut"]) == ("WS", 10)
+    place = f"ws://127.0.0.1:{server.port}/_cosette/url/{ask.id}/chat?a=b"
+    with connect(place, proxy=None) as line:
+        for text in ("one", "ü" * 70_000):
+            line.send(text)
+            assert line.recv() == text + text
+    entry = log(scf, ask.name)
+    assert "opened /chat?a=b" in entry["Log"]
+    assert json.loads(entry["RetMsg"])["statusCode"] == 101
+    # One that does not say so has none.
+    plain = new_web(files)
+    with pytest.raises(Exception, match="426|HTTP"):
+        connect(f"ws://127.0.0.1:{server.port}/_cosette/url/{plain.id}/", proxy=None)
+
+
 def failure(answer):
     document = answer.json()
     assert document["statusCode"] == answer.status_code
@@ -272,8 +328,7 @@ def test_what_web_functions_do_not_have(scf, new_web, new_function):
     assert refused.value.code == "UnsupportedOperation"
 
 
-def test_new_code_is_what_answers(scf, new_web):
-    server = """
+PLAIN = """
 from http.server import BaseHTTPRequestHandler, HTTPServer
 import os
 
@@ -285,9 +340,36 @@ class Handler(BaseHTTPRequestHandler):
 
 HTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
 """
+
+
+def test_new_code_is_what_answers(scf, new_web):
     start = "#!/bin/bash\nexec python3 app.py\n"
-    package = lambda number: {"scf_bootstrap": start, "app.py": server.replace("NUMBER", number)}
+    package = lambda number: {"scf_bootstrap": start, "app.py": PLAIN.replace("NUMBER", number)}
     ask = new_web(package("one"))
     assert ask("GET", "/").text == "one"
     call(scf, "UpdateFunctionCode", FunctionName=ask.name, ZipFile=functions.base64_zip(package("two")))
     assert ask("GET", "/").text == "two"
+
+
+def test_by_the_command_line(server, tmp_path, new_function):
+    name = new_function()
+    folder = tmp_path / "site"
+    folder.mkdir()
+    text = PLAIN.replace("NUMBER", "one")
+    (folder / "scf_bootstrap").write_text("#!/bin/bash\nexec python3 app.py\n")
+    (folder / "app.py").write_text(text)
+    deployed = server.cli("function", "deploy", folder, "--name", name, "--runtime", "Python3.9")
+    url = deployed.stdout.strip()
+    session = web.open_session()
+    assert session.get(url).text == "one"
+    assert server.cli("function", "url", name).stdout.strip() == url
+    (folder / "app.py").write_text(PLAIN.replace("NUMBER", "two"))
+    again = server.cli("function", "deploy", folder, "--name", name, "--runtime", "Python3.9")
+    assert again.stdout.strip() == url
+    assert session.get(url).text == "two"
+    server.cli("function", "url", name, "--auth", "cam")
+    assert session.get(url).status_code == 401
+    server.cli("function", "url", name, "--delete")
+    assert session.get(url).status_code == 404
+    refused = server.cli("function", "url", name, "--delete", check=False)
+    assert (refused.returncode, "has no URL" in refused.stderr) == (1, True)
