@@ -4,7 +4,7 @@
 //! [`client`], which is for the command line. The actions work on the function registry, the
 //! triggers and the store; they hold no state of their own.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cosette_clock::Clock;
@@ -57,6 +57,7 @@ struct Workings {
     strict: bool,
     /// The server's own, as `http://127.0.0.1:9000`.
     address: String,
+    images: OnceLock<Vec<(String, String)>>,
 }
 
 /// One authenticated request, for its action.
@@ -74,6 +75,8 @@ pub(crate) struct Call<'a> {
     region: Region,
     strict: bool,
     address: &'a str,
+    /// Images by their names, and the commands that stand for them.
+    images: &'a [(String, String)],
 }
 
 impl Call<'_> {
@@ -93,7 +96,16 @@ impl Control {
         strict: bool,
         address: String,
     ) -> Self {
-        Self { parts: Arc::new(Workings { store, functions, triggers, clock, region, strict, address }) }
+        let images = OnceLock::new();
+        let parts = Workings { store, functions, triggers, clock, region, strict, address, images };
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// Says which commands of this machine stand for images; without it none does. The first call counts.
+    #[must_use]
+    pub fn with_images(self, images: Vec<(String, String)>) -> Self {
+        let _ = self.parts.images.set(images);
+        self
     }
 
     /// Whether the request is for the Cloud API and not for the object services (scf.md 3.2).
@@ -163,6 +175,7 @@ impl Control {
             region,
             strict: workings.strict,
             address: &workings.address,
+            images: workings.images.get().map(Vec::as_slice).unwrap_or_default(),
         };
         let params = Params::new(&fields);
         permit(row, &call, &params)?;

@@ -211,7 +211,7 @@ impl Functions {
             uin: function.uin.clone(),
             keys,
             debug: self.shared.debugging.port(&function.id),
-            web: configuration.web.as_ref().map(|web| cosette_runtime::Web {
+            web: configuration.served().map(|web| cosette_runtime::Web {
                 concurrency: web.concurrency as usize,
                 websocket: web.websocket_secs.map(|secs| Duration::from_secs(secs.into())),
             }),

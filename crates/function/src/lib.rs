@@ -10,6 +10,7 @@ mod concurrency;
 mod debugging;
 mod download;
 mod folder;
+mod image;
 mod invocation;
 mod layers;
 mod limits;
@@ -37,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::concurrency::TOTAL_MB;
 pub use crate::debugging::Debugged;
+pub use crate::image::{Image, image_package};
 use crate::invocation::Slots;
 pub use crate::layers::{Layer, LayerRef, NewLayer};
 pub use crate::routing::{Additional, Method, RoutingKey, When};
@@ -95,6 +97,16 @@ pub struct Configuration {
     /// Set of a web function: one that answers HTTP requests and takes no events (scf.md 5.8).
     #[serde(default)]
     pub web: Option<Web>,
+    /// Set of a function that was made of an image.
+    #[serde(default)]
+    pub image: Option<Image>,
+}
+
+impl Configuration {
+    /// How its server is asked, if it has one: a web function's, or an image's.
+    fn served(&self) -> Option<Web> {
+        self.web.clone().or_else(|| self.image.as_ref().map(|_| Web::default()))
+    }
 }
 
 /// How a web function is asked.
@@ -181,6 +193,8 @@ pub struct ConfigurationPatch {
     pub layers: Option<Vec<LayerRef>>,
     /// Of web functions only.
     pub web: Option<Web>,
+    /// Of functions of images only.
+    pub image: Option<Image>,
 }
 
 /// One attempt, as the log keeps it.

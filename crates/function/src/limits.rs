@@ -95,7 +95,7 @@ pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Err
     if !cosette_runtime::Runtime::known(&it.runtime) {
         return Err(unknown_runtime(&it.runtime));
     }
-    let needs_none = it.runtime == "CustomRuntime" || it.web.is_some();
+    let needs_none = it.runtime == "CustomRuntime" || it.web.is_some() || it.image.is_some();
     if it.handler.len() > 128 || (it.handler.is_empty() && !needs_none) {
         return Err(invalid("Handler", "Handler must have 1 to 128 characters"));
     }
@@ -187,6 +187,7 @@ mod tests {
             dead_letter: None,
             layers: Vec::new(),
             web: None,
+            image: None,
         }
     }
 

@@ -62,6 +62,7 @@ fn configuration() -> Configuration {
         dead_letter: None,
         layers: Vec::new(),
         web: None,
+        image: None,
     }
 }
 

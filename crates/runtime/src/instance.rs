@@ -96,7 +96,7 @@ pub(crate) struct Instance {
     pub(crate) tree: Tree,
     /// How the root process ended, once it has.
     pub(crate) exit: watch::Receiver<Option<String>>,
-    key: Arc<RoleKey>,
+    pub(crate) key: Arc<RoleKey>,
     folder: PathBuf,
     reach: Reach,
     /// Of a web function.
@@ -464,7 +464,7 @@ pub(crate) fn seconds(duration: Duration) -> String {
     }
 }
 
-fn result(answer: Answer, request_id: &str) -> Result<String, Failure> {
+pub(crate) fn result(answer: Answer, request_id: &str) -> Result<String, Failure> {
     match answer {
         Answer::Result(body) => {
             let text = String::from_utf8_lossy(&body).into_owned();

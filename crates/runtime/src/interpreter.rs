@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::closure::CLOSURE;
 use crate::process;
+use crate::web::image::IMAGE;
 
 /// Which program a runtime name maps to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,8 @@ impl Family {
                 .then_some(Self::Node);
         }
         match runtime {
-            "CustomRuntime" => Some(Self::Custom),
+            // Of an image the command that stands for it.
+            "CustomRuntime" | IMAGE => Some(Self::Custom),
             CLOSURE => Some(Self::Closure),
             "Php5" | "Php5.6" | "Php7" | "Php7.2" | "Php7.4" | "Php8.0" => Some(Self::Php),
             "Go1" => Some(Self::Go),

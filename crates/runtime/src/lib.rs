@@ -81,7 +81,7 @@ pub struct Spec {
     /// The port of loopback at which the language's debugger waits for a client, before the code is
     /// loaded. Then there is one instance, and no limit of time and memory.
     pub debug: Option<u16>,
-    /// Set of a function that answers HTTP requests.
+    /// Set of a function that answers HTTP requests, or is an image.
     pub web: Option<Web>,
 }
 
@@ -217,6 +217,9 @@ impl Runtime {
     /// Runs one event to its end, on a warm instance if there is one. Dropping the future ends
     /// the instance and everything it has started. What the instance signs meanwhile comes of `chain`.
     pub async fn run(&self, spec: &Spec, request_id: &str, chain: &Chain, event: &str) -> Ran {
+        if spec.web.is_some() {
+            return self.run_image(spec, request_id, chain, event).await;
+        }
         if let Some(port) = spec.debug {
             return self.run_debugged(spec, port, request_id, chain, event).await;
         }

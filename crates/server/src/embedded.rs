@@ -60,6 +60,7 @@ pub(crate) async fn install(
                 dead_letter: None,
                 layers: Vec::new(),
                 web: None,
+                image: None,
             },
             code: Bytes::from_static(NO_PACKAGE),
         });

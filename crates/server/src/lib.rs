@@ -268,7 +268,8 @@ impl House {
             config.region.clone(),
             config.strict,
             format!("http://{}", reachable(address)),
-        );
+        )
+        .with_images(config.images.clone());
         let wire = Arc::new(Wire::new(cosette_wire::Config {
             default_region: config.region.clone(),
             default_dialect: config.dialect,

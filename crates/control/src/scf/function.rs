@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::layer;
 use super::letter::{self, dead_letter};
 use super::{
-    DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, namespace_of, qualified, reply,
+    DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, image, namespace_of, qualified, reply,
     sort_by_key, time, version, web,
 };
 use crate::Call;
@@ -29,9 +29,18 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     let namespace = namespace_of(&params)?.to_owned();
     refuse_unsupported(&params)?;
     let is_published = version::is_published(&params)?;
+    let image = image::read(call, &params)?;
+    let runtime = params.text("Runtime")?.filter(|r| !r.is_empty());
+    let runtime = match &image {
+        Some(_) => image::RUNTIME,
+        None => runtime
+            .filter(|runtime| *runtime != image::RUNTIME)
+            .or(runtime.is_none().then_some(RUNTIME_DEFAULT))
+            .ok_or_else(|| ApiError::missing("ImageConfig"))?,
+    };
     let configuration = Configuration {
         description: params.text("Description")?.unwrap_or_default().to_owned(),
-        runtime: params.text("Runtime")?.filter(|r| !r.is_empty()).unwrap_or(RUNTIME_DEFAULT).to_owned(),
+        runtime: runtime.to_owned(),
         handler: params.text("Handler")?.unwrap_or_default().to_owned(),
         memory_mb: params.count("MemorySize")?.unwrap_or(MEMORY_DEFAULT_MB),
         timeout_secs: params.count("Timeout")?.unwrap_or(TIMEOUT_DEFAULT_SECS),
@@ -42,8 +51,12 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         dead_letter: dead_letter(call, &params)?.flatten(),
         layers: layer::layers(&params)?.unwrap_or_default(),
         web: web::created(&params)?,
+        image: image.as_ref().map(|(image, _)| image.clone()),
     };
-    let code = code::read(call, &params).await?;
+    let code = match image {
+        Some((_, package)) => package,
+        None => code::read(call, &params).await?,
+    };
     let new = NewFunction {
         namespace,
         name,
@@ -63,8 +76,20 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
     refuse_unsupported(&params)?;
     let is_published = version::is_published(&params)?;
     let handler = params.text("Handler")?.filter(|text| !text.is_empty()).map(str::to_owned);
-    let code = code::read(call, &params).await?;
-    let made = call.functions.update_code(&function.namespace, &function.name, handler, code).await?;
+    let image = image::read(call, &params)?;
+    if image.is_some() != function.configuration.image.is_some() {
+        let message = "code in a package cannot become an image, nor an image a package";
+        return Err(ApiError::invalid_value("Code", message));
+    }
+    let code = match &image {
+        Some((_, package)) => package.clone(),
+        None => code::read(call, &params).await?,
+    };
+    let mut made = call.functions.update_code(&function.namespace, &function.name, handler, code).await?;
+    if let Some((image, _)) = image {
+        let patch = ConfigurationPatch { image: Some(image), ..ConfigurationPatch::default() };
+        made = call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
+    }
     version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
 }
@@ -95,6 +120,7 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         dead_letter: dead_letter(call, &params)?,
         layers: layer::layers(&params)?,
         web: web::changed(&params, &function)?,
+        image: None,
     };
     let made = call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
     version::publish_if(is_published, call, &made).await?;
@@ -169,6 +195,7 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
     }));
     shown.extend(unused());
     shown.extend(web::shown(&function));
+    shown.extend(reply(json!({"ImageConfig": image::shown(&function)})));
     shown.extend(reply(json!({"DeadLetterConfig": letter::shown(&function)})));
     Ok(shown)
 }

@@ -16,6 +16,7 @@ pub(crate) mod async_event;
 mod code;
 pub(crate) mod concurrency;
 pub(crate) mod function;
+mod image;
 pub(crate) mod invocation;
 pub(crate) mod layer;
 mod letter;

@@ -9,6 +9,9 @@ use crate::action::Reply;
 use crate::error::ApiError;
 use crate::params::Params;
 
+/// Where a server listens.
+pub(super) const PORT: u16 = 9000;
+
 /// Seconds that a WebSocket may be silent if nobody says otherwise.
 const IDLE_DEFAULT_SECS: u32 = 15;
 

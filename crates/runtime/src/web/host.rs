@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cosette_model::Chain;
 use cosette_model::function::StatusCode;
+use cosette_model::{Chain, Key};
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +13,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::Exchange;
 use super::carry::{End, carry};
+use super::image::IMAGE;
 use crate::failure::Failure;
 use crate::instance::{CLOSING, Fate, Instance, NotStarted, Started, memory_text, seconds};
 use crate::watching::{ENDLESS, Event, Watcher};
@@ -185,6 +186,9 @@ impl Host {
         }
         let Job { request_id, chain, mut exchange, done } = job;
         self.label(exchange.request.headers_mut(), &request_id);
+        if self.spec.runtime == IMAGE {
+            give_keys(exchange.request.headers_mut(), &instance.key.key);
+        }
         instance.begin(&chain);
         let (reach, port) = (instance.reach(), instance.port());
         let websocket = self.spec.web.as_ref().and_then(|web| web.websocket);
@@ -232,6 +236,12 @@ impl Host {
                 fail(StatusCode::MemoryLimitReached, memory_text(&self.spec))
             }
             End::Answered { status, bytes } => Ok(json!({"statusCode": status, "bytes": bytes}).to_string()),
+            // An event that is given up is not to go on.
+            End::Left if self.spec.runtime == IMAGE => {
+                *spent = true;
+                self.runtime.shared.hosts.close(&self.spec.id, self.number);
+                fail(StatusCode::Canceled, "the caller gave up".into())
+            }
             End::Left => fail(StatusCode::Canceled, "the caller gave up".into()),
             End::RequestTooLarge => fail(StatusCode::EventTooLarge, "the request has more than 6 MB".into()),
             End::TooLarge(what) => {
@@ -303,6 +313,19 @@ impl Host {
         let is_idle = self.runtime.shared.hosts.done(&self.spec.id, self.number) || spent;
         let _ = one.done.send(ran);
         is_idle
+    }
+}
+
+/// What an image is told of the keys of its role (scf.md 5.8).
+fn give_keys(headers: &mut HeaderMap, Key { account, session }: &Key) {
+    for (name, value) in [
+        ("x-scf-secret-id", account.secret_id.as_str()),
+        ("x-scf-secret-key", account.secret_key.as_str()),
+        ("x-scf-session-token", session.as_ref().map_or("", |session| session.token.as_str())),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
     }
 }
 

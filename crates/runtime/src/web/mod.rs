@@ -2,10 +2,11 @@
 //! answers back (scf.md 5.8). An instance may serve several at once.
 //!
 //! `host` is one instance with the requests that it serves, `carry` one request and its answer, `ports` where the
-//! server listens, `lang` where it finds the interpreters.
+//! server listens, `lang` where it finds the interpreters, `image` how a server gets events.
 
 mod carry;
 mod host;
+pub(crate) mod image;
 pub(crate) mod lang;
 pub(crate) mod ports;
 
