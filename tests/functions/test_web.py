@@ -10,7 +10,7 @@ from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentClo
 
 from support import functions, web
 from support.functions import call
-from support.instance import ROOT, clean_environment
+from support.instance import ISOLATION, ROOT, clean_environment
 
 FLASK = """
 import os, sys, threading, uuid
@@ -349,6 +349,20 @@ def test_new_code_is_what_answers(scf, new_web):
     assert ask("GET", "/").text == "one"
     call(scf, "UpdateFunctionCode", FunctionName=ask.name, ZipFile=functions.base64_zip(package("two")))
     assert ask("GET", "/").text == "two"
+
+
+@pytest.mark.skipif(ISOLATION == "off", reason="functions see the machine's own paths")
+def test_interpreters_are_where_the_service_has_them(server, new_web):
+    for runtime, start in (
+        ("Python3.9", "exec /var/lang/python39/bin/python3.9 app.py"),
+        ("Python3.10", "exec /var/lang/python310/bin/python3.10 app.py"),
+        ("Nodejs16.13", "/var/lang/node16/bin/node --version >/dev/null && exec python3 app.py"),
+    ):
+        ask = new_web({"scf_bootstrap": f"#!/bin/bash\n{start}\n", "app.py": PLAIN}, runtime=runtime)
+        answer = ask("GET", "/")
+        if "functions are not isolated" in server.log_text():
+            pytest.skip("the kernel refuses namespaces")
+        assert answer.text == "NUMBER", runtime
 
 
 def test_by_the_command_line(server, tmp_path, new_function):

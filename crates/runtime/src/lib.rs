@@ -17,6 +17,7 @@ mod interpreter;
 mod java;
 mod languages;
 mod launch;
+mod listening;
 mod output;
 mod outward;
 mod pool;

@@ -163,16 +163,16 @@ pub(crate) async fn attempt(program: &Path, args: &[OsString], input: File) -> i
 
 /// One line of the process table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    pid: i32,
-    parent: i32,
+pub(crate) struct Entry {
+    pub(crate) pid: i32,
+    pub(crate) parent: i32,
     group: i32,
     /// In clock ticks since boot; with the pid it names a process for good.
     start: u64,
     dead: bool,
 }
 
-fn entry(pid: i32) -> Option<Entry> {
+pub(crate) fn entry(pid: i32) -> Option<Entry> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in parentheses, which may itself hold any of these.
     let (_, rest) = stat.rsplit_once(')')?;
@@ -186,71 +186,17 @@ fn entry(pid: i32) -> Option<Entry> {
     })
 }
 
-fn table() -> Vec<Entry> {
+pub(crate) fn table() -> Vec<Entry> {
     let Ok(folder) = std::fs::read_dir("/proc") else { return Vec::new() };
     folder.filter_map(|item| item.ok()?.file_name().to_str()?.parse().ok()).filter_map(entry).collect()
 }
 
 /// Whether a variable of a process's environment passes `test`. False for processes we may not read.
-fn marked(pid: i32, test: impl Fn(&[u8]) -> bool) -> bool {
+pub(crate) fn marked(pid: i32, test: impl Fn(&[u8]) -> bool) -> bool {
     let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
     environment.split(|byte| *byte == 0).any(|variable| {
         variable.strip_prefix(MARK.as_bytes()).and_then(|rest| rest.strip_prefix(b"=")).is_some_and(&test)
     })
-}
-
-/// Who listens at a TCP port of this machine: `None` if nobody does, `Some(None)` if it cannot be seen who.
-pub(crate) fn listener(port: u16) -> Option<Option<i32>> {
-    let mut sockets = HashSet::new();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let text = std::fs::read_to_string(table).unwrap_or_default();
-        for line in text.lines().skip(1) {
-            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-            let (Some(local), Some(&"0A"), Some(inode)) = (fields.get(1), fields.get(3), fields.get(9))
-            else {
-                continue;
-            };
-            let at = local.rsplit_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
-            if at == Some(port) {
-                sockets.insert(format!("socket:[{inode}]"));
-            }
-        }
-    }
-    if sockets.is_empty() {
-        return None;
-    }
-    let has_one = |pid: i32| {
-        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok();
-        let mut links =
-            open.into_iter().flatten().filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
-        links.any(|link| link.to_str().is_some_and(|link| sockets.contains(link)))
-    };
-    Some(table().into_iter().map(|found| found.pid).find(|pid| has_one(*pid)))
-}
-
-/// Whether a process is one of the instance with this folder: marked itself, or below one that is.
-pub(crate) fn is_below(pid: i32, folder: &Path) -> bool {
-    let mark = folder.as_os_str().as_bytes();
-    let mut next = Some(pid);
-    // As deep as any tree of processes is.
-    for _ in 0..64 {
-        let Some(pid) = next.filter(|pid| *pid > 1) else { return false };
-        if marked(pid, |value| value == mark) {
-            return true;
-        }
-        next = entry(pid).map(|found| found.parent);
-    }
-    false
-}
-
-/// A process, for people.
-pub(crate) fn described(pid: i32) -> String {
-    if getpid().as_raw_pid() == pid {
-        return "this server itself".to_owned();
-    }
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let whose = if marked(pid, |_| true) { "of a function's instance" } else { "of this machine" };
-    format!("process {pid} ({}) {whose}", name.trim())
 }
 
 /// Sends a signal, if the process is still the one that was seen.

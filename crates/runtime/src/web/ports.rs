@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use cosette_model::function::StatusCode;
 
 use super::PORT;
-use crate::process;
+use crate::listening;
 use crate::protocol::{Line, Signal};
 use crate::reach::Reach;
 
@@ -35,8 +35,8 @@ impl Ports {
 
     /// Those of one that shares the machine's; `free` is a port that nobody listens at.
     pub(crate) fn shared(free: u16) -> Self {
-        let taken_by = process::listener(PORT).map(|holder| match holder {
-            Some(pid) => process::described(pid),
+        let taken_by = listening::listener(PORT).map(|holder| match holder {
+            Some(pid) => listening::described(pid),
             None => "another user's process".to_owned(),
         });
         Self { told: free, taken_by, found: Arc::default() }
@@ -68,8 +68,8 @@ impl Ports {
         // Of the machine's port 9000 it must be seen that it is this instance's.
         let is_shared = self.told != PORT && self.taken_by.is_none();
         if is_shared && reach.connect(PORT).await.is_ok() {
-            let holder = process::listener(PORT).flatten()?;
-            return process::is_below(holder, folder).then_some(PORT);
+            let holder = listening::listener(PORT).flatten()?;
+            return listening::is_below(holder, folder).then_some(PORT);
         }
         None
     }
