@@ -15,6 +15,7 @@ import zipfile
 
 import pytest
 
+from support import web
 from support.functions import FUNCTIONS, bind, call, deploy
 from support.instance import BINARY, Instance, clean_environment
 
@@ -236,6 +237,27 @@ def test_what_is_saved_counts_for_the_next_run(server, scf, watch, new_function,
         one.line("left out .venv")
     file.write_text("changed since")
     assert result(scf, name) == ["bye", 99]
+
+
+def test_a_web_function_that_is_watched(server, scf, watch, new_function, tmp_path):
+    name, page = new_function("watched"), tmp_path / "index.html"
+    start = tmp_path / "scf_bootstrap"
+    # The page is read when the server starts.
+    serve = "import http.server, os, sys; page = open('index.html', 'rb').read(); "
+    serve += "h = type('H', (http.server.BaseHTTPRequestHandler,), {'do_GET': lambda self: "
+    serve += "(self.send_response(200), self.end_headers(), self.wfile.write(page))}); "
+    serve += "http.server.HTTPServer(('', int(os.environ['PORT'])), h).serve_forever()"
+    start.write_text(f'#!/bin/bash\nexec python3 -c "{serve}"\n')
+    start.chmod(0o755)
+    page.write_text("one")
+    one = watch(tmp_path, name, "Python3.9")
+    url = server.cli("function", "url", name).stdout.strip()
+    session = web.open_session()
+    assert session.get(url).text == "one"
+    page.write_text("two")
+    one.line("index.html has changed; reloaded in")
+    assert session.get(url).text == "two"
+    assert one.stop() == 0
 
 
 def test_a_fault_in_the_folder_is_the_functions_fault(server, scf, watch, new_function, tmp_path):

@@ -90,9 +90,9 @@ actions! {
         InvokeFunction "Run a function and wait for it" => invocation::invoke_function;
         GetRequestStatus "What became of one invocation" => log::request_status;
         GetFunctionLogs "Invocations with their results and logs" => log::function_logs;
-        CreateTrigger "Let a bucket's events or a timer run a function" => trigger::create;
+        CreateTrigger "Let a bucket's events, a timer or requests run a function" => trigger::create;
         ListTriggers "Triggers of a function" => trigger::list;
-        UpdateTrigger "Change a timer" => trigger::update;
+        UpdateTrigger "Change a timer or a function URL" => trigger::update;
         UpdateTriggerStatus "Switch a trigger on or off" => trigger::update_status;
         DeleteTrigger "Remove a trigger" => trigger::delete;
         GetFunctionEventInvokeConfig "How asynchronous events are retried" => retry::get;

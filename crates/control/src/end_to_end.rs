@@ -353,7 +353,7 @@ async fn functions_are_refused_by_their_codes() {
         (json!({"MemorySize": 100}), "InvalidParameterValue.MemorySize"),
         (json!({"MemorySize": "many"}), "InvalidParameter"),
         (json!({"Timeout": 901}), "LimitExceeded.Timeout"),
-        (json!({"Type": "HTTP"}), "UnsupportedOperation"),
+        (json!({"Type": "Job"}), "InvalidParameterValue.FunctionType"),
         (json!({"Handler": null}), "InvalidParameterValue.Handler"),
         (json!({"Layers": [{"LayerName": "l", "LayerVersion": 1}]}), "ResourceNotFound.LayerVersion"),
     ] {

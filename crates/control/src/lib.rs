@@ -4,7 +4,7 @@
 //! [`client`], which is for the command line. The actions work on the function registry, the
 //! triggers, the CDN and the store; they hold no state of their own.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cosette_cdn::Cdn;
@@ -33,12 +33,14 @@ mod sts;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
+mod url;
 
 use action::Reply;
 pub use action::{ACTIONS, Action};
 use error::ApiError;
 use params::Params;
 use request::ApiRequest;
+pub use url::UrlRefused;
 
 /// What the actions work on.
 #[derive(Clone)]
@@ -58,6 +60,7 @@ struct Workings {
     strict: bool,
     /// The server's own, as `http://127.0.0.1:9000`.
     address: String,
+    images: OnceLock<Vec<(String, String)>>,
 }
 
 /// One authenticated request, for its action.
@@ -76,6 +79,8 @@ pub(crate) struct Call<'a> {
     region: Region,
     strict: bool,
     address: &'a str,
+    /// Images by their names, and the commands that stand for them.
+    images: &'a [(String, String)],
 }
 
 impl Call<'_> {
@@ -96,12 +101,21 @@ impl Control {
         address: String,
     ) -> Self {
         let cdn = Cdn::new(store.clone(), clock.clone());
-        Self { parts: Arc::new(Workings { store, functions, triggers, cdn, clock, region, strict, address }) }
+        let images = OnceLock::new();
+        let parts = Workings { store, functions, triggers, cdn, clock, region, strict, address, images };
+        Self { parts: Arc::new(parts) }
     }
 
     /// The CDN that the actions work on; whoever serves its domains does it with this one.
     pub fn cdn(&self) -> &Cdn {
         &self.parts.cdn
+    }
+
+    /// Says which commands of this machine stand for images; without it none does. The first call counts.
+    #[must_use]
+    pub fn with_images(self, images: Vec<(String, String)>) -> Self {
+        let _ = self.parts.images.set(images);
+        self
     }
 
     /// Whether the request is for the Cloud API and not for the object services (scf.md 3.2).
@@ -172,6 +186,7 @@ impl Control {
             region,
             strict: workings.strict,
             address: &workings.address,
+            images: workings.images.get().map(Vec::as_slice).unwrap_or_default(),
         };
         let params = Params::new(&fields);
         permit(row, &call, &params)?;

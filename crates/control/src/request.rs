@@ -140,12 +140,7 @@ impl ApiRequest {
                 (v1::verify(parts, pairs, accounts, times.machine)?, token.map(|(_, value)| value.as_str()))
             }
         };
-        let refused = |why| Err(ApiError::new("AuthFailure.TokenFailure", why));
-        match key.check(token, times.now) {
-            Ok(()) => Ok(key),
-            Err(KeyRefused::Token) => refused("a temporary key needs the token it was given with"),
-            Err(KeyRefused::Expired) => refused("the temporary key has expired"),
-        }
+        checked(key, token, times)
     }
 
     /// The action's own parameters.
@@ -167,6 +162,16 @@ impl ApiRequest {
             }
             Form::Tc3 => unflatten(pairs(parts.uri.query().unwrap_or_default().as_bytes())?),
         }
+    }
+}
+
+/// The key, if its token is the right one and it has not ended.
+pub(crate) fn checked(key: Key, token: Option<&str>, times: Times) -> Result<Key, ApiError> {
+    let refused = |why| Err(ApiError::new("AuthFailure.TokenFailure", why));
+    match key.check(token, times.now) {
+        Ok(()) => Ok(key),
+        Err(KeyRefused::Token) => refused("a temporary key needs the token it was given with"),
+        Err(KeyRefused::Expired) => refused("the temporary key has expired"),
     }
 }
 

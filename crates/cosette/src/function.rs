@@ -13,10 +13,10 @@ use crate::archive::{self, DEPENDENCIES, ENVIRONMENTS};
 use crate::binding::{self, Binding};
 use crate::exit::Failure;
 use crate::remote::Remote;
-use crate::{install, watch};
+use crate::{install, url, watch};
 
 /// Triggers go to the alias every function has, as the cloud's console makes them.
-const QUALIFIER: &str = "$DEFAULT";
+pub(crate) const QUALIFIER: &str = "$DEFAULT";
 /// Rows asked for at once.
 const PAGE: usize = 100;
 
@@ -29,6 +29,9 @@ Examples:
   # Run it for each .jpg put under in/ of a bucket
   cosette function deploy thumb/ --name thumb --runtime Nodejs16.13 --handler index.main_handler \\
       --trigger photos-1250000000,created,in/,.jpg
+
+  # A web function: a folder with scf_bootstrap
+  cosette function deploy site/ --name site --runtime Nodejs18.15
 
   # Let what is saved in the folder count at once
   cosette function deploy hello/ --name hello --runtime Python3.9 --handler index.main_handler --watch
@@ -48,9 +51,13 @@ pub(crate) struct Deploy {
     #[arg(long)]
     runtime: String,
 
-    /// What is called, such as index.main_handler
+    /// What is called, such as index.main_handler; a folder with scf_bootstrap, a web function, needs none
     #[arg(long)]
-    handler: String,
+    handler: Option<String>,
+
+    /// Give it a URL, if it has none, and print that; a web function gets one anyway
+    #[arg(long)]
+    url: bool,
 
     /// Run it on events of a bucket; may be given more than once
     #[arg(long = "trigger", value_name = "BUCKET,EVENT[,PREFIX[,SUFFIX]]", value_parser = binding::parse)]
@@ -148,6 +155,12 @@ impl Deploy {
         if self.install {
             install::run(&self.source)?;
         }
+        let mut is_web = self.source.join("scf_bootstrap").is_file();
+        if self.handler.is_none() && !is_web {
+            return Err(Failure::Usage(
+                "--handler is needed, but for a folder with scf_bootstrap (a web function)".into(),
+            ));
+        }
         // What is watched is not run from the archive.
         let code = code_of(&self.source, if self.watch { DEPENDENCIES } else { &[] })?;
         let bytes = code.len();
@@ -168,8 +181,12 @@ impl Deploy {
             settings.insert("Environment".into(), json!({"Variables": variables}));
         }
         let client = self.remote.client();
+        // What it is stays.
         let exists = match client.call("GetFunction", &json!({"FunctionName": name})).await {
-            Ok(_) => true,
+            Ok(found) => {
+                is_web = found.get("Type") == Some(&json!("HTTP"));
+                true
+            }
             Err(error) if error.is_not_found() => false,
             Err(error) => return Err(error.into()),
         };
@@ -180,12 +197,16 @@ impl Deploy {
             client.call("UpdateFunctionCode", &update).await?;
         } else {
             settings.insert("Handler".into(), json!(self.handler));
+            settings.insert("Type".into(), json!(if is_web { "HTTP" } else { "Event" }));
             settings.insert("Code".into(), code);
             client.call("CreateFunction", &Value::Object(settings)).await?;
         }
         let done = if exists { "updated" } else { "created" };
         eprintln!("{done} function {name} ({bytes} bytes of code)");
         bind(&client, &name, &self.triggers).await?;
+        if is_web || self.url {
+            url::deployed(&client, &name).await?;
+        }
         if !self.watch {
             return Ok(());
         }

@@ -27,6 +27,7 @@ mod rows;
 mod scrub;
 mod serve;
 mod try_event;
+mod url;
 mod verify;
 mod wait;
 mod watch;
@@ -110,6 +111,8 @@ enum FunctionCommand {
     Invoke(function::Invoke),
     /// Let a function wait for a debugger
     Debug(debug::Debug),
+    /// Print a function's URL, made if it has none
+    Url(url::Url),
     /// List the functions
     List(function::List),
     /// Delete a function and its triggers
@@ -176,6 +179,7 @@ fn ask(command: Command) -> Result<(), Failure> {
             Command::Function(FunctionCommand::Test(test)) => test.run().await,
             Command::Function(FunctionCommand::Invoke(invoke)) => invoke.run().await,
             Command::Function(FunctionCommand::Debug(debug)) => debug.run().await,
+            Command::Function(FunctionCommand::Url(url)) => url.run().await,
             Command::Function(FunctionCommand::List(list)) => list.run().await,
             Command::Function(FunctionCommand::Delete(delete)) => delete.run().await,
         }
@@ -209,6 +213,7 @@ cosette function deploy: Make a function from a folder, or update it
 cosette function test: Run a function with an event of a template
 cosette function invoke: Run a function
 cosette function debug: Let a function wait for a debugger
+cosette function url: Print a function's URL, made if it has none
 cosette function list: List the functions
 cosette function delete: Delete a function and its triggers
 cosette logs: Show what a function wrote

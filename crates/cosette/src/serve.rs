@@ -103,6 +103,11 @@ pub(crate) struct Serve {
           value_parser = parse_queue)]
     queues: Vec<(String, String)>,
 
+    /// A command of this machine that stands for an image that functions are made of: it starts the server that
+    /// the image would; may be given more than once
+    #[arg(long = "image", env = "COSETTE_IMAGE", value_name = "NAME=COMMAND", value_parser = parse_image)]
+    images: Vec<(String, String)>,
+
     /// Where events of buckets whose notification asks for it are posted to in place of an event bus
     #[arg(long, env = "COSETTE_EVENT_BRIDGE", value_name = "URL")]
     event_bridge: Option<String>,
@@ -194,6 +199,15 @@ fn parse_account(text: &str) -> Result<Account, String> {
     Ok(account)
 }
 
+fn parse_image(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, command)) if !name.is_empty() && !command.trim().is_empty() => {
+            Ok((name.to_owned(), command.to_owned()))
+        }
+        _ => Err("an image is NAME=COMMAND".into()),
+    }
+}
+
 fn parse_queue(text: &str) -> Result<(String, String), String> {
     let (name, url) = text.split_once('=').ok_or("a queue is NAME=URL")?;
     Ok((name.to_owned(), url.to_owned()))
@@ -260,6 +274,7 @@ impl Serve {
             day: self.day,
             log_interval: self.log_interval,
             queues: self.queues,
+            images: self.images,
             event_bridge: self.event_bridge,
             loop_limit: self.loop_limit,
             keep_deliveries: self.keep_deliveries,
@@ -344,6 +359,7 @@ mod tests {
             "--region=ap-beijing",
             "--retry-interval=200ms",
             "--day=10s",
+            "--image=team/app=python3 app.py --mode=fast",
             "--queue=orders=http://localhost:8000/?a=b",
             "--event-bridge=http://localhost:8001",
             "--loop-limit=3",
@@ -366,6 +382,7 @@ mod tests {
         assert_eq!(config.isolation, Isolation::Off);
         assert_eq!(config.shared, [PathBuf::from("/srv/a"), "/srv/b".into()]);
         assert_eq!(config.queues, [("orders".to_owned(), "http://localhost:8000/?a=b".to_owned())]);
+        assert_eq!(config.images, [("team/app".to_owned(), "python3 app.py --mode=fast".to_owned())]);
         assert_eq!(config.event_bridge.as_deref(), Some("http://localhost:8001"));
         assert_eq!((config.loop_limit, config.keep_deliveries, config.keep_logs), (3, 7, 5));
         let allowed: Vec<Allowed> =

@@ -60,13 +60,14 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default)]
 pub struct Rules(pub Vec<Allowed>);
 
-/// Host names of the object services, of the Cloud API and of AWS.
-const SERVICES: [&str; 8] = [
+/// Host names of the object services, of the Cloud API, of function URLs and of AWS.
+const SERVICES: [&str; 9] = [
     ".myqcloud.com",
     ".tencentcos.cn",
     ".tencentcloudapi.com",
     ".tencentcloudapi.cn",
     ".api.qcloud.com",
+    ".tencentscf.com",
     ".amazonaws.com",
     ".amazonaws.com.cn",
     // Names that need no resolving, for buckets' hosts of this server.

@@ -43,6 +43,11 @@ impl Functions {
         let function = self.get(namespace, name)?;
         let runtime = function.configuration.runtime.clone();
         let invalid = |field, message| Error::Invalid { field, message };
+        if function.configuration.web.is_some() {
+            let message =
+                format!("function {name} is a web function: start its server with a debugger instead");
+            return Err(invalid("Runtime", message));
+        }
         let Some(usual) = Runtime::debug_port(&runtime) else {
             let message =
                 format!("functions of {runtime} cannot be debugged: only those in Python, Node.js and Java");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cosette_model::function::{FunctionRef, Invocation, Outcome, StatusCode};
 use cosette_model::{Target, Timestamp};
-use cosette_runtime::{Ran, Spec};
+use cosette_runtime::{Exchange, Ran, Spec};
 
 use crate::running::Entered;
 use crate::{Error, Function, Functions, Record, Version, log, row};
@@ -63,7 +63,13 @@ async fn write(functions: Functions, mut record: Record, entered: Entered, mut o
 }
 
 impl Functions {
-    pub(crate) async fn run(&self, invocation: Invocation) -> Outcome {
+    /// Answers a request by a web function. The answer's head and body come by `exchange` meanwhile; the outcome
+    /// once all is over, and it is recorded as any other. The invocation's event is what is kept of the request.
+    pub async fn serve(&self, invocation: Invocation, exchange: Exchange) -> Outcome {
+        self.run(invocation, Some(exchange)).await
+    }
+
+    pub(crate) async fn run(&self, invocation: Invocation, exchange: Option<Exchange>) -> Outcome {
         let started = self.shared.clock.now();
         let Target::Function(function) = &invocation.target else {
             let (id, text) = (&invocation.request_id, format!("{} is no function", invocation.target));
@@ -86,7 +92,7 @@ impl Functions {
         let entered = self.shared.running.enter(record.clone());
         let mut under_way =
             UnderWay { functions: self.clone(), record: Some((record, entered)), began: Instant::now() };
-        let (outcome, refused) = self.attempt(function, drawn, &invocation, started).await;
+        let (outcome, refused) = self.attempt(function, drawn, &invocation, exchange, started).await;
         if let Some((record, _)) = &mut under_way.record {
             record.refused = refused;
         }
@@ -109,6 +115,7 @@ impl Functions {
         function: &FunctionRef,
         drawn: Result<Function, Error>,
         invocation: &Invocation,
+        exchange: Option<Exchange>,
         started: Timestamp,
     ) -> (Outcome, Vec<String>) {
         let id = &invocation.request_id;
@@ -142,13 +149,20 @@ impl Functions {
         if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&invocation.event) {
             return fail(memory_mb, StatusCode::InvalidEvent, format!("the event is not JSON: {error}"));
         }
+        if function.configuration.web.is_some() != exchange.is_some() {
+            let text = match exchange {
+                None => format!("function {name} is a web function: it answers requests and takes no events"),
+                Some(_) => format!("function {name} takes events and answers no requests"),
+            };
+            return fail(memory_mb, StatusCode::InvalidEvent, text);
+        }
         // Also what waits for its turn here would run in the cloud, and counts.
         let _share = match self.take_share(&function) {
             Ok(Ok(share)) => share,
             Ok(Err(text)) => return fail(memory_mb, StatusCode::ResourceLimitReached, text),
             Err(error) => return fail(memory_mb, StatusCode::InternalError, error.to_string()),
         };
-        let Ok(_slot) = self.shared.slots.of(&function.id).acquire_owned().await else {
+        let Ok(_slot) = self.shared.slots.of(&function).acquire_owned().await else {
             return fail(memory_mb, StatusCode::InternalError, "the server is stopping".into());
         };
         let began = Instant::now();
@@ -166,7 +180,11 @@ impl Functions {
         let pulled = began.elapsed();
         let mut spec = self.spec(&function, code, layers);
         self.in_folder(&function, &mut spec);
-        let mut ran = self.shared.runtime.run(&spec, id, &invocation.chain, &invocation.event).await;
+        let (runtime, chain) = (&self.shared.runtime, &invocation.chain);
+        let mut ran = match exchange {
+            Some(exchange) => runtime.serve(&spec, id, chain, exchange).await,
+            None => runtime.run(&spec, id, chain, &invocation.event).await,
+        };
         let refused = std::mem::take(&mut ran.refused);
         (outcome(id, memory_mb, pulled, started, ran), refused)
     }
@@ -194,6 +212,10 @@ impl Functions {
             keys,
             ends_failed: configuration.async_run,
             debug: self.shared.debugging.port(&function.id),
+            web: configuration.served().map(|web| cosette_runtime::Web {
+                concurrency: web.concurrency as usize,
+                websocket: web.websocket_secs.map(|secs| Duration::from_secs(secs.into())),
+            }),
         }
     }
 }
@@ -246,20 +268,25 @@ fn outcome(request_id: &str, memory_mb: u32, pulled: Duration, started: Timestam
     }
 }
 
-/// How many invocations of one function may run at once; the others wait for their turn.
+/// How many invocations of one function may run at once, times what an instance may have; the others wait for their
+/// turn.
 #[derive(Default)]
 pub(crate) struct Slots(std::sync::Mutex<std::collections::HashMap<String, Arc<tokio::sync::Semaphore>>>);
 
 impl Slots {
     pub(crate) const EACH: usize = 10;
 
-    fn of(&self, id: &str) -> Arc<tokio::sync::Semaphore> {
+    fn of(&self, function: &Function) -> Arc<tokio::sync::Semaphore> {
+        let each = function.configuration.web.as_ref().map_or(1, |web| web.concurrency as usize);
+        let name = if each == 1 { function.id.clone() } else { format!("{}/{each}", function.id) };
         let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        all.entry(id.to_owned()).or_insert_with(|| Arc::new(tokio::sync::Semaphore::new(Self::EACH))).clone()
+        let new = || Arc::new(tokio::sync::Semaphore::new(Self::EACH * each));
+        all.entry(name).or_insert_with(new).clone()
     }
 
     pub(crate) fn forget(&self, id: &str) {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(id);
+        let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        all.retain(|name, _| name.split('/').next() != Some(id));
     }
 
     /// Those who wait fail, and whoever comes later.

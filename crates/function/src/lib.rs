@@ -10,6 +10,7 @@ mod concurrency;
 mod debugging;
 mod download;
 mod folder;
+mod image;
 mod invocation;
 mod layers;
 mod limits;
@@ -38,12 +39,14 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::concurrency::TOTAL_MB;
 pub use crate::debugging::Debugged;
+pub use crate::image::{Image, image_package};
 use crate::invocation::Slots;
 pub use crate::layers::{Layer, LayerRef, NewLayer};
 pub use crate::provisioned::Provisioned;
 pub use crate::routing::{Additional, Method, RoutingKey, When};
 use crate::running::Running;
 pub use crate::versions::{Alias, AliasChange, Version};
+pub use cosette_runtime::Exchange;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -99,6 +102,35 @@ pub struct Configuration {
     /// `TraceEnable`, of such a function: that its events are listed, which they always are.
     #[serde(default)]
     pub trace: bool,
+    /// Set of a web function: one that answers HTTP requests and takes no events (scf.md 5.8).
+    #[serde(default)]
+    pub web: Option<Web>,
+    /// Set of a function that was made of an image.
+    #[serde(default)]
+    pub image: Option<Image>,
+}
+
+impl Configuration {
+    /// How its server is asked, if it has one: a web function's, or an image's.
+    fn served(&self) -> Option<Web> {
+        self.web.clone().or_else(|| self.image.as_ref().map(|_| Web::default()))
+    }
+}
+
+/// How a web function is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Web {
+    /// Requests that one instance may have at once: 1 to 100.
+    pub concurrency: u32,
+    /// For how many seconds a WebSocket may be silent; `None` where there are to be none.
+    #[serde(default)]
+    pub websocket_secs: Option<u32>,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { concurrency: 1, websocket_secs: None }
+    }
 }
 
 /// Who is told of what a function could not be told.
@@ -167,6 +199,10 @@ pub struct ConfigurationPatch {
     /// `Some(None)` takes it away.
     pub dead_letter: Option<Option<DeadLetter>>,
     pub layers: Option<Vec<LayerRef>>,
+    /// Of web functions only.
+    pub web: Option<Web>,
+    /// Of functions of images only.
+    pub image: Option<Image>,
 }
 
 /// One attempt, as the log keeps it.
@@ -363,7 +399,7 @@ impl Functions {
 
 impl Invoke for Functions {
     fn invoke<'a>(&'a self, invocation: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        Box::pin(self.run(invocation))
+        Box::pin(self.run(invocation, None))
     }
 
     fn signal(&self, request_id: &str) -> bool {

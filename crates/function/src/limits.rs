@@ -1,7 +1,7 @@
 //! What SCF lets a function be: its checks at creation and change (scf.md 3.6, 3.8, 3.10, 5.9).
 //! Pure; knows no store.
 
-use crate::{Configuration, Error};
+use crate::{Configuration, Error, Web};
 
 /// Bytes of all names and values of variables together.
 const ENVIRONMENT_BYTES_MAX: usize = 4096;
@@ -95,7 +95,8 @@ pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Err
     if !cosette_runtime::Runtime::known(&it.runtime) {
         return Err(unknown_runtime(&it.runtime));
     }
-    if it.handler.len() > 128 || (it.handler.is_empty() && it.runtime != "CustomRuntime") {
+    let needs_none = it.runtime == "CustomRuntime" || it.web.is_some() || it.image.is_some();
+    if it.handler.len() > 128 || (it.handler.is_empty() && !needs_none) {
         return Err(invalid("Handler", "Handler must have 1 to 128 characters"));
     }
     description(&it.description)?;
@@ -110,6 +111,7 @@ pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Err
     if !(3..=300).contains(&it.init_timeout_secs) {
         return Err(limit("InitTimeout", "InitTimeout must be 3 to 300 seconds"));
     }
+    web(it.web.as_ref())?;
     if it.retry.retries > 2 {
         return Err(limit("RetryNum", "RetryNum must be 0 to 2"));
     }
@@ -117,6 +119,17 @@ pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Err
         return Err(limit("MsgTTL", "MsgTTL must be 60 to 21600 seconds"));
     }
     environment(&mut it.environment)
+}
+
+fn web(web: Option<&Web>) -> Result<(), Error> {
+    let Some(Web { concurrency, websocket_secs }) = web else { return Ok(()) };
+    if !(1..=100).contains(concurrency) {
+        return Err(invalid("InstanceConcurrencyConfig", "MaxConcurrency must be 1 to 100"));
+    }
+    if websocket_secs.is_some_and(|secs| !(10..=7200).contains(&secs)) {
+        return Err(invalid("ProtocolParams", "IdleTimeOut must be 10 to 7200 seconds"));
+    }
+    Ok(())
 }
 
 fn environment(variables: &mut Vec<(String, String)>) -> Result<(), Error> {
@@ -177,6 +190,8 @@ mod tests {
             layers: Vec::new(),
             async_run: false,
             trace: false,
+            web: None,
+            image: None,
         }
     }
 
@@ -223,6 +238,16 @@ mod tests {
         assert_eq!(refused(|c| c.runtime = "Ruby3".into()), Some("Runtime"));
         assert_eq!(refused(|c| c.runtime = "Java11".into()), None);
         assert_eq!(refused(|c| c.handler.clear()), Some("Handler"));
+        let web = |concurrency, websocket_secs| {
+            move |c: &mut Configuration| {
+                c.handler.clear();
+                c.web = Some(Web { concurrency, websocket_secs });
+            }
+        };
+        assert_eq!(refused(web(100, Some(7200))), None);
+        assert_eq!(refused(web(0, None)), Some("InstanceConcurrencyConfig"));
+        assert_eq!(refused(web(101, None)), Some("InstanceConcurrencyConfig"));
+        assert_eq!(refused(web(1, Some(9))), Some("ProtocolParams"));
     }
 
     #[test]

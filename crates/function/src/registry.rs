@@ -220,6 +220,12 @@ impl Functions {
             }
             set(&mut configuration.description, patch.description);
             set(&mut configuration.handler, patch.handler);
+            if let (Some(web), Some(now)) = (patch.web, &mut configuration.web) {
+                *now = web;
+            }
+            if let (Some(image), Some(now)) = (patch.image, &mut configuration.image) {
+                *now = image;
+            }
             set(&mut configuration.memory_mb, patch.memory_mb);
             set(&mut configuration.timeout_secs, patch.timeout_secs);
             set(&mut configuration.init_timeout_secs, patch.init_timeout_secs);
@@ -401,7 +407,7 @@ impl Functions {
     /// Which installed program runs the function, in words; empty for one that brings its own.
     async fn status_desc(&self, configuration: &Configuration) -> String {
         let runtime = &configuration.runtime;
-        if runtime == "CustomRuntime" {
+        if runtime == "CustomRuntime" || configuration.image.is_some() {
             return String::new();
         }
         match self.shared.runtime.interpreter(runtime).await {

@@ -63,6 +63,8 @@ fn configuration() -> Configuration {
         layers: Vec::new(),
         async_run: false,
         trace: false,
+        web: None,
+        image: None,
     }
 }
 

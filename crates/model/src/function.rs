@@ -53,7 +53,9 @@ pub enum StatusCode {
     QualifierNotFound,
     UserCodeError,
     ContainerInitError,
+    PortBindingFailed,
     InitTimeout,
+    WebSocketIdle,
     Canceled,
     InternalError,
 }
@@ -88,7 +90,9 @@ impl StatusCode {
             Self::QualifierNotFound => 442,
             Self::UserCodeError => 443,
             Self::ContainerInitError => 445,
+            Self::PortBindingFailed => 446,
             Self::InitTimeout => 450,
+            Self::WebSocketIdle => 455,
             Self::Canceled => 499,
             Self::InternalError => 500,
         }

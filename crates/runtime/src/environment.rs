@@ -32,6 +32,8 @@ pub(crate) struct Home<'a> {
     pub(crate) key: &'a RoleKey,
     /// The port that its calls leave by, and what makes it trust who answers.
     pub(crate) gateway: Option<(u16, &'a Way)>,
+    /// Where the interpreter is, for a function that starts it by its name.
+    pub(crate) programs: Option<&'a Path>,
 }
 
 pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, OsString)> {
@@ -56,7 +58,7 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     set("SHELL", "/bin/bash".into());
     set("SHLVL", "3".into());
     set("HOSTNAME", "cosette".into());
-    set("PATH", path());
+    set("PATH", path(home.programs));
     let searched = |below: &[&str]| {
         let mut list = OsString::new();
         for folder in std::iter::once(&home.seen.code).chain(&home.seen.layers) {
@@ -138,6 +140,8 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
         set("SCF_RUNTIME_API", "127.0.0.1".into());
         set("SCF_RUNTIME_API_PORT", home.port.to_string().into());
         set("_HANDLER", spec.handler.as_str().into());
+    } else if family == Family::Web {
+        set("PORT", home.port.to_string().into());
     } else if family == Family::Go {
         // What the library for Go reads (scf.md 5.5).
         set("_LAMBDA_SERVER_PORT", home.port.to_string().into());
@@ -150,9 +154,14 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     all.into_iter().collect()
 }
 
-/// The cloud's own folders first, then the server's, where this machine's programs are.
-fn path() -> OsString {
-    let mut path = OsString::from(PATH);
+/// The interpreter's, the cloud's own folders, then the server's, where this machine's programs are.
+fn path(first: Option<&Path>) -> OsString {
+    let mut path = OsString::new();
+    if let Some(first) = first.filter(|first| first.is_absolute()) {
+        path.push(first);
+        path.push(":");
+    }
+    path.push(PATH);
     for folder in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
         if folder.is_absolute() && !std::env::split_paths(&path).any(|known| known == folder) {
             path.push(":");

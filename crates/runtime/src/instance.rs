@@ -12,7 +12,7 @@ use rustix::process::Pid;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::contain::keeper::Keeper;
+use crate::contain::keeper::{Keeper, Sights};
 use crate::contain::{Seen, error_in};
 use crate::debugging;
 use crate::environment::{self, Home};
@@ -26,7 +26,9 @@ use crate::output::Output;
 use crate::outward::{Gateway, Way};
 use crate::process::{Launch, Spawner, Tree};
 use crate::protocol::{Answer, Endpoint, Offer, Signal};
+use crate::reach::Reach;
 use crate::watching::{Event, Watcher, limit};
+use crate::web::{self, ports::Ports};
 use crate::{Ran, Spec};
 
 /// The longest that a function which is waited for may run (scf.md 3.8).
@@ -46,6 +48,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) own_network: bool,
     /// Where the bootstraps are.
     pub(crate) bootstraps: PathBuf,
+    /// Where a web function finds interpreters by SCF's paths.
+    pub(crate) lang: Option<PathBuf>,
     /// Where its calls go.
     pub(crate) way: Option<&'a Way>,
     /// The instance's own directory; made here and removed at its end.
@@ -100,8 +104,11 @@ pub(crate) struct Instance {
     pub(crate) tree: Tree,
     /// How the root process ended, once it has.
     pub(crate) exit: watch::Receiver<Option<String>>,
-    key: Arc<RoleKey>,
+    pub(crate) key: Arc<RoleKey>,
     folder: PathBuf,
+    reach: Reach,
+    /// Of a web function.
+    ports: Option<Ports>,
     ended: bool,
     /// What it printed while it was started ahead, for the log of its first run.
     pub(crate) early: String,
@@ -161,13 +168,21 @@ impl Instance {
                         }
                         None => {
                             let text = format!("the runtime exited during initialization ({how})");
-                            fail(StatusCode::BootstrapExited, text)
+                            let (status, text) = match &instance.ports {
+                                Some(ports) if ports.is_taken() => ports.unbound(text),
+                                _ => (StatusCode::BootstrapExited, text),
+                            };
+                            fail(status, text)
                         }
                     };
                 }
                 Event::TimedOut => {
                     let text = format!("Initialization timed out after {}", seconds(spec.init_timeout));
-                    break fail(StatusCode::InitTimeout, text);
+                    let (status, text) = match &instance.ports {
+                        Some(ports) => ports.unbound(text),
+                        None => (StatusCode::InitTimeout, text),
+                    };
+                    break fail(status, text);
                 }
                 Event::OutOfMemory => break fail(StatusCode::MemoryLimitReached, memory_text(spec)),
             }
@@ -195,7 +210,7 @@ impl Instance {
         let key = spec.keys.give();
         // What it does while it starts is the doing of the invocation that it starts for.
         key.begin(chain.clone());
-        let listens_itself = parts.family == Family::Go;
+        let listens_itself = matches!(parts.family, Family::Go | Family::Web);
         let (links, line) = match parts.way.filter(|_| parts.own_network) {
             Some(way) => {
                 let (links, line) = Before::in_its_own_network(way, &key)?;
@@ -203,7 +218,11 @@ impl Instance {
             }
             None => (Before::on_the_machine(listens_itself, parts.way, &key).await?, None),
         };
-        let port = links.port;
+        let ports = (parts.family == Family::Web).then(|| match line {
+            Some(_) => Ports::own(),
+            None => Ports::shared(links.port),
+        });
+        let port = ports.as_ref().map_or(links.port, |ports| ports.told);
         let way = links.gateway_port.zip(parts.way);
         let (interpreter, bootstraps) = (&parts.interpreter, &parts.bootstraps);
         let (program, args) =
@@ -216,6 +235,7 @@ impl Instance {
             request_id,
             key: &key,
             gateway: way,
+            programs: interpreter.program.parent().filter(|_| parts.family == Family::Web),
         };
         if parts.family == Family::Java {
             java::tell(folder.path(), &environment::boot(spec, &home))?;
@@ -226,14 +246,13 @@ impl Instance {
         let mut launch = Launch { program, args, environment, directory, output, input: None };
         let mut launchers = 0;
         if let Some(keeper) = parts.keeper {
-            launch = keeper.keep(
-                launch,
-                spec,
-                &parts.bootstraps,
-                parts.way.and_then(|way| Path::new(&way.bundle).parent()),
-                folder.path(),
-                line.map(|line| (line, listens_itself)),
-            )?;
+            let sights = Sights {
+                bootstraps: &parts.bootstraps,
+                trust: parts.way.and_then(|way| Path::new(&way.bundle).parent()),
+                lang: parts.lang.as_deref().map(|lang| (interpreter.program.as_path(), lang)),
+            };
+            let network = line.map(|line| (line, listens_itself));
+            launch = keeper.keep(launch, spec, &sights, folder.path(), network)?;
             launchers = Keeper::LAUNCHERS;
         }
         let mut child = parts.spawner.spawn(launch).await?;
@@ -266,13 +285,18 @@ impl Instance {
                 return Err(error_in(folder.path()).map_or(error, io::Error::other).into());
             }
         };
-        let endpoint = match (parts.family, links.runtime) {
-            (Family::Go, _) => {
-                let (reach, about) = (links.reach, About::new(spec));
+        let reach = links.reach;
+        let endpoint = match (&ports, parts.family, links.runtime) {
+            (Some(ports), ..) => {
+                let (ports, reach, folder) = (ports.clone(), reach.clone(), folder.path().to_owned());
+                Endpoint::driven(|line| ports.knock(line, reach, folder))
+            }
+            (None, Family::Go, _) => {
+                let (reach, about) = (reach.clone(), About::new(spec));
                 Endpoint::driven(|line| go::drive(line, reach, port, about))
             }
-            (_, Some(listener)) => Endpoint::at(listener, secret),
-            (_, None) => return Err(io::Error::other("nobody listens for it").into()),
+            (None, _, Some(listener)) => Endpoint::at(listener, secret),
+            (None, _, None) => return Err(io::Error::other("nobody listens for it").into()),
         };
         key.log_to(output.log());
         Ok(Self {
@@ -284,6 +308,8 @@ impl Instance {
             exit,
             key,
             folder: folder.keep(),
+            reach,
+            ports,
             ended: false,
             early: String::new(),
         })
@@ -372,6 +398,30 @@ impl Instance {
         spec.keys.lasts(&self.key, spec.timeout.min(RUN_MAX))
     }
 
+    /// What it signs from now on comes of `chain`.
+    pub(crate) fn begin(&self, chain: &Chain) {
+        self.key.begin(chain.clone());
+    }
+
+    /// The way to its ports.
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach.clone()
+    }
+
+    /// Where its server listens, if it is one of a web function.
+    pub(crate) fn port(&self) -> u16 {
+        self.ports.as_ref().map_or(web::PORT, Ports::found)
+    }
+
+    /// What it has printed since this was asked last.
+    pub(crate) fn take_output(&self) -> String {
+        self.output.take()
+    }
+
+    pub(crate) fn take_refused(&self) -> Vec<String> {
+        self.key.take_refused()
+    }
+
     pub(crate) fn is_alive(&self) -> bool {
         self.exit.borrow().is_none()
     }
@@ -454,7 +504,7 @@ fn remove(folder: &Path) {
 
 pub(crate) const CLOSING: &str = "the server is stopping";
 
-fn memory_text(spec: &Spec) -> String {
+pub(crate) fn memory_text(spec: &Spec) -> String {
     format!("Memory limit of {} MB reached", spec.memory_mb)
 }
 
@@ -466,7 +516,7 @@ pub(crate) fn seconds(duration: Duration) -> String {
     }
 }
 
-fn result(answer: Answer, request_id: &str) -> Result<String, Failure> {
+pub(crate) fn result(answer: Answer, request_id: &str) -> Result<String, Failure> {
     match answer {
         Answer::Result(body) => {
             let text = String::from_utf8_lossy(&body).into_owned();

@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::closure::CLOSURE;
 use crate::process;
+use crate::web::image::IMAGE;
 
 /// Which program a runtime name maps to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(crate) enum Family {
     Go,
     /// The function's own executable `bootstrap`.
     Custom,
+    /// The server of a web function, which its `scf_bootstrap` starts.
+    Web,
     /// A closure of this process.
     Closure,
     /// A name of SCF's that nothing here runs.
@@ -53,7 +56,8 @@ impl Family {
                 .then_some(Self::Node);
         }
         match runtime {
-            "CustomRuntime" => Some(Self::Custom),
+            // Of an image the command that stands for it.
+            "CustomRuntime" | IMAGE => Some(Self::Custom),
             CLOSURE => Some(Self::Closure),
             "Php5" | "Php5.6" | "Php7" | "Php7.2" | "Php7.4" | "Php8.0" => Some(Self::Php),
             "Go1" => Some(Self::Go),
@@ -69,7 +73,7 @@ impl Family {
             Self::Python3 => Some(5678),
             Self::Node => Some(9229),
             Self::Java => Some(5005),
-            Self::Php | Self::Go | Self::Custom | Self::Closure | Self::Unsupported => None,
+            Self::Php | Self::Go | Self::Custom | Self::Web | Self::Closure | Self::Unsupported => None,
         }
     }
 
@@ -80,7 +84,7 @@ impl Family {
             Self::Node => ("node", "nodejs"),
             Self::Php => ("php", "php-cli"),
             Self::Java => ("java", "default-jdk-headless"),
-            Self::Go | Self::Custom | Self::Closure | Self::Unsupported => {
+            Self::Go | Self::Custom | Self::Web | Self::Closure | Self::Unsupported => {
                 return format!("the runtime {runtime} is not supported");
             }
         };
@@ -130,6 +134,7 @@ impl Interpreters {
             Family::Java => (&self.java, &["java"], ["-XshowSettings:properties", "-version"], "Java "),
             Family::Go => return own("its own executable"),
             Family::Custom => return own("its own bootstrap"),
+            Family::Web => return own("its own server"),
             Family::Closure => return own("a closure of the server's process"),
             Family::Unsupported => return None,
         };
@@ -139,7 +144,14 @@ impl Interpreters {
 }
 
 fn own(what: &str) -> Option<Interpreter> {
-    Some(Interpreter { program: PathBuf::new(), version: what.into() })
+    Some(Interpreter::own(what))
+}
+
+impl Interpreter {
+    /// No program of this machine, but what is `what`.
+    pub(crate) fn own(what: &str) -> Self {
+        Self { program: PathBuf::new(), version: what.into() }
+    }
 }
 
 /// The first program of one of these names that says of itself where it is and, beginning with `version`, what.

@@ -66,8 +66,9 @@ pub(crate) fn command(
         }
         Family::Go => return Ok((own_executable(&spec.code, &spec.handler)?, Vec::new())),
         Family::Custom | Family::Closure | Family::Unsupported => {
-            return Ok((own_bootstrap(&spec.code)?, Vec::new()));
+            return Ok((own_bootstrap(&spec.code, "bootstrap")?, Vec::new()));
         }
+        Family::Web => return Ok((own_bootstrap(&spec.code, "scf_bootstrap")?, Vec::new())),
     };
     Ok((interpreter.program.clone(), args))
 }
@@ -111,10 +112,12 @@ fn for_this_machine(program: &Path) -> io::Result<()> {
     )))
 }
 
-/// The `bootstrap` of a custom runtime, if it can be run.
-fn own_bootstrap(code: &Path) -> io::Result<PathBuf> {
-    executable(&code.join("bootstrap")).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => io::Error::other("there is no file bootstrap in the root of the code"),
+/// The `bootstrap` of a custom runtime, or the `scf_bootstrap` of a web function, if it can be run.
+fn own_bootstrap(code: &Path, name: &str) -> io::Result<PathBuf> {
+    executable(&code.join(name)).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            io::Error::other(format!("there is no file {name} in the root of the code"))
+        }
         _ => error,
     })
 }

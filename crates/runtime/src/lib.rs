@@ -19,6 +19,7 @@ mod java;
 mod languages;
 mod launch;
 mod links;
+mod listening;
 mod names;
 mod network;
 mod output;
@@ -31,6 +32,7 @@ mod reach;
 mod tests;
 mod under_way;
 mod watching;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +55,7 @@ pub use crate::outward::{Call, Duplex, Outward, Way};
 use crate::pool::{Lease, Pool};
 use crate::process::Spawner;
 use crate::under_way::UnderWay;
+pub use crate::web::{Exchange, Web};
 
 /// Everything needed to run one revision of one function.
 #[derive(Clone, Debug)]
@@ -87,6 +90,8 @@ pub struct Spec {
     /// The port of loopback at which the language's debugger waits for a client, before the code is
     /// loaded. Then there is one instance, and no limit of time and memory.
     pub debug: Option<u16>,
+    /// Set of a function that answers HTTP requests, or is an image.
+    pub web: Option<Web>,
 }
 
 /// What functions may see of the machine.
@@ -137,6 +142,7 @@ struct Shared {
     way: OnceLock<Way>,
     turns: Turns,
     under_way: UnderWay,
+    hosts: web::Hosts,
     next: AtomicU64,
 }
 
@@ -161,7 +167,7 @@ impl Runtime {
         if left > 0 {
             tracing::warn!(processes = left, "ended what an earlier server had left running");
         }
-        for folder in [&instances, &scratch.join("bootstrap")] {
+        for folder in [&instances, &scratch.join("bootstrap"), &scratch.join("lang")] {
             match std::fs::remove_dir_all(folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                 _ => std::fs::create_dir_all(folder)?,
@@ -179,6 +185,7 @@ impl Runtime {
             way: OnceLock::new(),
             turns: Turns::default(),
             under_way: UnderWay::default(),
+            hosts: web::Hosts::default(),
             next: AtomicU64::new(1),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -221,6 +228,9 @@ impl Runtime {
     /// Runs one event to its end, on a warm instance if there is one. Dropping the future ends
     /// the instance and everything it has started. What the instance signs meanwhile comes of `chain`.
     pub async fn run(&self, spec: &Spec, request_id: &str, chain: &Chain, event: &str) -> Ran {
+        if spec.web.is_some() {
+            return self.run_image(spec, request_id, chain, event).await;
+        }
         if let Some(port) = spec.debug {
             return self.run_debugged(spec, port, request_id, chain, event).await;
         }
@@ -301,8 +311,17 @@ impl Runtime {
         let shared = &*self.shared;
         let family =
             Family::of(&spec.runtime).ok_or_else(|| format!("there is no runtime {}", spec.runtime))?;
-        let interpreter =
-            shared.interpreters.get(family).await.ok_or_else(|| family.missing(&spec.runtime))?;
+        let found = shared.interpreters.get(family).await;
+        let (interpreter, lang) = match (&spec.web, found) {
+            (None, found) => (found.ok_or_else(|| family.missing(&spec.runtime))?, None),
+            // Its server may be written in whatever there is.
+            (Some(_), None) => (Interpreter::own("nothing"), None),
+            (Some(_), Some(found)) => {
+                let lang = web::lang::folder(&shared.scratch.join("lang"), family, &found.program);
+                (found, lang.map_err(|error| error.to_string())?)
+            }
+        };
+        let family = if spec.web.is_some() { Family::Web } else { family };
         let bootstraps = shared.scratch.join("bootstrap");
         if family == Family::Java {
             shared.java.compile(&interpreter, &bootstraps).await?;
@@ -317,6 +336,7 @@ impl Runtime {
             interpreter,
             family,
             bootstraps,
+            lang,
             way: shared.way.get(),
             folder,
         })
@@ -325,6 +345,7 @@ impl Runtime {
     /// Ends idle instances of `id` now and busy ones after their run (code or configuration changed).
     pub async fn retire(&self, id: &str) {
         let debugged = debugging::instances_of(id);
+        self.shared.hosts.close_all(|one| one == id);
         self.shared.pool.retire_all(|one| one == id || one.starts_with(&debugged)).await;
     }
 

@@ -167,16 +167,16 @@ pub(crate) async fn attempt(
 
 /// One line of the process table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    pid: i32,
-    parent: i32,
+pub(crate) struct Entry {
+    pub(crate) pid: i32,
+    pub(crate) parent: i32,
     group: i32,
     /// In clock ticks since boot; with the pid it names a process for good.
     start: u64,
     dead: bool,
 }
 
-fn entry(pid: i32) -> Option<Entry> {
+pub(crate) fn entry(pid: i32) -> Option<Entry> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in parentheses, which may itself hold any of these.
     let (_, rest) = stat.rsplit_once(')')?;
@@ -190,13 +190,13 @@ fn entry(pid: i32) -> Option<Entry> {
     })
 }
 
-fn table() -> Vec<Entry> {
+pub(crate) fn table() -> Vec<Entry> {
     let Ok(folder) = std::fs::read_dir("/proc") else { return Vec::new() };
     folder.filter_map(|item| item.ok()?.file_name().to_str()?.parse().ok()).filter_map(entry).collect()
 }
 
 /// Whether a variable of a process's environment passes `test`. False for processes we may not read.
-fn marked(pid: i32, test: impl Fn(&[u8]) -> bool) -> bool {
+pub(crate) fn marked(pid: i32, test: impl Fn(&[u8]) -> bool) -> bool {
     let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
     environment.split(|byte| *byte == 0).any(|variable| {
         variable.strip_prefix(MARK.as_bytes()).and_then(|rest| rest.strip_prefix(b"=")).is_some_and(&test)

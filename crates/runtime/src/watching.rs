@@ -17,7 +17,7 @@ const SAMPLE: Duration = Duration::from_millis(50);
 const SAMPLES_PER_TREE: u32 = 4;
 
 /// A year: longer than anybody debugs, and a point in time that can be reckoned with.
-const ENDLESS: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(crate) const ENDLESS: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Why one wait for the instance ended.
 pub(crate) enum Event {

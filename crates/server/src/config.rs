@@ -47,6 +47,8 @@ pub struct Config {
     pub log_interval: Duration,
     /// Webhooks that stand for queues and topics: name and URL.
     pub queues: Vec<(String, String)>,
+    /// Commands of the shell that stand for images of functions: an image's name and its command.
+    pub images: Vec<(String, String)>,
     /// Where the account's event bus is.
     pub event_bridge: Option<String>,
     /// How many invocations may lead to a change that still fires; 0 is any number.
@@ -83,6 +85,7 @@ impl Default for Config {
             day: Day::default(),
             log_interval: Duration::from_secs(300),
             queues: Vec::new(),
+            images: Vec::new(),
             event_bridge: None,
             loop_limit: 16,
             keep_deliveries: 10_000,

@@ -25,6 +25,7 @@ use crate::body::{Leftover, Outgoing, incoming, plain, typed};
 use crate::edge;
 use crate::spelling::Spelling;
 use crate::throttle::throttled;
+use crate::url::Urls;
 
 /// What answers requests.
 pub(crate) struct Door {
@@ -36,6 +37,7 @@ pub(crate) struct Door {
     pub(crate) cdn_keys: edge::Keys,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) admin: Admin,
+    pub(crate) urls: Urls,
     pub(crate) access_log: AccessLog,
     pub(crate) spelling: Spelling,
     /// Where we listen, for telling our own name from others in proxy requests.
@@ -46,6 +48,10 @@ impl Door {
     /// Every failure has become a response by the time this returns.
     pub(crate) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Outgoing> {
         let (mut parts, body) = request.into_parts();
+        if let Some(place) = self.urls.place(&parts, self.is_ours(&parts)) {
+            let request = Request::from_parts(parts, body);
+            return Box::pin(self.urls.answer(place, request, peer)).await;
+        }
         if let Some(bound) = Wire::own_name(&parts).and_then(|name| self.ops.bound(&name)) {
             parts.extensions.insert(bound);
         }

@@ -61,6 +61,8 @@ pub(crate) async fn install(
                 layers: Vec::new(),
                 async_run: false,
                 trace: false,
+                web: None,
+                image: None,
             },
             code: Bytes::from_static(NO_PACKAGE),
         });

@@ -97,7 +97,12 @@ impl Gateway {
             Verdict::Ours if line.by.is_some() && door.is_admins(&parts) => {
                 plain(StatusCode::FORBIDDEN, "the admin API is not for functions\n")
             }
-            Verdict::Ours => door.answer(Request::from_parts(parts, body), line.peer.ip()).await,
+            Verdict::Ours => {
+                if let Some(key) = &line.by {
+                    parts.extensions.insert(Arc::clone(key));
+                }
+                door.answer(Request::from_parts(parts, body), line.peer.ip()).await
+            }
             Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
                 self.forward(parts, body, &target, line).await
             }

@@ -24,6 +24,7 @@ mod targets;
 mod templates;
 mod throttle;
 mod travel;
+mod url;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
@@ -283,7 +284,8 @@ impl House {
             config.region.clone(),
             config.strict,
             format!("http://{}", reachable(address)),
-        );
+        )
+        .with_images(config.images.clone());
         let wire = Arc::new(Wire::new(cosette_wire::Config {
             default_region: config.region.clone(),
             default_dialect: config.dialect,
@@ -341,6 +343,12 @@ impl House {
                 certificate: self.gateway.certificate().to_owned(),
                 traveller: self.traveller.clone(),
                 is_local: self.address.ip().is_loopback(),
+            },
+            urls: url::Urls {
+                functions: self.functions.clone(),
+                triggers: self.triggers.clone(),
+                control: self.control.clone(),
+                accounts: Arc::clone(&self.accounts),
             },
             access_log: self.access_log.clone(),
             spelling,

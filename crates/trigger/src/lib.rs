@@ -23,6 +23,7 @@ mod s3;
 mod steer;
 mod template;
 mod timer;
+mod url;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +48,7 @@ pub use rule::{
 pub use steer::Release;
 pub use template::{Subject, TEMPLATES, Template};
 pub use timer::{ARGUMENT_BYTES_MAX, NewTimer, TIMERS_PER_FUNCTION_MAX, Timer, TimerChange, TimerSelector};
+pub use url::{Authorization, Cors, NewUrl, Url, UrlChange, UrlSelector, UrlSettings};
 
 use dispatch::{Dispatcher, Stage, missing};
 use pump::Pump;
@@ -185,7 +187,8 @@ impl Triggers {
         };
         let rules = rule::delete_all(tx, |rule| rule.as_trigger().is_some_and(|(of, _)| is_meant(of)));
         let timers = rules.and_then(|()| timer::delete_all(tx, |timer| is_meant(&timer.function)));
-        timers.map_err(|error| match error {
+        let urls = timers.and_then(|()| url::delete_all(tx, |url| is_meant(&url.function)));
+        urls.map_err(|error| match error {
             Error::Store(error) => error,
             other => cosette_store::Error::Index(other.to_string()),
         })

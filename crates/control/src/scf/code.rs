@@ -23,9 +23,6 @@ pub(super) async fn read(call: &Call<'_>, params: &Params<'_>) -> Result<Bytes, 
                 return Err(ApiError::unsupported(format!("code by {other} is not supported")));
             }
         }
-        if place.object("ImageConfig")?.is_some() {
-            return Err(ApiError::unsupported("functions made of images are not supported"));
-        }
         if let Some(zip) = place.text("ZipFile")?.filter(|zip| !zip.is_empty()) {
             return decode(zip);
         }

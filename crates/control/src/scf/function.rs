@@ -10,8 +10,8 @@ use super::asynchronous;
 use super::layer;
 use super::letter::{self, dead_letter};
 use super::{
-    DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, namespace_of, qualified, reply,
-    sort_by_key, time, version,
+    DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, image, namespace_of, qualified, reply,
+    sort_by_key, time, version, web,
 };
 use crate::Call;
 use crate::action::Reply;
@@ -28,20 +28,21 @@ const INIT_TIMEOUT_DEFAULT_SECS: u32 = 65;
 pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let name = params.needed("FunctionName")?.to_owned();
     let namespace = namespace_of(&params)?.to_owned();
-    match params.text("Type")? {
-        None | Some("" | "Event") => {}
-        Some("HTTP") => return Err(ApiError::unsupported("web functions (Type HTTP) are not supported")),
-        Some(other) => {
-            let message = format!("Type {other} is neither Event nor HTTP");
-            return Err(ApiError::invalid_value("FunctionType", message));
-        }
-    }
     refuse_unsupported(&params)?;
     let is_published = version::is_published(&params)?;
     let (async_run, trace) = asynchronous::asked(&params)?;
+    let image = image::read(call, &params)?;
+    let runtime = params.text("Runtime")?.filter(|r| !r.is_empty());
+    let runtime = match &image {
+        Some(_) => image::RUNTIME,
+        None => runtime
+            .filter(|runtime| *runtime != image::RUNTIME)
+            .or(runtime.is_none().then_some(RUNTIME_DEFAULT))
+            .ok_or_else(|| ApiError::missing("ImageConfig"))?,
+    };
     let configuration = Configuration {
         description: params.text("Description")?.unwrap_or_default().to_owned(),
-        runtime: params.text("Runtime")?.filter(|r| !r.is_empty()).unwrap_or(RUNTIME_DEFAULT).to_owned(),
+        runtime: runtime.to_owned(),
         handler: params.text("Handler")?.unwrap_or_default().to_owned(),
         memory_mb: params.count("MemorySize")?.unwrap_or(MEMORY_DEFAULT_MB),
         timeout_secs: params.count("Timeout")?.unwrap_or(TIMEOUT_DEFAULT_SECS),
@@ -53,8 +54,13 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         layers: layer::layers(&params)?.unwrap_or_default(),
         async_run,
         trace,
+        web: web::created(&params)?,
+        image: image.as_ref().map(|(image, _)| image.clone()),
     };
-    let code = code::read(call, &params).await?;
+    let code = match image {
+        Some((_, package)) => package,
+        None => code::read(call, &params).await?,
+    };
     let new = NewFunction {
         namespace,
         name,
@@ -75,8 +81,20 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
     asynchronous::unchanged(&params, &function)?;
     let is_published = version::is_published(&params)?;
     let handler = params.text("Handler")?.filter(|text| !text.is_empty()).map(str::to_owned);
-    let code = code::read(call, &params).await?;
-    let made = call.functions.update_code(&function.namespace, &function.name, handler, code).await?;
+    let image = image::read(call, &params)?;
+    if image.is_some() != function.configuration.image.is_some() {
+        let message = "code in a package cannot become an image, nor an image a package";
+        return Err(ApiError::invalid_value("Code", message));
+    }
+    let code = match &image {
+        Some((_, package)) => package.clone(),
+        None => code::read(call, &params).await?,
+    };
+    let mut made = call.functions.update_code(&function.namespace, &function.name, handler, code).await?;
+    if let Some((image, _)) = image {
+        let patch = ConfigurationPatch { image: Some(image), ..ConfigurationPatch::default() };
+        made = call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
+    }
     version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
 }
@@ -110,6 +128,8 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
             None => None,
         },
         layers: layer::layers(&params)?,
+        web: web::changed(&params, &function)?,
+        image: None,
     };
     let made = call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
     version::publish_if(is_published, call, &made).await?;
@@ -176,13 +196,15 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
         "StatusDesc": function.status_desc,
         "StatusReasons": [],
         "AvailableStatus": "Available",
-        "Type": "Event",
+        "Type": web::kind(&function),
         "AddTime": time(function.created),
         "ModTime": time(function.modified),
         "Triggers": triggers,
         "Layers": layer::of_function(call, &configuration.layers)?,
     }));
     shown.extend(unused());
+    shown.extend(web::shown(&function));
+    shown.extend(reply(json!({"ImageConfig": image::shown(&function)})));
     shown.extend(reply(json!({"DeadLetterConfig": letter::shown(&function)})));
     shown.extend(asynchronous::shown(configuration));
     Ok(shown)
@@ -307,7 +329,7 @@ fn item(function: &Function, reserved_mb: Option<u64>, provisioned_mb: Option<u6
         "FunctionId": function.id,
         "Namespace": function.namespace,
         "Runtime": function.configuration.runtime,
-        "Type": "Event",
+        "Type": web::kind(function),
         "Status": "Active",
         "StatusDesc": function.status_desc,
         "StatusReasons": [],
@@ -329,6 +351,7 @@ enum Filter {
     Role,
     AsyncRun,
     Trace,
+    FunctionType,
     /// A property that is the same for every function here.
     Always(&'static str),
 }
@@ -339,7 +362,7 @@ impl Filter {
             "Runtime" => Self::Runtime,
             "Role" => Self::Role,
             "Status" => Self::Always("Active"),
-            "FunctionType" => Self::Always("Event"),
+            "FunctionType" => Self::FunctionType,
             "PublicNetStatus" => Self::Always("ENABLE"),
             "AsyncRunEnable" => Self::AsyncRun,
             "TraceEnable" => Self::Trace,
@@ -357,6 +380,7 @@ impl Filter {
             Self::Role => &function.configuration.role,
             Self::AsyncRun => asynchronous::word(function.configuration.async_run),
             Self::Trace => asynchronous::word(function.configuration.trace),
+            Self::FunctionType => web::kind(function),
             Self::Always(value) => value,
         }
     }
@@ -391,7 +415,7 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
 
 /// Settings of the public model that nothing here acts on. Asked for, they are refused, not lost;
 /// fields that the model does not have are ignored (scf.md 3.1).
-const UNSUPPORTED: [&str; 16] = [
+const UNSUPPORTED: [&str; 13] = [
     "AutoCreateClsTopic",
     "AutoDeployClsTopicIndex",
     "CfsConfig",
@@ -400,11 +424,8 @@ const UNSUPPORTED: [&str; 16] = [
     "DnsCache",
     "IgnoreSysLog",
     "InstallDependency",
-    "InstanceConcurrencyConfig",
     "IntranetConfig",
     "L5Enable",
-    "ProtocolParams",
-    "ProtocolType",
     "PublicNetConfig",
     "Tags",
     "VpcConfig",
@@ -419,7 +440,7 @@ fn refuse_unsupported(params: &Params<'_>) -> Result<(), ApiError> {
 
 /// Whether a setting is the one that a function without it has: what clients send to say *none*,
 /// also to take it away, such as `[{"LayerName":"","LayerVersion":0}]` (scf.md 3.8).
-fn asks_nothing(value: &Value) -> bool {
+pub(super) fn asks_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(set) => !set,

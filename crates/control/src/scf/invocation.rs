@@ -5,7 +5,7 @@ use cosette_model::Link;
 use cosette_model::function::{FunctionRef, Invocation, Invoke, Outcome, StatusCode};
 use serde_json::{Value, json};
 
-use super::{DEFAULT_ALIAS, LATEST, function_of, qualified, reply};
+use super::{DEFAULT_ALIAS, LATEST, function_of, qualified, reply, web};
 use crate::Call;
 use crate::action::Reply;
 use crate::error::ApiError;
@@ -19,6 +19,7 @@ const TAIL_BYTES: usize = 4 << 10;
 
 pub(crate) async fn invoke(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
+    web::refuse(&function, "calls by the API")?;
     let reference = routed(call, &params, qualified(call, &params, &function, LATEST)?)?;
     let event = event(params.text("ClientContext")?, "ClientContext")?;
     match params.text("InvocationType")? {
@@ -35,6 +36,7 @@ pub(crate) async fn invoke(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
 
 pub(crate) async fn invoke_function(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
+    web::refuse(&function, "calls by the API")?;
     let reference = routed(call, &params, qualified(call, &params, &function, DEFAULT_ALIAS)?)?;
     let event = event(params.text("Event")?, "Param")?;
     if function.configuration.async_run {

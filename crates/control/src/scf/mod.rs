@@ -17,6 +17,7 @@ mod asynchronous;
 mod code;
 pub(crate) mod concurrency;
 pub(crate) mod function;
+mod image;
 pub(crate) mod invocation;
 pub(crate) mod layer;
 mod letter;
@@ -27,7 +28,9 @@ pub(crate) mod retry;
 pub(crate) mod test_model;
 mod timer;
 pub(crate) mod trigger;
+mod url;
 pub(crate) mod version;
+mod web;
 
 const DEFAULT_NAMESPACE: &str = "default";
 /// Characters of what is said of a function or a trigger (scf.md 3.8).

@@ -7,14 +7,14 @@ use cosette_model::{BucketName, EventPattern, Style, Timestamp};
 use cosette_trigger::{NewRule, Rule, RuleSelector, region_code};
 use serde_json::{Map, Value, json};
 
-use super::{LATEST, Paging, descending, function_of, qualified, reply, sort_by_key, time, timer};
+use super::{LATEST, Paging, descending, function_of, qualified, reply, sort_by_key, time, timer, url, web};
 use crate::Call;
 use crate::action::Reply;
 use crate::error::ApiError;
 use crate::params::Params;
 
 /// The types that SCF has and that do not work here (scf.md 2.6).
-const OTHER_TYPES: &[&str] = &["apigw", "ckafka", "cmq", "cls", "http", "mps", "clb", "eb", "vod", "cm"];
+const OTHER_TYPES: &[&str] = &["apigw", "ckafka", "cmq", "cls", "mps", "clb", "eb", "vod", "cm"];
 const TRIGGER_DESC: &str = "TriggerDesc";
 
 /// The types that work.
@@ -22,6 +22,8 @@ const TRIGGER_DESC: &str = "TriggerDesc";
 enum Kind {
     Cos,
     Timer,
+    /// A function URL.
+    Http,
 }
 
 /// A trigger of any type, as lists have it.
@@ -37,9 +39,14 @@ pub(super) struct Item {
 
 pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    let item = match Kind::of(&params)? {
+    let kind = Kind::of(&params)?;
+    if kind != Kind::Http {
+        web::refuse(&function, "other triggers")?;
+    }
+    let item = match kind {
         Kind::Cos => create_rule(call, &params, &function).await?,
         Kind::Timer => timer::create(call, &params, &function).await?,
+        Kind::Http => url::create(call, &params, &function).await?,
     };
     Ok(reply(json!({"TriggerInfo": item.shown})))
 }
@@ -117,6 +124,7 @@ pub(crate) async fn update_status(call: &Call<'_>, params: Params<'_>) -> Result
             call.triggers.set_enabled(selector(call, &params, &function)?, enabled).await?;
         }
         Kind::Timer => timer::set_enabled(call, &params, &function, enabled).await?,
+        Kind::Http => url::set_enabled(call, &params, &function, enabled).await?,
     }
     Ok(Reply::new())
 }
@@ -129,6 +137,7 @@ pub(crate) async fn update(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
             return Err(ApiError::unsupported("a COS trigger is changed by deleting and creating it"));
         }
         Kind::Timer => timer::update(call, &params, &function).await?,
+        Kind::Http => url::update(call, &params, &function).await?,
     };
     Ok(reply(json!({"TriggerInfo": item.shown})))
 }
@@ -140,6 +149,7 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
             call.triggers.delete_rule(selector(call, &params, &function)?).await?;
         }
         Kind::Timer => timer::delete(call, &params, &function).await?,
+        Kind::Http => url::delete(call, &params, &function).await?,
     }
     Ok(Reply::new())
 }
@@ -152,6 +162,7 @@ pub(super) fn of_function(call: &Call<'_>, function: &Function) -> Result<Vec<Va
 fn items(call: &Call<'_>, function: &Function) -> Result<Vec<Item>, ApiError> {
     let mut items: Vec<Item> = rules_of(call, function)?.iter().map(|rule| item(rule, function)).collect();
     items.extend(timer::of_function(call, function)?);
+    items.extend(url::of_function(call, function)?);
     items.sort_by_key(|item| item.created);
     Ok(items)
 }
@@ -170,8 +181,9 @@ impl Kind {
         match params.needed("Type")? {
             "cos" => Ok(Self::Cos),
             "timer" => Ok(Self::Timer),
+            "http" => Ok(Self::Http),
             other if OTHER_TYPES.contains(&other) => {
-                let message = format!("triggers of type {other} are not supported; cos and timer are");
+                let message = format!("triggers of type {other} are not supported; cos, timer and http are");
                 Err(ApiError::unsupported(message))
             }
             other => Err(ApiError::invalid_value("Type", format!("{other} is not a type of trigger"))),

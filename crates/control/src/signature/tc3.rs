@@ -58,7 +58,9 @@ pub(crate) fn verify(
     let text = header("authorization").ok_or_else(|| malformed("the Authorization header is missing"))?;
     let authorization = Authorization::parse(text)
         .ok_or_else(|| malformed("the Authorization header is not of the form of TC3-HMAC-SHA256"))?;
-    let timestamp = header("x-tc-timestamp").ok_or_else(|| ApiError::missing("X-TC-Timestamp"))?;
+    // Those of function URLs have a name of their own.
+    let timestamp = header("x-tc-timestamp").or_else(|| header("x-scf-cam-timestamp"));
+    let timestamp = timestamp.ok_or_else(|| ApiError::missing("X-TC-Timestamp"))?;
     let secs: u64 =
         timestamp.trim().parse().map_err(|_| malformed("X-TC-Timestamp is not a number of seconds"))?;
     let signer =

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use super::plan::{BOOTSTRAPS, CODE, Plan, Show, TOLD};
 use super::{Isolation, command, try_out};
 use crate::process::{Launch, MARK};
+use crate::web::lang::SEEN_AT;
 use crate::{Keeping, Spec};
 
 pub(crate) struct Keeper {
@@ -22,6 +23,15 @@ pub(crate) struct Keeper {
     known: Mutex<HashMap<PathBuf, bool>>,
     /// Whether there may be networks of their own, once that is known.
     networks: OnceLock<bool>,
+}
+
+/// What an instance sees of ours, besides its code and its own folder.
+pub(crate) struct Sights<'a> {
+    pub(crate) bootstraps: &'a Path,
+    /// The folder of certificates, and of what names them, that variables lead to.
+    pub(crate) trust: Option<&'a Path>,
+    /// An interpreter, and the folder of links to it.
+    pub(crate) lang: Option<(&'a Path, &'a Path)>,
 }
 
 impl Keeper {
@@ -103,14 +113,12 @@ impl Keeper {
     }
 
     /// The start of a launcher in place of the start of a program. `network` is the launcher's end of the line to the
-    /// server, and whether the program listens itself. `trust` is the folder of certificates,
-    /// and of what names them, that variables lead to.
+    /// server, and whether the program listens itself.
     pub(crate) fn keep(
         &self,
         launch: Launch,
         spec: &Spec,
-        bootstraps: &Path,
-        trust: Option<&Path>,
+        sights: &Sights<'_>,
         folder: &Path,
         network: Option<(OwnedFd, bool)>,
     ) -> io::Result<Launch> {
@@ -125,10 +133,14 @@ impl Keeper {
         if !launch.program.starts_with(&spec.code) {
             plan.show_program(&launch.program);
         }
-        if let Some(trust) = trust {
+        if let Some((program, links)) = sights.lang {
+            plan.show_program(program);
+            plan.show(links, SEEN_AT);
+        }
+        if let Some(trust) = sights.trust {
             plan.show(trust, trust);
         }
-        plan.show(bootstraps, BOOTSTRAPS);
+        plan.show(sights.bootstraps, BOOTSTRAPS);
         plan.show.push(Show { from: folder.join("home"), to: TOLD.into(), writable: true });
         plan.show(&spec.code, CODE);
         plan.layers.clone_from(&spec.layers);

@@ -9,6 +9,7 @@ mod limits;
 mod node;
 mod python;
 mod reuse;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -70,6 +71,7 @@ impl House {
             keys: KeyGiver::new(|| RoleKey::new(key()), || Timestamp::from_secs(0)),
             ends_failed: false,
             debug: None,
+            web: None,
         }
     }
 

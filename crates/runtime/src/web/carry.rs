@@ -1,0 +1,279 @@
+//! One request on its way to the server in an instance, and the answer on its way back.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cosette_model::{BodyError, ByteStream};
+use futures_core::Stream;
+use http::header::{self, HeaderName};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::Exchange;
+use crate::outward::Duplex;
+use crate::protocol::RESULT_BYTES_MAX;
+
+/// Bytes of an answer's head (scf.md 5.8).
+const HEAD_BYTES_MAX: usize = 4 * 1024;
+
+/// Parts of an answer on their way to the client.
+const PARTS_WAITING: usize = 8;
+
+/// What concerns one connection only (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [HeaderName; 6] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// How it went.
+#[derive(Debug)]
+pub(super) enum End {
+    /// All of the answer was passed on.
+    Answered { status: u16, bytes: u64 },
+    /// Nobody waits for the rest.
+    Left,
+    /// The request has more than is allowed.
+    RequestTooLarge,
+    /// The answer has: of what.
+    TooLarge(&'static str),
+    /// A WebSocket was silent for too long.
+    Silent(Duration),
+    /// The server ended the connection, or spoke no HTTP.
+    Broken(String),
+}
+
+/// Passes a request on over a connection to the instance. Dropped, it ends both connections.
+pub(super) async fn carry(
+    stream: io::Result<Box<dyn Duplex>>,
+    exchange: Exchange,
+    websocket: Option<Duration>,
+) -> End {
+    let Exchange { request, mut answer } = exchange;
+    let (mut parts, body) = request.into_parts();
+    let theirs = parts.extensions.remove::<OnUpgrade>().filter(|_| websocket.is_some());
+    let length = match parts.headers.contains_key(header::TRANSFER_ENCODING) {
+        true => None,
+        false => Some(length(&parts.headers).unwrap_or(0)),
+    };
+    for name in HOP_BY_HOP {
+        parts.headers.remove(name);
+    }
+    parts.version = http::Version::HTTP_11;
+    if length.is_some_and(|length| length > RESULT_BYTES_MAX as u64) {
+        return End::RequestTooLarge;
+    }
+    if theirs.is_some() {
+        parts.headers.insert(header::CONNECTION, http::HeaderValue::from_static("Upgrade"));
+        parts.headers.insert(header::UPGRADE, http::HeaderValue::from_static("websocket"));
+    }
+    let broken = |error: &dyn std::fmt::Display| End::Broken(error.to_string());
+    let stream = match stream {
+        Ok(stream) => stream,
+        Err(error) => return broken(&error),
+    };
+    let mut builder = hyper::client::conn::http1::Builder::new();
+    let joined = builder.preserve_header_case(true).handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = match joined {
+        Ok(joined) => joined,
+        Err(error) => return broken(&error),
+    };
+    // Ends with this future.
+    let mut driver = JoinSet::new();
+    driver.spawn(connection.with_upgrades());
+    let (told, mut over) = oneshot::channel();
+    let body = Sending { stream: body, left: RESULT_BYTES_MAX, length, over: Some(told) };
+    let answered = tokio::select! {
+        answered = sender.send_request(Request::from_parts(parts, body)) => answered,
+        () = answer.closed() => return End::Left,
+    };
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(_) if over.try_recv().is_ok() => return End::RequestTooLarge,
+        Err(error) => return broken(&error),
+    };
+    let head: usize =
+        response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if head > HEAD_BYTES_MAX {
+        return End::TooLarge("its headers have more than 4 KB");
+    }
+    if self::length(response.headers()).is_some_and(|length| length > RESULT_BYTES_MAX as u64) {
+        return End::TooLarge("its body has more than 6 MB");
+    }
+    let status = response.status();
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        let Some(theirs) = theirs else {
+            return End::Broken("it answered 101, which nobody asked for".into());
+        };
+        let ours = hyper::upgrade::on(&mut response);
+        let (parts, _) = response.into_parts();
+        if answer.send(Response::from_parts(parts, Box::pin(Nothing))).is_err() {
+            return End::Left;
+        }
+        return switched(ours, theirs, websocket.unwrap_or_default()).await;
+    }
+    for name in HOP_BY_HOP {
+        response.headers_mut().remove(name);
+    }
+    let (parts, body) = response.into_parts();
+    let (sender, receiver) = mpsc::channel(PARTS_WAITING);
+    let passed: ByteStream = Box::pin(Passed { receiver, is_over: false });
+    if answer.send(Response::from_parts(parts, passed)).is_err() {
+        return End::Left;
+    }
+    pass(status, body, &sender).await
+}
+
+/// The answer's body, part by part. An end that nobody told of is a broken one.
+async fn pass(status: StatusCode, mut body: Incoming, client: &mpsc::Sender<Option<Bytes>>) -> End {
+    let mut bytes = 0;
+    loop {
+        let frame = tokio::select! {
+            frame = body.frame() => frame,
+            () = client.closed() => return End::Left,
+        };
+        match frame {
+            None => {
+                let _ = client.send(None).await;
+                return End::Answered { status: status.as_u16(), bytes };
+            }
+            Some(Err(error)) => return End::Broken(error.to_string()),
+            Some(Ok(frame)) => {
+                // Trailers are not passed on.
+                let Ok(data) = frame.into_data() else { continue };
+                bytes += data.len() as u64;
+                if bytes > RESULT_BYTES_MAX as u64 {
+                    return End::TooLarge("its body has more than 6 MB");
+                }
+                if client.send(Some(data)).await.is_err() {
+                    return End::Left;
+                }
+            }
+        }
+    }
+}
+
+/// A WebSocket, until one side ends it or both are silent.
+async fn switched(ours: OnUpgrade, theirs: OnUpgrade, idle: Duration) -> End {
+    let (ours, theirs) = match tokio::try_join!(ours, theirs) {
+        Ok((ours, theirs)) => (TokioIo::new(ours), TokioIo::new(theirs)),
+        Err(error) => return End::Broken(error.to_string()),
+    };
+    let (mut ours_in, mut ours_out) = tokio::io::split::<TokioIo<Upgraded>>(ours);
+    let (mut theirs_in, mut theirs_out) = tokio::io::split::<TokioIo<Upgraded>>(theirs);
+    let (mut there, mut back) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
+    let mut bytes = 0;
+    loop {
+        let moved = tokio::select! {
+            read = theirs_in.read(&mut there) => match read {
+                Ok(0) | Err(_) => break,
+                Ok(n) => ours_out.write_all(&there[..n]).await,
+            },
+            read = ours_in.read(&mut back) => match read {
+                Ok(0) | Err(_) => break,
+                Ok(n) => {
+                    bytes += n as u64;
+                    theirs_out.write_all(&back[..n]).await
+                }
+            },
+            () = tokio::time::sleep(idle) => return End::Silent(idle),
+        };
+        if moved.is_err() {
+            break;
+        }
+    }
+    // What one has said last reaches the other before the end.
+    let _ = tokio::join!(ours_out.shutdown(), theirs_out.shutdown());
+    End::Answered { status: StatusCode::SWITCHING_PROTOCOLS.as_u16(), bytes }
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A request's body as hyper sends it.
+struct Sending {
+    stream: ByteStream,
+    /// Bytes that may still come.
+    left: usize,
+    /// As the client said.
+    length: Option<u64>,
+    /// Told when more come.
+    over: Option<oneshot::Sender<()>>,
+}
+
+impl Body for Sending {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let next = std::task::ready!(self.stream.as_mut().poll_next(cx));
+        Poll::Ready(next.map(|chunk| {
+            let chunk = chunk?;
+            match self.left.checked_sub(chunk.len()) {
+                Some(left) => self.left = left,
+                None => {
+                    let _ = self.over.take().map(|over| over.send(()));
+                    return Err(BodyError::TooLarge);
+                }
+            }
+            Ok(Frame::data(chunk))
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// An answer's body on its way to the client; the last part is none.
+struct Passed {
+    receiver: mpsc::Receiver<Option<Bytes>>,
+    is_over: bool,
+}
+
+impl Stream for Passed {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let part = std::task::ready!(self.receiver.poll_recv(cx));
+        self.is_over = !matches!(part, Some(Some(_)));
+        Poll::Ready(match part {
+            Some(Some(bytes)) => Some(Ok(bytes)),
+            Some(None) => None,
+            None => Some(Err(BodyError::Incomplete)),
+        })
+    }
+}
+
+struct Nothing;
+
+impl Stream for Nothing {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(None)
+    }
+}

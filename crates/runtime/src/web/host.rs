@@ -1,0 +1,338 @@
+//! One instance of a web function, with the requests that it serves.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cosette_model::function::StatusCode;
+use cosette_model::{Chain, Key};
+use http::{HeaderMap, HeaderValue};
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+use super::Exchange;
+use super::carry::{End, carry};
+use super::image::IMAGE;
+use crate::failure::Failure;
+use crate::instance::{CLOSING, Fate, Instance, NotStarted, Started, memory_text, seconds};
+use crate::watching::{ENDLESS, Event, Watcher};
+use crate::{Ran, Runtime, Spec, not_started};
+
+/// How long after a broken connection the process's end may be its reason.
+const REASON: Duration = Duration::from_millis(250);
+
+/// A request for an instance.
+pub(super) struct Job {
+    pub(super) request_id: String,
+    pub(super) chain: Chain,
+    pub(super) exchange: Exchange,
+    pub(super) done: oneshot::Sender<Ran>,
+}
+
+pub(super) struct Host {
+    pub(super) runtime: Runtime,
+    pub(super) spec: Arc<Spec>,
+    pub(super) number: u64,
+    pub(super) queue: mpsc::UnboundedReceiver<Job>,
+}
+
+/// A request that the instance has.
+struct Running {
+    request_id: String,
+    began: Instant,
+    deadline: Instant,
+    done: oneshot::Sender<Ran>,
+    task: AbortHandle,
+}
+
+impl Host {
+    /// Starts an instance, or takes one that is warm, and serves with it until it has nothing to do.
+    pub(super) async fn run(mut self) {
+        let shared = &self.runtime.shared;
+        let (lease, warm) = shared.pool.lease(&self.spec.id);
+        // The job that it is started for.
+        let Ok(first) = self.queue.try_recv() else { return };
+        let begun = self.runtime.begin(warm, &self.spec, &first.request_id, &first.chain).await;
+        let (instance, started) = match begun {
+            Ok(begun) => begun,
+            Err(failed) => return self.refuse(first, &failed),
+        };
+        let (instance, fate) = self.serve(instance, started, first).await;
+        lease.give_back(instance, fate).await;
+    }
+
+    /// Nothing was started; all who wait for it hear so.
+    fn refuse(mut self, first: Job, failed: &NotStarted) {
+        self.runtime.shared.hosts.close(&self.spec.id, self.number);
+        self.queue.close();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            let Failure { status, text, .. } = &failed.failure;
+            let mut again = NotStarted::of(*status, text.as_str(), &job.request_id);
+            again.output.clone_from(&failed.output);
+            again.duration = failed.duration;
+            again.memory_bytes = failed.memory_bytes;
+            again.refused.clone_from(&failed.refused);
+            let _ = job.done.send(not_started(again));
+            next = self.queue.try_recv().ok();
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        mut instance: Instance,
+        mut started: Option<Started>,
+        first: Job,
+    ) -> (Instance, Fate) {
+        let spec = Arc::clone(&self.spec);
+        let mut closing = self.runtime.shared.pool.closing();
+        let mut watcher = Watcher::new(&spec, Instant::now() + ENDLESS);
+        let mut running: HashMap<Id, Running> = HashMap::new();
+        let mut tasks: JoinSet<End> = JoinSet::new();
+        let mut spent = false;
+        let mut next = Some(first);
+        loop {
+            if let Some(job) = next.take() {
+                self.begin(job, &instance, &mut tasks, &mut running);
+            }
+            let first_due =
+                running.iter().min_by_key(|(_, one)| one.deadline).map(|(id, one)| (*id, one.deadline));
+            watcher.deadline = first_due.map_or_else(|| Instant::now() + ENDLESS, |(_, deadline)| deadline);
+            let ended: Vec<(Id, Failure)> = tokio::select! {
+                biased;
+                Some(joined) = tasks.join_next_with_id() => {
+                    let (id, end) = joined.unwrap_or_else(|error: JoinError| {
+                        (error.id(), End::Broken("passing it on failed".into()))
+                    });
+                    let Some(one) = running.remove(&id) else { continue };
+                    let result = self.judged(end, &one, &mut instance, &mut spent).await;
+                    let is_idle = self.end(one, result, &instance, &mut started, &watcher, spent);
+                    if is_idle && running.is_empty() {
+                        if spent {
+                            self.turn_away();
+                            return (instance, Fate::Spent);
+                        }
+                        return (instance, Fate::Keep);
+                    }
+                    continue;
+                }
+                job = self.queue.recv(), if !spent => {
+                    match job {
+                        Some(job) => next = Some(job),
+                        // Taken out of the list: it serves what it has.
+                        None if running.is_empty() => return (instance, Fate::Spent),
+                        None => spent = true,
+                    }
+                    continue;
+                }
+                event = watcher.next(&mut instance, &mut closing) => match event {
+                    Event::Said(_) => continue,
+                    Event::TimedOut => {
+                        let text = format!("Invoking task timed out after {}", seconds(spec.timeout));
+                        let due = first_due.map(|(id, _)| id).into_iter();
+                        due.filter_map(|id| failed(&running, id, StatusCode::TimeLimitReached, &text)).collect()
+                    }
+                    Event::Closing => all_failed(&running, StatusCode::InternalError, CLOSING),
+                    Event::Exited(how) => {
+                        let text = format!("User process exit when running ({how})");
+                        all_failed(&running, StatusCode::ProcessExited, &text)
+                    }
+                    Event::OutOfMemory => {
+                        all_failed(&running, StatusCode::MemoryLimitReached, &memory_text(&spec))
+                    }
+                },
+            };
+            // No further requests for it; those that it has go on, if it goes on.
+            spent = true;
+            self.runtime.shared.hosts.close(&spec.id, self.number);
+            self.turn_away();
+            if ended.len() == running.len() {
+                instance.tree.kill();
+            }
+            for (id, failure) in ended {
+                let Some(one) = running.remove(&id) else { continue };
+                one.task.abort();
+                self.end(one, Err(failure), &instance, &mut started, &watcher, true);
+            }
+            if running.is_empty() {
+                return (instance, Fate::Spent);
+            }
+        }
+    }
+
+    /// Those who were sent here too late ask again.
+    fn turn_away(&mut self) {
+        self.queue.close();
+        while let Ok(job) = self.queue.try_recv() {
+            let runtime = self.runtime.clone();
+            let spec = Arc::clone(&self.spec);
+            tokio::spawn(async move {
+                let ran = runtime.serve(&spec, &job.request_id, &job.chain, job.exchange).await;
+                let _ = job.done.send(ran);
+            });
+        }
+    }
+
+    fn begin(
+        &self,
+        job: Job,
+        instance: &Instance,
+        tasks: &mut JoinSet<End>,
+        running: &mut HashMap<Id, Running>,
+    ) {
+        if running.is_empty() {
+            instance.tree.forget_peak();
+        }
+        let Job { request_id, chain, mut exchange, done } = job;
+        self.label(exchange.request.headers_mut(), &request_id);
+        if self.spec.runtime == IMAGE {
+            give_keys(exchange.request.headers_mut(), &instance.key.key);
+        }
+        instance.begin(&chain);
+        let (reach, port) = (instance.reach(), instance.port());
+        let websocket = self.spec.web.as_ref().and_then(|web| web.websocket);
+        let task = tasks.spawn(async move { carry(reach.connect(port).await, exchange, websocket).await });
+        let began = Instant::now();
+        let deadline = began + self.spec.timeout;
+        running.insert(task.id(), Running { request_id, began, deadline, done, task });
+    }
+
+    /// The headers that SCF adds (scf.md 5.8).
+    fn label(&self, headers: &mut HeaderMap, request_id: &str) {
+        let spec = &self.spec;
+        let (memory, timeout) = (spec.memory_mb.to_string(), spec.timeout.as_millis().to_string());
+        for (name, value) in [
+            ("x-scf-request-id", request_id),
+            ("x-scf-memory", &memory),
+            ("x-scf-timeout", &timeout),
+            ("x-scf-version", &spec.version),
+            ("x-scf-name", &spec.name),
+            ("x-scf-namespace", &spec.namespace),
+            ("x-scf-region", &spec.region),
+            ("x-scf-appid", &spec.appid),
+            ("x-scf-uin", &spec.uin),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
+    /// What is told of a request that came to an end.
+    async fn judged(
+        &self,
+        end: End,
+        one: &Running,
+        instance: &mut Instance,
+        spent: &mut bool,
+    ) -> Result<String, Failure> {
+        let fail = |status, text: String| Err(Failure::new(status, text, &one.request_id));
+        match end {
+            End::Answered { .. } if instance.tree.first_peak() > u64::from(self.spec.memory_mb) << 20 => {
+                // It was over the limit for a moment, between two looks.
+                *spent = true;
+                self.runtime.shared.hosts.close(&self.spec.id, self.number);
+                fail(StatusCode::MemoryLimitReached, memory_text(&self.spec))
+            }
+            End::Answered { status, bytes } => Ok(json!({"statusCode": status, "bytes": bytes}).to_string()),
+            // An event that is given up is not to go on.
+            End::Left if self.spec.runtime == IMAGE => {
+                *spent = true;
+                self.runtime.shared.hosts.close(&self.spec.id, self.number);
+                fail(StatusCode::Canceled, "the caller gave up".into())
+            }
+            End::Left => fail(StatusCode::Canceled, "the caller gave up".into()),
+            End::RequestTooLarge => fail(StatusCode::EventTooLarge, "the request has more than 6 MB".into()),
+            End::TooLarge(what) => {
+                fail(StatusCode::ResponseTooLarge, format!("the answer is too large: {what}"))
+            }
+            End::Silent(idle) => {
+                fail(StatusCode::WebSocketIdle, format!("nothing was said for {}", seconds(idle)))
+            }
+            End::Broken(why) => {
+                let exit = instance.exit.wait_for(Option::is_some);
+                let how = match tokio::time::timeout(REASON, exit).await {
+                    Ok(Ok(how)) => how.clone(),
+                    _ => None,
+                };
+                match how {
+                    Some(how) => {
+                        *spent = true;
+                        self.runtime.shared.hosts.close(&self.spec.id, self.number);
+                        fail(StatusCode::ProcessExited, format!("User process exit when running ({how})"))
+                    }
+                    None => {
+                        let text = format!("the function's server did not answer: {why}");
+                        fail(StatusCode::UserCodeException, text)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells of a request's end. Whether the instance may rest: it is out of the list then.
+    fn end(
+        &self,
+        one: Running,
+        result: Result<String, Failure>,
+        instance: &Instance,
+        started: &mut Option<Started>,
+        watcher: &Watcher,
+        spent: bool,
+    ) -> bool {
+        let mut memory_bytes = watcher.peak.max(instance.tree.first_peak());
+        let (status, result, error) = match result {
+            Ok(result) => (StatusCode::Success, result, String::new()),
+            Err(failure) => (failure.status, failure.document, failure.text),
+        };
+        let duration = match status {
+            StatusCode::TimeLimitReached => self.spec.timeout,
+            _ => one.began.elapsed(),
+        };
+        let (init_output, init_duration, runtime_duration) = match started.take() {
+            Some(started) => {
+                memory_bytes = memory_bytes.max(started.memory_bytes);
+                (started.output, Some(started.duration), Some(started.runtime_duration))
+            }
+            None => (String::new(), None, None),
+        };
+        let ran = Ran {
+            status,
+            result,
+            error,
+            init_output,
+            output: instance.take_output(),
+            init_duration,
+            runtime_duration,
+            duration,
+            memory_bytes,
+            refused: instance.take_refused(),
+        };
+        // Before who asked hears of the end, and asks for more.
+        let is_idle = self.runtime.shared.hosts.done(&self.spec.id, self.number) || spent;
+        let _ = one.done.send(ran);
+        is_idle
+    }
+}
+
+/// What an image is told of the keys of its role (scf.md 5.8).
+fn give_keys(headers: &mut HeaderMap, Key { account, session }: &Key) {
+    for (name, value) in [
+        ("x-scf-secret-id", account.secret_id.as_str()),
+        ("x-scf-secret-key", account.secret_key.as_str()),
+        ("x-scf-session-token", session.as_ref().map_or("", |session| session.token.as_str())),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn failed(running: &HashMap<Id, Running>, id: Id, status: StatusCode, text: &str) -> Option<(Id, Failure)> {
+    running.get(&id).map(|one| (id, Failure::new(status, text, &one.request_id)))
+}
+
+fn all_failed(running: &HashMap<Id, Running>, status: StatusCode, text: &str) -> Vec<(Id, Failure)> {
+    running.keys().filter_map(|id| failed(running, *id, status, text)).collect()
+}
