@@ -123,13 +123,14 @@ actions! {
         GetReservedConcurrencyConfig "How much memory one function may have at once" => concurrency::get_reserved;
         DeleteReservedConcurrencyConfig "Let a function share what is left" => concurrency::delete_reserved;
         PutTotalConcurrencyConfig "Set how much memory all functions may have at once" => concurrency::put_total;
-        ListNamespaces "Namespaces; there is `default`" => namespace::list;
+        CreateNamespace "Make a namespace" => namespace::create;
+        UpdateNamespace "Change a namespace's description" => namespace::update;
+        ListNamespaces "Namespaces of the region" => namespace::list;
+        DeleteNamespace "Remove a namespace that has no functions" => namespace::delete;
     }
     unsupported {
         CreateCustomDomain "Bind a domain";
-        CreateNamespace "Make a namespace";
         DeleteCustomDomain "Remove a domain";
-        DeleteNamespace "Remove a namespace";
         DeleteProvisionedConcurrencyConfig "Release provisioned concurrency";
         GetAccount "Quotas and their use";
         GetCustomDomain "A domain";
@@ -139,7 +140,6 @@ actions! {
         ListCustomDomains "Domains";
         PutProvisionedConcurrencyConfig "Set provisioned concurrency";
         UpdateCustomDomain "Change a domain";
-        UpdateNamespace "Change a namespace";
     }
     "sts" "2018-08-13"
     supported {

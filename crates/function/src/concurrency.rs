@@ -2,31 +2,27 @@
 //! reserved for itself; the others share what is left of the region. What goes beyond fails with 432.
 //!
 //! Table `Concurrency`, two kinds of row, told apart by the key's first byte; both hold a number of MB:
-//! - `r namespace 0x00 name`: what is reserved for a function;
+//! - `f <full name>`: what is reserved for a function;
 //! - `t appid 0x00 region`: what an account has in a region, if it was set.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cosette_model::function::FunctionName;
 use cosette_store::{Table, Tx};
 
 use crate::invocation::Slots;
-use crate::{Error, Function, Functions, limits, row};
+use crate::{Error, Function, Functions, row, versions};
 
 /// What an account has in a region if it sets nothing, in MB; a region's whole quota, so also the most (scf.md 3.9).
 pub const TOTAL_MB: u64 = 128_000;
 
-fn reserved_key(namespace: &str, name: &str) -> Vec<u8> {
-    let mut key = vec![b'r'];
-    key.extend(row::function_key(namespace, name));
-    key
+pub(crate) fn reserved_key(of: &FunctionName) -> Vec<u8> {
+    row::kind(b'f', &row::function_key(of))
 }
 
 fn total_key(appid: &str, region: &str) -> Vec<u8> {
-    let mut key = vec![b't'];
-    // Appid and region hold no zero byte either.
-    key.extend(row::function_key(appid, region));
-    key
+    row::kind(b't', &[appid.as_bytes(), region.as_bytes()].join(&0))
 }
 
 fn number(value: Option<Vec<u8>>) -> Result<Option<u64>, Error> {
@@ -52,8 +48,8 @@ fn reserved_together(
 }
 
 /// Forgets what is reserved for a function, in the commit that deletes it.
-pub(crate) fn forget(tx: &mut Tx<'_>, namespace: &str, name: &str) {
-    tx.delete(Table::Concurrency, &reserved_key(namespace, name));
+pub(crate) fn forget(tx: &mut Tx<'_>, of: &FunctionName) {
+    tx.delete(Table::Concurrency, &reserved_key(of));
 }
 
 impl Functions {
@@ -61,8 +57,8 @@ impl Functions {
     ///
     /// # Errors
     /// The store's.
-    pub fn reserved_mb(&self, namespace: &str, name: &str) -> Result<Option<u64>, Error> {
-        number(self.shared.store.get(Table::Concurrency, &reserved_key(namespace, name))?)
+    pub fn reserved_mb(&self, of: &FunctionName) -> Result<Option<u64>, Error> {
+        number(self.shared.store.get(Table::Concurrency, &reserved_key(of))?)
     }
 
     /// Reserves memory for a function, which then has no more than this, or lets it share again. None at all (0) lets
@@ -70,23 +66,18 @@ impl Functions {
     ///
     /// # Errors
     /// `NoSuchFunction`, `Limit` for more than there is, and the store's.
-    pub async fn reserve(&self, namespace: &str, name: &str, mb: Option<u64>) -> Result<(), Error> {
-        limits::namespace(namespace)?;
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+    pub async fn reserve(&self, of: &FunctionName, mb: Option<u64>) -> Result<(), Error> {
+        let of = of.clone();
         let reserve = move |tx: &mut Tx<'_>| {
-            let value = tx.get(Table::Function, &row::function_key(&namespace, &name))?;
-            let function: Function = match value {
-                Some(value) => row::decode("function", &value)?,
-                None => return Err(Error::NoSuchFunction(name)),
-            };
-            let key = reserved_key(&namespace, &name);
+            let function = versions::latest(tx, &of)?;
+            let key = reserved_key(&of);
             let Some(mb) = mb else {
                 tx.delete(Table::Concurrency, &key);
                 return Ok(());
             };
             let Function { appid, region, .. } = &function;
             let total = number(tx.get(Table::Concurrency, &total_key(appid, region))?)?.unwrap_or(TOTAL_MB);
-            let mut rows = tx.scan(Table::Concurrency, b"r", usize::MAX)?;
+            let mut rows = tx.scan(Table::Concurrency, b"f", usize::MAX)?;
             rows.retain(|(other, _)| *other != key);
             let others = reserved_together(rows, appid, region, |key| tx.get(Table::Function, key))?;
             if others.saturating_add(mb) > total {
@@ -113,7 +104,7 @@ impl Functions {
     pub async fn set_total_mb(&self, appid: &str, region: &str, mb: u64) -> Result<(), Error> {
         let (appid, region) = (appid.to_owned(), region.to_owned());
         let set = move |tx: &mut Tx<'_>| {
-            let rows = tx.scan(Table::Concurrency, b"r", usize::MAX)?;
+            let rows = tx.scan(Table::Concurrency, b"f", usize::MAX)?;
             let least = reserved_together(rows, &appid, &region, |key| tx.get(Table::Function, key))?.max(1);
             if !(least..=TOTAL_MB).contains(&mb) {
                 let message = format!("TotalConcurrencyMem must be {least} to {TOTAL_MB} MB");
@@ -130,7 +121,7 @@ impl Functions {
     /// How many events of a function are let run at once, so that none has to fail with 432 for the others. 0 if
     /// nothing is to run.
     pub(crate) fn at_once(&self, function: &Function) -> usize {
-        match self.reserved_mb(&function.namespace, &function.name) {
+        match self.reserved_mb(&function.full_name()) {
             Ok(Some(mb)) => {
                 let fit = mb / u64::from(function.configuration.memory_mb.max(1));
                 usize::try_from(fit).unwrap_or(Slots::EACH).min(Slots::EACH)
@@ -146,12 +137,12 @@ impl Functions {
     /// Counts one more invocation until the value that is returned is dropped; or says, as SCF does, why there is no
     /// room for it.
     pub(crate) fn take_share(&self, function: &Function) -> Result<Result<Share, String>, Error> {
-        let Function { namespace, name, appid, region, .. } = function;
-        let (whose, kind, quota) = match self.reserved_mb(namespace, name)? {
+        let Function { name, appid, region, .. } = function;
+        let (whose, kind, quota) = match self.reserved_mb(&function.full_name())? {
             Some(mb) => (function.id.clone(), "reserved quota", mb),
             None => {
                 let store = &self.shared.store;
-                let rows = store.scan(Table::Concurrency, b"r", None, usize::MAX)?;
+                let rows = store.scan(Table::Concurrency, b"f", None, usize::MAX)?;
                 let reserved = reserved_together(rows, appid, region, |key| store.get(Table::Function, key))?;
                 let shared = self.total_mb(appid, region)?.saturating_sub(reserved);
                 (format!("{appid} {region}"), "region unreserved quota", shared)

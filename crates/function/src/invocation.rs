@@ -73,7 +73,10 @@ impl Functions {
         let drawn = self.drawn(function);
         let record = Record {
             request_id: invocation.request_id.clone(),
-            function: function.clone(),
+            function: match &drawn {
+                Ok(drawn) => FunctionRef { region: drawn.region.clone(), ..function.clone() },
+                Err(_) => function.clone(),
+            },
             version: drawn.as_ref().ok().map(|drawn| drawn.version),
             event: log::cut(&invocation.event, KEPT_BYTES_MAX).to_owned(),
             source: invocation.source.clone(),
@@ -112,7 +115,7 @@ impl Functions {
         started: Timestamp,
     ) -> (Outcome, Vec<String>) {
         let id = &invocation.request_id;
-        let FunctionRef { namespace, name, qualifier } = function;
+        let FunctionRef { name, qualifier, .. } = function;
         let fail = |memory_mb, status, text: String| {
             let ran = failure(status, &text, id, Duration::ZERO);
             (outcome(id, memory_mb, Duration::ZERO, started, ran), Vec::new())
@@ -127,7 +130,7 @@ impl Functions {
                 );
             }
             Err(Error::NoSuchQualifier(_)) => {
-                let latest = self.get(namespace, name);
+                let latest = self.get(&function.full_name());
                 let memory_mb = latest.map_or(NO_MEMORY, |latest| latest.configuration.memory_mb);
                 let text = format!("qualifier {qualifier} of function {name} does not exist");
                 return fail(memory_mb, StatusCode::QualifierNotFound, text);

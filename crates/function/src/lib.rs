@@ -3,7 +3,7 @@
 //!
 //! `registry` makes and changes functions, `versions` freezes and names what they were, `code` unpacks them,
 //! `invocation` runs them, `log` is the text the user reads, `row` how all of it lies in the store, `limits` what is
-//! allowed, `concurrency` how much of it at once.
+//! allowed, `concurrency` how much of it at once, `upgrade` what rows of older data directories become.
 
 mod code;
 mod concurrency;
@@ -14,12 +14,14 @@ mod invocation;
 mod layers;
 mod limits;
 mod log;
+mod namespaces;
 mod registry;
 mod routing;
 mod row;
 mod running;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod versions;
 
 use std::future::Future;
@@ -29,7 +31,9 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cosette_clock::Clock;
-use cosette_model::function::{Description, FunctionRef, Home, Invocation, Invoke, Outcome, RetryPolicy};
+use cosette_model::function::{
+    Description, FunctionName, FunctionRef, Home, Invocation, Invoke, Outcome, RetryPolicy,
+};
 use cosette_model::{KeyGiver, Target, Timestamp};
 use cosette_runtime::Runtime;
 use cosette_store::{Store, Table};
@@ -39,8 +43,10 @@ pub use crate::concurrency::TOTAL_MB;
 pub use crate::debugging::Debugged;
 use crate::invocation::Slots;
 pub use crate::layers::{Layer, LayerRef, NewLayer};
+pub use crate::namespaces::{DEFAULT_NAMESPACE, NAMESPACES_MAX, Namespace};
 pub use crate::routing::{Additional, Method, RoutingKey, When};
 use crate::running::Running;
+pub use crate::upgrade::upgrade;
 pub use crate::versions::{Alias, AliasChange, Version};
 
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +139,13 @@ pub struct Function {
     aliases: Vec<Alias>,
 }
 
+impl Function {
+    pub fn full_name(&self) -> FunctionName {
+        let Self { region, namespace, name, .. } = self;
+        FunctionName { region: region.clone(), namespace: namespace.clone(), name: name.clone() }
+    }
+}
+
 pub struct NewFunction {
     pub namespace: String,
     pub name: String,
@@ -142,6 +155,13 @@ pub struct NewFunction {
     pub configuration: Configuration,
     /// A zip archive.
     pub code: Bytes,
+}
+
+impl NewFunction {
+    fn full_name(&self) -> FunctionName {
+        let Self { region, namespace, name, .. } = self;
+        FunctionName { region: region.clone(), namespace: namespace.clone(), name: name.clone() }
+    }
 }
 
 /// Only what is `Some` changes.
@@ -256,15 +276,14 @@ impl Functions {
     }
 
     /// Records newest first, those that are running among them: of one function, or of all. At most `max`.
-    pub fn records(&self, function: Option<(&str, &str)>, max: usize) -> Result<Vec<Record>, Error> {
+    pub fn records(&self, function: Option<&FunctionName>, max: usize) -> Result<Vec<Record>, Error> {
         // First, so that one that ends meanwhile is seen twice rather than not at all.
         let mut running = self.shared.running.list();
         let store = &self.shared.store;
         let rows: Vec<Vec<u8>> = match function {
-            Some((namespace, name)) => {
-                running
-                    .retain(|record| record.function.namespace == namespace && record.function.name == name);
-                let rows = store.scan_back(Table::Invocation, &row::records_of(namespace, name), max)?;
+            Some(of) => {
+                running.retain(|record| record.function.is_of(of));
+                let rows = store.scan_back(Table::Invocation, &row::records_of(of), max)?;
                 rows.into_iter().map(|(_, value)| value).collect()
             }
             None => {
@@ -355,7 +374,7 @@ impl Invoke for Functions {
             // How events are retried is a matter of the whole function.
             let retry = match found.version {
                 Version::Latest => found.configuration.retry,
-                Version::Number(_) => self.get(&found.namespace, &found.name)?.configuration.retry,
+                Version::Number(_) => self.get(&found.full_name())?.configuration.retry,
             };
             Ok((found, retry))
         });

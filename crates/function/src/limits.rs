@@ -1,15 +1,16 @@
 //! What SCF lets a function be: its checks at creation and change (scf.md 3.6, 3.8, 3.10, 5.9).
 //! Pure; knows no store.
 
+use std::ops::RangeInclusive;
+
+use cosette_runtime::{CLOSURE, Runtime};
+
 use crate::{Configuration, Error};
 
 /// Bytes of all names and values of variables together.
 const ENVIRONMENT_BYTES_MAX: usize = 4096;
 
 const RESERVED: [&str; 3] = ["SCF_", "QCLOUD_", "TENCENTCLOUD_"];
-
-/// The one namespace there is, so far.
-pub(crate) const NAMESPACE: &str = "default";
 
 fn invalid(field: &'static str, message: impl Into<String>) -> Error {
     Error::Invalid { field, message: message.into() }
@@ -23,23 +24,33 @@ pub(crate) fn unknown_runtime(runtime: &str) -> Error {
     invalid("Runtime", format!("Runtime {runtime} is not known"))
 }
 
-pub(crate) fn namespace(namespace: &str) -> Result<(), Error> {
-    if namespace == NAMESPACE { Ok(()) } else { Err(Error::NoSuchNamespace(namespace.to_owned())) }
+/// The rule that all names share: letters, digits, `-` and `_`. Those of functions and layers begin with a letter and
+/// end with a letter or a digit.
+fn named(
+    field: &'static str,
+    name: &str,
+    lengths: RangeInclusive<usize>,
+    is_framed: bool,
+) -> Result<(), Error> {
+    let bytes = name.as_bytes();
+    let is_good = lengths.contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let has_frame = bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.last().is_some_and(u8::is_ascii_alphanumeric);
+    if is_good && (has_frame || !is_framed) {
+        return Ok(());
+    }
+    let frame = if is_framed { ", begin with a letter and end with a letter or digit" } else { "" };
+    let (least, most) = lengths.into_inner();
+    Err(invalid(field, format!("{field} must be {least} to {most} letters, digits, - and _{frame}")))
+}
+
+pub(crate) fn namespace(name: &str) -> Result<(), Error> {
+    named("Namespace", name, 1..=30, false)
 }
 
 pub(crate) fn name(name: &str) -> Result<(), Error> {
-    let bytes = name.as_bytes();
-    let good = (2..=60).contains(&bytes.len())
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        && bytes.first().is_some_and(u8::is_ascii_alphabetic)
-        && bytes.last().is_some_and(u8::is_ascii_alphanumeric);
-    if good {
-        return Ok(());
-    }
-    Err(invalid(
-        "FunctionName",
-        "FunctionName must be 2 to 60 letters, digits, - and _, begin with a letter and end with a letter or digit",
-    ))
+    named("FunctionName", name, 2..=60, true)
 }
 
 /// A version of a layer that is to be made.
@@ -49,15 +60,7 @@ pub(crate) fn layer(
     runtimes: &[String],
     runtimes_max: usize,
 ) -> Result<(), Error> {
-    let bytes = name.as_bytes();
-    let good = (1..=64).contains(&bytes.len())
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        && bytes.first().is_some_and(u8::is_ascii_alphabetic)
-        && bytes.last().is_some_and(u8::is_ascii_alphanumeric);
-    if !good {
-        let what = "LayerName must be 1 to 64 letters, digits, - and _, begin with a letter and end with a letter or digit";
-        return Err(invalid("LayerName", what));
-    }
+    named("LayerName", name, 1..=64, true)?;
     self::description(description)?;
     if runtimes.is_empty() || runtimes.len() > runtimes_max {
         return Err(invalid(
@@ -65,7 +68,9 @@ pub(crate) fn layer(
             format!("CompatibleRuntimes must be 1 to {runtimes_max} runtimes"),
         ));
     }
-    match runtimes.iter().find(|runtime| !cosette_runtime::Runtime::known(runtime)) {
+    // Closures have no packages, and no layers.
+    let is_unknown = |runtime: &&String| *runtime == CLOSURE || !Runtime::known(runtime);
+    match runtimes.iter().find(is_unknown) {
         Some(runtime) => Err(invalid("CompatibleRuntimes", format!("Runtime {runtime} is not known"))),
         None => Ok(()),
     }
@@ -92,7 +97,7 @@ pub(crate) fn alias(name: &str) -> Result<(), Error> {
 /// Takes out what only means "no variable" and checks the rest.
 pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Error> {
     let it = configuration;
-    if !cosette_runtime::Runtime::known(&it.runtime) {
+    if !Runtime::known(&it.runtime) {
         return Err(unknown_runtime(&it.runtime));
     }
     if it.handler.len() > 128 || (it.handler.is_empty() && it.runtime != "CustomRuntime") {

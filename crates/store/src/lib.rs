@@ -83,6 +83,8 @@ pub enum Table {
     Concurrency = 0x4f,
     /// Events to try functions with, by the function's id and a name.
     TestModel = 0x51,
+    /// Namespaces of functions, by account and region.
+    Namespace = 0x52,
 }
 
 /// A body that the store keeps for a subsystem, which puts this into its own record.

@@ -23,13 +23,14 @@ mod s3;
 mod steer;
 mod template;
 mod timer;
+mod upgrade;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cosette_clock::Clock;
-use cosette_model::function::{FunctionRef, Invoke};
+use cosette_model::function::{FunctionName, FunctionRef, Invoke};
 use cosette_model::{Chain, Change, Happened, Seq, Target, Timestamp};
 use cosette_store::{Store, Tx};
 use tokio::task::JoinHandle;
@@ -47,6 +48,7 @@ pub use rule::{
 pub use steer::Release;
 pub use template::{Subject, TEMPLATES, Template};
 pub use timer::{ARGUMENT_BYTES_MAX, NewTimer, TIMERS_PER_FUNCTION_MAX, Timer, TimerChange, TimerSelector};
+pub use upgrade::upgrade;
 
 use dispatch::{Dispatcher, Stage, missing};
 use pump::Pump;
@@ -176,13 +178,10 @@ impl Triggers {
     /// The store's.
     pub fn forget(
         tx: &mut Tx<'_>,
-        namespace: &str,
-        name: &str,
+        function: &FunctionName,
         qualifier: Option<&str>,
     ) -> cosette_store::Result<()> {
-        let is_meant = |of: &FunctionRef| {
-            of.namespace == namespace && of.name == name && qualifier.is_none_or(|it| it == of.qualifier)
-        };
+        let is_meant = |of: &FunctionRef| of.is_of(function) && qualifier.is_none_or(|it| it == of.qualifier);
         let rules = rule::delete_all(tx, |rule| rule.as_trigger().is_some_and(|(of, _)| is_meant(of)));
         let timers = rules.and_then(|()| timer::delete_all(tx, |timer| is_meant(&timer.function)));
         timers.map_err(|error| match error {

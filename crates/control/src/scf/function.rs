@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::layer;
 use super::letter::{self, dead_letter};
 use super::{
-    DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, namespace_of, qualified, reply,
-    sort_by_key, time, version,
+    DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, known_namespace, namespace_of,
+    qualified, reply, sort_by_key, time, version,
 };
 use crate::Call;
 use crate::action::Reply;
@@ -71,7 +71,7 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
     let is_published = version::is_published(&params)?;
     let handler = params.text("Handler")?.filter(|text| !text.is_empty()).map(str::to_owned);
     let code = code::read(call, &params).await?;
-    let made = call.functions.update_code(&function.namespace, &function.name, handler, code).await?;
+    let made = call.functions.update_code(&function.full_name(), handler, code).await?;
     version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
 }
@@ -102,7 +102,7 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         dead_letter: dead_letter(call, &params)?,
         layers: layer::layers(&params)?,
     };
-    let made = call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
+    let made = call.functions.update_configuration(&function.full_name(), patch).await?;
     version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
 }
@@ -112,7 +112,7 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     let qualifier = params.text("Qualifier")?.unwrap_or_default();
     match Version::parse(qualifier) {
         Some(Version::Number(number)) => return version::delete_one(call, &function, number).await,
-        Some(Version::Latest) if call.functions.versions(&function.namespace, &function.name)?.len() > 1 => {
+        Some(Version::Latest) if call.functions.versions(&function.full_name())?.len() > 1 => {
             let message = format!("{LATEST} goes with the whole function; leave Qualifier out");
             return Err(ApiError::invalid_value("Qualifier", message));
         }
@@ -125,9 +125,9 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     let gone = function.clone();
     let also = move |tx: &mut Tx<'_>| {
         super::test_model::forget(tx, &gone)?;
-        Triggers::forget(tx, &gone.namespace, &gone.name, None)
+        Triggers::forget(tx, &gone.full_name(), None)
     };
-    call.functions.delete(&function.namespace, &function.name, also).await?;
+    call.functions.delete(&function.full_name(), also).await?;
     call.triggers.timers_have_changed()?;
     Ok(Reply::new())
 }
@@ -262,11 +262,10 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
     let filters = filters(&params)?;
     let name = params.text("SearchKey")?.unwrap_or_default();
     let description = params.text("Description")?.unwrap_or_default();
-    let mut found: Vec<Function> = call.functions.list(namespace_of(&params)?)?;
+    let namespace = known_namespace(call, &params)?;
+    let mut found = call.functions.list(&call.account.appid, call.region.as_str(), namespace)?;
     found.retain(|function| {
-        function.appid == call.account.appid
-            && function.region == call.region.as_str()
-            && function.name.contains(name)
+        function.name.contains(name)
             && function.configuration.description.contains(description)
             && filters.iter().all(|(filter, values)| values.contains(&filter.of(function)))
     });
@@ -282,7 +281,7 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
     }
     let total = found.len();
     let page = paging.page(found).map(|function| {
-        let reserved = call.functions.reserved_mb(&function.namespace, &function.name)?;
+        let reserved = call.functions.reserved_mb(&function.full_name())?;
         Ok(item(&function, reserved))
     });
     let page: Vec<Value> = page.collect::<Result<_, ApiError>>()?;
