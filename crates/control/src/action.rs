@@ -10,8 +10,8 @@ use crate::Call;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::scf::{
-    alias, async_event, concurrency, function, invocation, layer, log, namespace, retry, test_model, trigger,
-    version,
+    account, alias, async_event, concurrency, function, invocation, layer, log, namespace, retry, test_model,
+    trigger, version,
 };
 use crate::sts;
 
@@ -127,12 +127,12 @@ actions! {
         UpdateNamespace "Change a namespace's description" => namespace::update;
         ListNamespaces "Namespaces of the region" => namespace::list;
         DeleteNamespace "Remove a namespace that has no functions" => namespace::delete;
+        GetAccount "What an account has in the region, and may have" => account::get;
     }
     unsupported {
         CreateCustomDomain "Bind a domain";
         DeleteCustomDomain "Remove a domain";
         DeleteProvisionedConcurrencyConfig "Release provisioned concurrency";
-        GetAccount "Quotas and their use";
         GetCustomDomain "A domain";
         GetDemoAddress "Where a template's code is";
         GetProvisionedConcurrencyConfig "Provisioned concurrency";

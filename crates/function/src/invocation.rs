@@ -243,12 +243,15 @@ fn outcome(request_id: &str, memory_mb: u32, pulled: Duration, started: Timestam
     }
 }
 
+/// Invocations of one function that run at once.
+pub const AT_ONCE: usize = 10;
+
 /// How many invocations of one function may run at once; the others wait for their turn.
 #[derive(Default)]
 pub(crate) struct Slots(std::sync::Mutex<std::collections::HashMap<String, Arc<tokio::sync::Semaphore>>>);
 
 impl Slots {
-    pub(crate) const EACH: usize = 10;
+    pub(crate) const EACH: usize = AT_ONCE;
 
     fn of(&self, id: &str) -> Arc<tokio::sync::Semaphore> {
         let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

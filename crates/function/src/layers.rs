@@ -174,7 +174,7 @@ impl Functions {
         let delete = move |tx: &mut Tx<'_>| {
             let key = version_key(&appid, &region, &layer);
             let value = tx.get(Table::Layer, &key)?.ok_or_else(|| missing(&layer))?;
-            for function in crate::registry::every(tx)? {
+            for function in crate::registry::every(tx, &[])? {
                 let has_it = function.configuration.layers.contains(&layer);
                 if has_it && function.appid == appid && function.region == region {
                     return Err(Error::LayerInUse { layer: layer.name, function: function.name });

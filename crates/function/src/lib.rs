@@ -41,8 +41,10 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::concurrency::TOTAL_MB;
 pub use crate::debugging::Debugged;
+pub use crate::invocation::AT_ONCE;
 use crate::invocation::Slots;
 pub use crate::layers::{Layer, LayerRef, NewLayer};
+pub use crate::limits::{FUNCTIONS_MAX, INIT_TIMEOUT_SECS_MAX, MSG_TTL_SECS, RETRIES_MAX, TIMEOUT_SECS_MAX};
 pub use crate::namespaces::{DEFAULT_NAMESPACE, NAMESPACES_MAX, Namespace};
 pub use crate::routing::{Additional, Method, RoutingKey, When};
 use crate::running::Running;
@@ -97,6 +99,9 @@ pub struct Configuration {
     /// In the order in which they lie over each other.
     #[serde(default)]
     pub layers: Vec<LayerRef>,
+    /// Keys and values, only shown and searched by.
+    #[serde(default)]
+    pub tags: Vec<(String, String)>,
 }
 
 /// Who is told of what a function could not be told.

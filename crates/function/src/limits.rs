@@ -12,6 +12,24 @@ const ENVIRONMENT_BYTES_MAX: usize = 4096;
 
 const RESERVED: [&str; 3] = ["SCF_", "QCLOUD_", "TENCENTCLOUD_"];
 
+/// Of a function's run.
+pub const TIMEOUT_SECS_MAX: u32 = 900;
+
+/// Of an instance's initialization.
+pub const INIT_TIMEOUT_SECS_MAX: u32 = 300;
+
+/// Further attempts after an execution error.
+pub const RETRIES_MAX: u32 = 2;
+
+/// How old an asynchronous event may become, in seconds.
+pub const MSG_TTL_SECS: RangeInclusive<u32> = 60..=21_600;
+
+/// Functions of an account in one namespace. The cloud begins with 50 and gives more to who asks.
+pub const FUNCTIONS_MAX: usize = 1000;
+
+/// Tags of one function.
+const TAGS_MAX: usize = 50;
+
 fn invalid(field: &'static str, message: impl Into<String>) -> Error {
     Error::Invalid { field, message: message.into() }
 }
@@ -107,19 +125,37 @@ pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Err
     if it.memory_mb != 64 && !(it.memory_mb.is_multiple_of(128) && (128..=3072).contains(&it.memory_mb)) {
         return Err(invalid("MemorySize", "MemorySize must be 64 or a multiple of 128 from 128 to 3072"));
     }
-    if !(1..=900).contains(&it.timeout_secs) {
-        return Err(limit("Timeout", "Timeout must be 1 to 900 seconds"));
+    if !(1..=TIMEOUT_SECS_MAX).contains(&it.timeout_secs) {
+        return Err(limit("Timeout", format!("Timeout must be 1 to {TIMEOUT_SECS_MAX} seconds")));
     }
-    if !(3..=300).contains(&it.init_timeout_secs) {
-        return Err(limit("InitTimeout", "InitTimeout must be 3 to 300 seconds"));
+    if !(3..=INIT_TIMEOUT_SECS_MAX).contains(&it.init_timeout_secs) {
+        let message = format!("InitTimeout must be 3 to {INIT_TIMEOUT_SECS_MAX} seconds");
+        return Err(limit("InitTimeout", message));
     }
-    if it.retry.retries > 2 {
-        return Err(limit("RetryNum", "RetryNum must be 0 to 2"));
+    if it.retry.retries > RETRIES_MAX {
+        return Err(limit("RetryNum", format!("RetryNum must be 0 to {RETRIES_MAX}")));
     }
-    if !(60..=21_600).contains(&it.retry.max_age_secs) {
+    if !MSG_TTL_SECS.contains(&it.retry.max_age_secs) {
         return Err(limit("MsgTTL", "MsgTTL must be 60 to 21600 seconds"));
     }
+    tags(&it.tags)?;
     environment(&mut it.environment)
+}
+
+fn tags(tags: &[(String, String)]) -> Result<(), Error> {
+    if tags.len() > TAGS_MAX {
+        return Err(invalid("Tags", format!("a function has at most {TAGS_MAX} tags")));
+    }
+    for (at, (key, value)) in tags.iter().enumerate() {
+        if !(1..=127).contains(&key.chars().count()) || value.chars().count() > 255 {
+            let message = "a tag's key must have 1 to 127 characters, its value at most 255";
+            return Err(invalid("Tags", message));
+        }
+        if tags[..at].iter().any(|(other, _)| other == key) {
+            return Err(invalid("Tags", format!("the tag {key} is given twice")));
+        }
+    }
+    Ok(())
 }
 
 fn environment(variables: &mut Vec<(String, String)>) -> Result<(), Error> {
@@ -178,6 +214,7 @@ mod tests {
             retry: RetryPolicy::default(),
             dead_letter: None,
             layers: Vec::new(),
+            tags: Vec::new(),
         }
     }
 

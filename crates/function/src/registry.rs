@@ -28,9 +28,9 @@ pub(crate) struct Package {
     pub(crate) sha256: String,
 }
 
-/// Every version of every function.
-pub(crate) fn every(tx: &Tx<'_>) -> Result<Vec<Function>, Error> {
-    let rows = tx.scan(Table::Function, &[], usize::MAX)?;
+/// Every version of every function whose key begins so.
+pub(crate) fn every(tx: &Tx<'_>, prefix: &[u8]) -> Result<Vec<Function>, Error> {
+    let rows = tx.scan(Table::Function, prefix, usize::MAX)?;
     let functions = rows.into_iter().map(|(_, value)| row::decode("function", &value));
     Ok(functions.collect::<cosette_store::Result<_>>()?)
 }
@@ -101,6 +101,12 @@ impl Functions {
                     return Err(Error::Exists(name));
                 }
                 namespaces::need(tx, &appid, &region, &namespace)?;
+                let others = every(tx, &row::functions_of(&region, &namespace))?;
+                let is_counted = |other: &&Function| other.appid == appid && other.version == Version::Latest;
+                if others.iter().filter(is_counted).count() >= limits::FUNCTIONS_MAX {
+                    let message = format!("a namespace has at most {} functions", limits::FUNCTIONS_MAX);
+                    return Err(Error::Limit { what: "Function", message });
+                }
                 layers::check(tx, &appid, &region, &configuration.layers)?;
                 let now = tx.now();
                 let id = uuid::Uuid::new_v4().simple().to_string();

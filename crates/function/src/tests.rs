@@ -62,6 +62,7 @@ fn configuration() -> Configuration {
         retry: RetryPolicy { retries: 1, max_age_secs: 60 },
         dead_letter: None,
         layers: Vec::new(),
+        tags: Vec::new(),
     }
 }
 

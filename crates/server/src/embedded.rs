@@ -58,6 +58,7 @@ pub(crate) async fn install(
                 retry: RetryPolicy::default(),
                 dead_letter: None,
                 layers: Vec::new(),
+                tags: Vec::new(),
             },
             code: Bytes::from_static(NO_PACKAGE),
         });

@@ -49,6 +49,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         retry: RetryPolicy::default(),
         dead_letter: dead_letter(call, &params)?.flatten(),
         layers: layer::layers(&params)?.unwrap_or_default(),
+        tags: tags(&params)?,
     };
     let code = code::read(call, &params).await?;
     let new = NewFunction {
@@ -67,6 +68,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
 
 pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
+    refuse_tags(&params)?;
     refuse_unsupported(&params)?;
     let is_published = version::is_published(&params)?;
     let handler = params.text("Handler")?.filter(|text| !text.is_empty()).map(str::to_owned);
@@ -78,6 +80,7 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
 
 pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
+    refuse_tags(&params)?;
     refuse_unsupported(&params)?;
     let is_published = version::is_published(&params)?;
     let runtime = params.text("Runtime")?.filter(|text| !text.is_empty());
@@ -171,6 +174,7 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
         "AddTime": time(function.created),
         "ModTime": time(function.modified),
         "Triggers": triggers,
+        "Tags": shown_tags(&function),
         "Layers": layer::of_function(call, &configuration.layers)?,
     }));
     shown.extend(unused());
@@ -182,7 +186,6 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
 /// them (scf.md 3.8).
 fn unused() -> Reply {
     reply(json!({
-        "Tags": [],
         "VpcConfig": {"VpcId": "", "SubnetId": ""},
         "UseGpu": "FALSE",
         "InstallDependency": "FALSE",
@@ -227,6 +230,7 @@ pub(crate) async fn copy(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
             retry: RetryPolicy::default(),
             dead_letter: None,
             layers: Vec::new(),
+            tags: Vec::new(),
             ..configuration
         };
     }
@@ -267,7 +271,9 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
     found.retain(|function| {
         function.name.contains(name)
             && function.configuration.description.contains(description)
-            && filters.iter().all(|(filter, values)| values.contains(&filter.of(function)))
+            && filters
+                .iter()
+                .all(|(filter, values)| filter.of(function).is_some_and(|value| values.contains(&value)))
     });
     let descending = descending(&params, true)?;
     match params.text("Orderby")? {
@@ -300,7 +306,7 @@ fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
         "StatusDesc": function.status_desc,
         "StatusReasons": [],
         "Description": function.configuration.description,
-        "Tags": [],
+        "Tags": shown_tags(function),
         "AddTime": time(function.created),
         "ModTime": time(function.modified),
         "TotalProvisionedConcurrencyMem": null,
@@ -310,17 +316,22 @@ fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
     })
 }
 
+/// Filters of one request (scf.md 3.8).
+const FILTERS_MAX: usize = 10;
+
 /// What `ListFunctions` can be narrowed by.
 #[derive(Clone, Copy)]
-enum Filter {
+enum Filter<'a> {
     Runtime,
     Role,
+    /// The value of a tag with this key.
+    Tag(&'a str),
     /// A property that is the same for every function here.
     Always(&'static str),
 }
 
-impl Filter {
-    fn parse(name: &str) -> Option<Self> {
+impl<'a> Filter<'a> {
+    fn parse(name: &'a str) -> Option<Self> {
         Some(match name {
             "Runtime" => Self::Runtime,
             "Role" => Self::Role,
@@ -331,22 +342,32 @@ impl Filter {
             "VpcId" | "SubnetId" | "ClsTopicId" | "ClsLogsetId" | "CfsId" | "CfsMountInsId" | "Eip" => {
                 Self::Always("")
             }
-            _ if name.starts_with("tag-") => Self::Always(""),
-            _ => return None,
+            _ => Self::Tag(name.strip_prefix("tag-")?),
         })
     }
 
-    fn of<'a>(&self, function: &'a Function) -> &'a str {
-        match self {
+    /// What a function has of it, if it can have it and does.
+    fn of<'b>(&self, function: &'b Function) -> Option<&'b str>
+    where
+        'a: 'b,
+    {
+        Some(match self {
             Self::Runtime => &function.configuration.runtime,
             Self::Role => &function.configuration.role,
+            Self::Tag(key) => {
+                let tag = function.configuration.tags.iter().find(|(of, _)| of == key)?;
+                &tag.1
+            }
             Self::Always(value) => value,
-        }
+        })
     }
 }
 
-fn filters<'a>(params: &Params<'a>) -> Result<Vec<(Filter, Vec<&'a str>)>, ApiError> {
+fn filters<'a>(params: &Params<'a>) -> Result<Vec<(Filter<'a>, Vec<&'a str>)>, ApiError> {
     let list = params.objects("Filters")?.unwrap_or_default();
+    if list.len() > FILTERS_MAX {
+        return Err(ApiError::invalid_value("Filters", format!("there are more than {FILTERS_MAX} filters")));
+    }
     list.iter()
         .map(|entry| {
             let name = entry.needed("Name")?;
@@ -356,6 +377,27 @@ fn filters<'a>(params: &Params<'a>) -> Result<Vec<(Filter, Vec<&'a str>)>, ApiEr
             Ok((filter, entry.texts("Values")?.unwrap_or_default()))
         })
         .collect()
+}
+
+fn tags(params: &Params<'_>) -> Result<Vec<(String, String)>, ApiError> {
+    let tags = params.objects("Tags")?.unwrap_or_default();
+    let text = |tag: &Params<'_>, name| tag.text(name).map(|text| text.unwrap_or_default().to_owned());
+    tags.iter().map(|tag| Ok((text(tag, "Key")?, text(tag, "Value")?))).collect()
+}
+
+fn shown_tags(function: &Function) -> Vec<Value> {
+    let tags = function.configuration.tags.iter();
+    tags.map(|(key, value)| json!({"Key": key, "Value": value})).collect()
+}
+
+/// Tags are set when a function is made; these actions have none.
+fn refuse_tags(params: &Params<'_>) -> Result<(), ApiError> {
+    match params.get("Tags") {
+        Some(tags) if !asks_nothing(tags) => {
+            Err(ApiError::unsupported("Tags are given to CreateFunction, and cannot be changed"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `Environment.Variables`, when it is given. That one empty variable clears them all is known to the
@@ -374,7 +416,7 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
 
 /// Settings of the public model that nothing here acts on. Asked for, they are refused, not lost;
 /// fields that the model does not have are ignored (scf.md 3.1).
-const UNSUPPORTED: [&str; 17] = [
+const UNSUPPORTED: [&str; 16] = [
     "AutoCreateClsTopic",
     "AutoDeployClsTopicIndex",
     "CfsConfig",
@@ -389,7 +431,6 @@ const UNSUPPORTED: [&str; 17] = [
     "ProtocolParams",
     "ProtocolType",
     "PublicNetConfig",
-    "Tags",
     "TraceEnable",
     "VpcConfig",
 ];
@@ -456,7 +497,6 @@ mod tests {
             json!({"VpcConfig": {"VpcId": "v", "SubnetId": ""}}),
             json!({"CfsConfig": {"CfsInsList": [{"CfsId": "c"}]}}),
             json!({"PublicNetConfig": {"PublicNetStatus": "DISABLE", "EipConfig": {"EipStatus": "ENABLE"}}}),
-            json!({"Tags": [{"Key": "k", "Value": "v"}]}),
             json!({"ClsTopicId": "t"}),
         ] {
             assert_eq!(code(asked.clone()), refused, "{asked}");

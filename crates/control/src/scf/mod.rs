@@ -11,6 +11,7 @@ use crate::action::Reply;
 use crate::error::ApiError;
 use crate::params::Params;
 
+pub(crate) mod account;
 pub(crate) mod alias;
 pub(crate) mod async_event;
 mod code;
