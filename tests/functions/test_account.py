@@ -1,7 +1,7 @@
 """What an account has in a region and may have, and what functions are found by."""
 
 import pytest
-from support.functions import call, client, deploy
+from support.functions import base64_zip, call, client, deploy
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 SOURCE = {"index.py": "def main_handler(event, context):\n    return 1\n"}
@@ -83,3 +83,18 @@ def test_tags(scf, region, tccli):
 def test_layers_are_for_runtimes_that_the_service_has(scf):
     layer = {"LayerName": "l", "Content": {"ZipFile": "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="}}
     refused("InvalidParameterValue.CompatibleRuntimes", scf, "PublishLayerVersion", CompatibleRuntimes=["Rust"], **layer)
+
+
+def test_code_and_layers_are_held_to_500_mb_together(scf):
+    zeros = bytes(170 << 20)
+    layer = {"CompatibleRuntimes": ["Python3.9"], "Content": {"ZipFile": base64_zip({"zeros": zeros})}}
+    made = [call(scf, "PublishLayerVersion", LayerName="zeros", **layer)["LayerVersion"] for _ in range(3)]
+    layers = [{"LayerName": "zeros", "LayerVersion": version} for version in made]
+    deploy(scf, "large", SOURCE, Layers=layers[:2])
+    refused("LimitExceeded.Layers", scf, "UpdateFunctionConfiguration", FunctionName="large", Layers=layers)
+    code = base64_zip({**SOURCE, "zeros": zeros})
+    refused("LimitExceeded.Layers", scf, "UpdateFunctionCode", FunctionName="large", ZipFile=code)
+    assert call(scf, "Invoke", FunctionName="large")["Result"]["RetMsg"] == "1"
+    call(scf, "DeleteFunction", FunctionName="large")
+    for version in made:
+        call(scf, "DeleteLayerVersion", LayerName="zeros", LayerVersion=version)

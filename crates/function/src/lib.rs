@@ -128,6 +128,9 @@ pub struct Function {
     /// Grows with every change of code or configuration.
     pub revision: u64,
     pub code_size: u64,
+    /// Bytes of its files; 0 in rows from before this was kept.
+    #[serde(default)]
+    pub unpacked: u64,
     /// Hex SHA-256 of the zip.
     pub code_sha256: String,
     /// Said in `StatusDesc`: which interpreter stands in for the runtime.

@@ -25,6 +25,8 @@ const ENTRY_BYTES_MAX: u64 = 1024 * 1024;
 pub(crate) struct Package {
     pub(crate) sealed: Sealed,
     pub(crate) size: u64,
+    /// Bytes of its files.
+    pub(crate) unpacked: u64,
     pub(crate) sha256: String,
 }
 
@@ -107,7 +109,7 @@ impl Functions {
                     let message = format!("a namespace has at most {} functions", limits::FUNCTIONS_MAX);
                     return Err(Error::Limit { what: "Function", message });
                 }
-                layers::check(tx, &appid, &region, &configuration.layers)?;
+                layers::check(tx, &appid, &region, &configuration.layers, package.unpacked)?;
                 let now = tx.now();
                 let id = uuid::Uuid::new_v4().simple().to_string();
                 let function = Function {
@@ -122,6 +124,7 @@ impl Functions {
                     modified: now,
                     revision: 1,
                     code_size: package.size,
+                    unpacked: package.unpacked,
                     code_sha256: package.sha256,
                     status_desc,
                     code: store.keep(tx, package.sealed)?,
@@ -165,10 +168,12 @@ impl Functions {
                 // Another one of its name by now.
                 return Err(Error::NoSuchFunction(there.name));
             }
-            layers::check(tx, &function.appid, &function.region, &configuration.layers)?;
+            let Function { appid, region, .. } = &*function;
+            layers::check(tx, appid, region, &configuration.layers, package.unpacked)?;
             versions::release(&store, tx, &function.full_name(), function.code)?;
             function.code = store.keep(tx, package.sealed)?;
             function.code_size = package.size;
+            function.unpacked = package.unpacked;
             function.code_sha256 = package.sha256;
             function.configuration = configuration;
             function.status_desc = status_desc;
@@ -197,9 +202,12 @@ impl Functions {
         let package = self.receive(code).await?;
         let store = self.shared.store.clone();
         self.change(of, move |tx, function| {
+            let Function { appid, region, configuration, .. } = &*function;
+            layers::check(tx, appid, region, &configuration.layers, package.unpacked)?;
             versions::release(&store, tx, &function.full_name(), function.code)?;
             function.code = store.keep(tx, package.sealed)?;
             function.code_size = package.size;
+            function.unpacked = package.unpacked;
             function.code_sha256 = package.sha256;
             if let Some(handler) = handler {
                 function.configuration.handler = handler;
@@ -234,7 +242,8 @@ impl Functions {
             set(&mut configuration.dead_letter, patch.dead_letter);
             set(&mut configuration.layers, patch.layers);
             limits::configuration(configuration)?;
-            layers::check(tx, &function.appid, &function.region, &function.configuration.layers)?;
+            let Function { appid, region, configuration, unpacked, .. } = &*function;
+            layers::check(tx, appid, region, &configuration.layers, *unpacked)?;
             function.status_desc = status_desc;
             Ok(())
         })
@@ -423,14 +432,16 @@ impl Functions {
         let hashed = zip.clone();
         let sha256 = tokio::task::spawn_blocking(move || code::sha256(&hashed)).await;
         let sha256 = sha256.map_err(io::Error::other)?;
-        self.shared.cache.unpack(&sha256, zip.clone()).await.map_err(|error| match error {
+        let folder = self.shared.cache.unpack(&sha256, zip.clone()).await.map_err(|error| match error {
             code::Error::Package(what) => invalid(format!("the zip file cannot be unpacked: {what}")),
             code::Error::Io(error) => Error::Io(error),
         })?;
+        let unpacked = tokio::task::spawn_blocking(move || code::bytes_in(&folder)).await;
+        let unpacked = unpacked.map_err(io::Error::other)??;
         let size = zip.len() as u64;
         let mut staged = self.shared.store.stage(Some(size), Wanted::default())?;
         staged.write(zip).await?;
-        Ok(Package { sealed: staged.seal().await?, size, sha256 })
+        Ok(Package { sealed: staged.seal().await?, size, unpacked, sha256 })
     }
 
     /// Which installed program runs the function, in words; empty for one that brings its own.
