@@ -144,7 +144,9 @@ def new_function(scf, unique):
 
 
 class Tccli:
-    """Runs `tccli scf`; settings by environment, as docs/clients.md shows."""
+    """Runs `tccli scf`, or another service's; settings by environment, as docs/clients.md shows."""
+
+    service = "scf"
 
     def __init__(self, server, home):
         self.server = server
@@ -156,7 +158,7 @@ class Tccli:
         )
 
     def run(self, action, *arguments, endpoint=True, **parameters):
-        command = [str(pathlib.Path(sys.executable).parent / "tccli"), "scf", action]
+        command = [str(pathlib.Path(sys.executable).parent / "tccli"), self.service, action]
         if endpoint:
             command += ["--endpoint", self.server.url]
         for name, value in parameters.items():

@@ -99,3 +99,77 @@ def test_one_that_waits_is_ended_and_never_runs(server, scf, new_function):
     failed = invoke(scf, name)
     server.wait(failed)
     assert status(scf, failed) == {"Status": "FAILED", "StatusCode": 430, "InvokeRequestId": failed}
+
+
+# Says that it runs; told to end, says so and ends well, or does not know how.
+ENDS = """
+import os, signal, sys, time
+
+def main_handler(event, context):
+    if event.get("handles"):
+        def end(number, frame):
+            print("asked to end", flush=True)
+            raise SystemExit
+        signal.signal(signal.SIGTERM, end)
+    else:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    print("begun", flush=True)
+    try:
+        with open(event["pipe"], "w") as pipe:
+            pipe.write("x")
+        time.sleep(600)
+    except SystemExit:
+        return "ended"
+"""
+
+
+def test_one_that_runs_is_asked_to_end(server, scf, new_function, tmp_path):
+    name = new_function()
+    deploy(scf, name, {"index.py": ENDS}, Timeout=900)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for handles, outcome in ((True, ("FINISHED", 200)), (False, ("FAILED", 439))):
+        id = invoke(scf, name, {"pipe": str(pipe), "handles": handles})
+        pipe.read_text()
+        call(scf, "TerminateAsyncEvent", FunctionName=name, InvokeRequestId=id, GraceShutdown=True)
+        server.wait(id)
+        ended = status(scf, id)
+        assert (ended["Status"], ended["StatusCode"]) == outcome
+        (entry,) = call(scf, "GetFunctionLogs", FunctionName=name, FunctionRequestId=id)["Data"]
+        assert "[PLATFORM] Signal received successfully\n" in entry["Log"]
+        assert ("asked to end\n" in entry["Log"]) == handles
+        assert (entry["RetMsg"] == '"ended"') == handles
+
+
+def test_a_function_that_runs_asynchronously_for_every_caller(server, scf, new_function, tmp_path):
+    name = new_function()
+    deploy(scf, name, {"index.py": ENDS}, Timeout=86_400, AsyncRunEnable="TRUE", TraceEnable="TRUE")
+    got = call(scf, "GetFunction", FunctionName=name)
+    assert (got["AsyncRunEnable"], got["TraceEnable"], got["Timeout"]) == ("TRUE", "TRUE", 86_400)
+    only = [{"Name": "AsyncRunEnable", "Values": ["TRUE"]}]
+    assert name in [one["FunctionName"] for one in call(scf, "ListFunctions", Filters=only, Limit=1000)["Functions"]]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    event = json.dumps({"pipe": str(pipe)})
+    calls = [("Invoke", {"ClientContext": event}), ("InvokeFunction", {"Event": event})]
+    for action, parameters in calls:
+        answer = call(scf, action, FunctionName=name, **parameters)["Result"]
+        id = answer["FunctionRequestId"]
+        assert (answer["RetMsg"], answer["Log"], answer["Duration"]) == ("", "", 0), "it does not wait"
+        pipe.read_text()
+        (entry,) = call(scf, "GetFunctionLogs", FunctionName=name, FunctionRequestId=id)["Data"]
+        assert entry["InvokeFinished"] == 0 and entry["Log"].endswith("begun\n"), "the log so far"
+        assert status(scf, id)["Status"] == "RUNNING"
+        call(scf, "TerminateAsyncEvent", FunctionName=name, InvokeRequestId=id)
+        assert status(scf, id)["Status"] == "ABORTED"
+    # Nothing is tried again.
+    failed = call(scf, "Invoke", FunctionName=name, ClientContext="{}")["Result"]["FunctionRequestId"]
+    server.wait(failed)
+    assert status(scf, failed) == {"Status": "FAILED", "StatusCode": 430, "InvokeRequestId": failed}
+    assert len(call(scf, "GetFunctionLogs", FunctionName=name, FunctionRequestId=failed)["Data"]) == 1
+    config = {"AsyncTriggerConfig": {"RetryConfig": [{"RetryNum": 1}], "MsgTTL": 60}}
+    refused = code(scf, "UpdateFunctionEventInvokeConfig", FunctionName=name, **config)
+    assert refused == "UnsupportedOperation.AsyncRunEnable"
+    with pytest.raises(TencentCloudSDKException) as caught:
+        deploy(scf, new_function(), {"index.py": ENDS}, Timeout=901)
+    assert caught.value.code == "LimitExceeded.Timeout"

@@ -16,7 +16,12 @@ import tarfile
 import zipfile
 
 import pytest
+import requests
 from PIL import Image, ImageDraw, ImageFont
+from tencentcloud.cdn.v20180606 import cdn_client, models
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
 
 from support.clients import cos_client
 from support.instance import Instance, clean_environment
@@ -26,7 +31,7 @@ from support.receiver import Receiver
 PACKAGES = pathlib.Path(sys.executable).parent
 # Another one, with rapidocr-onnxruntime and the COS SDK, for a test that is too heavy for every run.
 OCR_PYTHON = os.environ.get("COSETTE_TEST_OCR")
-NEW = {"unzip", "thumbnail", "database", "call-service", "ocr", "archive-index", "replicate", "webhook-relay"}
+NEW = {"unzip", "thumbnail", "database", "call-service", "ocr", "archive-index", "replicate", "refresh-cdn", "webhook-relay"}
 
 
 def house(where, folder):
@@ -68,7 +73,6 @@ class Bench:
         folder = self.where / self.name
         made = self.server.cli("function", "new", "--template", self.name, folder)
         assert made.stdout == f"{folder}\n"
-        env = {"COS_SCHEME": "http", "http_proxy": self.server.url, "no_proxy": "127.0.0.1", **env}
         more = [f"--trigger={self.bucket},{trigger}" for trigger in triggers]
         more += [f"--env={name}={value}" for name, value in env.items()]
         self.server.cli(
@@ -310,3 +314,38 @@ def test_ocr(tmp_path):
         bench.wait()
         [line] = json.loads(bench.get("text/in/bill.png.json"))
     assert line["text"].replace(" ", "") == "INVOICE2024-117" and line["score"] > 0.9
+
+
+@template("refresh-cdn")
+def test_an_upload_refreshes_the_cdn(bench):
+    domain = "img.example.com"
+    server = bench.server
+    profile = ClientProfile(httpProfile=HttpProfile(protocol="http", endpoint=server.host))
+    cdn = cdn_client.CdnClient(Credential(server.secret_id, server.secret_key), "", profile)
+    asked = models.AddCdnDomainRequest()
+    origin = {"Origins": [f"{bench.bucket}.cos.{server.region}.myqcloud.com"], "OriginType": "cos", "CosPrivateAccess": "on"}
+    asked.from_json_string(json.dumps({"Domain": domain, "ServiceType": "web", "Origin": origin}))
+    cdn.AddCdnDomain(asked)
+
+    def edge(key):
+        answer = requests.get(f"{server.url}/{key}", headers={"Host": domain}, timeout=30)
+        return answer.headers["X-Cache-Lookup"], answer.text
+
+    # Nothing purges yet.
+    bench.put("in/a b.txt", b"old")
+    assert [edge("in/a%20b.txt") for _ in range(2)] == [("Cache Miss", "old"), ("Cache Hit", "old")]
+    bench.put("in/a b.txt", b"newer")
+    server.wait()
+    assert edge("in/a%20b.txt") == ("Cache Hit", "old")
+    # The function's own calls go by https to cdn.tencentcloudapi.com.
+    bench.deploy("created,in/", "removed,in/", CDN_DOMAINS=domain)
+    bench.put("in/a b.txt", b"new")
+    bench.wait()
+    assert [edge("in/a%20b.txt") for _ in range(2)] == [("Cache Miss", "new"), ("Cache Hit", "new")]
+    bench.cos.delete_object(Bucket=bench.bucket, Key="in/a b.txt")
+    bench.wait()
+    assert edge("in/a%20b.txt")[0] == "Cache Miss"
+    listed = models.DescribePurgeTasksRequest()
+    listed.from_json_string(json.dumps({"StartTime": "2000-01-01 00:00:00", "EndTime": "2100-01-01 00:00:00", "Keyword": domain}))
+    urls = [row.Url for row in cdn.DescribePurgeTasks(listed).PurgeLogs]
+    assert urls == [f"https://{domain}/in/a%20b.txt"] * 2

@@ -127,3 +127,13 @@ def test_tccli(server, tccli):
     tccli("UpdateTrigger", FunctionName="tick", Type="timer", TriggerName="T", CustomArgument="x")
     assert tccli("ListTriggers", FunctionName="tick")["Triggers"][0]["CustomArgument"] == "x"
     tccli("DeleteTrigger", FunctionName="tick", Type="timer", TriggerName="T")
+
+
+def test_what_is_said_of_a_trigger_has_an_end(server, unique):
+    scf = functions.client(server)
+    name = unique("fn")
+    deploy(scf, name, FUNCTIONS / "echo-python")
+    create(scf, name, "long", "0 0 8 * * * *", Description="x" * 1000)
+    with pytest.raises(TencentCloudSDKException) as refused:
+        create(scf, name, "longer", "0 0 8 * * * *", Description="x" * 1001)
+    assert refused.value.code == "InvalidParameterValue.Description"

@@ -7,11 +7,12 @@ use std::pin::Pin;
 use serde_json::{Map, Value};
 
 use crate::Call;
+use crate::cdn;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::scf::{
-    account, alias, async_event, concurrency, function, invocation, layer, log, namespace, retry, test_model,
-    trigger, version,
+    account, alias, async_event, concurrency, function, invocation, layer, log, namespace, provisioned,
+    retry, test_model, trigger, version,
 };
 use crate::sts;
 
@@ -123,6 +124,9 @@ actions! {
         GetReservedConcurrencyConfig "How much memory one function may have at once" => concurrency::get_reserved;
         DeleteReservedConcurrencyConfig "Let a function share what is left" => concurrency::delete_reserved;
         PutTotalConcurrencyConfig "Set how much memory all functions may have at once" => concurrency::put_total;
+        PutProvisionedConcurrencyConfig "Keep so many instances of a version ready" => provisioned::put;
+        GetProvisionedConcurrencyConfig "Which instances are kept ready" => provisioned::get;
+        DeleteProvisionedConcurrencyConfig "Keep no instance of a version ready" => provisioned::delete;
         CreateNamespace "Make a namespace" => namespace::create;
         UpdateNamespace "Change a namespace's description" => namespace::update;
         ListNamespaces "Namespaces of the region" => namespace::list;
@@ -132,13 +136,10 @@ actions! {
     unsupported {
         CreateCustomDomain "Bind a domain";
         DeleteCustomDomain "Remove a domain";
-        DeleteProvisionedConcurrencyConfig "Release provisioned concurrency";
         GetCustomDomain "A domain";
         GetDemoAddress "Where a template's code is";
-        GetProvisionedConcurrencyConfig "Provisioned concurrency";
         GetTempCosInfo "A place to upload code to";
         ListCustomDomains "Domains";
-        PutProvisionedConcurrencyConfig "Set provisioned concurrency";
         UpdateCustomDomain "Change a domain";
     }
     "sts" "2018-08-13"
@@ -152,6 +153,63 @@ actions! {
         AssumeRoleWithWebIdentity "A temporary key for whom an OIDC provider vouches";
         GetSessionToken "A temporary key for whom a device vouches";
         QueryApiKey "The keys of a user";
+    }
+    "cdn" "2018-06-06"
+    supported {
+        AddCdnDomain "Make a domain with a bucket behind it" => cdn::domain::add;
+        UpdateDomainConfig "Change a domain" => cdn::domain::update;
+        DescribeDomains "Domains" => cdn::domain::list;
+        DescribeDomainsConfig "Domains, with their settings" => cdn::domain::configs;
+        StartCdnDomain "Serve a domain again" => cdn::domain::start;
+        StopCdnDomain "Serve a domain no more" => cdn::domain::stop;
+        DeleteCdnDomain "Remove a domain that is stopped" => cdn::domain::delete;
+        PurgeUrlsCache "Let the edge forget URLs" => cdn::task::purge_urls;
+        PurgePathCache "Let the edge forget, or check, what is in a folder" => cdn::task::purge_paths;
+        PushUrlsCache "Let the edge fetch URLs before anybody asks for them" => cdn::task::push;
+        DescribePurgeTasks "What was purged" => cdn::task::purge_tasks;
+        DescribePushTasks "What was prefetched" => cdn::task::push_tasks;
+        DescribePurgeQuota "How much may still be purged today" => cdn::task::purge_quota;
+        DescribePushQuota "How much may still be prefetched today" => cdn::task::push_quota;
+    }
+    unsupported {
+        AddCLSTopicDomains "Log more domains";
+        CreateClsLogTopic "Make a log topic";
+        CreateEdgePackTask "Package an app at the edge";
+        CreateVerifyRecord "A record that proves whose a domain is";
+        DeleteClsLogTopic "Remove a log topic";
+        DescribeBillingData "What is charged";
+        DescribeCdnData "Figures of requests";
+        DescribeCdnDomainLogs "Logs of a domain";
+        DescribeCdnIp "Whether an address is the CDN's";
+        DescribeCdnOriginIp "Addresses that ask origins";
+        DescribeCertDomains "Domains of a certificate";
+        DescribeDistrictIspData "Figures by place and provider";
+        DescribeEdgePackTaskStatus "State of packaging";
+        DescribeHttpsPackages "Packages of https requests";
+        DescribeImageConfig "How images are made smaller";
+        DescribeIpStatus "State of the CDN's nodes";
+        DescribeIpVisit "How many clients there were";
+        DescribeMapInfo "Names of places";
+        DescribeOriginData "Figures of requests to origins";
+        DescribePayType "How is paid";
+        DescribeReportData "Reports";
+        DescribeTopData "What is asked for most";
+        DescribeTrafficPackages "Packages of traffic";
+        DescribeUrlViolations "URLs that break rules";
+        DisableClsLogTopic "Stop a log topic";
+        DuplicateDomainConfig "Make a domain like another";
+        EnableClsLogTopic "Start a log topic";
+        ListClsLogTopics "Log topics";
+        ListClsTopicDomains "Domains of a log topic";
+        ListTopClsLogData "What logs tell of most";
+        ListTopData "What is asked for most";
+        ManageClsTopicDomains "Set the domains of a log topic";
+        ModifyDomainConfig "Change one setting of a domain";
+        ModifyPurgeFetchTaskStatus "Tell of a scheduled task";
+        SearchClsLog "Search logs";
+        UpdateImageConfig "Set how images are made smaller";
+        UpdatePayType "Set how is paid";
+        VerifyDomainRecord "Prove whose a domain is";
     }
 }
 
@@ -169,6 +227,8 @@ mod tests {
         // 52 public ones and 7 of the console (scf.md 3.5).
         assert_eq!(ACTIONS.iter().filter(|row| row.service == "scf").count(), 59);
         assert_eq!(ACTIONS.iter().filter(|row| row.service == "sts").count(), 7);
+        // Those of the official SDK for Python.
+        assert_eq!(ACTIONS.iter().filter(|row| row.service == "cdn").count(), 52);
     }
 
     #[test]
@@ -177,7 +237,7 @@ mod tests {
         let code = |action, version| find(action, version).map(|_| ()).unwrap_err().code;
         assert_eq!(code("ListFunctions", "2017-01-01"), "NoSuchVersion");
         assert_eq!(code("listfunctions", "2018-04-16"), "InvalidAction");
-        assert_eq!(code("PurgeUrlsCache", "2018-06-06"), "InvalidAction");
+        assert_eq!(find("PurgeUrlsCache", "2018-06-06").unwrap().service, "cdn");
         assert_eq!(find("AssumeRole", "2018-08-13").unwrap().service, "sts");
         assert_eq!(code("AssumeRole", "2018-04-16"), "NoSuchVersion");
     }
@@ -186,7 +246,7 @@ mod tests {
     /// -p cosette-control`.
     #[test]
     fn the_documented_table_is_this_one() {
-        for (service, page) in [("scf", "scf-api.md"), ("sts", "access.md")] {
+        for (service, page) in [("scf", "scf-api.md"), ("sts", "access.md"), ("cdn", "cdn.md")] {
             let file = format!("{}/../../docs/{page}", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read_to_string(&file).unwrap();
             let (begin, end) = ("<!-- actions: made from the code -->\n", "<!-- /actions -->");

@@ -1,12 +1,13 @@
-//! Cloud API 3.0: actions in JSON (of SCF and STS), their signatures, and the client that calls them.
+//! Cloud API 3.0: actions in JSON (of SCF, STS and the CDN), their signatures, and the client that calls them.
 //!
 //! Requests come as a head and a whole body and leave as JSON text: no socket here, save in
 //! [`client`], which is for the command line. The actions work on the function registry, the
-//! triggers and the store; they hold no state of their own.
+//! triggers, the CDN and the store; they hold no state of their own.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cosette_cdn::Cdn;
 use cosette_clock::Clock;
 use cosette_function::Functions;
 use cosette_model::{Account, Chain, Issuer, Key, Region, Timestamp};
@@ -16,6 +17,7 @@ use http::request::Parts;
 use serde_json::{Map, Value, json};
 
 mod action;
+mod cdn;
 pub mod client;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -48,6 +50,7 @@ struct Workings {
     store: Store,
     functions: Functions,
     triggers: Triggers,
+    cdn: Cdn,
     clock: Clock,
     /// Where requests that name no region go.
     region: Region,
@@ -62,6 +65,7 @@ pub(crate) struct Call<'a> {
     store: &'a Store,
     functions: &'a Functions,
     triggers: &'a Triggers,
+    cdn: &'a Cdn,
     issuer: &'a dyn Issuer,
     account: Arc<Account>,
     /// What has signed.
@@ -91,7 +95,13 @@ impl Control {
         strict: bool,
         address: String,
     ) -> Self {
-        Self { parts: Arc::new(Workings { store, functions, triggers, clock, region, strict, address }) }
+        let cdn = Cdn::new(store.clone(), clock.clone());
+        Self { parts: Arc::new(Workings { store, functions, triggers, cdn, clock, region, strict, address }) }
+    }
+
+    /// The CDN that the actions work on; whoever serves its domains does it with this one.
+    pub fn cdn(&self) -> &Cdn {
+        &self.parts.cdn
     }
 
     /// Whether the request is for the Cloud API and not for the object services (scf.md 3.2).
@@ -139,8 +149,8 @@ impl Control {
         let region = match &request.region {
             Some(name) => Region::new(name.as_str())
                 .map_err(|_| ApiError::new("UnsupportedRegion", format!("{name} is not a region")))?,
-            // The token service is the same everywhere.
-            None if workings.strict && row.service != sts::SERVICE => {
+            // The token service and the CDN are the same everywhere.
+            None if workings.strict && ![sts::SERVICE, cdn::SERVICE].contains(&row.service) => {
                 return Err(ApiError::missing("Region"));
             }
             None => workings.region.clone(),
@@ -153,6 +163,7 @@ impl Control {
             store: &workings.store,
             functions: &workings.functions,
             triggers: &workings.triggers,
+            cdn: &workings.cdn,
             issuer,
             account: Arc::clone(&key.account),
             key: &key,
@@ -175,15 +186,18 @@ fn permit(row: &Action, call: &Call<'_>, params: &Params<'_>) -> Result<(), ApiE
         return Ok(());
     }
     let action = format!("{}:{}", row.service, row.name);
-    let resource = match row.service {
-        sts::SERVICE => params.text("RoleArn")?.unwrap_or("*").to_owned(),
-        _ => scf::resource(call, params)?,
+    let resources = match row.service {
+        sts::SERVICE => vec![params.text("RoleArn")?.unwrap_or("*").to_owned()],
+        cdn::SERVICE => cdn::resources(call, params)?,
+        _ => vec![scf::resource(call, params)?],
     };
-    if call.issuer.permits(session, &action, &resource) {
-        return Ok(());
+    match resources.iter().find(|resource| !call.issuer.permits(session, &action, resource)) {
+        None => Ok(()),
+        Some(resource) => {
+            let message = format!("the temporary key's policy does not allow {action} on {resource}");
+            Err(ApiError::new("UnauthorizedOperation", message))
+        }
     }
-    let message = format!("the temporary key's policy does not allow {action} on {resource}");
-    Err(ApiError::new("UnauthorizedOperation", message))
 }
 
 pub struct Answer {

@@ -26,6 +26,31 @@ impl<'a> Params<'a> {
         self.object.get(name).filter(|value| !value.is_null())
     }
 
+    /// Refuses what an action has and we do not, but for what is switched off.
+    ///
+    /// # Errors
+    /// `UnsupportedOperation`, with the name of the first that is not `known`.
+    pub(crate) fn known(&self, known: &[&str]) -> Result<(), ApiError> {
+        let nothing = |value: &Value| match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(list) => list.is_empty(),
+            Value::Object(fields) => fields.get("Switch").is_some_and(|switch| switch == "off"),
+            Value::Bool(_) | Value::Number(_) => false,
+        };
+        match self.object.iter().find(|(name, value)| !known.contains(&name.as_str()) && !nothing(value)) {
+            Some((name, _)) => {
+                Err(ApiError::unsupported(format!("{}{name} is not supported by Cosette", self.path)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A copy, for what outlives the request.
+    pub(crate) fn owned(&self) -> Map<String, Value> {
+        self.object.clone()
+    }
+
     fn wrong_type(&self, name: &str, wanted: &str) -> ApiError {
         ApiError::new("InvalidParameter", format!("the parameter {}{name} must be {wanted}", self.path))
     }

@@ -72,6 +72,9 @@ impl Test {
         let path = format!("/_cosette/templates/{}?{}", quoted(&template), query(&asked));
         let answer = client.get(&path).await?;
         let events = answer.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
+        if events.is_empty() {
+            return Err(Failure::Failed(format!("template {template} has made no event")));
+        }
         let mut failed = Vec::new();
         for event in events {
             if self.print {

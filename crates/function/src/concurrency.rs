@@ -1,17 +1,19 @@
 //! How much may run at once. SCF counts it in memory (scf.md 3.9): a function may have a part of the account's memory
 //! reserved for itself; the others share what is left of the region. What goes beyond fails with 432.
 //!
-//! Table `Concurrency`, two kinds of row, told apart by the key's first byte; both hold a number of MB:
+//! Table `Concurrency`, three kinds of row, told apart by the key's first byte; the first two hold a number of MB:
 //! - `f <full name>`: what is reserved for a function;
-//! - `t appid 0x00 region`: what an account has in a region, if it was set.
+//! - `t appid 0x00 region`: what an account has in a region, if it was set;
+//! - `p ...`: what is provisioned of a version, see `provisioned`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cosette_model::function::FunctionName;
-use cosette_store::{Table, Tx};
+use cosette_store::{Store, Table, Tx};
 
-use crate::invocation::Slots;
+use crate::invocation::{Slots, instance_id};
+use crate::provisioned::{self, Provision};
 use crate::{Error, Function, Functions, row, versions};
 
 /// What an account has in a region if it sets nothing, in MB; a region's whole quota, so also the most (scf.md 3.9).
@@ -29,22 +31,93 @@ fn number(value: Option<Vec<u8>>) -> Result<Option<u64>, Error> {
     Ok(value.map(|value| row::decode("memory for concurrency", &value)).transpose()?)
 }
 
-/// What an account's functions of one region have reserved together, of these rows.
-fn reserved_together(
-    rows: Vec<(Vec<u8>, Vec<u8>)>,
-    appid: &str,
-    region: &str,
-    get: impl Fn(&[u8]) -> cosette_store::Result<Option<Vec<u8>>>,
-) -> Result<u64, Error> {
-    let mut sum = 0;
-    for (key, value) in rows {
-        let Some(function) = key.get(1..).map(&get).transpose()?.flatten() else { continue };
-        let function: Function = row::decode("function", &function)?;
-        if function.appid == appid && function.region == region {
-            sum += number(Some(value))?.unwrap_or_default();
+type Rows = cosette_store::Result<Vec<(Vec<u8>, Vec<u8>)>>;
+
+/// How an account's memory of one region is divided, in MB.
+pub(crate) struct Division {
+    pub(crate) total: u64,
+    /// The parts that functions have for themselves, by the functions' ids.
+    reserved: Vec<(String, u64)>,
+    pub(crate) provisions: Vec<Provision>,
+}
+
+impl Division {
+    fn read(
+        appid: &str,
+        region: &str,
+        scan: impl Fn(&[u8]) -> Rows,
+        get: impl Fn(Table, &[u8]) -> cosette_store::Result<Option<Vec<u8>>>,
+    ) -> Result<Self, Error> {
+        let total = number(get(Table::Concurrency, &total_key(appid, region))?)?.unwrap_or(TOTAL_MB);
+        let mut reserved = Vec::new();
+        for (key, value) in scan(b"f")? {
+            let function = key.get(1..).map(|key| get(Table::Function, key)).transpose()?.flatten();
+            let Some(function) = function else { continue };
+            let function: Function = row::decode("function", &function)?;
+            if function.appid == appid && function.region == region {
+                reserved.push((function.id, number(Some(value))?.unwrap_or_default()));
+            }
         }
+        let mut provisions = provisioned::read(scan(provisioned::ALL)?)?;
+        provisions.retain(|provision| provision.appid == appid && provision.region == region);
+        Ok(Self { total, reserved, provisions })
     }
-    Ok(sum)
+
+    pub(crate) fn in_commit(tx: &Tx<'_>, appid: &str, region: &str) -> Result<Self, Error> {
+        let scan = |prefix: &[u8]| tx.scan(Table::Concurrency, prefix, usize::MAX);
+        Self::read(appid, region, scan, |table, key| tx.get(table, key))
+    }
+
+    pub(crate) fn now(store: &Store, appid: &str, region: &str) -> Result<Self, Error> {
+        let scan = |prefix: &[u8]| store.scan(Table::Concurrency, prefix, None, usize::MAX);
+        Self::read(appid, region, scan, |table, key| store.get(table, key))
+    }
+
+    /// What a function has for itself.
+    pub(crate) fn part(&self, id: &str) -> Option<u64> {
+        self.reserved.iter().find(|(of, _)| of == id).map(|(_, mb)| *mb)
+    }
+
+    fn set_part(&mut self, id: &str, mb: Option<u64>) {
+        self.reserved.retain(|(of, _)| of != id);
+        self.reserved.extend(mb.map(|mb| (id.to_owned(), mb)));
+    }
+
+    fn reserved(&self) -> u64 {
+        self.reserved.iter().fold(0, |sum, (_, mb)| sum.saturating_add(*mb))
+    }
+
+    /// What all functions without a part of their own share.
+    pub(crate) fn shared(&self) -> u64 {
+        self.total.saturating_sub(self.reserved())
+    }
+
+    /// What instances that are kept take of a function's part, or of what is shared.
+    pub(crate) fn provisioned(&self, part_of: Option<&str>) -> u64 {
+        let is_of = |provision: &&Provision| match part_of {
+            Some(id) => provision.function == id,
+            None => self.part(&provision.function).is_none(),
+        };
+        self.provisions.iter().filter(is_of).map(Provision::mb).sum()
+    }
+
+    /// Whether the instances that are kept find room.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for (id, mb) in &self.reserved {
+            let provisioned = self.provisioned(Some(id));
+            if provisioned > *mb {
+                let message = format!("{provisioned} MB are provisioned, of {mb} MB that are reserved");
+                return Err(Error::Refused { code: "FailedOperation.ProvisionedExceedReserved", message });
+            }
+        }
+        let (provisioned, shared) = (self.provisioned(None), self.shared());
+        if provisioned > shared {
+            let message =
+                format!("{provisioned} MB are provisioned, of {shared} MB that nobody has reserved");
+            return Err(Error::Refused { code: "FailedOperation.ProvisionedExceedAvailable", message });
+        }
+        Ok(())
+    }
 }
 
 /// Forgets what is reserved for a function, in the commit that deletes it.
@@ -71,20 +144,21 @@ impl Functions {
         let reserve = move |tx: &mut Tx<'_>| {
             let function = versions::latest(tx, &of)?;
             let key = reserved_key(&of);
-            let Some(mb) = mb else {
-                tx.delete(Table::Concurrency, &key);
-                return Ok(());
-            };
-            let Function { appid, region, .. } = &function;
-            let total = number(tx.get(Table::Concurrency, &total_key(appid, region))?)?.unwrap_or(TOTAL_MB);
-            let mut rows = tx.scan(Table::Concurrency, b"f", usize::MAX)?;
-            rows.retain(|(other, _)| *other != key);
-            let others = reserved_together(rows, appid, region, |key| tx.get(Table::Function, key))?;
-            if others.saturating_add(mb) > total {
+            let mut division = Division::in_commit(tx, &function.appid, &function.region)?;
+            division.set_part(&function.id, None);
+            let (others, total) = (division.reserved(), division.total);
+            if others.saturating_add(mb.unwrap_or_default()) > total {
                 let message = format!("{others} MB of {total} MB are reserved for other functions");
                 return Err(Error::Limit { what: "FunctionReservedConcurrencyMemory", message });
             }
-            tx.put(Table::Concurrency, &key, row::encode("memory for concurrency", &mb)?);
+            division.set_part(&function.id, mb);
+            division.check()?;
+            match mb {
+                Some(mb) => {
+                    tx.put(Table::Concurrency, &key, row::encode("memory for concurrency", &mb)?);
+                }
+                None => tx.delete(Table::Concurrency, &key),
+            }
             Ok(())
         };
         self.shared.store.commit(reserve).await?;
@@ -104,8 +178,8 @@ impl Functions {
     pub async fn set_total_mb(&self, appid: &str, region: &str, mb: u64) -> Result<(), Error> {
         let (appid, region) = (appid.to_owned(), region.to_owned());
         let set = move |tx: &mut Tx<'_>| {
-            let rows = tx.scan(Table::Concurrency, b"f", usize::MAX)?;
-            let least = reserved_together(rows, &appid, &region, |key| tx.get(Table::Function, key))?.max(1);
+            let division = Division::in_commit(tx, &appid, &region)?;
+            let least = (division.reserved() + division.provisioned(None)).max(1);
             if !(least..=TOTAL_MB).contains(&mb) {
                 let message = format!("TotalConcurrencyMem must be {least} to {TOTAL_MB} MB");
                 return Err(Error::Limit { what: "TotalConcurrencyMemory", message });
@@ -121,38 +195,45 @@ impl Functions {
     /// How many events of a function are let run at once, so that none has to fail with 432 for the others. 0 if
     /// nothing is to run.
     pub(crate) fn at_once(&self, function: &Function) -> usize {
-        match self.reserved_mb(&function.full_name()) {
-            Ok(Some(mb)) => {
-                let fit = mb / u64::from(function.configuration.memory_mb.max(1));
-                usize::try_from(fit).unwrap_or(Slots::EACH).min(Slots::EACH)
-            }
-            Ok(None) => Slots::EACH,
+        let division = Division::now(&self.shared.store, &function.appid, &function.region);
+        let division = match division {
+            Ok(division) => division,
             Err(error) => {
                 tracing::error!(function = function.name, %error, "what is reserved cannot be read");
-                Slots::EACH
+                return Slots::EACH;
             }
-        }
+        };
+        let Some(part) = division.part(&function.id) else { return Slots::EACH };
+        // Not what is kept for other versions.
+        let own = division.provisions.iter().find(|provision| provision.is_of(function));
+        let others = division.provisioned(Some(&function.id)) - own.map_or(0, Provision::mb);
+        let fit = part.saturating_sub(others) / u64::from(function.configuration.memory_mb.max(1));
+        usize::try_from(fit).unwrap_or(Slots::EACH).min(Slots::EACH)
     }
 
     /// Counts one more invocation until the value that is returned is dropped; or says, as SCF does, why there is no
     /// room for it.
     pub(crate) fn take_share(&self, function: &Function) -> Result<Result<Share, String>, Error> {
-        let Function { name, appid, region, .. } = function;
-        let (whose, kind, quota) = match self.reserved_mb(&function.full_name())? {
-            Some(mb) => (function.id.clone(), "reserved quota", mb),
+        let Function { id, name, appid, region, .. } = function;
+        let mb = function.configuration.memory_mb.into();
+        let division = Division::now(&self.shared.store, appid, region)?;
+        if let Some(own) = division.provisions.iter().find(|provision| provision.is_of(function))
+            && let Some(share) = self.shared.shares.take(instance_id(function), mb, own.mb())
+        {
+            // What is provisioned has been counted when it was.
+            return Ok(Ok(share));
+        }
+        let (whose, kind, quota, taken) = match division.part(id) {
+            Some(part) => (id.clone(), "reserved quota", part, division.provisioned(Some(id))),
             None => {
-                let store = &self.shared.store;
-                let rows = store.scan(Table::Concurrency, b"f", None, usize::MAX)?;
-                let reserved = reserved_together(rows, appid, region, |key| store.get(Table::Function, key))?;
-                let shared = self.total_mb(appid, region)?.saturating_sub(reserved);
-                (format!("{appid} {region}"), "region unreserved quota", shared)
+                let whose = format!("{appid} {region}");
+                (whose, "region unreserved quota", division.shared(), division.provisioned(None))
             }
         };
-        let mb = function.configuration.memory_mb.into();
         Ok(self
             .shared
             .shares
-            .take(whose, mb, quota)
+            .take(whose, mb, quota.saturating_sub(taken))
             .ok_or_else(|| format!("Function [ {name} ] concurrency exceeded {kind} {quota} MB")))
     }
 }

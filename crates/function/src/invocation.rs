@@ -174,7 +174,7 @@ impl Functions {
         (outcome(id, memory_mb, pulled, started, ran), refused)
     }
 
-    fn spec(&self, function: &Function, code: PathBuf, layers: Vec<PathBuf>) -> Spec {
+    pub(crate) fn spec(&self, function: &Function, code: PathBuf, layers: Vec<PathBuf>) -> Spec {
         let configuration = &function.configuration;
         let keys = self.shared.keys.get().map(|of| of(function)).unwrap_or_default();
         Spec {
@@ -195,6 +195,7 @@ impl Functions {
             appid: function.appid.clone(),
             uin: function.uin.clone(),
             keys,
+            ends_failed: configuration.async_run,
             debug: self.shared.debugging.port(&function.id),
         }
     }
@@ -204,8 +205,13 @@ impl Functions {
 pub(crate) fn instance_id(function: &Function) -> String {
     match function.version {
         Version::Latest => format!("{}-{}", function.id, function.revision),
-        Version::Number(number) => format!("{}-v{number}", function.id),
+        Version::Number(number) => version_id(&function.id, number),
     }
+}
+
+/// The same of a version.
+pub(crate) fn version_id(function: &str, number: u64) -> String {
+    format!("{function}-v{number}")
 }
 
 /// A failure that no instance has seen.

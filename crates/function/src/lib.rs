@@ -3,7 +3,8 @@
 //!
 //! `registry` makes and changes functions, `versions` freezes and names what they were, `code` unpacks them,
 //! `invocation` runs them, `log` is the text the user reads, `row` how all of it lies in the store, `limits` what is
-//! allowed, `concurrency` how much of it at once, `upgrade` what rows of older data directories become.
+//! allowed, `concurrency` how much of it at once, `provisioned` what is started ahead, `upgrade` what rows of older data
+//! directories become.
 
 mod code;
 mod concurrency;
@@ -15,6 +16,7 @@ mod layers;
 mod limits;
 mod log;
 mod namespaces;
+mod provisioned;
 mod registry;
 mod routing;
 mod row;
@@ -46,6 +48,7 @@ use crate::invocation::Slots;
 pub use crate::layers::{Layer, LayerRef, NewLayer};
 pub use crate::limits::{FUNCTIONS_MAX, INIT_TIMEOUT_SECS_MAX, MSG_TTL_SECS, RETRIES_MAX, TIMEOUT_SECS_MAX};
 pub use crate::namespaces::{DEFAULT_NAMESPACE, NAMESPACES_MAX, Namespace};
+pub use crate::provisioned::Provisioned;
 pub use crate::routing::{Additional, Method, RoutingKey, When};
 use crate::running::Running;
 pub use crate::upgrade::upgrade;
@@ -102,6 +105,12 @@ pub struct Configuration {
     /// Keys and values, only shown and searched by.
     #[serde(default)]
     pub tags: Vec<(String, String)>,
+    /// Whether every call is only filed, may run for a day and is tried once (`AsyncRunEnable`). Never changes.
+    #[serde(default)]
+    pub async_run: bool,
+    /// `TraceEnable`, of such a function: that its events are listed, which they always are.
+    #[serde(default)]
+    pub trace: bool,
 }
 
 /// Who is told of what a function could not be told.
@@ -233,6 +242,7 @@ struct Shared {
     slots: Slots,
     debugging: debugging::Debugging,
     shares: concurrency::Shares,
+    provisioned: provisioned::Keepers,
     downloads: download::Downloads,
     folders: folder::Folders,
     keys: OnceLock<Box<Keys>>,
@@ -253,6 +263,7 @@ impl Functions {
             slots: Slots::default(),
             debugging: debugging::Debugging::default(),
             shares: concurrency::Shares::default(),
+            provisioned: provisioned::Keepers::default(),
             downloads: download::Downloads::default(),
             folders: folder::Folders::default(),
             keys: OnceLock::new(),
@@ -358,6 +369,12 @@ impl Functions {
         Ok((found, is_whole))
     }
 
+    /// The log of an invocation that runs, as far as it has come; `None` while its handler does not.
+    pub fn log_so_far(&self, request_id: &str) -> Option<String> {
+        let output = self.shared.runtime.output_so_far(request_id)?;
+        Some(format!("START RequestId:{request_id}\n{output}"))
+    }
+
     /// How many invocations are running now, or are not on record yet.
     pub fn running(&self) -> usize {
         self.shared.running.count()
@@ -365,6 +382,7 @@ impl Functions {
 
     /// Ends all invocations and instances, and returns when the last is on record.
     pub async fn stop(&self) {
+        self.shared.provisioned.stop();
         self.shared.slots.close();
         self.shared.runtime.stop().await;
         self.shared.running.none().await;
@@ -374,6 +392,10 @@ impl Functions {
 impl Invoke for Functions {
     fn invoke<'a>(&'a self, invocation: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(self.run(invocation))
+    }
+
+    fn signal(&self, request_id: &str) -> bool {
+        self.shared.runtime.signal(request_id)
     }
 
     fn describe(&self, target: &Target) -> Option<Description> {

@@ -15,6 +15,9 @@ const RESERVED: [&str; 3] = ["SCF_", "QCLOUD_", "TENCENTCLOUD_"];
 /// Of a function's run.
 pub const TIMEOUT_SECS_MAX: u32 = 900;
 
+/// Of a run that nobody waits for: a day.
+const ASYNC_TIMEOUT_SECS_MAX: u32 = 86_400;
+
 /// Of an instance's initialization.
 pub const INIT_TIMEOUT_SECS_MAX: u32 = 300;
 
@@ -125,8 +128,9 @@ pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Err
     if it.memory_mb != 64 && !(it.memory_mb.is_multiple_of(128) && (128..=3072).contains(&it.memory_mb)) {
         return Err(invalid("MemorySize", "MemorySize must be 64 or a multiple of 128 from 128 to 3072"));
     }
-    if !(1..=TIMEOUT_SECS_MAX).contains(&it.timeout_secs) {
-        return Err(limit("Timeout", format!("Timeout must be 1 to {TIMEOUT_SECS_MAX} seconds")));
+    let longest = if it.async_run { ASYNC_TIMEOUT_SECS_MAX } else { TIMEOUT_SECS_MAX };
+    if !(1..=longest).contains(&it.timeout_secs) {
+        return Err(limit("Timeout", format!("Timeout must be 1 to {longest} seconds")));
     }
     if !(3..=INIT_TIMEOUT_SECS_MAX).contains(&it.init_timeout_secs) {
         let message = format!("InitTimeout must be 3 to {INIT_TIMEOUT_SECS_MAX} seconds");
@@ -215,6 +219,8 @@ mod tests {
             dead_letter: None,
             layers: Vec::new(),
             tags: Vec::new(),
+            async_run: false,
+            trace: false,
         }
     }
 
@@ -249,6 +255,8 @@ mod tests {
             assert_eq!(refused(|c| c.memory_mb = mb), Some("MemorySize"), "{mb}");
         }
         assert_eq!(refused(|c| c.timeout_secs = 900), None);
+        assert_eq!(refused(|c| (c.async_run, c.timeout_secs) = (true, 86_400)), None);
+        assert_eq!(refused(|c| (c.async_run, c.timeout_secs) = (true, 86_401)), Some("Timeout"));
         assert_eq!(refused(|c| c.timeout_secs = 0), Some("Timeout"));
         assert_eq!(refused(|c| c.timeout_secs = 901), Some("Timeout"));
         assert_eq!(refused(|c| c.init_timeout_secs = 301), Some("InitTimeout"));

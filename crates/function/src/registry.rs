@@ -15,7 +15,7 @@ use crate::invocation::instance_id;
 use crate::versions::Version;
 use crate::{
     Configuration, ConfigurationPatch, Error, Function, Functions, Layer, NewFunction, code, concurrency,
-    layers, limits, namespaces, row, versions,
+    layers, limits, namespaces, provisioned, row, versions,
 };
 
 /// Bytes of a handler's file that `entry_file` still shows (scf.md 3.8).
@@ -160,6 +160,10 @@ impl Functions {
         if configuration.runtime == CLOSURE {
             return Err(limits::unknown_runtime(CLOSURE));
         }
+        if configuration.async_run != there.configuration.async_run {
+            let message = "AsyncRunEnable of a function cannot be changed, by a copy neither".to_owned();
+            return Err(Error::Refused { code: "FailedOperation.CopyAsyncRun", message });
+        }
         let status_desc = self.status_desc(&configuration).await;
         let package = self.receive(code).await?;
         let store = self.shared.store.clone();
@@ -294,11 +298,13 @@ impl Functions {
                 let mut gone = versions::delete_all(&store, tx, &function)?;
                 tx.delete(Table::Function, &row::function_key(&full));
                 concurrency::forget(tx, &full);
+                provisioned::forget(tx, &function)?;
                 also(tx)?;
                 gone.push(function);
                 Ok::<_, Error>(gone)
             })
             .await?;
+        self.provision_anew()?;
         for function in &gone {
             self.shared.runtime.retire(&instance_id(function)).await;
             self.leave_folder(function).await;

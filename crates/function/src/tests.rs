@@ -63,6 +63,8 @@ fn configuration() -> Configuration {
         dead_letter: None,
         layers: Vec::new(),
         tags: Vec::new(),
+        async_run: false,
+        trace: false,
     }
 }
 

@@ -14,10 +14,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::invocation::instance_id;
 use crate::routing::{Additional, RoutingKey, When};
-use crate::{Error, Function, Functions, limits, row};
+use crate::{Error, Function, Functions, limits, provisioned, row};
 
 /// Aliases of one function. The service's own limit is not documented.
 const ALIASES_MAX: usize = 100;
+
+/// Versions of one function beside `$LATEST`. The service's own limit is not documented.
+const VERSIONS_MAX: usize = 500;
 
 /// The alias that every function has. At first it is for `$LATEST`.
 const DEFAULT: &str = "$DEFAULT";
@@ -209,6 +212,11 @@ impl Functions {
                 let message = format!("{name} was changed before it could be published");
                 return Err(Error::Refused { code: "FailedOperation.PublishVersion", message });
             }
+            let versions = tx.scan(Table::Function, &versions_of(&full), VERSIONS_MAX)?;
+            if versions.len() >= VERSIONS_MAX {
+                let message = format!("a function has at most {VERSIONS_MAX} versions: delete some");
+                return Err(Error::Refused { code: "LimitExceeded.FunctionVersions", message });
+            }
             function.published += 1;
             let mut version = function.clone();
             version.version = Version::Number(function.published);
@@ -266,10 +274,12 @@ impl Functions {
             if gone.code != function.code {
                 release(&store, tx, &of, gone.code)?;
             }
+            provisioned::forget(tx, &gone)?;
             also(tx)?;
             Ok::<_, Error>(gone)
         };
         let (_, gone) = self.shared.store.commit(delete).await?;
+        self.provision_anew()?;
         self.shared.runtime.retire(&instance_id(&gone)).await;
         tracing::info!(function = gone.name, %version, "version deleted");
         Ok(())

@@ -176,6 +176,11 @@ pub trait Invoke: Send + Sync + 'static {
     /// target that is not there or of a kind that is not known.
     fn invoke<'a>(&'a self, invocation: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
+    /// Asks what runs under this id to end by itself; `false` if nobody could be asked.
+    fn signal(&self, _request_id: &str) -> bool {
+        false
+    }
+
     /// `None` when there is no such function or qualifier, or no such target of another kind.
     fn describe(&self, target: &Target) -> Option<Description>;
 }

@@ -89,13 +89,15 @@ pub(crate) enum Fate {
 pub(crate) struct Instance {
     pub(crate) endpoint: Endpoint,
     _gateway: Option<Gateway>,
-    output: Output,
+    pub(crate) output: Output,
     pub(crate) tree: Tree,
     /// How the root process ended, once it has.
     pub(crate) exit: watch::Receiver<Option<String>>,
     key: Arc<RoleKey>,
     folder: PathBuf,
     ended: bool,
+    /// What it printed while it was started ahead, for the log of its first run.
+    pub(crate) early: String,
 }
 
 impl Instance {
@@ -251,7 +253,8 @@ impl Instance {
         };
         key.log_to(output.log());
         let gateway = gateway.map(|(gateway, _)| gateway);
-        Ok(Self { endpoint, _gateway: gateway, output, tree, exit, key, folder: folder.keep(), ended: false })
+        let (folder, early) = (folder.keep(), String::new());
+        Ok(Self { endpoint, _gateway: gateway, output, tree, exit, key, folder, ended: false, early })
     }
 
     /// Gives the instance an event and waits for what comes of it. The future may be dropped, and
@@ -302,6 +305,9 @@ impl Instance {
         };
         let memory_bytes = watcher.peak.max(self.tree.first_peak());
         let mut result = result;
+        if result.is_err() && spec.ends_failed {
+            fate = Fate::Spent;
+        }
         if fate == Fate::Keep && memory_bytes > watcher.memory_max {
             // It was over the limit for a moment, between two looks.
             result = fail(StatusCode::MemoryLimitReached, memory_text(spec));
@@ -318,7 +324,7 @@ impl Instance {
             status,
             result,
             error,
-            init_output: String::new(),
+            init_output: std::mem::take(&mut self.early),
             output: self.output.take(),
             init_duration: None,
             runtime_duration: None,

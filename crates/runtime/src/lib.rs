@@ -1,10 +1,11 @@
 //! Functions as child processes, over SCF's custom-runtime HTTP protocol. Knows no store, no trigger.
 //!
-//! `pool` lends instances, `instance` is one from start to end, `launch` is what is started for it,
+//! `pool` lends instances, `ahead` has some started before they are needed, `instance` is one from start to end, `launch` is what is started for it,
 //! `protocol` is how it is spoken to (`go` for programs in Go), `process` is the machine's side of it,
 //! `contain` what keeps it apart, `output` what it prints, `watching` what can happen to it
 //! meanwhile. The bootstraps that run handlers of each language are in `bootstrap/`.
 
+mod ahead;
 mod closure;
 pub mod contain;
 mod debugging;
@@ -25,6 +26,7 @@ mod protocol;
 mod reach;
 #[cfg(test)]
 mod tests;
+mod under_way;
 mod watching;
 
 use std::path::PathBuf;
@@ -47,6 +49,7 @@ pub use crate::languages::{Language, languages};
 pub use crate::outward::{Duplex, Outward, Way};
 use crate::pool::{Lease, Pool};
 use crate::process::Spawner;
+use crate::under_way::UnderWay;
 
 /// Everything needed to run one revision of one function.
 #[derive(Clone, Debug)]
@@ -76,6 +79,8 @@ pub struct Spec {
     pub uin: String,
     /// Where each instance gets the key that its environment names.
     pub keys: KeyGiver,
+    /// Whether an instance whose run failed, however it did, is not used again.
+    pub ends_failed: bool,
     /// The port of loopback at which the language's debugger waits for a client, before the code is
     /// loaded. Then there is one instance, and no limit of time and memory.
     pub debug: Option<u16>,
@@ -128,6 +133,7 @@ struct Shared {
     closures: Closures,
     way: OnceLock<Way>,
     turns: Turns,
+    under_way: UnderWay,
     next: AtomicU64,
 }
 
@@ -169,6 +175,7 @@ impl Runtime {
             closures: Closures::default(),
             way: OnceLock::new(),
             turns: Turns::default(),
+            under_way: UnderWay::default(),
             next: AtomicU64::new(1),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -243,7 +250,13 @@ impl Runtime {
         if let Some(instance) = warm {
             return Ok((instance, None));
         }
-        let parts = self.parts(spec).await;
+        // Finding and preparing the language may take long, and a stop does not wait for that.
+        let parts = tokio::select! {
+            parts = self.parts(spec) => parts,
+            _ = closing.wait_for(|closing| *closing) => {
+                return Err(NotStarted::of(StatusCode::InternalError, instance::CLOSING, request_id));
+            }
+        };
         let parts = parts.map_err(|text| NotStarted::of(StatusCode::ContainerInitError, text, request_id))?;
         let (instance, started) = Instance::start(parts, spec, request_id, chain, &mut closing).await?;
         Ok((instance, Some(started)))
@@ -263,7 +276,10 @@ impl Runtime {
             Err(failed) => return not_started(failed),
         };
         let mut closing = self.shared.pool.closing();
+        let early = started.as_ref().map_or(&instance.early, |started| &started.output);
+        let under_way = self.shared.under_way.enter(request_id, &instance, early);
         let (mut ran, fate) = instance.invoke(spec, request_id, chain, event, &mut closing).await;
+        drop(under_way);
         if let Some(started) = started {
             ran.init_output = started.output;
             ran.init_duration = Some(started.duration);

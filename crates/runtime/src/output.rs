@@ -26,7 +26,7 @@ struct Shared {
 }
 
 /// What was written, up to the bound, and how much was not kept.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Kept {
     bytes: Vec<u8>,
     cut: u64,
@@ -67,6 +67,12 @@ impl Output {
     /// Everything that was written before this call and not taken before.
     pub(crate) fn take(&self) -> String {
         self.shared.all().take()
+    }
+
+    /// What `take` would give now, without taking it; nothing once the output is gone.
+    pub(crate) fn so_far(&self) -> impl Fn() -> String + Send + Sync + 'static {
+        let shared = Arc::downgrade(&self.shared);
+        move || shared.upgrade().map(|shared| shared.all().clone().take()).unwrap_or_default()
     }
 
     /// Puts a line of ours after what was written before it.

@@ -1,5 +1,6 @@
 //! Warm instances and who is using which. An instance belongs to one `Spec::id`, serves one event
-//! at a time, waits for the next for a while, and is ended when its code or configuration changed.
+//! at a time, waits for the next for a while, and is ended when its code or configuration changed. Of an id that some
+//! are kept of, no more grow old than are beyond these.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,8 @@ struct Shared {
     closing: watch::Sender<bool>,
     /// Leases that are out.
     busy: watch::Sender<usize>,
+    /// Told when of an id there have come to be fewer than are kept.
+    losses: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -38,6 +41,10 @@ struct Group {
     /// The one used last is at the end and is used first, so that a quiet function's others age.
     idle: Vec<Waiting>,
     busy: usize,
+    /// Of those that are busy, the ones that are being started ahead of any event.
+    ahead: usize,
+    /// How many never grow too old.
+    kept: usize,
     /// Grows with each `retire`; a lease from before does not bring its instance back.
     age: u64,
 }
@@ -53,6 +60,18 @@ pub(crate) struct Lease {
     pool: Pool,
     id: String,
     age: u64,
+    is_ahead: bool,
+}
+
+impl Group {
+    /// Whether there are fewer than are kept.
+    fn is_short(&self) -> bool {
+        self.idle.len() + self.busy < self.kept
+    }
+
+    fn is_forgotten(&self) -> bool {
+        self.idle.is_empty() && self.busy == 0 && self.kept == 0
+    }
 }
 
 impl Pool {
@@ -61,6 +80,7 @@ impl Pool {
             groups: Mutex::default(),
             closing: watch::Sender::new(false),
             busy: watch::Sender::new(0),
+            losses: watch::Sender::new(()),
         };
         Self { shared: Arc::new(shared), idle }
     }
@@ -73,12 +93,52 @@ impl Pool {
         self.shared.closing.subscribe()
     }
 
+    pub(crate) fn losses(&self) -> watch::Receiver<()> {
+        self.shared.losses.subscribe()
+    }
+
+    /// From now on so many of an id never grow too old. If these are fewer than before, as many of the idle ones end.
+    pub(crate) fn keep(&self, id: &str, number: usize) {
+        let mut groups = self.groups();
+        let group = groups.by_id.entry(id.to_owned()).or_default();
+        let fewer = group.kept.saturating_sub(number);
+        group.kept = number;
+        // The one used last is at the end.
+        let surplus = group.idle.drain(..fewer.min(group.idle.len())).collect();
+        groups.forget(id);
+        drop(groups);
+        tokio::spawn(end(surplus));
+    }
+
+    /// How many instances of an id there are, idle, busy or being started, and how many of them are ready.
+    pub(crate) fn count(&self, id: &str) -> (usize, usize) {
+        let groups = self.groups();
+        let Some(group) = groups.by_id.get(id) else { return (0, 0) };
+        let idle = group.idle.iter().filter(|waiting| waiting.instance.is_alive()).count();
+        (idle + group.busy, idle + group.busy - group.ahead)
+    }
+
+    /// For an instance that is to be started ahead, if so many are not there yet.
+    pub(crate) fn lease_ahead(&self, id: &str) -> Option<Lease> {
+        let mut groups = self.groups();
+        let group = groups.by_id.get_mut(id)?;
+        if !group.is_short() {
+            return None;
+        }
+        group.ahead += 1;
+        Some(self.lend(id, group, true))
+    }
+
+    fn lend(&self, id: &str, group: &mut Group, is_ahead: bool) -> Lease {
+        group.busy += 1;
+        self.shared.busy.send_modify(|busy| *busy += 1);
+        Lease { pool: self.clone(), id: id.to_owned(), age: group.age, is_ahead }
+    }
+
     pub(crate) fn lease(&self, id: &str) -> (Lease, Option<Instance>) {
         let mut groups = self.groups();
         let group = groups.by_id.entry(id.to_owned()).or_default();
-        group.busy += 1;
-        self.shared.busy.send_modify(|busy| *busy += 1);
-        let lease = Lease { pool: self.clone(), id: id.to_owned(), age: group.age };
+        let lease = self.lend(id, group, false);
         let mut warm = None;
         while let Some(waiting) = group.idle.pop() {
             waiting.watcher.abort();
@@ -97,8 +157,16 @@ impl Pool {
         let group = groups.by_id.get_mut(id)?;
         let at = group.idle.iter().position(|waiting| waiting.number == number)?;
         let instance = group.idle.remove(at).instance;
+        if group.is_short() {
+            self.shared.losses.send_replace(());
+        }
         groups.forget(id);
         Some(instance)
+    }
+
+    /// Whether an idle instance has waited long enough; `false` for one of those that are kept.
+    fn is_too_old(&self, id: &str) -> bool {
+        self.groups().by_id.get(id).is_none_or(|group| group.idle.len() + group.busy > group.kept)
     }
 
     /// Ends those idle of each id that is meant, and the busy ones after their run.
@@ -110,8 +178,9 @@ impl Pool {
             }
             group.age += 1;
             idle.append(&mut group.idle);
-            group.busy > 0
+            !group.is_forgotten()
         });
+        self.shared.losses.send_replace(());
         end(idle).await;
     }
 
@@ -128,7 +197,7 @@ impl Pool {
 
 impl Groups {
     fn forget(&mut self, id: &str) {
-        if self.by_id.get(id).is_some_and(|group| group.idle.is_empty() && group.busy == 0) {
+        if self.by_id.get(id).is_some_and(Group::is_forgotten) {
             self.by_id.remove(id);
         }
     }
@@ -164,8 +233,16 @@ impl Lease {
         let (pool, id, mut exit) = (self.pool.clone(), self.id.clone(), instance.exit());
         // It cannot run before the instance is in its place: the lock is held until then.
         let watcher = tokio::spawn(async move {
+            let aged = async {
+                loop {
+                    tokio::time::sleep(pool.idle).await;
+                    if pool.is_too_old(&id) {
+                        return;
+                    }
+                }
+            };
             tokio::select! {
-                () = tokio::time::sleep(pool.idle) => {}
+                () = aged => {}
                 _ = exit.wait_for(Option::is_some) => {}
             }
             if let Some(instance) = pool.remove(&id, number) {
@@ -182,6 +259,10 @@ impl Drop for Lease {
         let mut groups = self.pool.groups();
         if let Some(group) = groups.by_id.get_mut(&self.id) {
             group.busy = group.busy.saturating_sub(1);
+            group.ahead = group.ahead.saturating_sub(usize::from(self.is_ahead));
+            if group.is_short() {
+                self.pool.shared.losses.send_replace(());
+            }
         }
         groups.forget(&self.id);
         drop(groups);

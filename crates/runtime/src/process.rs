@@ -257,7 +257,7 @@ impl Tree {
     }
 
     /// The process that was to be started; `None` while it is not there yet.
-    fn first(&self) -> Option<Pid> {
+    pub(crate) fn first(&self) -> Option<Pid> {
         if let Some(first) = self.first.get() {
             return Some(*first);
         }

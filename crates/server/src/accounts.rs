@@ -78,6 +78,11 @@ impl Accounts {
         lent
     }
 
+    /// The account of an APPID.
+    pub(crate) fn owner(&self, appid: &str) -> Option<&Account> {
+        self.owners.get(appid)
+    }
+
     fn issued<T>(&self, secret_id: &str, of: impl Fn(&Issued) -> T) -> Option<T> {
         self.temporary.read().unwrap_or_else(PoisonError::into_inner).keys.get(secret_id).map(of)
     }

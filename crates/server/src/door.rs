@@ -3,13 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use cosette_cdn::Cdn;
 use cosette_clock::Clock;
 use cosette_control::{Answer, Control};
 use cosette_egress::Rules;
 use cosette_jobs::AccessLog;
 use cosette_model::op::Op;
 use cosette_model::setting::Bound;
-use cosette_model::{Error, RequestId, Times, Timestamp};
+use cosette_model::{ByteStream, Error, RequestId, Times, Timestamp};
 use cosette_ops::Ops;
 use cosette_wire::{Asked, Decoded, ReplyBody, Wire};
 use http::request::Parts;
@@ -20,7 +21,8 @@ use hyper::body::Incoming;
 use crate::access::{self, Answered, CLIENT_GONE, Glimpse, Ledger};
 use crate::accounts::Accounts;
 use crate::admin::Admin;
-use crate::body::{Outgoing, incoming, plain, typed};
+use crate::body::{Leftover, Outgoing, incoming, plain, typed};
+use crate::edge;
 use crate::spelling::Spelling;
 use crate::throttle::throttled;
 
@@ -30,6 +32,8 @@ pub(crate) struct Door {
     pub(crate) wire: Arc<Wire>,
     pub(crate) ops: Ops,
     pub(crate) control: Control,
+    pub(crate) cdn: Cdn,
+    pub(crate) cdn_keys: edge::Keys,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) admin: Admin,
     pub(crate) access_log: AccessLog,
@@ -45,6 +49,7 @@ impl Door {
         if let Some(bound) = Wire::own_name(&parts).and_then(|name| self.ops.bound(&name)) {
             parts.extensions.insert(bound);
         }
+        let domain = self.cdn_domain(&parts);
         let times = self.clock.times();
         let path = parts.uri.path();
         let mut response =
@@ -53,6 +58,8 @@ impl Door {
                 self.admin.answer(&path, parts, body).await
             } else if path.starts_with("/_console") && self.is_ours(&parts) {
                 plain(StatusCode::NOT_FOUND, "there is no console in this version\n")
+            } else if let Some(domain) = domain {
+                self.edge(&domain, parts, peer, times).await
             } else if Control::is_for_us(&parts) {
                 self.cloud_api(parts, body).await
             } else if Wire::is_sts(&parts) {
@@ -60,16 +67,18 @@ impl Door {
             } else if !self.is_ours(&parts) && !is_service(&parts) && !is_bound(&parts) {
                 refuse_proxy(&parts, "only COS, S3 and Tencent Cloud API hosts are answered here")
             } else {
-                self.object_service(parts, body, peer, times).await
+                let (stream, leftover) = incoming(body);
+                self.object_service(parts, stream, leftover, peer, times).await
             };
         self.spelling.apply(response.extensions_mut());
         response
     }
 
-    async fn object_service(
+    pub(crate) async fn object_service(
         &self,
         parts: Parts,
-        body: Incoming,
+        stream: ByteStream,
+        leftover: Leftover,
         peer: IpAddr,
         times: Times,
     ) -> Response<Outgoing> {
@@ -78,7 +87,6 @@ impl Door {
         let stays = keeps_alive(&parts);
         // With `Expect: 100-continue` the client sends nothing until we read.
         let waits = parts.headers.contains_key(header::EXPECT);
-        let (stream, leftover) = incoming(body);
         let request = Request::from_parts(parts, stream);
         let Decoded { mut asked, outcome, faulty } =
             self.wire.decode(request, peer, request_id, times, self.accounts.as_ref()).await;
@@ -180,7 +188,19 @@ impl Door {
 
     async fn cloud_api(&self, parts: Parts, body: Incoming) -> Response<Outgoing> {
         let answer = match Limited::new(body, Control::BODY_BYTES_MAX).collect().await {
-            Ok(body) => self.control.answer(&parts, body.to_bytes(), self.accounts.as_ref()).await,
+            Ok(body) => {
+                let (control, accounts) = (self.control.clone(), Arc::clone(&self.accounts));
+                // In a task of its own: a client that leaves must not cut an action of several steps off.
+                let acted =
+                    tokio::spawn(
+                        async move { control.answer(&parts, body.to_bytes(), accounts.as_ref()).await },
+                    );
+                match acted.await {
+                    Ok(answer) => answer,
+                    Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                    Err(_) => return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n"),
+                }
+            }
             Err(error) if error.is::<LengthLimitError>() => Answer::too_large(),
             // The client is gone; nobody reads this.
             Err(_) => return plain(StatusCode::BAD_REQUEST, "the request's body did not come whole\n"),

@@ -59,6 +59,8 @@ pub(crate) async fn install(
                 dead_letter: None,
                 layers: Vec::new(),
                 tags: Vec::new(),
+                async_run: false,
+                trace: false,
             },
             code: Bytes::from_static(NO_PACKAGE),
         });

@@ -98,8 +98,7 @@ impl Gateway {
     }
 
     fn judge(&self, target: &Target) -> Verdict {
-        let bound =
-            || self.door().is_some_and(|door| door.ops.bound(&target.host.to_ascii_lowercase()).is_some());
+        let bound = || self.door().is_some_and(|door| door.has_name(&target.host.to_ascii_lowercase()));
         match self.rules.judge(&target.host, target.port) {
             Verdict::Refused | Verdict::Allowed if bound() => Verdict::Ours,
             verdict => verdict,

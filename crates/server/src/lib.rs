@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod debugging;
 mod door;
+mod edge;
 mod embedded;
 mod explain;
 mod folder;
@@ -25,6 +26,7 @@ mod throttle;
 mod travel;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,7 +131,11 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let door = Arc::new(house.door(spelling));
         house.gateway.leads_to(&door);
+        let origin: std::sync::Weak<dyn cosette_cdn::Origin> = Arc::downgrade(&door) as _;
+        house.control.cdn().leads_to(origin)?;
         let connections = Connections::serve(Arc::clone(&house.gateway), listener, stopped);
+        // What starts now may call here.
+        house.functions.provision_anew()?;
         let owner = owners(&config).next().ok_or_else(|| RunError::Refused("there is no account".into()))?;
         Ok(Self { house, connections, door, stop, owner, region: config.region })
     }
@@ -218,6 +224,10 @@ impl House {
             }
         };
         let kept = Scratch { folder: scratch.clone(), is_temporary: config.data_dir.is_none() };
+        if kept.is_temporary {
+            // Where everybody may look: it holds code and what functions write.
+            std::fs::DirBuilder::new().mode(0o700).create(&scratch)?;
+        }
         let accounts = Arc::new(Accounts::new(config.accounts.clone(), clock.clone()));
         let authority = authority(config.data_dir.as_deref())?;
         let rules = Rules(config.allow_egress.clone());
@@ -318,6 +328,8 @@ impl House {
             wire: Arc::clone(&self.wire),
             ops: self.ops.clone(),
             control: self.control.clone(),
+            cdn: self.control.cdn().clone(),
+            cdn_keys: edge::Keys::default(),
             accounts: Arc::clone(&self.accounts),
             admin: admin::Admin {
                 store: self.store.clone(),

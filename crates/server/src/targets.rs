@@ -31,6 +31,10 @@ impl Invoke for Targets {
         }
     }
 
+    fn signal(&self, request_id: &str) -> bool {
+        self.functions.signal(request_id)
+    }
+
     fn describe(&self, target: &Target) -> Option<Description> {
         match target {
             Target::Function(_) => self.functions.describe(target),

@@ -85,6 +85,12 @@ pub enum Table {
     TestModel = 0x51,
     /// Namespaces of functions, by account and region.
     Namespace = 0x52,
+    /// Domains of the CDN, by name.
+    CdnDomain = 0x58,
+    /// What was asked to be purged and prefetched, in that order: sequence number, 8 bytes, and a place, 2.
+    CdnTask = 0x59,
+    /// How much of that an account has asked for on a day, by APPID, kind and area.
+    CdnQuota = 0x5a,
 }
 
 /// A body that the store keeps for a subsystem, which puts this into its own record.

@@ -2,6 +2,7 @@
 //! hand also while they run.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cosette_model::function::{FunctionRef, StatusCode};
@@ -9,11 +10,14 @@ use cosette_model::{Seq, Timestamp};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::delivery::{self, Delivery, DeliveryState, Place};
+use crate::delivery::{self, Delivery, DeliveryState, Place, Progress};
 use crate::{Error, Triggers};
 
 /// Why one that was ended while it waited is dead.
 const TERMINATED: &str = "terminated by hand";
+
+/// The same of one that was asked to end and failed, after its status.
+const ASKED: &str = "it was asked to end";
 
 /// How far an asynchronous event has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +70,21 @@ impl AsyncEvent {
 
 /// Attempts that run, each with what calls it off.
 #[derive(Default)]
-pub(crate) struct CallsOff(Mutex<HashMap<Uuid, Arc<Notify>>>);
+pub(crate) struct CallsOff(Mutex<HashMap<Uuid, Arc<Asked>>>);
+
+#[derive(Default)]
+struct Asked {
+    /// To let go of it.
+    at_once: Notify,
+    /// Whether what runs was asked to end by itself.
+    gently: AtomicBool,
+}
 
 /// An attempt that runs, until dropped.
 pub(crate) struct CallOff<'a> {
     all: &'a CallsOff,
     id: Uuid,
-    asked: Arc<Notify>,
+    asked: Arc<Asked>,
 }
 
 impl CallsOff {
@@ -82,10 +94,10 @@ impl CallsOff {
 
     /// Also for one that has been started and has not entered yet.
     fn ask(&self, id: Uuid) {
-        self.of(id).notify_one();
+        self.of(id).at_once.notify_one();
     }
 
-    fn of(&self, id: Uuid) -> Arc<Notify> {
+    fn of(&self, id: Uuid) -> Arc<Asked> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone()
     }
 
@@ -97,7 +109,19 @@ impl CallsOff {
 impl CallOff<'_> {
     /// Returns when the attempt is to end.
     pub(crate) async fn comes(&self) {
-        self.asked.notified().await;
+        self.asked.at_once.notified().await;
+    }
+
+    /// What its end means for the delivery: nothing more is tried of what was asked to end.
+    pub(crate) fn judge(&self, progress: &mut Progress, status: StatusCode) {
+        if self.asked.gently.load(Ordering::Relaxed) && progress.state != DeliveryState::Succeeded {
+            progress.state = DeliveryState::Dead { why: format!("{}: {ASKED}", status.number()) };
+        }
+    }
+
+    /// Whether it ends because somebody wants it to.
+    pub(crate) fn is_gentle(&self) -> bool {
+        self.asked.gently.load(Ordering::Relaxed)
     }
 }
 
@@ -141,6 +165,27 @@ impl Triggers {
         let ended = self.end_by_hand(id, uuid).await;
         self.dispatcher.calls_off.forget(uuid);
         ended
+    }
+
+    /// Asks a delivery that runs to end by itself (SIGTERM); what comes of it then is its end, and it is not tried
+    /// again. One whose handler does not run is ended as by [`terminate`](Self::terminate).
+    ///
+    /// # Errors
+    /// As of `terminate`.
+    pub async fn terminate_gently(&self, id: &str) -> Result<(), Error> {
+        let uuid = Uuid::parse_str(id).map_err(|_| Error::NoSuchDelivery(id.to_owned()))?;
+        let is_running = {
+            let queues = self.dispatcher.queues();
+            queues.place_of(uuid).is_some_and(|place| queues.is_running(place))
+        };
+        if is_running {
+            // First: its end may come at once.
+            self.dispatcher.calls_off.of(uuid).gently.store(true, Ordering::Relaxed);
+            if self.dispatcher.targets.signal(id) {
+                return Ok(());
+            }
+        }
+        self.terminate(id).await
     }
 
     async fn end_by_hand(&self, id: &str, uuid: Uuid) -> Result<(), Error> {

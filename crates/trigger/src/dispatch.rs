@@ -203,9 +203,11 @@ impl Dispatcher {
         // A function's result is in its own record.
         let answer = if matches!(filed.target, Target::Webhook { .. }) { answer } else { String::new() };
         let attempt = Attempt { started, ended, status, error, answer };
-        let progress = retry::after(progress, attempt, filed.created, policy, self.options.retry_interval);
+        let mut progress =
+            retry::after(progress, attempt, filed.created, policy, self.options.retry_interval);
+        call_off.judge(&mut progress, status);
         // Of what somebody ends nobody is told, whether it ran or waited.
-        let letter = described.filter(|_| !is_by_hand);
+        let letter = described.filter(|_| !is_by_hand && !call_off.is_gentle());
         let letter = letter.and_then(|found| letter::of(&filed, &progress, found, ended));
         self.record(ticket, progress, letter).await
     }
@@ -340,6 +342,7 @@ impl Dispatcher {
         let row = row::encode(&filed)?;
         let finished_max = self.options.finished_max;
         let write = move |tx: &mut Tx<'_>| delivery::file(tx, vec![(row, None)], finished_max);
+        let _filing = self.filing(filed.ids());
         let (commit, ()) = self.store.commit(write).await?;
         let place = Place { commit, index: 0 };
         let target = Arc::new(filed.target.clone());

@@ -147,10 +147,25 @@ pub(crate) struct Queues {
     /// What is finished while the cursor has not passed its end: it may have written something that fires.
     settling: BTreeMap<Seq, Vec<Arc<[u64]>>>,
     running: usize,
+    /// What is being filed, see [`Filing`](crate::quiet::Filing).
+    filing: usize,
     cursor: Seq,
 }
 
 impl Queues {
+    /// Counts what is being filed for these requests.
+    pub(crate) fn begin_filing(&mut self, requests: &[u64]) {
+        self.filing += 1;
+        for request in requests {
+            *self.requests.entry(*request).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn end_filing(&mut self, requests: &[u64]) {
+        self.filing -= 1;
+        self.count_off(requests);
+    }
+
     /// Notes a delivery that has been filed; it counts as unfinished from now on. It runs when it is [pushed](Self::push).
     pub(crate) fn note(&mut self, ticket: &Ticket) {
         let (id, requests) = (ticket.id, ticket.requests.clone());
@@ -341,13 +356,14 @@ impl Queues {
     pub(crate) fn is_done(&self, request: Option<u64>) -> bool {
         match request {
             Some(request) => !self.requests.contains_key(&request),
-            None => self.unfinished.is_empty(),
+            None => self.unfinished.is_empty() && self.filing == 0,
         }
     }
 
     /// Whether nothing runs or could at `now`: whatever is unfinished waits for its time or is held.
     pub(crate) fn is_settled(&self, now: Timestamp) -> bool {
-        self.unfinished.len() == self.retries.len() + self.held.len()
+        self.filing == 0
+            && self.unfinished.len() == self.retries.len() + self.held.len()
             && self.next_retry().is_none_or(|at| at > now)
     }
 
@@ -476,6 +492,19 @@ mod tests {
         start(&mut queues);
         queues.end(ticket(2, 7), End::Finished(Seq(0)), 8);
         assert!(queues.is_done(Some(7)) && !queues.is_done(Some(8)));
+    }
+
+    #[test]
+    fn what_is_being_filed_is_not_done() {
+        let mut queues = Queues::default();
+        queues.begin_filing(&[7]);
+        assert!(!queues.is_done(None) && !queues.is_done(Some(7)) && queues.is_done(Some(8)));
+        assert!(!queues.is_settled(Timestamp::from_secs(0)));
+        queues.note(&ticket(1, 7));
+        queues.end_filing(&[7]);
+        assert!(!queues.is_done(None) && !queues.is_done(Some(7)), "it is noted");
+        queues.finish(ticket(1, 7).place, Seq(0));
+        assert!(queues.is_done(None) && queues.is_done(Some(7)));
     }
 
     #[test]

@@ -21,7 +21,27 @@ pub struct Quiet {
     pub pending: Vec<String>,
 }
 
+/// A delivery that is being filed, until dropped: from before its commit until it is noted. Else somebody could see the
+/// commit's number passed and the delivery not yet there.
+pub(crate) struct Filing<'a> {
+    dispatcher: &'a Dispatcher,
+    requests: Vec<u64>,
+}
+
+impl Drop for Filing<'_> {
+    fn drop(&mut self) {
+        self.dispatcher.queues().end_filing(&self.requests);
+        self.dispatcher.moved.send_replace(());
+    }
+}
+
 impl Dispatcher {
+    pub(crate) fn filing<'a, 'i>(&'a self, ids: impl Iterator<Item = &'i str>) -> Filing<'a> {
+        let requests: Vec<u64> = ids.map(digest).collect();
+        self.queues().begin_filing(&requests);
+        Filing { dispatcher: self, requests }
+    }
+
     pub(crate) async fn wait(&self, request_id: Option<&str>, timeout: Duration) -> Quiet {
         let request = request_id.map(digest);
         // Of one request: what had happened when the question was put.

@@ -25,6 +25,7 @@ mod request;
 mod response;
 mod route;
 mod setting;
+mod signing;
 mod sts;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -58,6 +59,7 @@ use payload::Payload;
 use query::Query;
 pub use query::logged_target;
 use request::Incoming;
+pub use signing::sign;
 pub use sts::StsAnswer;
 use target::Target;
 
@@ -490,6 +492,9 @@ pub const HEADER_SPELLINGS: &[&str] = &[
     "Location",
     "Transfer-Encoding",
     "Vary",
+    "Age",
+    "X-Cache-Lookup",
+    "X-NWS-LOG-UUID",
     "Allow",
     "x-amz-server-side-encryption-customer-key-MD5",
     "x-cos-server-side-encryption-customer-key-MD5",

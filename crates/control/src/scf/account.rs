@@ -24,9 +24,10 @@ pub(crate) async fn get(call: &Call<'_>, _params: Params<'_>) -> Result<Reply, A
     let mut reserved_together = 0;
     for namespace in call.functions.namespaces(appid, region)? {
         let functions = call.functions.list(appid, region, &namespace.name)?;
-        let mut reserved = 0;
+        let (mut reserved, mut provisioned) = (0, 0);
         for function in &functions {
             reserved += call.functions.reserved_mb(&function.full_name())?.unwrap_or_default();
+            provisioned += call.functions.provisioned_mb(function)?;
         }
         reserved_together += reserved;
         usage.push(json!({
@@ -35,7 +36,7 @@ pub(crate) async fn get(call: &Call<'_>, _params: Params<'_>) -> Result<Reply, A
             "FunctionsCount": functions.len(),
             "TotalConcurrencyMem": call.functions.total_mb(appid, region)?,
             "TotalAllocatedConcurrencyMem": reserved,
-            "TotalAllocatedProvisionedMem": 0,
+            "TotalAllocatedProvisionedMem": provisioned,
         }));
         limits.push(json!({
             "Namespace": namespace.name,

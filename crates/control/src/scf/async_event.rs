@@ -54,14 +54,16 @@ pub(crate) async fn status(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
 pub(crate) async fn terminate(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     let id = params.needed("InvokeRequestId")?;
-    if params.flag("GraceShutdown")? == Some(true) {
-        return Err(ApiError::unsupported("GraceShutdown is not supported; without it the process is ended"));
-    }
+    let is_gentle = params.flag("GraceShutdown")? == Some(true);
     let event = find(call, id).await?;
     if !event.function.is_of(&function.full_name()) {
         return Err(unknown(id));
     }
-    call.triggers.terminate(id).await.map_err(|error| match error {
+    let ended = match is_gentle {
+        true => call.triggers.terminate_gently(id).await,
+        false => call.triggers.terminate(id).await,
+    };
+    ended.map_err(|error| match error {
         TriggerError::NoSuchDelivery(_) => unknown(id),
         TriggerError::NotNow { why, .. } => {
             ApiError::new("FailedOperation.AsyncEventStatus", format!("the asynchronous event {id} {why}"))

@@ -2,11 +2,11 @@
 
 use cosette_function::{Configuration, ConfigurationPatch, Function, NewFunction, Version};
 use cosette_model::Region;
-use cosette_model::function::RetryPolicy;
 use cosette_store::Tx;
 use cosette_trigger::Triggers;
 use serde_json::{Value, json};
 
+use super::asynchronous;
 use super::layer;
 use super::letter::{self, dead_letter};
 use super::{
@@ -37,6 +37,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     }
     refuse_unsupported(&params)?;
     let is_published = version::is_published(&params)?;
+    let (async_run, trace) = asynchronous::asked(&params)?;
     let configuration = Configuration {
         description: params.text("Description")?.unwrap_or_default().to_owned(),
         runtime: params.text("Runtime")?.filter(|r| !r.is_empty()).unwrap_or(RUNTIME_DEFAULT).to_owned(),
@@ -46,10 +47,12 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         init_timeout_secs: params.count("InitTimeout")?.unwrap_or(INIT_TIMEOUT_DEFAULT_SECS),
         environment: environment(&params)?.unwrap_or_default(),
         role: params.text("Role")?.unwrap_or_default().to_owned(),
-        retry: RetryPolicy::default(),
-        dead_letter: dead_letter(call, &params)?.flatten(),
+        retry: asynchronous::retry(async_run),
+        dead_letter: asynchronous::letter(async_run, dead_letter(call, &params)?.flatten())?,
         layers: layer::layers(&params)?.unwrap_or_default(),
         tags: tags(&params)?,
+        async_run,
+        trace,
     };
     let code = code::read(call, &params).await?;
     let new = NewFunction {
@@ -70,6 +73,7 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
     let function = function_of(call, &params)?;
     refuse_tags(&params)?;
     refuse_unsupported(&params)?;
+    asynchronous::unchanged(&params, &function)?;
     let is_published = version::is_published(&params)?;
     let handler = params.text("Handler")?.filter(|text| !text.is_empty()).map(str::to_owned);
     let code = code::read(call, &params).await?;
@@ -82,6 +86,7 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
     let function = function_of(call, &params)?;
     refuse_tags(&params)?;
     refuse_unsupported(&params)?;
+    asynchronous::unchanged(&params, &function)?;
     let is_published = version::is_published(&params)?;
     let runtime = params.text("Runtime")?.filter(|text| !text.is_empty());
     if let Some(runtime) = runtime.filter(|runtime| *runtime != function.configuration.runtime) {
@@ -102,7 +107,10 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         environment: environment(&params)?,
         role: text("Role")?,
         retry: None,
-        dead_letter: dead_letter(call, &params)?,
+        dead_letter: match dead_letter(call, &params)? {
+            Some(letter) => Some(asynchronous::letter(function.configuration.async_run, letter)?),
+            None => None,
+        },
         layers: layer::layers(&params)?,
     };
     let made = call.functions.update_configuration(&function.full_name(), patch).await?;
@@ -179,6 +187,7 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
     }));
     shown.extend(unused());
     shown.extend(reply(json!({"DeadLetterConfig": letter::shown(&function)})));
+    shown.extend(asynchronous::shown(configuration));
     Ok(shown)
 }
 
@@ -227,7 +236,7 @@ pub(crate) async fn copy(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
             init_timeout_secs: INIT_TIMEOUT_DEFAULT_SECS,
             environment: Vec::new(),
             role: String::new(),
-            retry: RetryPolicy::default(),
+            retry: asynchronous::retry(configuration.async_run),
             dead_letter: None,
             layers: Vec::new(),
             tags: Vec::new(),
@@ -288,14 +297,15 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
     let total = found.len();
     let page = paging.page(found).map(|function| {
         let reserved = call.functions.reserved_mb(&function.full_name())?;
-        Ok(item(&function, reserved))
+        let provisioned = call.functions.provisioned_mb(&function)?;
+        Ok(item(&function, reserved, (provisioned > 0).then_some(provisioned)))
     });
     let page: Vec<Value> = page.collect::<Result<_, ApiError>>()?;
     Ok(reply(json!({"Functions": page, "TotalCount": total})))
 }
 
 /// A function as lists show it (scf.md 3.7).
-fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
+fn item(function: &Function, reserved_mb: Option<u64>, provisioned_mb: Option<u64>) -> Value {
     json!({
         "FunctionName": function.name,
         "FunctionId": function.id,
@@ -309,10 +319,10 @@ fn item(function: &Function, reserved_mb: Option<u64>) -> Value {
         "Tags": shown_tags(function),
         "AddTime": time(function.created),
         "ModTime": time(function.modified),
-        "TotalProvisionedConcurrencyMem": null,
+        "TotalProvisionedConcurrencyMem": provisioned_mb,
         "ReservedConcurrencyMem": reserved_mb,
-        "AsyncRunEnable": "FALSE",
-        "TraceEnable": "FALSE",
+        "AsyncRunEnable": asynchronous::word(function.configuration.async_run),
+        "TraceEnable": asynchronous::word(function.configuration.trace),
     })
 }
 
@@ -326,6 +336,8 @@ enum Filter<'a> {
     Role,
     /// The value of a tag with this key.
     Tag(&'a str),
+    AsyncRun,
+    Trace,
     /// A property that is the same for every function here.
     Always(&'static str),
 }
@@ -338,7 +350,8 @@ impl<'a> Filter<'a> {
             "Status" => Self::Always("Active"),
             "FunctionType" => Self::Always("Event"),
             "PublicNetStatus" => Self::Always("ENABLE"),
-            "AsyncRunEnable" | "TraceEnable" => Self::Always("FALSE"),
+            "AsyncRunEnable" => Self::AsyncRun,
+            "TraceEnable" => Self::Trace,
             "VpcId" | "SubnetId" | "ClsTopicId" | "ClsLogsetId" | "CfsId" | "CfsMountInsId" | "Eip" => {
                 Self::Always("")
             }
@@ -358,6 +371,8 @@ impl<'a> Filter<'a> {
                 let tag = function.configuration.tags.iter().find(|(of, _)| of == key)?;
                 &tag.1
             }
+            Self::AsyncRun => asynchronous::word(function.configuration.async_run),
+            Self::Trace => asynchronous::word(function.configuration.trace),
             Self::Always(value) => value,
         })
     }
@@ -416,7 +431,7 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
 
 /// Settings of the public model that nothing here acts on. Asked for, they are refused, not lost;
 /// fields that the model does not have are ignored (scf.md 3.1).
-const UNSUPPORTED: [&str; 16] = [
+const UNSUPPORTED: [&str; 15] = [
     "AutoCreateClsTopic",
     "AutoDeployClsTopicIndex",
     "CfsConfig",
@@ -431,15 +446,10 @@ const UNSUPPORTED: [&str; 16] = [
     "ProtocolParams",
     "ProtocolType",
     "PublicNetConfig",
-    "TraceEnable",
     "VpcConfig",
 ];
 
 fn refuse_unsupported(params: &Params<'_>) -> Result<(), ApiError> {
-    if params.flag("AsyncRunEnable")? == Some(true) {
-        let message = "asynchronous running (AsyncRunEnable) is not supported yet";
-        return Err(ApiError::new("UnsupportedOperation.AsyncRunEnable", message));
-    }
     match UNSUPPORTED.into_iter().find(|name| params.get(name).is_some_and(|value| !asks_nothing(value))) {
         Some(name) => Err(ApiError::unsupported(format!("{name} is not supported yet; leave it out"))),
         None => Ok(()),
@@ -501,10 +511,6 @@ mod tests {
         ] {
             assert_eq!(code(asked.clone()), refused, "{asked}");
         }
-        assert_eq!(
-            code(json!({"AsyncRunEnable": "TRUE"})),
-            Err("UnsupportedOperation.AsyncRunEnable".to_owned())
-        );
     }
 
     #[test]

@@ -22,12 +22,10 @@ pub(crate) async fn invoke(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     let reference = routed(call, &params, qualified(call, &params, &function, LATEST)?)?;
     let event = event(params.text("ClientContext")?, "ClientContext")?;
     match params.text("InvocationType")? {
-        None | Some("" | "RequestResponse") => run(call, &params, reference, event).await,
-        Some("Event") => {
-            check_size(&event, ASYNC_EVENT_BYTES_MAX)?;
-            let request_id = call.triggers.enqueue(reference, event, call.chain.clone()).await?;
-            Ok(reply(json!({"Result": queued(&request_id)})))
+        None | Some("" | "RequestResponse") if !function.configuration.async_run => {
+            run(call, &params, reference, event).await
         }
+        None | Some("" | "RequestResponse" | "Event") => file(call, reference, event).await,
         Some(other) => {
             let message = format!("InvocationType {other} is neither RequestResponse nor Event");
             Err(ApiError::invalid_value("InvokeType", message))
@@ -39,7 +37,17 @@ pub(crate) async fn invoke_function(call: &Call<'_>, params: Params<'_>) -> Resu
     let function = function_of(call, &params)?;
     let reference = routed(call, &params, qualified(call, &params, &function, DEFAULT_ALIAS)?)?;
     let event = event(params.text("Event")?, "Param")?;
+    if function.configuration.async_run {
+        return file(call, reference, event).await;
+    }
     run(call, &params, reference, event).await
+}
+
+/// Only the id is answered: what comes of it, the logs and the asynchronous event's status tell.
+async fn file(call: &Call<'_>, function: FunctionRef, event: String) -> Result<Reply, ApiError> {
+    check_size(&event, ASYNC_EVENT_BYTES_MAX)?;
+    let request_id = call.triggers.enqueue(function, event, call.chain.clone()).await?;
+    Ok(reply(json!({"Result": queued(&request_id)})))
 }
 
 /// An alias with a rule leads by `RoutingKey` to a version when the call is taken, also one that waits in a queue.

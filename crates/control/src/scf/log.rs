@@ -34,7 +34,13 @@ pub(crate) async fn function_logs(call: &Call<'_>, params: Params<'_>) -> Result
     records.retain(|record| filter.takes(record));
     records.sort_by(|a, b| if descending { order.compare(b, a) } else { order.compare(a, b) });
     let total = records.len();
-    let data: Vec<Value> = paging.page(records).map(|record| entry(&record)).collect();
+    let data: Vec<Value> = paging
+        .page(records)
+        .map(|record| {
+            let running = record.outcome.is_none().then(|| call.functions.log_so_far(&record.request_id));
+            entry(&record, running.flatten().as_deref())
+        })
+        .collect();
     Ok(reply(json!({
         "TotalCount": total,
         "Data": data,
@@ -214,8 +220,8 @@ fn ret_code(outcome: Option<&Outcome>) -> u16 {
     }
 }
 
-/// A `FunctionLog`.
-fn entry(record: &Record) -> Value {
+/// A `FunctionLog`; of one that runs, with its log so far.
+fn entry(record: &Record, so_far: Option<&str>) -> Value {
     let outcome = record.outcome.as_ref();
     let duration = outcome.map_or(0.0, |outcome| outcome.duration_ms);
     json!({
@@ -228,7 +234,7 @@ fn entry(record: &Record) -> Value {
         "Duration": duration,
         "BillDuration": bill_duration(duration),
         "MemUsage": outcome.map_or(0, |outcome| outcome.memory_bytes),
-        "Log": outcome.map_or("", |outcome| &outcome.log),
+        "Log": outcome.map_or(so_far.unwrap_or_default(), |outcome| &outcome.log),
         "Level": "",
         "Source": "",
         "RetryNum": record.retry,
@@ -301,16 +307,16 @@ mod tests {
     #[test]
     fn entries_have_the_services_fields() {
         assert_eq!(
-            entry(&record(Some(StatusCode::Success))),
+            entry(&record(Some(StatusCode::Success)), None),
             json!({"FunctionName": "f", "RequestId": "id", "StartTime": "2020-04-15 21:48:55", "RetCode": 0,
                    "RetMsg": "\"Hello World\"", "InvokeFinished": 1, "Duration": 1.0, "BillDuration": 1,
                    "MemUsage": 3_145_728, "Log": "START RequestId:id\nEND RequestId:id", "Level": "",
                    "Source": "", "RetryNum": 1})
         );
-        assert_eq!(entry(&record(None))["RetCode"], 2);
-        assert_eq!(entry(&record(None))["InvokeFinished"], 0);
-        assert_eq!(entry(&record(Some(StatusCode::Canceled)))["RetCode"], 3);
-        assert_eq!(entry(&record(Some(StatusCode::TimeLimitReached)))["RetCode"], 433);
+        assert_eq!(entry(&record(None), None)["RetCode"], 2);
+        assert_eq!(entry(&record(None), None)["InvokeFinished"], 0);
+        assert_eq!(entry(&record(Some(StatusCode::Canceled)), None)["RetCode"], 3);
+        assert_eq!(entry(&record(Some(StatusCode::TimeLimitReached)), None)["RetCode"], 433);
     }
 
     #[test]

@@ -23,6 +23,13 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
 
 pub(crate) async fn update(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
+    if function.configuration.async_run {
+        let message = format!(
+            "function {} runs asynchronously (AsyncRunEnable): nothing is tried again",
+            function.name
+        );
+        return Err(ApiError::new("UnsupportedOperation.AsyncRunEnable", message));
+    }
     let config =
         params.object("AsyncTriggerConfig")?.ok_or_else(|| ApiError::missing("AsyncTriggerConfig"))?;
     let mut retry = function.configuration.retry;

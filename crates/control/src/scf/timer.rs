@@ -20,7 +20,7 @@ pub(super) async fn create(
         function: qualified(call, params, function, LATEST)?,
         cron: cron(params.needed("TriggerDesc")?)?,
         argument: params.text("CustomArgument")?.unwrap_or_default().to_owned(),
-        description: params.text("Description")?.unwrap_or_default().to_owned(),
+        description: super::description(params)?.unwrap_or_default(),
         enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?.unwrap_or(true),
     };
     Ok(item(&call.triggers.create_timer(new).await?, function))
@@ -36,7 +36,7 @@ pub(super) async fn update(
     let change = TimerChange {
         cron: params.text("TriggerDesc")?.filter(|text| !text.is_empty()).map(cron).transpose()?,
         argument: given("CustomArgument")?,
-        description: given("Description")?,
+        description: super::description(params)?,
         enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?,
     };
     Ok(item(&call.triggers.change_timer(selector(params, function)?, change).await?, function))

@@ -70,7 +70,7 @@ async fn create_rule(call: &Call<'_>, params: &Params<'_>, function: &Function) 
         suffix: description.suffix.unwrap_or_default(),
         target: reference.into(),
         style: Style::Cos,
-        description: params.text("Description")?.unwrap_or_default().to_owned(),
+        description: super::description(params)?.unwrap_or_default(),
         enabled,
     };
     Ok(item(&call.triggers.create_rule(new).await?, function))

@@ -23,7 +23,6 @@ def client(region):
     return CosS3Client(
         CosConfig(
             Region=region,
-            Scheme=os.environ.get("COS_SCHEME", "https"),
             SecretId=os.environ["TENCENTCLOUD_SECRETID"],
             SecretKey=os.environ["TENCENTCLOUD_SECRETKEY"],
             Token=os.environ.get("TENCENTCLOUD_SESSIONTOKEN"),

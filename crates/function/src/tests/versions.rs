@@ -212,3 +212,16 @@ async fn only_latest_runs_from_a_folder() {
     assert_eq!(std::fs::read_dir(instances).unwrap().count(), 1, "the version's");
     assert_eq!(said(&house, "$LATEST").await, r#"["second", "$LATEST"]"#);
 }
+
+#[tokio::test]
+async fn there_is_an_end_to_versions() {
+    let house = House::new();
+    house.create("f1", SAY).await;
+    for n in 1..=500 {
+        assert_eq!(publish(&house).await, Version::Number(n));
+    }
+    let more = house.functions.publish(&named("f1"), None, None).await;
+    assert_eq!(code_of(more), "LimitExceeded.FunctionVersions");
+    house.functions.delete_version(&named("f1"), 7, |_| Ok(())).await.unwrap();
+    assert_eq!(publish(&house).await, Version::Number(501), "no number comes twice");
+}

@@ -68,6 +68,7 @@ impl House {
             appid: "1250000000".into(),
             uin: "100000000001".into(),
             keys: KeyGiver::new(|| RoleKey::new(key())),
+            ends_failed: false,
             debug: None,
         }
     }

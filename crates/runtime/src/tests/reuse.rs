@@ -184,3 +184,28 @@ async fn a_killed_server_takes_its_instances_with_it() {
     server.wait().unwrap();
     until("its instance has ended", || !lives(pid)).await;
 }
+
+#[tokio::test]
+async fn as_many_as_are_kept_are_started_ahead_and_never_grow_old() {
+    let house = House::with_idle(Duration::from_millis(50));
+    let spec =
+        house.python("print('ready')\nimport os\ndef main_handler(event, context): return os.getpid()\n");
+    assert_eq!(house.runtime.start_ahead(&spec).await, Ok(false), "none is kept");
+    house.runtime.keep(&spec.id, 2);
+    assert_eq!(house.runtime.start_ahead(&spec).await, Ok(true));
+    assert_eq!(house.runtime.start_ahead(&spec).await, Ok(true));
+    let mut losses = house.runtime.losses();
+    assert_eq!(house.runtime.start_ahead(&spec).await, Ok(false));
+    assert_eq!(house.runtime.instances(&spec.id), (2, 2));
+    let ran = house.run(&spec, "{}").await;
+    assert_eq!((ran.init_duration, ran.init_output.as_str()), (None, "ready\n"));
+    // Longer than one that is not kept lives.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(house.runtime.instances(&spec.id), (2, 2));
+    assert!(!losses.has_changed().unwrap());
+    house.runtime.retire(&spec.id).await;
+    losses.changed().await.unwrap();
+    assert_eq!(house.runtime.instances(&spec.id), (0, 0));
+    house.runtime.keep(&spec.id, 0);
+    assert_eq!(house.runtime.start_ahead(&spec).await, Ok(false));
+}

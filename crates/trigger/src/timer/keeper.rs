@@ -1,12 +1,13 @@
 //! Lets timers fire: each due time is a delivery, filed once, by a commit that checks that the timer is still the one
 //! that came due.
 //!
-//! What came due while no server ran is not made up, as SCF has no such thing: a start counts from its own time. What
+//! Of what a machine has slept through each timer fires once, for the last of its times. What came due while no server
+//! ran is not made up, as SCF has no such thing: a start counts from its own time. What
 //! a moved clock has passed over is fired, in the order of its times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cosette_model::{Chain, Seq, Timestamp};
 use cosette_store::{Error as StoreError, Table, Tx};
@@ -25,6 +26,9 @@ const BATCH_MAX: usize = 256;
 /// out, with a warning.
 const PASSED_MAX: usize = 86_400;
 
+/// A sleep of the machine; what is shorter is its clock being set right.
+const SLEPT_MIN: Duration = Duration::from_secs(60);
+
 /// Pauses after an error of the store: the first, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -33,6 +37,8 @@ pub(crate) struct Keeper {
     dispatcher: Arc<Dispatcher>,
     plan: Mutex<BTreeMap<String, Planned>>,
     changed: Notify,
+    /// When it last looked what is due: by the machine's clock, and by one that stands still while the machine sleeps.
+    looked: Mutex<(Timestamp, Instant)>,
 }
 
 struct Planned {
@@ -48,7 +54,8 @@ struct Firing {
 
 impl Keeper {
     pub(crate) fn new(dispatcher: Arc<Dispatcher>) -> Result<Self, Error> {
-        let keeper = Self { dispatcher, plan: Mutex::default(), changed: Notify::new() };
+        let looked = Mutex::new((dispatcher.clock.machine(), Instant::now()));
+        let keeper = Self { dispatcher, plan: Mutex::default(), changed: Notify::new(), looked };
         keeper.look_again()?;
         Ok(keeper)
     }
@@ -126,15 +133,27 @@ impl Keeper {
     async fn fire(&self) -> Result<(), Error> {
         loop {
             let now = self.dispatcher.clock.now();
-            let firings = self.due(now);
+            let mut firings = self.due(now);
+            if self.slept() > SLEPT_MIN {
+                last_of_each(&mut firings);
+            }
             if firings.is_empty() {
                 return Ok(());
             }
             for batch in firings.chunks(BATCH_MAX) {
                 self.file(batch).await?;
             }
+            // What a sleep has passed over, too.
             self.leave_out(now);
         }
+    }
+
+    /// How long the machine has slept, or its clock has been set forward by, since the last call.
+    fn slept(&self) -> Duration {
+        let now = (self.dispatcher.clock.machine(), Instant::now());
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *looked, now);
+        now.0.since(before.0).saturating_sub(now.1.duration_since(before.1))
     }
 
     /// What is due at `now`, in the order of its times.
@@ -167,6 +186,8 @@ impl Keeper {
             delivery::file(tx, rows.map(|(row, _)| (row, None)).collect(), finished_max)?;
             Ok::<_, Error>(stands)
         };
+        // Nobody knows their ids yet.
+        let _filing = self.dispatcher.filing(std::iter::empty());
         let (commit, stands) = self.dispatcher.store.commit(write).await?;
         let filed: Vec<Filed> =
             filed.into_iter().zip(stands).filter(|(_, stands)| *stands).map(|(filed, _)| filed).collect();
@@ -202,6 +223,15 @@ impl Keeper {
     }
 }
 
+/// Nobody wants all that a machine has slept through, one after another: of each timer the last.
+fn last_of_each(firings: &mut Vec<Firing>) {
+    let mut seen = HashSet::new();
+    // In the order of their times, as they are.
+    firings.reverse();
+    firings.retain(|firing| seen.insert(firing.timer.id.clone()));
+    firings.reverse();
+}
+
 impl Firing {
     fn filed(&self) -> Filed {
         Filed {
@@ -215,5 +245,41 @@ impl Firing {
             letter_of: None,
             repeats: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cosette_model::function::FunctionRef;
+
+    use super::*;
+
+    #[test]
+    fn of_what_was_slept_through_each_timer_has_the_last() {
+        let timer = |id: &str| {
+            Arc::new(Timer {
+                id: id.into(),
+                name: id.into(),
+                function: FunctionRef {
+                    region: "r".into(),
+                    namespace: "n".into(),
+                    name: "f".into(),
+                    qualifier: "$LATEST".into(),
+                },
+                cron: "* * * * * * *".into(),
+                argument: String::new(),
+                description: String::new(),
+                enabled: true,
+                created: Timestamp::default(),
+                modified: Timestamp::default(),
+                revision: Seq(1),
+            })
+        };
+        let (a, b) = (timer("a"), timer("b"));
+        let firing = |timer: &Arc<Timer>, at| Firing { timer: timer.clone(), at: Timestamp::from_secs(at) };
+        let mut firings = vec![firing(&a, 1), firing(&b, 2), firing(&a, 3), firing(&a, 4), firing(&b, 5)];
+        last_of_each(&mut firings);
+        let left: Vec<_> = firings.iter().map(|one| (one.timer.id.as_str(), one.at.as_secs())).collect();
+        assert_eq!(left, [("a", 4), ("b", 5)]);
     }
 }
