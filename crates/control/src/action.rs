@@ -11,8 +11,8 @@ use crate::cdn;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::scf::{
-    alias, async_event, concurrency, function, invocation, layer, log, namespace, provisioned, retry,
-    test_model, trigger, version,
+    account, alias, async_event, concurrency, function, invocation, layer, log, namespace, provisioned,
+    retry, test_model, trigger, version,
 };
 use crate::sts;
 
@@ -127,20 +127,20 @@ actions! {
         PutProvisionedConcurrencyConfig "Keep so many instances of a version ready" => provisioned::put;
         GetProvisionedConcurrencyConfig "Which instances are kept ready" => provisioned::get;
         DeleteProvisionedConcurrencyConfig "Keep no instance of a version ready" => provisioned::delete;
-        ListNamespaces "Namespaces; there is `default`" => namespace::list;
+        CreateNamespace "Make a namespace" => namespace::create;
+        UpdateNamespace "Change a namespace's description" => namespace::update;
+        ListNamespaces "Namespaces of the region" => namespace::list;
+        DeleteNamespace "Remove a namespace that has no functions" => namespace::delete;
+        GetAccount "What an account has in the region, and may have" => account::get;
     }
     unsupported {
         CreateCustomDomain "Bind a domain";
-        CreateNamespace "Make a namespace";
         DeleteCustomDomain "Remove a domain";
-        DeleteNamespace "Remove a namespace";
-        GetAccount "Quotas and their use";
         GetCustomDomain "A domain";
         GetDemoAddress "Where a template's code is";
         GetTempCosInfo "A place to upload code to";
         ListCustomDomains "Domains";
         UpdateCustomDomain "Change a domain";
-        UpdateNamespace "Change a namespace";
     }
     "sts" "2018-08-13"
     supported {

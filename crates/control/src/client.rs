@@ -25,6 +25,8 @@ pub struct Client {
     pub secret_id: String,
     pub secret_key: String,
     pub region: String,
+    /// Of the functions that calls are about.
+    pub namespace: String,
 }
 
 /// Why a call brought no answer.
@@ -56,6 +58,10 @@ impl Client {
     /// Calls an action of SCF; what is in `Response` comes back.
     pub async fn call(&self, action: &str, params: &Value) -> Result<Value, CallError> {
         let host = self.host()?;
+        let mut params = params.clone();
+        if let Value::Object(fields) = &mut params {
+            fields.entry("Namespace").or_insert_with(|| self.namespace.clone().into());
+        }
         let body = Bytes::from(params.to_string());
         let timestamp = Clock::real().now().as_secs();
         let signing = Signing {
@@ -182,6 +188,7 @@ mod tests {
             secret_id: "id".into(),
             secret_key: "key".into(),
             region: "ap-guangzhou".into(),
+            namespace: "default".into(),
         }
     }
 
@@ -224,7 +231,7 @@ mod tests {
         assert!(asked.starts_with("POST / HTTP/1.1\r\n"), "{asked}");
         assert!(asked.contains("x-tc-action: ListFunctions\r\n"), "{asked}");
         assert!(asked.contains("authorization: TC3-HMAC-SHA256 Credential=id/"), "{asked}");
-        assert!(asked.ends_with(r#"{"Limit":1}"#), "{asked}");
+        assert!(asked.ends_with(r#"{"Limit":1,"Namespace":"default"}"#), "{asked}");
     }
 
     #[tokio::test]

@@ -105,6 +105,7 @@ const FIELD_CODES: &[&str] = &[
     "LimitExceeded.Layers",
     "LimitExceeded.Memory",
     "LimitExceeded.MsgTTL",
+    "LimitExceeded.Namespace",
     "LimitExceeded.Offset",
     "LimitExceeded.Quota",
     "LimitExceeded.RetryNum",

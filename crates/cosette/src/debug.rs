@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::exit::Failure;
-use crate::remote::Remote;
+use crate::remote::Scope;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -35,13 +35,17 @@ pub(crate) struct Debug {
     json: bool,
 
     #[command(flatten)]
-    remote: Remote,
+    scope: Scope,
 }
 
 impl Debug {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let ask = json!({ "function": self.name, "port": self.port, "stop": self.stop });
-        let answer = self.remote.client().post("/_cosette/debug", &ask).await?;
+        let client = self.scope.client();
+        let ask = json!({
+            "function": self.name, "namespace": client.namespace, "region": client.region,
+            "port": self.port, "stop": self.stop,
+        });
+        let answer = client.post("/_cosette/debug", &ask).await?;
         let mut out = std::io::stdout().lock();
         if self.json {
             writeln!(out, "{answer}")?;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::archive::{self, DEPENDENCIES, ENVIRONMENTS};
 use crate::binding::{self, Binding};
 use crate::exit::Failure;
-use crate::remote::Remote;
+use crate::remote::Scope;
 use crate::{install, url, watch};
 
 /// Triggers go to the alias every function has, as the cloud's console makes them.
@@ -85,7 +85,7 @@ pub(crate) struct Deploy {
     watch: bool,
 
     #[command(flatten)]
-    remote: Remote,
+    scope: Scope,
 }
 
 #[derive(Debug, Args)]
@@ -118,7 +118,7 @@ pub(crate) struct Invoke {
     json: bool,
 
     #[command(flatten)]
-    remote: Remote,
+    scope: Scope,
 }
 
 #[derive(Debug, Args)]
@@ -128,7 +128,7 @@ pub(crate) struct List {
     json: bool,
 
     #[command(flatten)]
-    remote: Remote,
+    scope: Scope,
 }
 
 #[derive(Debug, Args)]
@@ -137,7 +137,7 @@ pub(crate) struct Delete {
     name: String,
 
     #[command(flatten)]
-    remote: Remote,
+    scope: Scope,
 }
 
 fn parse_variable(text: &str) -> Result<(String, String), String> {
@@ -180,7 +180,7 @@ impl Deploy {
                 self.environment.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
             settings.insert("Environment".into(), json!({"Variables": variables}));
         }
-        let client = self.remote.client();
+        let client = self.scope.client();
         // What it is stays.
         let exists = match client.call("GetFunction", &json!({"FunctionName": name})).await {
             Ok(found) => {
@@ -279,7 +279,7 @@ impl Invoke {
             (false, true) => Show::Id,
             (false, false) => Show::Result,
         };
-        call(&self.remote.client(), &self.name, &event, show).await
+        call(&self.scope.client(), &self.name, &event, show).await
     }
 }
 
@@ -341,7 +341,7 @@ fn read_event(file: &std::path::Path) -> std::io::Result<String> {
 
 impl List {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let client = self.remote.client();
+        let client = self.scope.client();
         let mut functions = Vec::new();
         loop {
             let ask = json!({
@@ -390,7 +390,7 @@ fn table(functions: &[Value]) -> String {
 
 impl Delete {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        self.remote.client().call("DeleteFunction", &json!({"FunctionName": self.name})).await?;
+        self.scope.client().call("DeleteFunction", &json!({"FunctionName": self.name})).await?;
         eprintln!("deleted function {}", self.name);
         Ok(())
     }

@@ -8,8 +8,8 @@ use cosette_control::client::Client;
 use serde_json::{Value, json};
 
 use crate::exit::Failure;
-use crate::remote::Remote;
-use crate::rows::{self, quoted};
+use crate::remote::Scope;
+use crate::rows::{self, query};
 
 /// Between two looks at a server that is followed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -39,12 +39,12 @@ pub(crate) struct Logs {
     json: bool,
 
     #[command(flatten)]
-    remote: Remote,
+    scope: Scope,
 }
 
 impl Logs {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let client = self.remote.client();
+        let client = self.scope.client();
         let show = |records: &[Value]| rows::show(records, self.json, text);
         let max = self.limit.max(LOOK_AT);
         let first = look(&client, &self.name, max).await?;
@@ -67,8 +67,12 @@ impl Logs {
 }
 
 async fn look(client: &Client, function: &str, max: usize) -> Result<Vec<Value>, Failure> {
-    let name = quoted(function);
-    let answer = client.get(&format!("/_cosette/invocations?function={name}&max={max}")).await?;
+    let of = query(&[
+        ("function", function),
+        ("region", client.region.as_str()),
+        ("namespace", client.namespace.as_str()),
+    ]);
+    let answer = client.get(&format!("/_cosette/invocations?{of}&max={max}")).await?;
     Ok(answer.get("invocations").and_then(Value::as_array).cloned().unwrap_or_default())
 }
 

@@ -6,6 +6,9 @@ use cosette_model::Region;
 
 use crate::serve::parse_region;
 
+/// The namespace that nobody has to make.
+const DEFAULT_NAMESPACE: &str = "default";
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which server")]
 pub(crate) struct Remote {
@@ -35,6 +38,25 @@ impl Remote {
             secret_id: self.secret_id.unwrap_or(known.secret_id),
             secret_key: self.secret_key.unwrap_or(known.secret_key),
             region: self.region.into_string(),
+            namespace: DEFAULT_NAMESPACE.to_owned(),
         }
+    }
+}
+
+/// The same of commands that are about functions.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which server")]
+pub(crate) struct Scope {
+    #[command(flatten)]
+    remote: Remote,
+
+    /// Namespace of the functions
+    #[arg(long, env = "COSETTE_NAMESPACE", value_name = "NAME", default_value = DEFAULT_NAMESPACE)]
+    namespace: String,
+}
+
+impl Scope {
+    pub(crate) fn client(self) -> Client {
+        Client { namespace: self.namespace, ..self.remote.client() }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::exit::Failure;
 use crate::function::{Show, call};
-use crate::remote::Remote;
+use crate::remote::Scope;
 use crate::rows::{query, quoted};
 
 #[derive(Debug, Args)]
@@ -51,12 +51,12 @@ pub(crate) struct Test {
     list: bool,
 
     #[command(flatten)]
-    remote: Remote,
+    scope: Scope,
 }
 
 impl Test {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let client = self.remote.client();
+        let client = self.scope.client();
         let (Some(name), Some(template)) = (self.name, self.template) else {
             let answer = client.get("/_cosette/templates").await?;
             return list(&answer, self.json);
@@ -64,6 +64,7 @@ impl Test {
         let mut asked = vec![
             ("function", name.as_str()),
             ("region", client.region.as_str()),
+            ("namespace", client.namespace.as_str()),
             ("secret_id", client.secret_id.as_str()),
         ];
         asked.extend(self.bucket.as_deref().map(|bucket| ("bucket", bucket)));

@@ -50,7 +50,14 @@ async fn tell(client: &Client, function: &str, folder: &Path) -> Result<(), Fail
     let path = folder
         .to_str()
         .ok_or_else(|| Failure::Usage(format!("{} is not UTF-8 and cannot be watched", folder.display())))?;
-    client.post("/_cosette/folder", &json!({"function": function, "path": path})).await?;
+    client
+        .post(
+            "/_cosette/folder",
+            &json!({
+                "function": function, "namespace": client.namespace, "region": client.region, "path": path,
+            }),
+        )
+        .await?;
     Ok(())
 }
 

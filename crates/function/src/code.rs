@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use zip::ZipArchive;
 
-/// Bytes of all files of a package, unpacked (scf.md 5.10).
-const UNPACKED_BYTES_MAX: u64 = 500 * 1024 * 1024;
+/// Bytes of all files of a package, unpacked, and of those of a function and its layers (scf.md 5.10).
+pub(crate) const UNPACKED_BYTES_MAX: u64 = 500 * 1024 * 1024;
 
 const ENTRIES_MAX: usize = 100_000;
 
@@ -93,6 +93,23 @@ impl Cache {
         });
         work.await.unwrap_or_else(|error| Err(io::Error::other(error).into()))
     }
+}
+
+/// Bytes of all files in a folder. Links are not followed.
+pub(crate) fn bytes_in(folder: &Path) -> io::Result<u64> {
+    let (mut bytes, mut folders) = (0, vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                bytes += entry.metadata()?.len();
+            }
+        }
+    }
+    Ok(bytes)
 }
 
 fn remove(path: &Path) {
@@ -321,6 +338,7 @@ pub(crate) mod tests {
         assert_eq!(mode(&code.join("src/tool")), 0o555);
         assert_eq!(mode(&code.join("bootstrap")), 0o755);
         assert_eq!(mode(&code.join("win/dows.txt")), 0o444);
+        assert_eq!(bytes_in(&code).unwrap(), 5 + 4 + 9 + 1);
     }
 
     #[tokio::test]

@@ -2,33 +2,29 @@
 //! reserved for itself; the others share what is left of the region. What goes beyond fails with 432.
 //!
 //! Table `Concurrency`, three kinds of row, told apart by the key's first byte; the first two hold a number of MB:
-//! - `r namespace 0x00 name`: what is reserved for a function;
+//! - `f <full name>`: what is reserved for a function;
 //! - `t appid 0x00 region`: what an account has in a region, if it was set;
 //! - `p ...`: what is provisioned of a version, see `provisioned`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cosette_model::function::FunctionName;
 use cosette_store::{Store, Table, Tx};
 
 use crate::invocation::{Slots, instance_id};
 use crate::provisioned::{self, Provision};
-use crate::{Error, Function, Functions, limits, row};
+use crate::{Error, Function, Functions, row, versions};
 
 /// What an account has in a region if it sets nothing, in MB; a region's whole quota, so also the most (scf.md 3.9).
 pub const TOTAL_MB: u64 = 128_000;
 
-fn reserved_key(namespace: &str, name: &str) -> Vec<u8> {
-    let mut key = vec![b'r'];
-    key.extend(row::function_key(namespace, name));
-    key
+pub(crate) fn reserved_key(of: &FunctionName) -> Vec<u8> {
+    row::kind(b'f', &row::function_key(of))
 }
 
 fn total_key(appid: &str, region: &str) -> Vec<u8> {
-    let mut key = vec![b't'];
-    // Appid and region hold no zero byte either.
-    key.extend(row::function_key(appid, region));
-    key
+    row::kind(b't', &[appid.as_bytes(), region.as_bytes()].join(&0))
 }
 
 fn number(value: Option<Vec<u8>>) -> Result<Option<u64>, Error> {
@@ -54,7 +50,7 @@ impl Division {
     ) -> Result<Self, Error> {
         let total = number(get(Table::Concurrency, &total_key(appid, region))?)?.unwrap_or(TOTAL_MB);
         let mut reserved = Vec::new();
-        for (key, value) in scan(b"r")? {
+        for (key, value) in scan(b"f")? {
             let function = key.get(1..).map(|key| get(Table::Function, key)).transpose()?.flatten();
             let Some(function) = function else { continue };
             let function: Function = row::decode("function", &function)?;
@@ -125,8 +121,8 @@ impl Division {
 }
 
 /// Forgets what is reserved for a function, in the commit that deletes it.
-pub(crate) fn forget(tx: &mut Tx<'_>, namespace: &str, name: &str) {
-    tx.delete(Table::Concurrency, &reserved_key(namespace, name));
+pub(crate) fn forget(tx: &mut Tx<'_>, of: &FunctionName) {
+    tx.delete(Table::Concurrency, &reserved_key(of));
 }
 
 impl Functions {
@@ -134,8 +130,8 @@ impl Functions {
     ///
     /// # Errors
     /// The store's.
-    pub fn reserved_mb(&self, namespace: &str, name: &str) -> Result<Option<u64>, Error> {
-        number(self.shared.store.get(Table::Concurrency, &reserved_key(namespace, name))?)
+    pub fn reserved_mb(&self, of: &FunctionName) -> Result<Option<u64>, Error> {
+        number(self.shared.store.get(Table::Concurrency, &reserved_key(of))?)
     }
 
     /// Reserves memory for a function, which then has no more than this, or lets it share again. None at all (0) lets
@@ -143,16 +139,11 @@ impl Functions {
     ///
     /// # Errors
     /// `NoSuchFunction`, `Limit` for more than there is, and the store's.
-    pub async fn reserve(&self, namespace: &str, name: &str, mb: Option<u64>) -> Result<(), Error> {
-        limits::namespace(namespace)?;
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+    pub async fn reserve(&self, of: &FunctionName, mb: Option<u64>) -> Result<(), Error> {
+        let of = of.clone();
         let reserve = move |tx: &mut Tx<'_>| {
-            let value = tx.get(Table::Function, &row::function_key(&namespace, &name))?;
-            let function: Function = match value {
-                Some(value) => row::decode("function", &value)?,
-                None => return Err(Error::NoSuchFunction(name)),
-            };
-            let key = reserved_key(&namespace, &name);
+            let function = versions::latest(tx, &of)?;
+            let key = reserved_key(&of);
             let mut division = Division::in_commit(tx, &function.appid, &function.region)?;
             division.set_part(&function.id, None);
             let (others, total) = (division.reserved(), division.total);

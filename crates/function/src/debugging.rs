@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use cosette_model::function::FunctionName;
 use cosette_runtime::Runtime;
 
 use crate::{Error, Functions};
@@ -39,13 +40,13 @@ impl Debugging {
 impl Functions {
     /// Lets the next run of a function wait for a debugger: at `port`, or where those of its language
     /// usually look.
-    pub async fn debug(&self, namespace: &str, name: &str, port: Option<u16>) -> Result<Debugged, Error> {
-        let function = self.get(namespace, name)?;
+    pub async fn debug(&self, of: &FunctionName, port: Option<u16>) -> Result<Debugged, Error> {
+        let function = self.get(of)?;
         let runtime = function.configuration.runtime.clone();
         let invalid = |field, message| Error::Invalid { field, message };
         if function.configuration.web.is_some() {
             let message =
-                format!("function {name} is a web function: start its server with a debugger instead");
+                format!("function {} is a web function: start its server with a debugger instead", of.name);
             return Err(invalid("Runtime", message));
         }
         let Some(usual) = Runtime::debug_port(&runtime) else {
@@ -72,8 +73,8 @@ impl Functions {
 
     /// Lets a function run as ever, and what waits for a debugger go on without. A run that has come to the
     /// handler in a debugger stays there.
-    pub async fn end_debugging(&self, namespace: &str, name: &str) -> Result<(), Error> {
-        let function = self.get(namespace, name)?;
+    pub async fn end_debugging(&self, of: &FunctionName) -> Result<(), Error> {
+        let function = self.get(of)?;
         self.forget_debugging(&function.id).await;
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use cosette_model::function::FunctionName;
 use cosette_runtime::Spec;
 
 use crate::invocation::instance_id;
@@ -31,8 +32,8 @@ impl Functions {
     ///
     /// # Errors
     /// `NoSuchFunction`; `Invalid` when it is no folder of this machine.
-    pub async fn run_from(&self, namespace: &str, name: &str, path: Option<PathBuf>) -> Result<(), Error> {
-        let function = self.get(namespace, name)?;
+    pub async fn run_from(&self, of: &FunctionName, path: Option<PathBuf>) -> Result<(), Error> {
+        let function = self.get(of)?;
         let path = path.map(|path| existing(&path)).transpose()?;
         let before = {
             let mut all = self.shared.folders.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -79,7 +79,10 @@ impl Functions {
         let drawn = self.drawn(function);
         let record = Record {
             request_id: invocation.request_id.clone(),
-            function: function.clone(),
+            function: match &drawn {
+                Ok(drawn) => FunctionRef { region: drawn.region.clone(), ..function.clone() },
+                Err(_) => function.clone(),
+            },
             version: drawn.as_ref().ok().map(|drawn| drawn.version),
             event: log::cut(&invocation.event, KEPT_BYTES_MAX).to_owned(),
             source: invocation.source.clone(),
@@ -119,7 +122,7 @@ impl Functions {
         started: Timestamp,
     ) -> (Outcome, Vec<String>) {
         let id = &invocation.request_id;
-        let FunctionRef { namespace, name, qualifier } = function;
+        let FunctionRef { name, qualifier, .. } = function;
         let fail = |memory_mb, status, text: String| {
             let ran = failure(status, &text, id, Duration::ZERO);
             (outcome(id, memory_mb, Duration::ZERO, started, ran), Vec::new())
@@ -134,7 +137,7 @@ impl Functions {
                 );
             }
             Err(Error::NoSuchQualifier(_)) => {
-                let latest = self.get(namespace, name);
+                let latest = self.get(&function.full_name());
                 let memory_mb = latest.map_or(NO_MEMORY, |latest| latest.configuration.memory_mb);
                 let text = format!("qualifier {qualifier} of function {name} does not exist");
                 return fail(memory_mb, StatusCode::QualifierNotFound, text);
@@ -268,13 +271,16 @@ fn outcome(request_id: &str, memory_mb: u32, pulled: Duration, started: Timestam
     }
 }
 
+/// Invocations of one function that run at once.
+pub const AT_ONCE: usize = 10;
+
 /// How many invocations of one function may run at once, times what an instance may have; the others wait for their
 /// turn.
 #[derive(Default)]
 pub(crate) struct Slots(std::sync::Mutex<std::collections::HashMap<String, Arc<tokio::sync::Semaphore>>>);
 
 impl Slots {
-    pub(crate) const EACH: usize = 10;
+    pub(crate) const EACH: usize = AT_ONCE;
 
     fn of(&self, function: &Function) -> Arc<tokio::sync::Semaphore> {
         let each = function.configuration.web.as_ref().map_or(1, |web| web.concurrency as usize);

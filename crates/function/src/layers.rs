@@ -12,6 +12,7 @@ use cosette_model::Timestamp;
 use cosette_store::{Kept, Table, Tx};
 use serde::{Deserialize, Serialize};
 
+use crate::code::UNPACKED_BYTES_MAX;
 use crate::registry::Package;
 use crate::{Error, Function, Functions, limits, row};
 
@@ -41,6 +42,9 @@ pub struct Layer {
     pub runtimes: Vec<String>,
     pub created: Timestamp,
     pub code_size: u64,
+    /// Bytes of its files; 0 in rows from before this was kept.
+    #[serde(default)]
+    pub unpacked: u64,
     /// Hex SHA-256 of the zip.
     pub code_sha256: String,
     pub code: Kept,
@@ -85,18 +89,32 @@ fn missing(layer: &LayerRef) -> Error {
     Error::NoSuchLayer(format!("{} {}", layer.name, layer.version))
 }
 
-/// Whether all these are there, in the commit that is to refer to them.
-pub(crate) fn check(tx: &Tx<'_>, appid: &str, region: &str, layers: &[LayerRef]) -> Result<(), Error> {
+/// Whether all these are there and not too large beside the function's own `code`, bytes of its files; in the commit
+/// that is to refer to them.
+pub(crate) fn check(
+    tx: &Tx<'_>,
+    appid: &str,
+    region: &str,
+    layers: &[LayerRef],
+    code: u64,
+) -> Result<(), Error> {
     if layers.len() > LAYERS_MAX {
         return Err(Error::Limit {
             what: "Layers",
             message: format!("a function has at most {LAYERS_MAX} layers"),
         });
     }
+    let mut together = code;
     for layer in layers {
-        if tx.get(Table::Layer, &version_key(appid, region, layer))?.is_none() {
-            return Err(missing(layer));
-        }
+        let value = tx.get(Table::Layer, &version_key(appid, region, layer))?;
+        let layer: Layer = row::decode("layer", &value.ok_or_else(|| missing(layer))?)?;
+        together = together.saturating_add(layer.unpacked);
+    }
+    if together > UNPACKED_BYTES_MAX {
+        let message = format!(
+            "code and layers have {together} bytes unpacked, more than {UNPACKED_BYTES_MAX} together"
+        );
+        return Err(Error::Limit { what: "Layers", message });
     }
     Ok(())
 }
@@ -109,7 +127,7 @@ impl Functions {
     pub async fn publish_layer(&self, new: NewLayer) -> Result<Layer, Error> {
         let NewLayer { name, appid, region, description, license, runtimes, code } = new;
         limits::layer(&name, &description, &runtimes, RUNTIMES_MAX)?;
-        let Package { sealed, size, sha256 } = self.receive(code).await?;
+        let Package { sealed, size, unpacked, sha256 } = self.receive(code).await?;
         let store = self.shared.store.clone();
         let publish = move |tx: &mut Tx<'_>| {
             let mut counter = place(b'n', &appid, &region);
@@ -122,6 +140,7 @@ impl Functions {
                 version: last + 1,
                 created: tx.now(),
                 code_size: size,
+                unpacked,
                 code_sha256: sha256,
                 code: store.keep(tx, sealed)?,
                 name,
@@ -174,7 +193,7 @@ impl Functions {
         let delete = move |tx: &mut Tx<'_>| {
             let key = version_key(&appid, &region, &layer);
             let value = tx.get(Table::Layer, &key)?.ok_or_else(|| missing(&layer))?;
-            for function in crate::registry::every(tx)? {
+            for function in crate::registry::every(tx, &[])? {
                 let has_it = function.configuration.layers.contains(&layer);
                 if has_it && function.appid == appid && function.region == region {
                     return Err(Error::LayerInUse { layer: layer.name, function: function.name });

@@ -3,7 +3,8 @@
 //!
 //! `registry` makes and changes functions, `versions` freezes and names what they were, `code` unpacks them,
 //! `invocation` runs them, `log` is the text the user reads, `row` how all of it lies in the store, `limits` what is
-//! allowed, `concurrency` how much of it at once, `provisioned` what is started ahead.
+//! allowed, `concurrency` how much of it at once, `provisioned` what is started ahead, `upgrade` what rows of older data
+//! directories become.
 
 mod code;
 mod concurrency;
@@ -15,6 +16,7 @@ mod invocation;
 mod layers;
 mod limits;
 mod log;
+mod namespaces;
 mod provisioned;
 mod registry;
 mod routing;
@@ -22,6 +24,7 @@ mod row;
 mod running;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod versions;
 
 use std::future::Future;
@@ -31,7 +34,9 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cosette_clock::Clock;
-use cosette_model::function::{Description, FunctionRef, Home, Invocation, Invoke, Outcome, RetryPolicy};
+use cosette_model::function::{
+    Description, FunctionName, FunctionRef, Home, Invocation, Invoke, Outcome, RetryPolicy,
+};
 use cosette_model::{KeyGiver, Target, Timestamp};
 use cosette_runtime::Runtime;
 use cosette_store::{Store, Table};
@@ -40,11 +45,15 @@ use serde::{Deserialize, Serialize};
 pub use crate::concurrency::TOTAL_MB;
 pub use crate::debugging::Debugged;
 pub use crate::image::{Image, image_package};
+pub use crate::invocation::AT_ONCE;
 use crate::invocation::Slots;
 pub use crate::layers::{Layer, LayerRef, NewLayer};
+pub use crate::limits::{FUNCTIONS_MAX, INIT_TIMEOUT_SECS_MAX, MSG_TTL_SECS, RETRIES_MAX, TIMEOUT_SECS_MAX};
+pub use crate::namespaces::{DEFAULT_NAMESPACE, NAMESPACES_MAX, Namespace};
 pub use crate::provisioned::Provisioned;
 pub use crate::routing::{Additional, Method, RoutingKey, When};
 use crate::running::Running;
+pub use crate::upgrade::upgrade;
 pub use crate::versions::{Alias, AliasChange, Version};
 pub use cosette_runtime::Exchange;
 
@@ -96,6 +105,9 @@ pub struct Configuration {
     /// In the order in which they lie over each other.
     #[serde(default)]
     pub layers: Vec<LayerRef>,
+    /// Keys and values, only shown and searched by.
+    #[serde(default)]
+    pub tags: Vec<(String, String)>,
     /// Whether every call is only filed, may run for a day and is tried once (`AsyncRunEnable`). Never changes.
     #[serde(default)]
     pub async_run: bool,
@@ -157,6 +169,9 @@ pub struct Function {
     /// Grows with every change of code or configuration.
     pub revision: u64,
     pub code_size: u64,
+    /// Bytes of its files; 0 in rows from before this was kept.
+    #[serde(default)]
+    pub unpacked: u64,
     /// Hex SHA-256 of the zip.
     pub code_sha256: String,
     /// Said in `StatusDesc`: which interpreter stands in for the runtime.
@@ -173,6 +188,13 @@ pub struct Function {
     aliases: Vec<Alias>,
 }
 
+impl Function {
+    pub fn full_name(&self) -> FunctionName {
+        let Self { region, namespace, name, .. } = self;
+        FunctionName { region: region.clone(), namespace: namespace.clone(), name: name.clone() }
+    }
+}
+
 pub struct NewFunction {
     pub namespace: String,
     pub name: String,
@@ -182,6 +204,13 @@ pub struct NewFunction {
     pub configuration: Configuration,
     /// A zip archive.
     pub code: Bytes,
+}
+
+impl NewFunction {
+    fn full_name(&self) -> FunctionName {
+        let Self { region, namespace, name, .. } = self;
+        FunctionName { region: region.clone(), namespace: namespace.clone(), name: name.clone() }
+    }
 }
 
 /// Only what is `Some` changes.
@@ -302,15 +331,14 @@ impl Functions {
     }
 
     /// Records newest first, those that are running among them: of one function, or of all. At most `max`.
-    pub fn records(&self, function: Option<(&str, &str)>, max: usize) -> Result<Vec<Record>, Error> {
+    pub fn records(&self, function: Option<&FunctionName>, max: usize) -> Result<Vec<Record>, Error> {
         // First, so that one that ends meanwhile is seen twice rather than not at all.
         let mut running = self.shared.running.list();
         let store = &self.shared.store;
         let rows: Vec<Vec<u8>> = match function {
-            Some((namespace, name)) => {
-                running
-                    .retain(|record| record.function.namespace == namespace && record.function.name == name);
-                let rows = store.scan_back(Table::Invocation, &row::records_of(namespace, name), max)?;
+            Some(of) => {
+                running.retain(|record| record.function.is_of(of));
+                let rows = store.scan_back(Table::Invocation, &row::records_of(of), max)?;
                 rows.into_iter().map(|(_, value)| value).collect()
             }
             None => {
@@ -412,7 +440,7 @@ impl Invoke for Functions {
             // How events are retried is a matter of the whole function.
             let retry = match found.version {
                 Version::Latest => found.configuration.retry,
-                Version::Number(_) => self.get(&found.namespace, &found.name)?.configuration.retry,
+                Version::Number(_) => self.get(&found.full_name())?.configuration.retry,
             };
             Ok((found, retry))
         });

@@ -1,6 +1,10 @@
 //! What SCF lets a function be: its checks at creation and change (scf.md 3.6, 3.8, 3.10, 5.9).
 //! Pure; knows no store.
 
+use std::ops::RangeInclusive;
+
+use cosette_runtime::{CLOSURE, Runtime};
+
 use crate::{Configuration, Error, Web};
 
 /// Bytes of all names and values of variables together.
@@ -8,8 +12,26 @@ const ENVIRONMENT_BYTES_MAX: usize = 4096;
 
 const RESERVED: [&str; 3] = ["SCF_", "QCLOUD_", "TENCENTCLOUD_"];
 
-/// The one namespace there is, so far.
-pub(crate) const NAMESPACE: &str = "default";
+/// Of a function's run.
+pub const TIMEOUT_SECS_MAX: u32 = 900;
+
+/// Of a run that nobody waits for: a day.
+const ASYNC_TIMEOUT_SECS_MAX: u32 = 86_400;
+
+/// Of an instance's initialization.
+pub const INIT_TIMEOUT_SECS_MAX: u32 = 300;
+
+/// Further attempts after an execution error.
+pub const RETRIES_MAX: u32 = 2;
+
+/// How old an asynchronous event may become, in seconds.
+pub const MSG_TTL_SECS: RangeInclusive<u32> = 60..=21_600;
+
+/// Functions of an account in one namespace. The cloud begins with 50 and gives more to who asks.
+pub const FUNCTIONS_MAX: usize = 1000;
+
+/// Tags of one function.
+const TAGS_MAX: usize = 50;
 
 fn invalid(field: &'static str, message: impl Into<String>) -> Error {
     Error::Invalid { field, message: message.into() }
@@ -23,23 +45,33 @@ pub(crate) fn unknown_runtime(runtime: &str) -> Error {
     invalid("Runtime", format!("Runtime {runtime} is not known"))
 }
 
-pub(crate) fn namespace(namespace: &str) -> Result<(), Error> {
-    if namespace == NAMESPACE { Ok(()) } else { Err(Error::NoSuchNamespace(namespace.to_owned())) }
+/// The rule that all names share: letters, digits, `-` and `_`. Those of functions and layers begin with a letter and
+/// end with a letter or a digit.
+fn named(
+    field: &'static str,
+    name: &str,
+    lengths: RangeInclusive<usize>,
+    is_framed: bool,
+) -> Result<(), Error> {
+    let bytes = name.as_bytes();
+    let is_good = lengths.contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let has_frame = bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.last().is_some_and(u8::is_ascii_alphanumeric);
+    if is_good && (has_frame || !is_framed) {
+        return Ok(());
+    }
+    let frame = if is_framed { ", begin with a letter and end with a letter or digit" } else { "" };
+    let (least, most) = lengths.into_inner();
+    Err(invalid(field, format!("{field} must be {least} to {most} letters, digits, - and _{frame}")))
+}
+
+pub(crate) fn namespace(name: &str) -> Result<(), Error> {
+    named("Namespace", name, 1..=30, false)
 }
 
 pub(crate) fn name(name: &str) -> Result<(), Error> {
-    let bytes = name.as_bytes();
-    let good = (2..=60).contains(&bytes.len())
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        && bytes.first().is_some_and(u8::is_ascii_alphabetic)
-        && bytes.last().is_some_and(u8::is_ascii_alphanumeric);
-    if good {
-        return Ok(());
-    }
-    Err(invalid(
-        "FunctionName",
-        "FunctionName must be 2 to 60 letters, digits, - and _, begin with a letter and end with a letter or digit",
-    ))
+    named("FunctionName", name, 2..=60, true)
 }
 
 /// A version of a layer that is to be made.
@@ -49,15 +81,7 @@ pub(crate) fn layer(
     runtimes: &[String],
     runtimes_max: usize,
 ) -> Result<(), Error> {
-    let bytes = name.as_bytes();
-    let good = (1..=64).contains(&bytes.len())
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        && bytes.first().is_some_and(u8::is_ascii_alphabetic)
-        && bytes.last().is_some_and(u8::is_ascii_alphanumeric);
-    if !good {
-        let what = "LayerName must be 1 to 64 letters, digits, - and _, begin with a letter and end with a letter or digit";
-        return Err(invalid("LayerName", what));
-    }
+    named("LayerName", name, 1..=64, true)?;
     self::description(description)?;
     if runtimes.is_empty() || runtimes.len() > runtimes_max {
         return Err(invalid(
@@ -65,7 +89,9 @@ pub(crate) fn layer(
             format!("CompatibleRuntimes must be 1 to {runtimes_max} runtimes"),
         ));
     }
-    match runtimes.iter().find(|runtime| !cosette_runtime::Runtime::known(runtime)) {
+    // Closures have no packages, and no layers.
+    let is_unknown = |runtime: &&String| *runtime == CLOSURE || !Runtime::known(runtime);
+    match runtimes.iter().find(is_unknown) {
         Some(runtime) => Err(invalid("CompatibleRuntimes", format!("Runtime {runtime} is not known"))),
         None => Ok(()),
     }
@@ -92,7 +118,7 @@ pub(crate) fn alias(name: &str) -> Result<(), Error> {
 /// Takes out what only means "no variable" and checks the rest.
 pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Error> {
     let it = configuration;
-    if !cosette_runtime::Runtime::known(&it.runtime) {
+    if !Runtime::known(&it.runtime) {
         return Err(unknown_runtime(&it.runtime));
     }
     let needs_none = it.runtime == "CustomRuntime" || it.web.is_some() || it.image.is_some();
@@ -103,21 +129,22 @@ pub(crate) fn configuration(configuration: &mut Configuration) -> Result<(), Err
     if it.memory_mb != 64 && !(it.memory_mb.is_multiple_of(128) && (128..=3072).contains(&it.memory_mb)) {
         return Err(invalid("MemorySize", "MemorySize must be 64 or a multiple of 128 from 128 to 3072"));
     }
-    // A day for what nobody waits for.
-    let longest = if it.async_run { 86_400 } else { 900 };
+    let longest = if it.async_run { ASYNC_TIMEOUT_SECS_MAX } else { TIMEOUT_SECS_MAX };
     if !(1..=longest).contains(&it.timeout_secs) {
         return Err(limit("Timeout", format!("Timeout must be 1 to {longest} seconds")));
     }
-    if !(3..=300).contains(&it.init_timeout_secs) {
-        return Err(limit("InitTimeout", "InitTimeout must be 3 to 300 seconds"));
+    if !(3..=INIT_TIMEOUT_SECS_MAX).contains(&it.init_timeout_secs) {
+        let message = format!("InitTimeout must be 3 to {INIT_TIMEOUT_SECS_MAX} seconds");
+        return Err(limit("InitTimeout", message));
     }
     web(it.web.as_ref())?;
-    if it.retry.retries > 2 {
-        return Err(limit("RetryNum", "RetryNum must be 0 to 2"));
+    if it.retry.retries > RETRIES_MAX {
+        return Err(limit("RetryNum", format!("RetryNum must be 0 to {RETRIES_MAX}")));
     }
-    if !(60..=21_600).contains(&it.retry.max_age_secs) {
+    if !MSG_TTL_SECS.contains(&it.retry.max_age_secs) {
         return Err(limit("MsgTTL", "MsgTTL must be 60 to 21600 seconds"));
     }
+    tags(&it.tags)?;
     environment(&mut it.environment)
 }
 
@@ -128,6 +155,22 @@ fn web(web: Option<&Web>) -> Result<(), Error> {
     }
     if websocket_secs.is_some_and(|secs| !(10..=7200).contains(&secs)) {
         return Err(invalid("ProtocolParams", "IdleTimeOut must be 10 to 7200 seconds"));
+    }
+    Ok(())
+}
+
+fn tags(tags: &[(String, String)]) -> Result<(), Error> {
+    if tags.len() > TAGS_MAX {
+        return Err(invalid("Tags", format!("a function has at most {TAGS_MAX} tags")));
+    }
+    for (at, (key, value)) in tags.iter().enumerate() {
+        if !(1..=127).contains(&key.chars().count()) || value.chars().count() > 255 {
+            let message = "a tag's key must have 1 to 127 characters, its value at most 255";
+            return Err(invalid("Tags", message));
+        }
+        if tags[..at].iter().any(|(other, _)| other == key) {
+            return Err(invalid("Tags", format!("the tag {key} is given twice")));
+        }
     }
     Ok(())
 }
@@ -188,6 +231,7 @@ mod tests {
             retry: RetryPolicy::default(),
             dead_letter: None,
             layers: Vec::new(),
+            tags: Vec::new(),
             async_run: false,
             trace: false,
             web: None,

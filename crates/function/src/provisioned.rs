@@ -134,7 +134,7 @@ impl Functions {
             number,
         };
         let write = move |tx: &mut Tx<'_>| {
-            if !registry::every(tx)?.iter().any(|function| provision.is_of(function)) {
+            if !registry::every(tx, &[])?.iter().any(|function| provision.is_of(function)) {
                 return Err(Error::NoSuchQualifier(numbered.to_string()));
             }
             let mut division = Division::in_commit(tx, &provision.appid, &provision.region)?;

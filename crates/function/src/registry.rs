@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
 use cosette_model::Wanted;
+use cosette_model::function::FunctionName;
 use cosette_runtime::CLOSURE;
 use cosette_store::{Kept, Sealed, Store, Table, Tx};
 
@@ -14,7 +15,7 @@ use crate::invocation::instance_id;
 use crate::versions::Version;
 use crate::{
     Configuration, ConfigurationPatch, Error, Function, Functions, Layer, NewFunction, code, concurrency,
-    layers, limits, provisioned, row, versions,
+    layers, limits, namespaces, provisioned, row, versions,
 };
 
 /// Bytes of a handler's file that `entry_file` still shows (scf.md 3.8).
@@ -24,12 +25,14 @@ const ENTRY_BYTES_MAX: u64 = 1024 * 1024;
 pub(crate) struct Package {
     pub(crate) sealed: Sealed,
     pub(crate) size: u64,
+    /// Bytes of its files.
+    pub(crate) unpacked: u64,
     pub(crate) sha256: String,
 }
 
-/// Every version of every function.
-pub(crate) fn every(tx: &Tx<'_>) -> Result<Vec<Function>, Error> {
-    let rows = tx.scan(Table::Function, &[], usize::MAX)?;
+/// Every version of every function whose key begins so.
+pub(crate) fn every(tx: &Tx<'_>, prefix: &[u8]) -> Result<Vec<Function>, Error> {
+    let rows = tx.scan(Table::Function, prefix, usize::MAX)?;
     let functions = rows.into_iter().map(|(_, value)| row::decode("function", &value));
     Ok(functions.collect::<cosette_store::Result<_>>()?)
 }
@@ -72,32 +75,41 @@ fn each(
 impl Functions {
     pub async fn create(&self, new: NewFunction) -> Result<Function, Error> {
         let NewFunction { namespace, name, region, appid, uin, mut configuration, code } = new;
-        limits::namespace(&namespace)?;
         limits::name(&name)?;
         limits::configuration(&mut configuration)?;
         if configuration.runtime == CLOSURE && !self.shared.runtime.has_closure(&name) {
             // Only the process that has the closure makes its function.
             return Err(limits::unknown_runtime(CLOSURE));
         }
-        match self.get(&namespace, &name) {
-            Ok(_) => return Err(Error::Exists(name)),
+        let full = FunctionName { region, namespace, name };
+        match self.get(&full) {
+            Ok(_) => return Err(Error::Exists(full.name)),
             Err(Error::NoSuchFunction(_)) => {}
             Err(error) => return Err(error),
         }
+        self.namespace(&appid, &full.region, &full.namespace)?;
         let package = self.receive(code).await?;
         let status_desc = self.status_desc(&configuration).await;
         // What a function of the same name may have left when its deletion was interrupted.
-        self.purge(&namespace, &name).await?;
+        self.purge(&full).await?;
         let store = self.shared.store.clone();
         let (_, function) = self
             .shared
             .store
             .commit(move |tx| {
-                let key = row::function_key(&namespace, &name);
+                let key = row::function_key(&full);
+                let FunctionName { region, namespace, name } = full;
                 if tx.get(Table::Function, &key)?.is_some() {
                     return Err(Error::Exists(name));
                 }
-                layers::check(tx, &appid, &region, &configuration.layers)?;
+                namespaces::need(tx, &appid, &region, &namespace)?;
+                let others = every(tx, &row::functions_of(&region, &namespace))?;
+                let is_counted = |other: &&Function| other.appid == appid && other.version == Version::Latest;
+                if others.iter().filter(is_counted).count() >= limits::FUNCTIONS_MAX {
+                    let message = format!("a namespace has at most {} functions", limits::FUNCTIONS_MAX);
+                    return Err(Error::Limit { what: "Function", message });
+                }
+                layers::check(tx, &appid, &region, &configuration.layers, package.unpacked)?;
                 let now = tx.now();
                 let id = uuid::Uuid::new_v4().simple().to_string();
                 let function = Function {
@@ -112,6 +124,7 @@ impl Functions {
                     modified: now,
                     revision: 1,
                     code_size: package.size,
+                    unpacked: package.unpacked,
                     code_sha256: package.sha256,
                     status_desc,
                     code: store.keep(tx, package.sealed)?,
@@ -134,13 +147,14 @@ impl Functions {
 
     /// Makes a function, or, if `overrides`, gives one that is there the new one's code and settings.
     pub async fn copy(&self, new: NewFunction, overrides: bool) -> Result<(), Error> {
-        let there = match self.get(&new.namespace, &new.name) {
+        let there = match self.get(&new.full_name()) {
             Ok(there) if overrides => there,
             _ => return self.create(new).await.map(drop),
         };
-        let NewFunction { namespace, name, region, appid, uin: _, mut configuration, code } = new;
-        if there.region != region || there.appid != appid || there.configuration.runtime == CLOSURE {
-            return Err(Error::Exists(name));
+        let full = new.full_name();
+        let NewFunction { appid, mut configuration, code, .. } = new;
+        if there.appid != appid || there.configuration.runtime == CLOSURE {
+            return Err(Error::Exists(full.name));
         }
         limits::configuration(&mut configuration)?;
         if configuration.runtime == CLOSURE {
@@ -158,30 +172,31 @@ impl Functions {
                 // Another one of its name by now.
                 return Err(Error::NoSuchFunction(there.name));
             }
-            layers::check(tx, &function.appid, &function.region, &configuration.layers)?;
-            versions::release(&store, tx, &function.namespace, &function.name, function.code)?;
+            let Function { appid, region, .. } = &*function;
+            layers::check(tx, appid, region, &configuration.layers, package.unpacked)?;
+            versions::release(&store, tx, &function.full_name(), function.code)?;
             function.code = store.keep(tx, package.sealed)?;
             function.code_size = package.size;
+            function.unpacked = package.unpacked;
             function.code_sha256 = package.sha256;
             function.configuration = configuration;
             function.status_desc = status_desc;
             Ok(())
         };
-        self.change(&namespace, &name, replace).await.map(drop)
+        self.change(&full, replace).await.map(drop)
     }
 
     pub async fn update_code(
         &self,
-        namespace: &str,
-        name: &str,
+        of: &FunctionName,
         handler: Option<String>,
         code: Bytes,
     ) -> Result<Function, Error> {
-        let mut checked = self.get(namespace, name)?.configuration;
+        let mut checked = self.get(of)?.configuration;
         if checked.runtime == CLOSURE {
             return Err(Error::Invalid {
                 field: "Runtime",
-                message: format!("{name} is a closure, not a package"),
+                message: format!("{} is a closure, not a package", of.name),
             });
         }
         if let Some(handler) = &handler {
@@ -190,10 +205,13 @@ impl Functions {
         }
         let package = self.receive(code).await?;
         let store = self.shared.store.clone();
-        self.change(namespace, name, move |tx, function| {
-            versions::release(&store, tx, &function.namespace, &function.name, function.code)?;
+        self.change(of, move |tx, function| {
+            let Function { appid, region, configuration, .. } = &*function;
+            layers::check(tx, appid, region, &configuration.layers, package.unpacked)?;
+            versions::release(&store, tx, &function.full_name(), function.code)?;
             function.code = store.keep(tx, package.sealed)?;
             function.code_size = package.size;
+            function.unpacked = package.unpacked;
             function.code_sha256 = package.sha256;
             if let Some(handler) = handler {
                 function.configuration.handler = handler;
@@ -205,12 +223,11 @@ impl Functions {
 
     pub async fn update_configuration(
         &self,
-        namespace: &str,
-        name: &str,
+        of: &FunctionName,
         patch: ConfigurationPatch,
     ) -> Result<Function, Error> {
-        let status_desc = self.status_desc(&self.get(namespace, name)?.configuration).await;
-        self.change(namespace, name, move |tx, function| {
+        let status_desc = self.status_desc(&self.get(of)?.configuration).await;
+        self.change(of, move |tx, function| {
             let configuration = &mut function.configuration;
             if patch.runtime.is_some_and(|runtime| runtime != configuration.runtime) {
                 return Err(Error::Invalid {
@@ -235,7 +252,8 @@ impl Functions {
             set(&mut configuration.dead_letter, patch.dead_letter);
             set(&mut configuration.layers, patch.layers);
             limits::configuration(configuration)?;
-            layers::check(tx, &function.appid, &function.region, &function.configuration.layers)?;
+            let Function { appid, region, configuration, unpacked, .. } = &*function;
+            layers::check(tx, appid, region, &configuration.layers, *unpacked)?;
             function.status_desc = status_desc;
             Ok(())
         })
@@ -243,22 +261,21 @@ impl Functions {
     }
 
     /// Changes a function in one commit and retires the instances of what it was.
-    async fn change<F>(&self, namespace: &str, name: &str, decide: F) -> Result<Function, Error>
+    async fn change<F>(&self, of: &FunctionName, decide: F) -> Result<Function, Error>
     where
         F: FnOnce(&mut Tx<'_>, &mut Function) -> Result<(), Error> + Send + 'static,
     {
-        let key = row::function_key(namespace, name);
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let of = of.clone();
         let (_, (before, function)) = self
             .shared
             .store
             .commit(move |tx| {
-                let mut function = versions::latest(tx, &namespace, &name)?;
+                let mut function = versions::latest(tx, &of)?;
                 let before = function.clone();
                 decide(tx, &mut function)?;
                 function.revision += 1;
                 function.modified = tx.now();
-                tx.put(Table::Function, &key, row::encode("function", &function)?);
+                tx.put(Table::Function, &row::function_key(&of), row::encode("function", &function)?);
                 Ok::<_, Error>((before, function))
             })
             .await?;
@@ -273,22 +290,20 @@ impl Functions {
     ///
     /// # Errors
     /// `NoSuchFunction`, and the store's.
-    pub async fn delete<F>(&self, namespace: &str, name: &str, also: F) -> Result<(), Error>
+    pub async fn delete<F>(&self, of: &FunctionName, also: F) -> Result<(), Error>
     where
         F: FnOnce(&mut Tx<'_>) -> cosette_store::Result<()> + Send + 'static,
     {
-        limits::namespace(namespace)?;
-        let key = row::function_key(namespace, name);
-        let (in_namespace, named) = (namespace.to_owned(), name.to_owned());
+        let full = of.clone();
         let store = self.shared.store.clone();
         let (_, gone) = self
             .shared
             .store
             .commit(move |tx| {
-                let function = versions::latest(tx, &in_namespace, &named)?;
+                let function = versions::latest(tx, &full)?;
                 let mut gone = versions::delete_all(&store, tx, &function)?;
-                tx.delete(Table::Function, &key);
-                concurrency::forget(tx, &function.namespace, &function.name);
+                tx.delete(Table::Function, &row::function_key(&full));
+                concurrency::forget(tx, &full);
                 provisioned::forget(tx, &function)?;
                 also(tx)?;
                 gone.push(function);
@@ -302,16 +317,16 @@ impl Functions {
             self.shared.slots.forget(&function.id);
             self.forget_debugging(&function.id).await;
         }
-        self.purge(namespace, name).await?;
-        tracing::info!(function = name, "function deleted");
+        self.purge(of).await?;
+        tracing::info!(function = of.name, "function deleted");
         Ok(())
     }
 
     /// Deletes a function's records, a few in each commit so that others have their turn.
-    async fn purge(&self, namespace: &str, name: &str) -> Result<(), Error> {
+    async fn purge(&self, of: &FunctionName) -> Result<(), Error> {
         loop {
-            let (namespace, name) = (namespace.to_owned(), name.to_owned());
-            let commit = self.shared.store.commit(move |tx| row::purge(tx, &namespace, &name, 20));
+            let of = of.clone();
+            let commit = self.shared.store.commit(move |tx| row::purge(tx, &of, 20));
             let done: Result<_, cosette_store::Error> = commit.await;
             if done?.1 {
                 return Ok(());
@@ -319,25 +334,60 @@ impl Functions {
         }
     }
 
-    /// A function as it is in `$LATEST`.
-    pub fn get(&self, namespace: &str, name: &str) -> Result<Function, Error> {
-        limits::namespace(namespace)?;
-        let value = self.shared.store.get(Table::Function, &row::function_key(namespace, name))?;
-        versions::own(value.as_deref(), name)
+    /// A function as it is in `$LATEST`. One that is named without a region is that of the region that sorts first.
+    ///
+    /// # Errors
+    /// `NoSuchFunction`, and the store's.
+    pub fn get(&self, of: &FunctionName) -> Result<Function, Error> {
+        if of.region.is_empty() {
+            let is_it = |function: &Function| function.namespace == of.namespace && function.name == of.name;
+            let found = self.latest(&[])?.into_iter().find(is_it);
+            return found.ok_or_else(|| Error::NoSuchFunction(of.name.clone()));
+        }
+        let value = self.shared.store.get(Table::Function, &row::function_key(of))?;
+        versions::own(value.as_deref(), of)
     }
 
-    /// All functions of a namespace in name order, as they are in `$LATEST`.
-    pub fn list(&self, namespace: &str) -> Result<Vec<Function>, Error> {
-        limits::namespace(namespace)?;
-        let rows =
-            self.shared.store.scan(Table::Function, &row::functions_of(namespace), None, usize::MAX)?;
+    /// A name with its region: of one that was said without, `home` if there is such a function, or none anywhere;
+    /// else where there is one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn located(&self, name: FunctionName, home: &str) -> Result<FunctionName, Error> {
+        if !name.region.is_empty() {
+            return Ok(name);
+        }
+        let at_home = FunctionName { region: home.to_owned(), ..name.clone() };
+        for name in [&at_home, &name] {
+            match self.get(name) {
+                Ok(function) => return Ok(function.full_name()),
+                Err(Error::NoSuchFunction(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(at_home)
+    }
+
+    /// An account's functions of a namespace in name order, as they are in `$LATEST`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn list(&self, appid: &str, region: &str, namespace: &str) -> Result<Vec<Function>, Error> {
+        let mut functions = self.latest(&row::functions_of(region, namespace))?;
+        functions.retain(|function| function.appid == appid);
+        Ok(functions)
+    }
+
+    /// Of the rows that begin so, the functions as they are in `$LATEST`.
+    fn latest(&self, prefix: &[u8]) -> Result<Vec<Function>, Error> {
         let mut functions = Vec::new();
-        for (_, value) in rows {
-            let function: Function = row::decode("function", &value)?;
+        each(&self.shared.store, Table::Function, prefix, |value| {
+            let function: Function = row::decode("function", value)?;
             if function.version == Version::Latest {
                 functions.push(function);
             }
-        }
+            Ok(())
+        })?;
         Ok(functions)
     }
 
@@ -394,14 +444,16 @@ impl Functions {
         let hashed = zip.clone();
         let sha256 = tokio::task::spawn_blocking(move || code::sha256(&hashed)).await;
         let sha256 = sha256.map_err(io::Error::other)?;
-        self.shared.cache.unpack(&sha256, zip.clone()).await.map_err(|error| match error {
+        let folder = self.shared.cache.unpack(&sha256, zip.clone()).await.map_err(|error| match error {
             code::Error::Package(what) => invalid(format!("the zip file cannot be unpacked: {what}")),
             code::Error::Io(error) => Error::Io(error),
         })?;
+        let unpacked = tokio::task::spawn_blocking(move || code::bytes_in(&folder)).await;
+        let unpacked = unpacked.map_err(io::Error::other)??;
         let size = zip.len() as u64;
         let mut staged = self.shared.store.stage(Some(size), Wanted::default())?;
         staged.write(zip).await?;
-        Ok(Package { sealed: staged.seal().await?, size, sha256 })
+        Ok(Package { sealed: staged.seal().await?, size, unpacked, sha256 })
     }
 
     /// Which installed program runs the function, in words; empty for one that brings its own.

@@ -1,14 +1,16 @@
 //! How functions and invocation records lie in the store's tables: keys and versioned values.
 //!
-//! Table `Function`: key `namespace 0x00 name`; of a version, that and `0x00 <number>`, 8 bytes, big-endian.
+//! Table `Function`: key `region 0x00 namespace 0x00 name`, a function's *full name*; of a version, that and
+//! `0x00 <number>`, 8 bytes, big-endian.
 //! Table `Invocation`, three kinds of row, told apart by the key's first byte:
-//! - `r namespace 0x00 name 0x00 <started> <seq>`: the record;
+//! - `i <full name> 0x00 <started> <seq>`: the record;
 //! - `t <started> <seq>`: the key of that record, for reading all functions' newest first;
-//! - `n namespace 0x00 name`: how many records the function has.
+//! - `c <full name>`: how many records the function has.
 //!
 //! `<started>` is in microseconds and `<seq>` the commit's number, both big-endian in 8 bytes, so
 //! that keys sort by time.
 
+use cosette_model::function::FunctionName;
 use cosette_model::{Seq, Timestamp};
 use cosette_store::{Table, Tx};
 use serde::Serialize;
@@ -46,30 +48,38 @@ pub(crate) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T>
     }
 }
 
-pub(crate) fn function_key(namespace: &str, name: &str) -> Vec<u8> {
-    let mut key = functions_of(namespace);
-    key.extend_from_slice(name.as_bytes());
+pub(crate) fn function_key(function: &FunctionName) -> Vec<u8> {
+    let mut key = functions_of(&function.region, &function.namespace);
+    key.extend_from_slice(function.name.as_bytes());
     key
 }
 
 /// What the keys of a namespace's functions begin with.
-pub(crate) fn functions_of(namespace: &str) -> Vec<u8> {
-    let mut key = namespace.as_bytes().to_vec();
-    key.push(0);
+pub(crate) fn functions_of(region: &str, namespace: &str) -> Vec<u8> {
+    let mut key = Vec::new();
+    for part in [region, namespace] {
+        key.extend_from_slice(part.as_bytes());
+        key.push(0);
+    }
     key
 }
 
-fn kind(kind: u8, rest: &[u8]) -> Vec<u8> {
+pub(crate) fn kind(kind: u8, rest: &[u8]) -> Vec<u8> {
     let mut key = vec![kind];
     key.extend_from_slice(rest);
     key
 }
 
 /// What the keys of a function's records begin with.
-pub(crate) fn records_of(namespace: &str, name: &str) -> Vec<u8> {
-    let mut key = kind(b'r', &function_key(namespace, name));
+pub(crate) fn records_of(function: &FunctionName) -> Vec<u8> {
+    let mut key = kind(b'i', &function_key(function));
     key.push(0);
     key
+}
+
+/// The key of how many there are.
+pub(crate) fn count_of(function: &FunctionName) -> Vec<u8> {
+    kind(b'c', &function_key(function))
 }
 
 /// What the keys of all records by time begin with.
@@ -92,19 +102,19 @@ pub(crate) fn before(from: Timestamp) -> Vec<u8> {
 }
 
 /// Of a record's key.
-fn time_key_of(record: &[u8]) -> Vec<u8> {
+pub(crate) fn time_key_of(record: &[u8]) -> Vec<u8> {
     kind(b't', &record[record.len().saturating_sub(16)..])
 }
 
 /// Writes a finished record and forgets the function's oldest, if there are more than `max`.
 pub(crate) fn add(tx: &mut Tx<'_>, record: &Record, max: u64) -> Result<()> {
-    let (namespace, name) = (&record.function.namespace, &record.function.name);
+    let function = record.function.full_name();
     let value = encode("invocation record", record)?;
     let by_time = time_key(record.started, tx.seq());
-    let prefix = records_of(namespace, name);
+    let prefix = records_of(&function);
     let mut key = prefix.clone();
     key.extend_from_slice(&by_time[1..]);
-    let count_key = kind(b'n', &function_key(namespace, name));
+    let count_key = count_of(&function);
     let count = match tx.get(Table::Invocation, &count_key)? {
         Some(bytes) => decode::<u64>("count of invocation records", &bytes)?,
         None => 0,
@@ -125,15 +135,15 @@ pub(crate) fn add(tx: &mut Tx<'_>, record: &Record, max: u64) -> Result<()> {
 }
 
 /// Takes away up to `max` of a function's records; true when none is left.
-pub(crate) fn purge(tx: &mut Tx<'_>, namespace: &str, name: &str, max: usize) -> Result<bool> {
-    let rows = tx.scan(Table::Invocation, &records_of(namespace, name), max)?;
+pub(crate) fn purge(tx: &mut Tx<'_>, function: &FunctionName, max: usize) -> Result<bool> {
+    let rows = tx.scan(Table::Invocation, &records_of(function), max)?;
     for (key, _) in &rows {
         tx.delete(Table::Invocation, &time_key_of(key));
         tx.delete(Table::Invocation, key);
     }
     let last = rows.len() < max;
     if last {
-        tx.delete(Table::Invocation, &kind(b'n', &function_key(namespace, name)));
+        tx.delete(Table::Invocation, &count_of(function));
     }
     Ok(last)
 }

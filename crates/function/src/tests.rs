@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::code::tests::{Folder, zip};
 
+mod upgrade;
 mod versions;
 
 const ID: &str = "6add56fa-58f1-11e8-89a9-5254005d5fdb";
@@ -61,6 +62,7 @@ fn configuration() -> Configuration {
         retry: RetryPolicy { retries: 1, max_age_secs: 60 },
         dead_letter: None,
         layers: Vec::new(),
+        tags: Vec::new(),
         async_run: false,
         trace: false,
         web: None,
@@ -81,7 +83,12 @@ fn new(name: &str, text: &str) -> NewFunction {
 }
 
 fn called(name: &str, qualifier: &str) -> FunctionRef {
-    FunctionRef { namespace: "default".into(), name: name.into(), qualifier: qualifier.into() }
+    named(name).under(qualifier)
+}
+
+fn named(name: &str) -> FunctionName {
+    let [region, namespace, name] = ["ap-guangzhou", "default", name].map(str::to_owned);
+    FunctionName { region, namespace, name }
 }
 
 fn call(name: &str, event: &str) -> Invocation {
@@ -179,8 +186,8 @@ async fn what_cannot_be_invoked_is_an_outcome() {
     assert_eq!(run("thumbnail", "$LATEST", &large).await, StatusCode::EventTooLarge);
     assert_eq!(run("thumbnail", "$LATEST", "{}").await, StatusCode::Success);
     assert_eq!(house.functions.records(None, 100).unwrap().len(), 6);
-    assert_eq!(house.functions.records(Some(("default", "nosuch")), 100).unwrap().len(), 1);
-    let events = house.functions.records(Some(("default", "thumbnail")), 100).unwrap();
+    assert_eq!(house.functions.records(Some(&named("nosuch")), 100).unwrap().len(), 1);
+    let events = house.functions.records(Some(&named("thumbnail")), 100).unwrap();
     assert!(events.iter().all(|record| record.event.len() <= 64 * 1024));
 }
 
@@ -204,7 +211,7 @@ async fn creation_refuses_what_scf_refuses() {
     assert_eq!(refused(|new| new.code = Bytes::from_static(b"zip")).await, "ZipFile");
     assert_eq!(refused(|_| {}).await, "created");
     assert_eq!(refused(|_| {}).await, "function thumbnail already exists");
-    assert_eq!(house.functions.list("default").unwrap().len(), 1);
+    assert_eq!(house.functions.list("1250000000", "ap-guangzhou", "default").unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -234,7 +241,7 @@ async fn a_change_takes_effect_at_once() {
         memory_mb: Some(256),
         ..ConfigurationPatch::default()
     };
-    let second = house.functions.update_configuration("default", "thumbnail", patch).await.unwrap();
+    let second = house.functions.update_configuration(&named("thumbnail"), patch).await.unwrap();
     assert_eq!((second.revision, second.configuration.memory_mb), (2, 256));
     assert_eq!((second.created, second.modified), (first.created, house.clock.now()));
     let after: Value = serde_json::from_str(&house.invoke("thumbnail", "1").await.result).unwrap();
@@ -243,7 +250,7 @@ async fn a_change_takes_effect_at_once() {
 
     let code = zip(&[("main.py", 0o644, "def run(event, context):\n    return 'new'\n")]);
     let third =
-        house.functions.update_code("default", "thumbnail", Some("main.run".into()), code).await.unwrap();
+        house.functions.update_code(&named("thumbnail"), Some("main.run".into()), code).await.unwrap();
     assert_eq!((third.revision, third.configuration.handler.as_str()), (3, "main.run"));
     assert_eq!(house.invoke("thumbnail", "1").await.result, "\"new\"");
     assert_eq!(
@@ -253,15 +260,15 @@ async fn a_change_takes_effect_at_once() {
 
     let bad = ConfigurationPatch { memory_mb: Some(100), ..ConfigurationPatch::default() };
     assert!(matches!(
-        house.functions.update_configuration("default", "thumbnail", bad).await,
+        house.functions.update_configuration(&named("thumbnail"), bad).await,
         Err(Error::Invalid { field: "MemorySize", .. })
     ));
     let bad = ConfigurationPatch { runtime: Some("Python3.9".into()), ..ConfigurationPatch::default() };
     assert!(matches!(
-        house.functions.update_configuration("default", "thumbnail", bad).await,
+        house.functions.update_configuration(&named("thumbnail"), bad).await,
         Err(Error::Invalid { field: "Runtime", .. })
     ));
-    assert_eq!(house.functions.get("default", "thumbnail").unwrap().revision, 3);
+    assert_eq!(house.functions.get(&named("thumbnail")).unwrap().revision, 3);
 }
 
 #[tokio::test]
@@ -273,18 +280,18 @@ async fn deletion_takes_records_along() {
         house.invoke("thumbnail", "1").await;
     }
     house.invoke("other", "1").await;
-    house.functions.delete("default", "thumbnail", |_| Ok(())).await.unwrap();
-    assert!(matches!(house.functions.get("default", "thumbnail"), Err(Error::NoSuchFunction(_))));
+    house.functions.delete(&named("thumbnail"), |_| Ok(())).await.unwrap();
+    assert!(matches!(house.functions.get(&named("thumbnail")), Err(Error::NoSuchFunction(_))));
     assert!(matches!(
-        house.functions.delete("default", "thumbnail", |_| Ok(())).await,
+        house.functions.delete(&named("thumbnail"), |_| Ok(())).await,
         Err(Error::NoSuchFunction(_))
     ));
-    assert_eq!(house.functions.records(Some(("default", "thumbnail")), 100).unwrap().len(), 0);
+    assert_eq!(house.functions.records(Some(&named("thumbnail")), 100).unwrap().len(), 0);
     assert_eq!(house.functions.records(None, 100).unwrap().len(), 1);
     assert_eq!(house.functions.describe(&called("thumbnail", "$LATEST").into()), None);
     house.create("thumbnail", ECHO).await;
     assert_eq!(house.invoke("thumbnail", "1").await.status, StatusCode::Success);
-    assert_eq!(house.functions.records(Some(("default", "thumbnail")), 100).unwrap().len(), 1);
+    assert_eq!(house.functions.records(Some(&named("thumbnail")), 100).unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -348,7 +355,7 @@ async fn what_runs_is_shown_without_an_outcome() {
     let run = waiting(&house);
     begun(&house).await;
     assert_eq!(house.functions.running(), 1);
-    for scope in [None, Some(("default", "wait"))] {
+    for scope in [None, Some(&named("wait"))] {
         let records = house.functions.records(scope, 10).unwrap();
         assert_eq!(records.len(), 1);
         assert_eq!((records[0].request_id.as_str(), &records[0].outcome), (ID, &None));
@@ -408,7 +415,7 @@ async fn only_the_newest_thousand_records_are_kept() {
             .await
             .unwrap();
     }
-    for scope in [None, Some(("default", "thumbnail"))] {
+    for scope in [None, Some(&named("thumbnail"))] {
         let records = house.functions.records(scope, 2000).unwrap();
         assert_eq!(records.len(), 1000);
         assert_eq!((records[0].request_id.as_str(), records[999].request_id.as_str()), ("1002", "3"));

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use cosette_model::Timestamp;
-use cosette_model::function::FunctionRef;
+use cosette_model::function::{FunctionName, FunctionRef};
 use cosette_runtime::CLOSURE;
 use cosette_store::{Kept, Store, Table, Tx};
 use serde::{Deserialize, Serialize};
@@ -119,17 +119,17 @@ impl Function {
     }
 }
 
-fn versions_of(namespace: &str, name: &str) -> Vec<u8> {
-    let mut key = row::function_key(namespace, name);
+fn versions_of(of: &FunctionName) -> Vec<u8> {
+    let mut key = row::function_key(of);
     key.push(0);
     key
 }
 
-fn key(namespace: &str, name: &str, version: Version) -> Vec<u8> {
+pub(crate) fn key(of: &FunctionName, version: Version) -> Vec<u8> {
     match version {
-        Version::Latest => row::function_key(namespace, name),
+        Version::Latest => row::function_key(of),
         Version::Number(number) => {
-            let mut key = versions_of(namespace, name);
+            let mut key = versions_of(of);
             key.extend_from_slice(&number.to_be_bytes());
             key
         }
@@ -137,34 +137,28 @@ fn key(namespace: &str, name: &str, version: Version) -> Vec<u8> {
 }
 
 /// The function's own row, in a commit.
-pub(crate) fn latest(tx: &Tx<'_>, namespace: &str, name: &str) -> Result<Function, Error> {
-    let value = tx.get(Table::Function, &row::function_key(namespace, name))?;
-    own(value.as_deref(), name)
+pub(crate) fn latest(tx: &Tx<'_>, of: &FunctionName) -> Result<Function, Error> {
+    let value = tx.get(Table::Function, &row::function_key(of))?;
+    own(value.as_deref(), of)
 }
 
-/// A row as a function of this name: no name makes the key of a version.
-pub(crate) fn own(value: Option<&[u8]>, name: &str) -> Result<Function, Error> {
-    let missing = || Error::NoSuchFunction(name.to_owned());
+/// A row as the function of this name: no name makes the key of a version, or of another function.
+pub(crate) fn own(value: Option<&[u8]>, of: &FunctionName) -> Result<Function, Error> {
+    let missing = || Error::NoSuchFunction(of.name.clone());
     let function: Function = row::decode("function", value.ok_or_else(missing)?)?;
-    if function.name == name { Ok(function) } else { Err(missing()) }
+    if function.full_name() == *of { Ok(function) } else { Err(missing()) }
 }
 
 /// Lets a package go that a function's own row no longer has, or is about not to have, unless a version has it.
-pub(crate) fn release(
-    store: &Store,
-    tx: &mut Tx<'_>,
-    namespace: &str,
-    name: &str,
-    code: Kept,
-) -> Result<(), Error> {
-    if numbered(tx, namespace, name)?.iter().all(|version| version.code != code) {
+pub(crate) fn release(store: &Store, tx: &mut Tx<'_>, of: &FunctionName, code: Kept) -> Result<(), Error> {
+    if numbered(tx, of)?.iter().all(|version| version.code != code) {
         store.release(tx, code)?;
     }
     Ok(())
 }
 
-fn numbered(tx: &Tx<'_>, namespace: &str, name: &str) -> Result<Vec<Function>, Error> {
-    let rows = tx.scan(Table::Function, &versions_of(namespace, name), usize::MAX)?;
+fn numbered(tx: &Tx<'_>, of: &FunctionName) -> Result<Vec<Function>, Error> {
+    let rows = tx.scan(Table::Function, &versions_of(of), usize::MAX)?;
     let functions = rows.iter().map(|(_, value)| row::decode("function", value));
     Ok(functions.collect::<cosette_store::Result<_>>()?)
 }
@@ -175,18 +169,18 @@ pub(crate) fn delete_all(
     tx: &mut Tx<'_>,
     function: &Function,
 ) -> Result<Vec<Function>, Error> {
-    let versions = numbered(tx, &function.namespace, &function.name)?;
+    let versions = numbered(tx, &function.full_name())?;
     for version in &versions {
         // That of a package already released is nothing.
         store.release(tx, version.code)?;
-        tx.delete(Table::Function, &key(&version.namespace, &version.name, version.version));
+        tx.delete(Table::Function, &key(&version.full_name(), version.version));
     }
     store.release(tx, function.code)?;
     Ok(versions)
 }
 
 fn need(tx: &Tx<'_>, function: &Function, version: Version) -> Result<(), Error> {
-    if tx.get(Table::Function, &key(&function.namespace, &function.name, version))?.is_some() {
+    if tx.get(Table::Function, &key(&function.full_name(), version))?.is_some() {
         return Ok(());
     }
     let message = format!("function {} has no version {version}", function.name);
@@ -201,15 +195,15 @@ impl Functions {
     /// the store's.
     pub async fn publish(
         &self,
-        namespace: &str,
-        name: &str,
+        function: &FunctionName,
         description: Option<String>,
         of: Option<&Function>,
     ) -> Result<Function, Error> {
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let full = function.clone();
         let of = of.map(instance_id);
         let publish = move |tx: &mut Tx<'_>| {
-            let mut function = latest(tx, &namespace, &name)?;
+            let mut function = latest(tx, &full)?;
+            let name = &full.name;
             if function.configuration.runtime == CLOSURE {
                 let message = format!("{name} is a closure, which has no versions");
                 return Err(Error::Refused { code: "UnsupportedOperation", message });
@@ -218,7 +212,7 @@ impl Functions {
                 let message = format!("{name} was changed before it could be published");
                 return Err(Error::Refused { code: "FailedOperation.PublishVersion", message });
             }
-            let versions = tx.scan(Table::Function, &versions_of(&namespace, &name), VERSIONS_MAX)?;
+            let versions = tx.scan(Table::Function, &versions_of(&full), VERSIONS_MAX)?;
             if versions.len() >= VERSIONS_MAX {
                 let message = format!("a function has at most {VERSIONS_MAX} versions: delete some");
                 return Err(Error::Refused { code: "LimitExceeded.FunctionVersions", message });
@@ -232,13 +226,9 @@ impl Functions {
                 limits::description(&description)?;
                 version.configuration.description = description;
             }
-            tx.put(
-                Table::Function,
-                &row::function_key(&namespace, &name),
-                row::encode("function", &function)?,
-            );
+            tx.put(Table::Function, &row::function_key(&full), row::encode("function", &function)?);
             let row = row::encode("function", &version)?;
-            tx.put(Table::Function, &key(&namespace, &name, version.version), row);
+            tx.put(Table::Function, &key(&full, version.version), row);
             Ok::<_, Error>(version)
         };
         let (_, version) = self.shared.store.commit(publish).await?;
@@ -250,10 +240,9 @@ impl Functions {
     ///
     /// # Errors
     /// `NoSuchFunction`, and the store's.
-    pub fn versions(&self, namespace: &str, name: &str) -> Result<Vec<Function>, Error> {
-        let mut all = vec![self.get(namespace, name)?];
-        let rows =
-            self.shared.store.scan(Table::Function, &versions_of(namespace, name), None, usize::MAX)?;
+    pub fn versions(&self, of: &FunctionName) -> Result<Vec<Function>, Error> {
+        let mut all = vec![self.get(of)?];
+        let rows = self.shared.store.scan(Table::Function, &versions_of(of), None, usize::MAX)?;
         for (_, value) in rows {
             all.push(row::decode("function", &value)?);
         }
@@ -264,32 +253,26 @@ impl Functions {
     ///
     /// # Errors
     /// `UnsupportedOperation.AliasBind` while an alias leads to it; `NoSuchQualifier`, and the store's.
-    pub async fn delete_version<F>(
-        &self,
-        namespace: &str,
-        name: &str,
-        number: u64,
-        also: F,
-    ) -> Result<(), Error>
+    pub async fn delete_version<F>(&self, of: &FunctionName, number: u64, also: F) -> Result<(), Error>
     where
         F: FnOnce(&mut Tx<'_>) -> cosette_store::Result<()> + Send + 'static,
     {
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let of = of.clone();
         let version = Version::Number(number);
         let store = self.shared.store.clone();
         let delete = move |tx: &mut Tx<'_>| {
-            let function = latest(tx, &namespace, &name)?;
-            let key = key(&namespace, &name, version);
+            let function = latest(tx, &of)?;
+            let key = key(&of, version);
             let value = tx.get(Table::Function, &key)?;
             let value = value.ok_or_else(|| Error::NoSuchQualifier(version.to_string()))?;
             if let Some(alias) = function.aliases.iter().find(|alias| alias.is_of(version)) {
-                let message = format!("version {version} of {name} is that of alias {}", alias.name);
+                let message = format!("version {version} of {} is that of alias {}", of.name, alias.name);
                 return Err(Error::Refused { code: "UnsupportedOperation.AliasBind", message });
             }
             tx.delete(Table::Function, &key);
             let gone: Function = row::decode("function", &value)?;
             if gone.code != function.code {
-                release(&store, tx, &namespace, &name, gone.code)?;
+                release(&store, tx, &of, gone.code)?;
             }
             provisioned::forget(tx, &gone)?;
             also(tx)?;
@@ -309,8 +292,7 @@ impl Functions {
     /// the store's.
     pub async fn set_alias(
         &self,
-        namespace: &str,
-        name: &str,
+        of: &FunctionName,
         change: AliasChange,
         is_new: bool,
     ) -> Result<Alias, Error> {
@@ -323,9 +305,9 @@ impl Functions {
         if let Some(description) = &change.description {
             limits::description(description)?;
         }
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let of = of.clone();
         let set = move |tx: &mut Tx<'_>| {
-            let mut function = latest(tx, &namespace, &name)?;
+            let mut function = latest(tx, &of)?;
             let now = tx.now();
             need(tx, &function, change.version)?;
             if let Some(additional) = &change.additional {
@@ -333,7 +315,7 @@ impl Functions {
             }
             let before = match function.alias(&change.name) {
                 Ok(_) if is_new => {
-                    let message = format!("function {name} has an alias {} already", change.name);
+                    let message = format!("function {} has an alias {} already", of.name, change.name);
                     return Err(Error::Refused { code: "ResourceInUse.Alias", message });
                 }
                 Ok(alias) => Some(alias),
@@ -355,11 +337,7 @@ impl Functions {
                 return Err(Error::Limit { what: "Alias", message });
             }
             function.aliases.push(alias.clone());
-            tx.put(
-                Table::Function,
-                &row::function_key(&namespace, &name),
-                row::encode("function", &function)?,
-            );
+            tx.put(Table::Function, &row::function_key(&of), row::encode("function", &function)?);
             Ok::<_, Error>(alias)
         };
         Ok(self.shared.store.commit(set).await?.1)
@@ -369,30 +347,20 @@ impl Functions {
     ///
     /// # Errors
     /// `Invalid` for `$DEFAULT`, `ResourceNotFound.Alias`, and the store's.
-    pub async fn delete_alias<F>(
-        &self,
-        namespace: &str,
-        name: &str,
-        alias: &str,
-        also: F,
-    ) -> Result<(), Error>
+    pub async fn delete_alias<F>(&self, of: &FunctionName, alias: &str, also: F) -> Result<(), Error>
     where
         F: FnOnce(&mut Tx<'_>) -> cosette_store::Result<()> + Send + 'static,
     {
         if alias == DEFAULT {
             return Err(Error::Invalid { field: "Alias", message: format!("{DEFAULT} cannot be deleted") });
         }
-        let (namespace, name, alias) = (namespace.to_owned(), name.to_owned(), alias.to_owned());
+        let (of, alias) = (of.clone(), alias.to_owned());
         let delete = move |tx: &mut Tx<'_>| {
-            let mut function = latest(tx, &namespace, &name)?;
+            let mut function = latest(tx, &of)?;
             function.alias(&alias)?;
             function.aliases.retain(|other| other.name != alias);
             also(tx)?;
-            tx.put(
-                Table::Function,
-                &row::function_key(&namespace, &name),
-                row::encode("function", &function)?,
-            );
+            tx.put(Table::Function, &row::function_key(&of), row::encode("function", &function)?);
             Ok::<_, Error>(())
         };
         self.shared.store.commit(delete).await?;
@@ -418,7 +386,7 @@ impl Functions {
     /// # Errors
     /// As `qualified`.
     pub fn routed(&self, reference: &FunctionRef, key: &RoutingKey) -> Result<Option<Version>, Error> {
-        let function = self.get(&reference.namespace, &reference.name)?;
+        let function = self.get(&reference.full_name())?;
         let Ok(alias) = function.alias(&reference.qualifier) else { return Ok(None) };
         Ok(alias.additional.and_then(|additional| {
             let fits = additional.when.fits(key)?;
@@ -431,8 +399,8 @@ impl Functions {
         reference: &FunctionRef,
         choose: impl FnOnce(&Alias) -> Version,
     ) -> Result<Function, Error> {
-        let FunctionRef { namespace, name, qualifier } = reference;
-        let latest = self.get(namespace, name)?;
+        let qualifier = &reference.qualifier;
+        let latest = self.get(&reference.full_name())?;
         let missing = || Error::NoSuchQualifier(qualifier.clone());
         let version = match Version::parse(qualifier) {
             Some(version) => version,
@@ -442,7 +410,7 @@ impl Functions {
         if version == Version::Latest {
             return Ok(latest);
         }
-        let value = self.shared.store.get(Table::Function, &key(namespace, name, version))?;
+        let value = self.shared.store.get(Table::Function, &key(&latest.full_name(), version))?;
         Ok(row::decode("function", &value.ok_or_else(missing)?)?)
     }
 }

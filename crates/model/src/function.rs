@@ -7,13 +7,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Chain, Target, Timestamp};
 
+/// Which function: unique on a server. One name may be taken once in each namespace of each region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FunctionName {
+    pub region: String,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl FunctionName {
+    /// One of its versions, by `$LATEST`, `$DEFAULT`, a number or an alias.
+    #[must_use]
+    pub fn under(self, qualifier: &str) -> FunctionRef {
+        let Self { region, namespace, name } = self;
+        FunctionRef { region, namespace, name, qualifier: qualifier.to_owned() }
+    }
+}
+
 /// Which function, and which of its versions: `namespace.name.qualifier` in an event's queue name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FunctionRef {
+    /// Nothing when whoever names it did not say: the function of that name, wherever it is.
+    #[serde(default)]
+    pub region: String,
     pub namespace: String,
     pub name: String,
     /// `$LATEST`, `$DEFAULT`, a version's number or an alias.
     pub qualifier: String,
+}
+
+impl FunctionRef {
+    pub fn full_name(&self) -> FunctionName {
+        let Self { region, namespace, name, .. } = self.clone();
+        FunctionName { region, namespace, name }
+    }
+
+    /// Whether it is a version of this function.
+    pub fn is_of(&self, function: &FunctionName) -> bool {
+        self.region == function.region && self.namespace == function.namespace && self.name == function.name
+    }
 }
 
 /// One message for a target, whoever sends it: a call of a function, a post to a webhook, an object to be written.

@@ -53,7 +53,10 @@ impl From<FunctionRef> for Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Function(function) => write!(f, "function {}", function.name),
+            Self::Function(FunctionRef { namespace, name, .. }) if namespace == "default" => {
+                write!(f, "function {name}")
+            }
+            Self::Function(FunctionRef { namespace, name, .. }) => write!(f, "function {namespace}/{name}"),
             Self::Webhook { webhook } => write!(f, "webhook {webhook}"),
             Self::Bucket { bucket, prefix } => write!(f, "bucket {bucket}/{prefix}"),
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cosette_function::{Functions, Record};
-use cosette_model::function::{FunctionRef, StatusCode as FunctionStatus};
-use cosette_model::{BucketName, Change, ObjectKey, Seq, Target, Timestamp, VersionId, duration};
+use cosette_function::{DEFAULT_NAMESPACE, Functions, Record};
+use cosette_model::function::{FunctionName, FunctionRef, StatusCode as FunctionStatus};
+use cosette_model::{BucketName, Change, ObjectKey, Region, Seq, Target, Timestamp, VersionId, duration};
 use cosette_store::Store;
 use cosette_trigger::{Delivery, DeliveryState, Triggers};
 use cosette_webhook::Webhooks;
@@ -30,6 +30,8 @@ pub(crate) struct Admin {
     pub(crate) functions: Functions,
     pub(crate) webhooks: Webhooks,
     pub(crate) traveller: Traveller,
+    /// Where functions are looked for first.
+    pub(crate) region: Region,
     /// Our authority's, as PEM.
     pub(crate) certificate: String,
     /// Whether only this machine reaches the server.
@@ -102,7 +104,7 @@ impl Admin {
             (&Method::GET, "webhooks") => Ok(self.list_webhooks()),
             (&Method::POST, "webhooks") => self.put_webhook(body).await,
             (&Method::POST, "debug") => match asked(body).await {
-                Ok(asked) => debugging::debug(&self.functions, asked).await,
+                Ok(asked) => debugging::debug(self, asked).await,
                 Err(refused) => Err(refused),
             },
             (&Method::POST, "dead_letter") => self.set_dead_letter(body).await,
@@ -134,6 +136,11 @@ impl Admin {
             Err(Refused(status, words)) => (status, json!({ "error": words })),
         };
         typed(status, "application/json", value.to_string())
+    }
+
+    /// A function's name with its region: if nobody said it the server's own, or another that has one.
+    pub(crate) fn located(&self, name: FunctionName) -> Result<FunctionName, Refused> {
+        self.functions.located(name, self.region.as_str()).map_err(Refused::internal)
     }
 
     /// A package that a link of the Cloud API leads to.
@@ -394,11 +401,14 @@ impl Admin {
     }
 
     fn invocations(&self, query: &Query) -> Result<Value, Refused> {
-        let function = query
-            .get("function")
-            .map(|name| (query.get("namespace").unwrap_or("default").to_owned(), name.to_owned()));
-        let function = function.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
-        let found = self.functions.records(function, query.max()?).map_err(Refused::internal)?;
+        let text = |name, otherwise: &str| query.get(name).unwrap_or(otherwise).to_owned();
+        let named = |name: &str| FunctionName {
+            region: text("region", ""),
+            namespace: text("namespace", DEFAULT_NAMESPACE),
+            name: name.to_owned(),
+        };
+        let function = query.get("function").map(|name| self.located(named(name))).transpose()?;
+        let found = self.functions.records(function.as_ref(), query.max()?).map_err(Refused::internal)?;
         Ok(json!({ "invocations": found.iter().map(invocation).collect::<Vec<_>>() }))
     }
 }
@@ -504,7 +514,12 @@ pub(crate) fn invocation(record: &Record) -> Value {
 }
 
 fn function(function: &FunctionRef) -> Value {
-    json!({ "namespace": function.namespace, "name": function.name, "qualifier": function.qualifier })
+    json!({
+        "region": function.region,
+        "namespace": function.namespace,
+        "name": function.name,
+        "qualifier": function.qualifier,
+    })
 }
 
 pub(crate) fn target(target: &Target) -> Value {

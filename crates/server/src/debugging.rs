@@ -1,11 +1,12 @@
 //! The admin API's switch for debugging a function.
 
-use cosette_function::{Error, Functions};
+use cosette_function::{DEFAULT_NAMESPACE, Error};
+use cosette_model::function::FunctionName;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::Refused;
+use crate::admin::{Admin, Refused};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,6 +14,8 @@ pub(crate) struct Debug {
     function: String,
     #[serde(default = "default_namespace")]
     namespace: String,
+    #[serde(default)]
+    region: String,
     port: Option<u16>,
     /// Ends it.
     #[serde(default)]
@@ -20,11 +23,13 @@ pub(crate) struct Debug {
 }
 
 fn default_namespace() -> String {
-    "default".into()
+    DEFAULT_NAMESPACE.into()
 }
 
-pub(crate) async fn debug(functions: &Functions, asked: Debug) -> Result<Value, Refused> {
-    let Debug { function, namespace, port, stop } = asked;
+pub(crate) async fn debug(admin: &Admin, asked: Debug) -> Result<Value, Refused> {
+    let Debug { function, namespace, region, port, stop } = asked;
+    let functions = &admin.functions;
+    let named = admin.located(FunctionName { region, namespace, name: function.clone() })?;
     let refused = |error: Error| match error {
         Error::NoSuchFunction(_) | Error::NoSuchNamespace(_) => {
             Refused(StatusCode::NOT_FOUND, error.to_string())
@@ -33,10 +38,10 @@ pub(crate) async fn debug(functions: &Functions, asked: Debug) -> Result<Value, 
         error => Refused::internal(error),
     };
     if stop {
-        functions.end_debugging(&namespace, &function).await.map_err(refused)?;
+        functions.end_debugging(&named).await.map_err(refused)?;
         return Ok(json!({ "function": function, "port": null }));
     }
-    let found = functions.debug(&namespace, &function, port).await.map_err(refused)?;
+    let found = functions.debug(&named, port).await.map_err(refused)?;
     Ok(json!({
         "function": function,
         "runtime": found.runtime,

@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use cosette_function::{Configuration, Error as FunctionError, Functions, NewFunction, Record};
-use cosette_model::function::{FunctionRef, RetryPolicy};
+use cosette_function::{
+    Configuration, DEFAULT_NAMESPACE, Error as FunctionError, Functions, NewFunction, Record,
+};
+use cosette_model::function::{FunctionName, RetryPolicy};
 use cosette_model::op::Owner;
-use cosette_model::{BucketName, Cause, EventPattern, Style, Timestamp};
+use cosette_model::{BucketName, Cause, EventPattern, Region, Style, Timestamp};
 use cosette_runtime::{CLOSURE, Runtime};
 use cosette_store::Error as StoreError;
 use cosette_trigger::{Error as TriggerError, NewRule};
 
 use crate::{Config, RunError, Server};
-
-/// The namespace of functions that are closures.
-const NAMESPACE: &str = "default";
 
 /// The package of a function that has none: an archive without entries.
 const NO_PACKAGE: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
@@ -42,7 +41,7 @@ pub(crate) async fn install(
         let account =
             config.accounts.first().ok_or_else(|| RunError::Refused("there is no account".into()))?;
         let made = functions.create(NewFunction {
-            namespace: NAMESPACE.into(),
+            namespace: DEFAULT_NAMESPACE.into(),
             name: name.clone(),
             region: config.region.as_str().into(),
             appid: account.appid.clone(),
@@ -59,6 +58,7 @@ pub(crate) async fn install(
                 retry: RetryPolicy::default(),
                 dead_letter: None,
                 layers: Vec::new(),
+                tags: Vec::new(),
                 async_run: false,
                 trace: false,
                 web: None,
@@ -69,7 +69,7 @@ pub(crate) async fn install(
         match made.await {
             Ok(_) => {}
             Err(FunctionError::Exists(_)) => {
-                if functions.get(NAMESPACE, name)?.configuration.runtime != CLOSURE {
+                if functions.get(&named(&config.region, name))?.configuration.runtime != CLOSURE {
                     return Err(RunError::Refused(format!("there is a function {name} that is no closure")));
                 }
             }
@@ -77,6 +77,12 @@ pub(crate) async fn install(
         }
     }
     Ok(())
+}
+
+/// A function that is a closure.
+fn named(region: &Region, name: &str) -> FunctionName {
+    let [region, namespace, name] = [region.as_str(), DEFAULT_NAMESPACE, name].map(str::to_owned);
+    FunctionName { region, namespace, name }
 }
 
 fn refused(error: impl std::fmt::Display) -> RunError {
@@ -115,8 +121,7 @@ impl Server {
         let Binding { bucket, event, prefix, suffix, function } = binding;
         let event =
             EventPattern::parse(&event).ok_or_else(|| refused(format!("there is no event {event}")))?;
-        let target =
-            FunctionRef { namespace: NAMESPACE.into(), name: function, qualifier: "$DEFAULT".into() }.into();
+        let target = named(&self.region, &function).under("$DEFAULT").into();
         let rule = NewRule {
             bucket: BucketName::new(bucket.as_str()).map_err(refused)?,
             event,
@@ -155,6 +160,6 @@ impl Server {
     /// # Errors
     /// The store's.
     pub fn invocations(&self, function: &str, max: usize) -> Result<Vec<Record>, RunError> {
-        Ok(self.house.functions.records(Some((NAMESPACE, function)), max)?)
+        Ok(self.house.functions.records(Some(&named(&self.region, function)), max)?)
     }
 }

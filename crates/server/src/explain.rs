@@ -183,7 +183,8 @@ impl Writer<'_> {
                 Some(outcome) => format!("status {}", outcome.status.number()),
                 None => "runs".to_owned(),
             };
-            let text = format!("call of function {}, {}: {status}", record.function.name, record.request_id);
+            let text =
+                format!("call of {}, {}: {status}", Target::from(record.function.clone()), record.request_id);
             let more = json!({ "invocation": invocation_json(record) });
             self.say(depth, Some(record.started), "call", text, more);
             self.doings(&record.request_id, depth + 1)?;
@@ -266,8 +267,12 @@ mod tests {
         store.create_bucket(bucket.clone(), region, owner, Cause::default()).await.unwrap();
         let options = Options { retry_interval: Duration::from_secs(60), finished_max: 10, loop_limit: 16 };
         let triggers = Triggers::start(store.clone(), clock.clone(), Arc::new(Nobody), options).unwrap();
-        let function =
-            FunctionRef { namespace: "default".into(), name: "f".into(), qualifier: "$DEFAULT".into() };
+        let function = FunctionRef {
+            region: "ap-guangzhou".into(),
+            namespace: "default".into(),
+            name: "f".into(),
+            qualifier: "$DEFAULT".into(),
+        };
         let rule = NewRule {
             bucket: bucket.clone(),
             event: EventPattern::One(EventType::CreatedPut),

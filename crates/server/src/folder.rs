@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use cosette_function::Error;
+use cosette_function::{DEFAULT_NAMESPACE, Error};
+use cosette_model::function::FunctionName;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{StatusCode, header};
@@ -22,6 +23,7 @@ impl Admin {
         struct Folder {
             function: String,
             namespace: Option<String>,
+            region: Option<String>,
             path: Option<PathBuf>,
         }
         if !self.is_local {
@@ -44,16 +46,16 @@ impl Admin {
             return Err(Refused::bad("the Content-Type must be application/json"));
         }
         let folder: Folder = asked(body).await?;
-        let namespace = folder.namespace.as_deref().unwrap_or("default");
-        self.functions.run_from(namespace, &folder.function, folder.path.clone()).await.map_err(|error| {
-            match error {
-                Error::NoSuchFunction(_) | Error::NoSuchNamespace(_) => {
-                    Refused(StatusCode::NOT_FOUND, error.to_string())
-                }
-                Error::Invalid { .. } => Refused::bad(error.to_string()),
-                other => Refused::internal(other),
+        let namespace = folder.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+        let (region, name) = (folder.region.unwrap_or_default(), folder.function.clone());
+        let named = self.located(FunctionName { region, namespace, name })?;
+        self.functions.run_from(&named, folder.path.clone()).await.map_err(|error| match error {
+            Error::NoSuchFunction(_) | Error::NoSuchNamespace(_) => {
+                Refused(StatusCode::NOT_FOUND, error.to_string())
             }
+            Error::Invalid { .. } => Refused::bad(error.to_string()),
+            other => Refused::internal(other),
         })?;
-        Ok(json!({"function": folder.function, "namespace": namespace, "path": folder.path}))
+        Ok(json!({"function": folder.function, "namespace": named.namespace, "path": folder.path}))
     }
 }

@@ -180,6 +180,7 @@ struct House {
     accounts: Arc<Accounts>,
     gateway: Arc<Gateway>,
     address: SocketAddr,
+    region: Region,
     /// The last of us.
     _scratch: Scratch,
 }
@@ -240,6 +241,7 @@ impl House {
             hidden: Some(config.data_dir.clone().unwrap_or_else(|| scratch.clone())),
         };
         let runtime = Runtime::start_keeping(scratch.join("run"), keeping)?.with_way(way);
+        cosette_function::upgrade(&store, config.region.as_str()).await?;
         let functions =
             Functions::start(store.clone(), runtime.clone(), clock.clone(), scratch.join("code"))?;
         let (keys, time, strict) = (Arc::clone(&accounts), clock.clone(), config.strict);
@@ -262,6 +264,7 @@ impl House {
         let client = Client::default();
         let webhooks = Webhooks::open(store.clone(), clock.clone(), client.clone(), webhooks)?;
         let targets = Targets { functions: functions.clone(), webhooks, store: store.clone() };
+        cosette_trigger::upgrade(&store, &targets).await?;
         let triggers = Triggers::start(
             store.clone(),
             clock.clone(),
@@ -322,6 +325,7 @@ impl House {
             accounts,
             gateway,
             address,
+            region: config.region.clone(),
             _scratch: kept,
         })
     }
@@ -340,6 +344,7 @@ impl House {
                 scrubs: self.scrubs.clone(),
                 functions: self.functions.clone(),
                 webhooks: self.targets.webhooks.clone(),
+                region: self.region.clone(),
                 certificate: self.gateway.certificate().to_owned(),
                 traveller: self.traveller.clone(),
                 is_local: self.address.ip().is_loopback(),

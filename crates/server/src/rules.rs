@@ -1,7 +1,7 @@
 //! The part of the admin API that says what goes where: rules, webhooks, dead letters. See `docs/admin-api.md`.
 
-use cosette_function::{ConfigurationPatch, DeadLetter, Error as FunctionError};
-use cosette_model::function::FunctionRef;
+use cosette_function::{ConfigurationPatch, DEFAULT_NAMESPACE, DeadLetter, Error as FunctionError};
+use cosette_model::function::{FunctionName, FunctionRef};
 use cosette_model::{BucketName, EventPattern, Events, Style, Target};
 use cosette_trigger::{Error as RuleError, NewRule, Rule};
 use cosette_webhook::{Error as WebhookError, Webhook};
@@ -33,19 +33,22 @@ enum Named {
 }
 
 impl Named {
-    fn target(self) -> Result<Target, Refused> {
-        Ok(match self {
-            Self::Function { function } => latest("default", &function).into(),
-            Self::Qualified { function } => function.into(),
-            Self::Webhook { webhook } => Target::Webhook { webhook },
-            Self::Bucket { bucket, prefix } => Target::Bucket { bucket: bucket_named(&bucket)?, prefix },
-        })
+    /// A function that is named without a region is looked for in `home` first.
+    fn target(self, admin: &Admin, home: &str) -> Result<Target, Refused> {
+        let function = match self {
+            Self::Function { function } => {
+                let (region, namespace) = (String::new(), DEFAULT_NAMESPACE.to_owned());
+                FunctionName { region, namespace, name: function }.under("$DEFAULT")
+            }
+            Self::Qualified { function } => function,
+            Self::Webhook { webhook } => return Ok(Target::Webhook { webhook }),
+            Self::Bucket { bucket, prefix } => {
+                return Ok(Target::Bucket { bucket: bucket_named(&bucket)?, prefix });
+            }
+        };
+        let located = admin.functions.located(function.full_name(), home).map_err(Refused::internal)?;
+        Ok(located.under(&function.qualifier).into())
     }
-}
-
-fn latest(namespace: &str, name: &str) -> FunctionRef {
-    let (namespace, name, qualifier) = (namespace.to_owned(), name.to_owned(), "$DEFAULT".to_owned());
-    FunctionRef { namespace, name, qualifier }
 }
 
 fn bucket_named(name: &str) -> Result<BucketName, Refused> {
@@ -110,12 +113,15 @@ impl Admin {
             "s3" => Style::S3,
             other => return Err(Refused::bad(format!("style {other} is neither cos nor s3"))),
         };
-        let target = make.target.target()?;
+        let bucket = bucket_named(&make.bucket)?;
+        let found = self.store.bucket(&bucket).map_err(Refused::internal)?;
+        let home = found.map_or_else(|| self.region.clone(), |found| found.region);
+        let target = make.target.target(self, home.as_str())?;
         if matches!(target, Target::Bucket { .. }) {
             return Err(Refused::bad("a rule's target is a function or a webhook"));
         }
         let new = NewRule {
-            bucket: bucket_named(&make.bucket)?,
+            bucket,
             event,
             prefix: make.prefix,
             suffix: make.suffix,
@@ -145,7 +151,8 @@ impl Admin {
         let Put { dead_letter, webhook: put } = asked(body).await?;
         let mut put: Webhook =
             serde_json::from_value(put.into()).map_err(|error| Refused::bad(error.to_string()))?;
-        put.dead_letter = dead_letter.map(Named::target).transpose()?;
+        let home = self.region.as_str();
+        put.dead_letter = dead_letter.map(|to| to.target(self, home)).transpose()?;
         if let Some(to) = &put.dead_letter
             && !self.traveller.triggers.knows(to)
         {
@@ -169,21 +176,24 @@ impl Admin {
             function: String,
             #[serde(default = "default")]
             namespace: String,
+            #[serde(default)]
+            region: String,
             to: Option<Named>,
         }
         fn default() -> String {
-            "default".to_owned()
+            DEFAULT_NAMESPACE.to_owned()
         }
-        let set: Set = asked(body).await?;
-        let to = set.to.map(Named::target).transpose()?;
+        let Set { function, namespace, region, to } = asked(body).await?;
+        let named = self.located(FunctionName { region, namespace, name: function })?;
+        let to = to.map(|to| to.target(self, &named.region)).transpose()?;
         if let Some(to) = to.as_ref().filter(|to| !self.traveller.triggers.knows(to)) {
             return Err(Refused(StatusCode::NOT_FOUND, format!("{to} does not exist")));
         }
         let shown =
-            json!({ "function": set.function, "namespace": set.namespace, "to": to.as_ref().map(target) });
+            json!({ "function": named.name, "namespace": named.namespace, "to": to.as_ref().map(target) });
         let letter = to.map(|to| DeadLetter { to, kind: String::new() });
         let patch = ConfigurationPatch { dead_letter: Some(letter), ..ConfigurationPatch::default() };
-        match self.functions.update_configuration(&set.namespace, &set.function, patch).await {
+        match self.functions.update_configuration(&named, patch).await {
             Ok(_) => Ok(shown),
             Err(error @ (FunctionError::NoSuchFunction(_) | FunctionError::NoSuchNamespace(_))) => {
                 Err(Refused(StatusCode::NOT_FOUND, error.to_string()))

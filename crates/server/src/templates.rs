@@ -1,6 +1,7 @@
 //! The part of the admin API that gives events to try functions with. See `docs/admin-api.md`.
 
-use cosette_model::function::{FunctionRef, Invoke};
+use cosette_function::DEFAULT_NAMESPACE;
+use cosette_model::function::{FunctionName, Invoke};
 use cosette_model::{BucketName, ObjectKey, Region, Target};
 use cosette_trigger::{Subject, TEMPLATES, Template};
 use http::StatusCode;
@@ -27,11 +28,12 @@ impl Admin {
         let template = Template::named(name)
             .ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("there is no template {name}")))?;
         let text = |name: &str, otherwise: &str| query.get(name).unwrap_or(otherwise).to_owned();
-        let function = FunctionRef {
-            namespace: text("namespace", "default"),
+        let named = FunctionName {
+            region: text("region", ""),
+            namespace: text("namespace", DEFAULT_NAMESPACE),
             name: text("function", FUNCTION),
-            qualifier: text("qualifier", "$DEFAULT"),
         };
+        let function = self.located(named)?.under(&text("qualifier", "$DEFAULT"));
         let account = default_account();
         let home = self.functions.describe(&Target::Function(function.clone())).and_then(|d| d.home);
         let (region, appid) =

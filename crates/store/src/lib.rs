@@ -83,6 +83,8 @@ pub enum Table {
     Concurrency = 0x4f,
     /// Events to try functions with, by the function's id and a name.
     TestModel = 0x51,
+    /// Namespaces of functions, by account and region.
+    Namespace = 0x52,
     /// Domains of the CDN, by name.
     CdnDomain = 0x58,
     /// What was asked to be purged and prefetched, in that order: sequence number, 8 bytes, and a place, 2.

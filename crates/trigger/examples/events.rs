@@ -105,8 +105,12 @@ async fn main() {
     for bucket in [&quiet, &told] {
         subject::create(&store, bucket).await;
     }
-    let function =
-        FunctionRef { namespace: "default".into(), name: "nothing".into(), qualifier: "$DEFAULT".into() };
+    let function = FunctionRef {
+        region: "ap-guangzhou".into(),
+        namespace: "default".into(),
+        name: "nothing".into(),
+        qualifier: "$DEFAULT".into(),
+    };
     let rule = NewRule {
         bucket: told.clone(),
         event: EventPattern::parse("cos:ObjectCreated:Put").unwrap(),

@@ -347,6 +347,13 @@ pub(crate) fn picked<T>(
     }
 }
 
+/// The next of what was filed, with its keys; nothing after the last.
+pub(crate) fn filed_after(store: &Store, after: &Option<Vec<u8>>) -> Result<Vec<(Vec<u8>, Filed)>, Error> {
+    const PAGE: usize = 256;
+    let rows = store.scan(Table::Delivery, &[FILED], after.as_deref(), PAGE)?;
+    rows.into_iter().map(|(key, row)| Ok((key, row::decode(&row, "delivery")?))).collect()
+}
+
 /// The delivery at a place; `None` when it is there no more.
 pub(crate) fn at(store: &Store, place: Place) -> Result<Option<Delivery>, Error> {
     match (filed(store, place)?, progress(store, place)?) {
@@ -390,15 +397,20 @@ mod tests {
             request_id: &'static str,
         }
         #[derive(Serialize)]
+        struct OldRef {
+            namespace: &'static str,
+            name: &'static str,
+            qualifier: &'static str,
+        }
+        #[derive(Serialize)]
         struct OldFiled {
             id: &'static str,
             source: Option<OldSource>,
-            function: FunctionRef,
+            function: OldRef,
             event: &'static str,
             created: Timestamp,
         }
-        let function =
-            FunctionRef { namespace: "default".into(), name: "f".into(), qualifier: "$DEFAULT".into() };
+        let function = OldRef { namespace: "default", name: "f", qualifier: "$DEFAULT" };
         let source = OldSource {
             seq: Seq(7),
             rule: "rule-1",
@@ -408,10 +420,10 @@ mod tests {
             request_id: "r",
         };
         let created = Timestamp::from_secs(1);
-        let old =
-            OldFiled { id: "i", source: Some(source), function: function.clone(), event: "{}", created };
+        let old = OldFiled { id: "i", source: Some(source), function, event: "{}", created };
         let read: Filed = row::decode(&row::encode(&old).unwrap(), "delivery").unwrap();
-        assert_eq!(read.target, Target::Function(function));
+        let [region, namespace, name, qualifier] = ["", "default", "f", "$DEFAULT"].map(str::to_owned);
+        assert_eq!(read.target, Target::Function(FunctionRef { region, namespace, name, qualifier }));
         assert_eq!(read.source.as_ref().unwrap().event, Happened::Cos(EventType::CreatedPut));
         assert_eq!(row::decode::<Filed>(&row::encode(&read).unwrap(), "delivery").unwrap(), read);
     }
@@ -419,7 +431,12 @@ mod tests {
     #[test]
     fn targets_of_every_kind_are_read_as_they_were_written() {
         let bucket = BucketName::new("examplebucket-1250000000").unwrap();
-        let function = FunctionRef { namespace: "n".into(), name: "f".into(), qualifier: "1".into() };
+        let function = FunctionRef {
+            region: "ap-guangzhou".into(),
+            namespace: "n".into(),
+            name: "f".into(),
+            qualifier: "1".into(),
+        };
         for target in [
             function.into(),
             Target::Webhook { webhook: "orders".into() },

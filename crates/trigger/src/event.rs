@@ -245,7 +245,7 @@ mod tests {
 
     fn function() -> Target {
         let (name, qualifier) = ("myfunc".into(), "$DEFAULT".into());
-        FunctionRef { namespace: "default".into(), name, qualifier }.into()
+        FunctionRef { region: "ap-guangzhou".into(), namespace: "default".into(), name, qualifier }.into()
     }
 
     fn put() -> Change {

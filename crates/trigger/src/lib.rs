@@ -23,6 +23,7 @@ mod s3;
 mod steer;
 mod template;
 mod timer;
+mod upgrade;
 mod url;
 
 use std::collections::HashSet;
@@ -30,7 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cosette_clock::Clock;
-use cosette_model::function::{FunctionRef, Invoke};
+use cosette_model::function::{FunctionName, FunctionRef, Invoke};
 use cosette_model::{Chain, Change, Happened, Seq, Target, Timestamp};
 use cosette_store::{Store, Tx};
 use tokio::task::JoinHandle;
@@ -48,6 +49,7 @@ pub use rule::{
 pub use steer::Release;
 pub use template::{Subject, TEMPLATES, Template};
 pub use timer::{ARGUMENT_BYTES_MAX, NewTimer, TIMERS_PER_FUNCTION_MAX, Timer, TimerChange, TimerSelector};
+pub use upgrade::upgrade;
 pub use url::{Authorization, Cors, NewUrl, Url, UrlChange, UrlSelector, UrlSettings};
 
 use dispatch::{Dispatcher, Stage, missing};
@@ -178,13 +180,10 @@ impl Triggers {
     /// The store's.
     pub fn forget(
         tx: &mut Tx<'_>,
-        namespace: &str,
-        name: &str,
+        function: &FunctionName,
         qualifier: Option<&str>,
     ) -> cosette_store::Result<()> {
-        let is_meant = |of: &FunctionRef| {
-            of.namespace == namespace && of.name == name && qualifier.is_none_or(|it| it == of.qualifier)
-        };
+        let is_meant = |of: &FunctionRef| of.is_of(function) && qualifier.is_none_or(|it| it == of.qualifier);
         let rules = rule::delete_all(tx, |rule| rule.as_trigger().is_some_and(|(of, _)| is_meant(of)));
         let timers = rules.and_then(|()| timer::delete_all(tx, |timer| is_meant(&timer.function)));
         let urls = timers.and_then(|()| url::delete_all(tx, |url| is_meant(&url.function)));

@@ -147,8 +147,13 @@ mod tests {
             events: Events::Cos(EventPattern::parse(event).unwrap()),
             prefix: prefix.into(),
             suffix: suffix.into(),
-            target: FunctionRef { namespace: "default".into(), name: "f".into(), qualifier: "1".into() }
-                .into(),
+            target: FunctionRef {
+                region: "ap-guangzhou".into(),
+                namespace: "default".into(),
+                name: "f".into(),
+                qualifier: "1".into(),
+            }
+            .into(),
             style: Style::Cos,
             description: String::new(),
             created: Timestamp::default(),

@@ -384,7 +384,7 @@ mod tests {
 
     fn qualified(name: &str, qualifier: &str) -> Target {
         let (name, qualifier) = (name.into(), qualifier.into());
-        FunctionRef { namespace: "default".into(), name, qualifier }.into()
+        FunctionRef { region: "ap-guangzhou".into(), namespace: "default".into(), name, qualifier }.into()
     }
 
     fn function(name: &str) -> Arc<Target> {

@@ -1,7 +1,7 @@
 //! Rules: what they are, which may stand beside each other, and their rows in the store.
 //! Knows nothing of deliveries.
 
-use cosette_model::function::{Description, FunctionRef, Home};
+use cosette_model::function::{Description, FunctionName, FunctionRef, Home};
 use cosette_model::{BucketName, EventPattern, Events, Seq, Style, Target, Timestamp};
 use cosette_store::{Bucket, Store, Table, Tx};
 use serde::{Deserialize, Serialize};
@@ -153,9 +153,8 @@ impl Rule {
     }
 
     /// Whether the rule is one of the function's, under any qualifier.
-    pub(crate) fn is_of(&self, namespace: &str, name: &str) -> bool {
-        let is_it = |function: &FunctionRef| function.namespace == namespace && function.name == name;
-        self.target.function().is_some_and(is_it)
+    fn is_of(&self, function: &FunctionName) -> bool {
+        self.target.function().is_some_and(|of| of.is_of(function))
     }
 
     /// The function and the event of a COS trigger, as SCF knows them; `None` for any other rule.
@@ -231,12 +230,13 @@ fn check(new: &NewRule, rules: &[Rule]) -> Result<(), Error> {
     if let Some(other) = rules.iter().find(|rule| rule.conflicts(new)) {
         return Err(Error::Conflict { with: other.in_words() });
     }
-    let Target::Function(FunctionRef { namespace, name, .. }) = &new.target else { return Ok(()) };
+    let Target::Function(function) = &new.target else { return Ok(()) };
+    let function = function.full_name();
     let rules: Vec<&Rule> = rules.iter().filter(|rule| rule.as_trigger().is_some()).collect();
     if rules.iter().filter(|rule| rule.bucket == new.bucket).count() >= RULES_PER_BUCKET_MAX {
         return Err(Error::Limit(format!("a bucket has at most {RULES_PER_BUCKET_MAX} rules")));
     }
-    if rules.iter().filter(|rule| rule.is_of(namespace, name)).count() >= RULES_PER_FUNCTION_MAX {
+    if rules.iter().filter(|rule| rule.is_of(&function)).count() >= RULES_PER_FUNCTION_MAX {
         return Err(Error::Limit(format!("a function has at most {RULES_PER_FUNCTION_MAX} COS triggers")));
     }
     Ok(())

@@ -273,7 +273,12 @@ mod tests {
     fn subject() -> Subject {
         let (name, qualifier) = ("myfunc".into(), "$DEFAULT".into());
         Subject {
-            function: FunctionRef { namespace: "default".into(), name, qualifier },
+            function: FunctionRef {
+                region: "ap-guangzhou".into(),
+                namespace: "default".into(),
+                name,
+                qualifier,
+            },
             bucket: BucketName::new("examplebucket-1250000000").unwrap(),
             key: ObjectKey::new("dir/a b.txt").unwrap(),
             region: Region::new("ap-guangzhou").unwrap(),

@@ -30,10 +30,8 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
             return Err(ApiError::invalid_value("OrderBy", message));
         }
     };
-    let (namespace, name) = (function.namespace, function.name);
-    let is_of = move |of: &cosette_model::function::FunctionRef, _: &str| {
-        of.namespace == namespace && of.name == name
-    };
+    let function = function.full_name();
+    let is_of = move |of: &cosette_model::function::FunctionRef, _: &str| of.is_of(&function);
     let mut events = call.triggers.async_events(is_of, EVENTS_MAX).await?;
     events.retain(|event| filter.takes(event));
     sort_by_key(&mut events, descending, by);
@@ -58,7 +56,7 @@ pub(crate) async fn terminate(call: &Call<'_>, params: Params<'_>) -> Result<Rep
     let id = params.needed("InvokeRequestId")?;
     let is_gentle = params.flag("GraceShutdown")? == Some(true);
     let event = find(call, id).await?;
-    if (&event.function.namespace, &event.function.name) != (&function.namespace, &function.name) {
+    if !event.function.is_of(&function.full_name()) {
         return Err(unknown(id));
     }
     let ended = match is_gentle {
@@ -80,7 +78,7 @@ async fn find(call: &Call<'_>, id: &str) -> Result<AsyncEvent, ApiError> {
     let wanted = id.to_owned();
     let found = call.triggers.async_events(move |_, id| id == wanted, 1).await?;
     let event = found.into_iter().next().ok_or_else(|| unknown(id))?;
-    let function = call.functions.get(&event.function.namespace, &event.function.name)?;
+    let function = call.functions.get(&event.function.full_name())?;
     if function.appid != call.account.appid || function.region != call.region.as_str() {
         return Err(unknown(id));
     }

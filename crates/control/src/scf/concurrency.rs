@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{function_of, namespace_of, reply};
+use super::{function_of, known_namespace, reply};
 use crate::Call;
 use crate::action::Reply;
 use crate::error::ApiError;
@@ -11,25 +11,25 @@ use crate::params::Params;
 pub(crate) async fn put_reserved(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     let mb = megabytes(&params, "ReservedConcurrencyMem")?;
-    call.functions.reserve(&function.namespace, &function.name, Some(mb)).await?;
+    call.functions.reserve(&function.full_name(), Some(mb)).await?;
     Ok(Reply::new())
 }
 
 /// Without a part of its own a function shows none.
 pub(crate) async fn get_reserved(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    Ok(reply(json!({"ReservedMem": call.functions.reserved_mb(&function.namespace, &function.name)?})))
+    Ok(reply(json!({"ReservedMem": call.functions.reserved_mb(&function.full_name())?})))
 }
 
 pub(crate) async fn delete_reserved(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    call.functions.reserve(&function.namespace, &function.name, None).await?;
+    call.functions.reserve(&function.full_name(), None).await?;
     Ok(Reply::new())
 }
 
 /// What all namespaces share: there is one quota a region.
 pub(crate) async fn put_total(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
-    call.functions.list(namespace_of(&params)?)?;
+    known_namespace(call, &params)?;
     let mb = megabytes(&params, "TotalConcurrencyMem")?;
     call.functions.set_total_mb(&call.account.appid, call.region.as_str(), mb).await?;
     Ok(Reply::new())

@@ -10,8 +10,8 @@ use super::asynchronous;
 use super::layer;
 use super::letter::{self, dead_letter};
 use super::{
-    DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, image, namespace_of, qualified, reply,
-    sort_by_key, time, version, web,
+    DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, image, known_namespace, namespace_of,
+    qualified, reply, sort_by_key, time, version, web,
 };
 use crate::Call;
 use crate::action::Reply;
@@ -52,6 +52,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         retry: asynchronous::retry(async_run),
         dead_letter: asynchronous::letter(async_run, dead_letter(call, &params)?.flatten())?,
         layers: layer::layers(&params)?.unwrap_or_default(),
+        tags: tags(&params)?,
         async_run,
         trace,
         web: web::created(&params)?,
@@ -77,6 +78,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
 
 pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
+    refuse_tags(&params)?;
     refuse_unsupported(&params)?;
     asynchronous::unchanged(&params, &function)?;
     let is_published = version::is_published(&params)?;
@@ -90,10 +92,10 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
         Some((_, package)) => package.clone(),
         None => code::read(call, &params).await?,
     };
-    let mut made = call.functions.update_code(&function.namespace, &function.name, handler, code).await?;
+    let mut made = call.functions.update_code(&function.full_name(), handler, code).await?;
     if let Some((image, _)) = image {
         let patch = ConfigurationPatch { image: Some(image), ..ConfigurationPatch::default() };
-        made = call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
+        made = call.functions.update_configuration(&function.full_name(), patch).await?;
     }
     version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
@@ -101,6 +103,7 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
 
 pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
+    refuse_tags(&params)?;
     refuse_unsupported(&params)?;
     asynchronous::unchanged(&params, &function)?;
     let is_published = version::is_published(&params)?;
@@ -131,7 +134,7 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         web: web::changed(&params, &function)?,
         image: None,
     };
-    let made = call.functions.update_configuration(&function.namespace, &function.name, patch).await?;
+    let made = call.functions.update_configuration(&function.full_name(), patch).await?;
     version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
 }
@@ -141,7 +144,7 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     let qualifier = params.text("Qualifier")?.unwrap_or_default();
     match Version::parse(qualifier) {
         Some(Version::Number(number)) => return version::delete_one(call, &function, number).await,
-        Some(Version::Latest) if call.functions.versions(&function.namespace, &function.name)?.len() > 1 => {
+        Some(Version::Latest) if call.functions.versions(&function.full_name())?.len() > 1 => {
             let message = format!("{LATEST} goes with the whole function; leave Qualifier out");
             return Err(ApiError::invalid_value("Qualifier", message));
         }
@@ -154,9 +157,9 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     let gone = function.clone();
     let also = move |tx: &mut Tx<'_>| {
         super::test_model::forget(tx, &gone)?;
-        Triggers::forget(tx, &gone.namespace, &gone.name, None)
+        Triggers::forget(tx, &gone.full_name(), None)
     };
-    call.functions.delete(&function.namespace, &function.name, also).await?;
+    call.functions.delete(&function.full_name(), also).await?;
     call.triggers.timers_have_changed()?;
     Ok(Reply::new())
 }
@@ -200,6 +203,7 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
         "AddTime": time(function.created),
         "ModTime": time(function.modified),
         "Triggers": triggers,
+        "Tags": shown_tags(&function),
         "Layers": layer::of_function(call, &configuration.layers)?,
     }));
     shown.extend(unused());
@@ -214,7 +218,6 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
 /// them (scf.md 3.8).
 fn unused() -> Reply {
     reply(json!({
-        "Tags": [],
         "VpcConfig": {"VpcId": "", "SubnetId": ""},
         "UseGpu": "FALSE",
         "InstallDependency": "FALSE",
@@ -259,6 +262,7 @@ pub(crate) async fn copy(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
             retry: asynchronous::retry(configuration.async_run),
             dead_letter: None,
             layers: Vec::new(),
+            tags: Vec::new(),
             ..configuration
         };
     }
@@ -294,13 +298,14 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
     let filters = filters(&params)?;
     let name = params.text("SearchKey")?.unwrap_or_default();
     let description = params.text("Description")?.unwrap_or_default();
-    let mut found: Vec<Function> = call.functions.list(namespace_of(&params)?)?;
+    let namespace = known_namespace(call, &params)?;
+    let mut found = call.functions.list(&call.account.appid, call.region.as_str(), namespace)?;
     found.retain(|function| {
-        function.appid == call.account.appid
-            && function.region == call.region.as_str()
-            && function.name.contains(name)
+        function.name.contains(name)
             && function.configuration.description.contains(description)
-            && filters.iter().all(|(filter, values)| values.contains(&filter.of(function)))
+            && filters
+                .iter()
+                .all(|(filter, values)| filter.of(function).is_some_and(|value| values.contains(&value)))
     });
     let descending = descending(&params, true)?;
     match params.text("Orderby")? {
@@ -314,7 +319,7 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
     }
     let total = found.len();
     let page = paging.page(found).map(|function| {
-        let reserved = call.functions.reserved_mb(&function.namespace, &function.name)?;
+        let reserved = call.functions.reserved_mb(&function.full_name())?;
         let provisioned = call.functions.provisioned_mb(&function)?;
         Ok(item(&function, reserved, (provisioned > 0).then_some(provisioned)))
     });
@@ -334,7 +339,7 @@ fn item(function: &Function, reserved_mb: Option<u64>, provisioned_mb: Option<u6
         "StatusDesc": function.status_desc,
         "StatusReasons": [],
         "Description": function.configuration.description,
-        "Tags": [],
+        "Tags": shown_tags(function),
         "AddTime": time(function.created),
         "ModTime": time(function.modified),
         "TotalProvisionedConcurrencyMem": provisioned_mb,
@@ -344,11 +349,16 @@ fn item(function: &Function, reserved_mb: Option<u64>, provisioned_mb: Option<u6
     })
 }
 
+/// Filters of one request (scf.md 3.8).
+const FILTERS_MAX: usize = 10;
+
 /// What `ListFunctions` can be narrowed by.
 #[derive(Clone, Copy)]
-enum Filter {
+enum Filter<'a> {
     Runtime,
     Role,
+    /// The value of a tag with this key.
+    Tag(&'a str),
     AsyncRun,
     Trace,
     FunctionType,
@@ -356,8 +366,8 @@ enum Filter {
     Always(&'static str),
 }
 
-impl Filter {
-    fn parse(name: &str) -> Option<Self> {
+impl<'a> Filter<'a> {
+    fn parse(name: &'a str) -> Option<Self> {
         Some(match name {
             "Runtime" => Self::Runtime,
             "Role" => Self::Role,
@@ -369,25 +379,35 @@ impl Filter {
             "VpcId" | "SubnetId" | "ClsTopicId" | "ClsLogsetId" | "CfsId" | "CfsMountInsId" | "Eip" => {
                 Self::Always("")
             }
-            _ if name.starts_with("tag-") => Self::Always(""),
-            _ => return None,
+            _ => Self::Tag(name.strip_prefix("tag-")?),
         })
     }
 
-    fn of<'a>(&self, function: &'a Function) -> &'a str {
-        match self {
+    /// What a function has of it, if it can have it and does.
+    fn of<'b>(&self, function: &'b Function) -> Option<&'b str>
+    where
+        'a: 'b,
+    {
+        Some(match self {
             Self::Runtime => &function.configuration.runtime,
             Self::Role => &function.configuration.role,
+            Self::Tag(key) => {
+                let tag = function.configuration.tags.iter().find(|(of, _)| of == key)?;
+                &tag.1
+            }
             Self::AsyncRun => asynchronous::word(function.configuration.async_run),
             Self::Trace => asynchronous::word(function.configuration.trace),
             Self::FunctionType => web::kind(function),
             Self::Always(value) => value,
-        }
+        })
     }
 }
 
-fn filters<'a>(params: &Params<'a>) -> Result<Vec<(Filter, Vec<&'a str>)>, ApiError> {
+fn filters<'a>(params: &Params<'a>) -> Result<Vec<(Filter<'a>, Vec<&'a str>)>, ApiError> {
     let list = params.objects("Filters")?.unwrap_or_default();
+    if list.len() > FILTERS_MAX {
+        return Err(ApiError::invalid_value("Filters", format!("there are more than {FILTERS_MAX} filters")));
+    }
     list.iter()
         .map(|entry| {
             let name = entry.needed("Name")?;
@@ -397,6 +417,27 @@ fn filters<'a>(params: &Params<'a>) -> Result<Vec<(Filter, Vec<&'a str>)>, ApiEr
             Ok((filter, entry.texts("Values")?.unwrap_or_default()))
         })
         .collect()
+}
+
+fn tags(params: &Params<'_>) -> Result<Vec<(String, String)>, ApiError> {
+    let tags = params.objects("Tags")?.unwrap_or_default();
+    let text = |tag: &Params<'_>, name| tag.text(name).map(|text| text.unwrap_or_default().to_owned());
+    tags.iter().map(|tag| Ok((text(tag, "Key")?, text(tag, "Value")?))).collect()
+}
+
+fn shown_tags(function: &Function) -> Vec<Value> {
+    let tags = function.configuration.tags.iter();
+    tags.map(|(key, value)| json!({"Key": key, "Value": value})).collect()
+}
+
+/// Tags are set when a function is made; these actions have none.
+fn refuse_tags(params: &Params<'_>) -> Result<(), ApiError> {
+    match params.get("Tags") {
+        Some(tags) if !asks_nothing(tags) => {
+            Err(ApiError::unsupported("Tags are given to CreateFunction, and cannot be changed"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `Environment.Variables`, when it is given. That one empty variable clears them all is known to the
@@ -415,7 +456,7 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
 
 /// Settings of the public model that nothing here acts on. Asked for, they are refused, not lost;
 /// fields that the model does not have are ignored (scf.md 3.1).
-const UNSUPPORTED: [&str; 13] = [
+const UNSUPPORTED: [&str; 12] = [
     "AutoCreateClsTopic",
     "AutoDeployClsTopicIndex",
     "CfsConfig",
@@ -427,7 +468,6 @@ const UNSUPPORTED: [&str; 13] = [
     "IntranetConfig",
     "L5Enable",
     "PublicNetConfig",
-    "Tags",
     "VpcConfig",
 ];
 
@@ -489,7 +529,6 @@ mod tests {
             json!({"VpcConfig": {"VpcId": "v", "SubnetId": ""}}),
             json!({"CfsConfig": {"CfsInsList": [{"CfsId": "c"}]}}),
             json!({"PublicNetConfig": {"PublicNetStatus": "DISABLE", "EipConfig": {"EipStatus": "ENABLE"}}}),
-            json!({"Tags": [{"Key": "k", "Value": "v"}]}),
             json!({"ClsTopicId": "t"}),
         ] {
             assert_eq!(code(asked.clone()), refused, "{asked}");

@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use cosette_function::Record;
+use cosette_function::{Function, Record};
 use cosette_model::Timestamp;
-use cosette_model::function::{Outcome, StatusCode};
+use cosette_model::function::{FunctionName, Outcome, StatusCode};
 use serde_json::{Value, json};
 
 use super::invocation::bill_duration;
-use super::{Paging, descending, function_of, namespace_of, reply, time};
+use super::{Paging, descending, function_of, known_namespace, reply, time};
 use crate::Call;
 use crate::action::Reply;
 use crate::error::ApiError;
@@ -62,18 +62,13 @@ pub(crate) async fn request_status(call: &Call<'_>, params: Params<'_>) -> Resul
 fn records(call: &Call<'_>, params: &Params<'_>) -> Result<Vec<Record>, ApiError> {
     if params.text("FunctionName")?.is_some_and(|name| !name.is_empty()) {
         let function = function_of(call, params)?;
-        return Ok(call.functions.records(Some((&function.namespace, &function.name)), RECORDS_MAX)?);
+        return Ok(call.functions.records(Some(&function.full_name()), RECORDS_MAX)?);
     }
-    let namespace = namespace_of(params)?;
-    let mine: Vec<String> = call
-        .functions
-        .list(namespace)?
-        .into_iter()
-        .filter(|f| f.appid == call.account.appid && f.region == call.region.as_str())
-        .map(|function| function.name)
-        .collect();
+    let namespace = known_namespace(call, params)?;
+    let mine = call.functions.list(&call.account.appid, call.region.as_str(), namespace)?;
+    let mine: Vec<FunctionName> = mine.iter().map(Function::full_name).collect();
     let mut records = call.functions.records(None, RECORDS_MAX)?;
-    records.retain(|record| record.function.namespace == namespace && mine.contains(&record.function.name));
+    records.retain(|record| mine.contains(&record.function.full_name()));
     Ok(records)
 }
 
@@ -281,6 +276,7 @@ mod tests {
         Record {
             request_id: "id".into(),
             function: FunctionRef {
+                region: "ap-guangzhou".into(),
                 namespace: "default".into(),
                 name: "f".into(),
                 qualifier: "$DEFAULT".into(),

@@ -1,9 +1,9 @@
 //! The actions of SCF, 2018-04-16. Each reads its parameters, asks the registry or the triggers,
 //! and makes the reply of scf.md 3; rules about functions and triggers are theirs, not ours.
 
-use cosette_function::Function;
+use cosette_function::{DEFAULT_NAMESPACE, Function};
 use cosette_model::Timestamp;
-use cosette_model::function::{FunctionRef, Invoke};
+use cosette_model::function::{FunctionName, FunctionRef, Invoke};
 use serde_json::Value;
 
 use crate::Call;
@@ -11,6 +11,7 @@ use crate::action::Reply;
 use crate::error::ApiError;
 use crate::params::Params;
 
+pub(crate) mod account;
 pub(crate) mod alias;
 pub(crate) mod async_event;
 mod asynchronous;
@@ -32,7 +33,6 @@ mod url;
 pub(crate) mod version;
 mod web;
 
-const DEFAULT_NAMESPACE: &str = "default";
 /// Characters of what is said of a function or a trigger (scf.md 3.8).
 const DESCRIPTION_MAX: usize = 1000;
 /// The one editable version, and the API's default qualifier.
@@ -66,31 +66,39 @@ pub(crate) fn resource(call: &Call<'_>, params: &Params<'_>) -> Result<String, A
     })
 }
 
-/// The function a request names, if it is the caller's and in the request's region. A function of
-/// another region does not exist here, as in the cloud; the message says where it is.
+/// The namespace a request is about, checked to exist.
+fn known_namespace<'a>(call: &Call<'_>, params: &Params<'a>) -> Result<&'a str, ApiError> {
+    let name = namespace_of(params)?;
+    call.functions.namespace(&call.account.appid, call.region.as_str(), name)?;
+    Ok(name)
+}
+
+/// The function a request names, if it is the caller's and in the request's region and namespace. One that is only
+/// in another region does not exist here, as in the cloud; the message says where it is.
 fn function_of(call: &Call<'_>, params: &Params<'_>) -> Result<Function, ApiError> {
     let name = params.needed("FunctionName")?;
-    let function = call.functions.get(namespace_of(params)?, name)?;
-    if function.appid != call.account.appid {
-        return Err(ApiError::no_function(format!("function {name} does not exist")));
+    let namespace = known_namespace(call, params)?.to_owned();
+    let mut wanted = FunctionName { region: call.region.to_string(), namespace, name: name.to_owned() };
+    let is_mine = |function: &Function| function.appid == call.account.appid;
+    match call.functions.get(&wanted) {
+        Ok(function) if is_mine(&function) => return Ok(function),
+        Ok(_) | Err(cosette_function::Error::NoSuchFunction(_)) => {}
+        Err(error) => return Err(error.into()),
     }
-    if function.region != call.region.as_str() {
-        let message = format!(
+    wanted.region.clear();
+    let message = match call.functions.get(&wanted) {
+        Ok(other) if is_mine(&other) => format!(
             "function {name} does not exist in {}; there is one of this name in {}",
-            call.region, function.region
-        );
-        return Err(ApiError::no_function(message));
-    }
-    Ok(function)
+            call.region, other.region
+        ),
+        _ => format!("function {name} does not exist"),
+    };
+    Err(ApiError::no_function(message))
 }
 
 /// A function under one of its qualifiers.
 fn reference(function: &Function, qualifier: &str) -> FunctionRef {
-    FunctionRef {
-        namespace: function.namespace.clone(),
-        name: function.name.clone(),
-        qualifier: qualifier.to_owned(),
-    }
+    function.full_name().under(qualifier)
 }
 
 /// The version or alias a request names, checked to exist.

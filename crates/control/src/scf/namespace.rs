@@ -1,41 +1,73 @@
-//! Namespaces. There is one, `default`, and it always exists.
+//! Namespaces (scf.md 3.8).
 
-use cosette_model::Timestamp;
+use cosette_function::Namespace;
 use serde_json::{Value, json};
 
-use super::{DEFAULT_NAMESPACE, Paging, reply, time};
+use super::{Paging, descending, reply, sort_by_key, time};
 use crate::Call;
 use crate::action::Reply;
 use crate::error::ApiError;
 use crate::params::Params;
 
-pub(crate) async fn list(_call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let name = params.needed("Namespace")?;
+    if let Some(pool) = params.object("ResourceEnv")?
+        && (pool.get("TKE").is_some() || pool.flag("OFFLINE")? == Some(true))
+    {
+        return Err(ApiError::unsupported("a namespace has no resource pool here; leave ResourceEnv out"));
+    }
+    let description = params.text("Description")?.unwrap_or_default();
+    call.functions.create_namespace(&call.account.appid, call.region.as_str(), name, description).await?;
+    Ok(Reply::new())
+}
+
+pub(crate) async fn update(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let (name, description) = (params.needed("Namespace")?, params.text("Description")?);
+    call.functions.update_namespace(&call.account.appid, call.region.as_str(), name, description).await?;
+    Ok(Reply::new())
+}
+
+pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    let name = params.needed("Namespace")?;
+    call.functions.delete_namespace(&call.account.appid, call.region.as_str(), name).await?;
+    Ok(Reply::new())
+}
+
+/// In the order of their names, unless asked otherwise.
+pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let paging = Paging::of(&params)?;
-    let mut shown = true;
+    let mut found = call.functions.namespaces(&call.account.appid, call.region.as_str())?;
     for search in params.objects("SearchKey")?.unwrap_or_default() {
         let value = search.text("Value")?.unwrap_or_default();
-        shown &= match search.needed("Key")? {
-            "Namespace" => DEFAULT_NAMESPACE.contains(value),
-            "Description" => value.is_empty(),
+        match search.needed("Key")? {
+            "Namespace" => found.retain(|namespace| namespace.name.contains(value)),
+            "Description" => found.retain(|namespace| namespace.description.contains(value)),
             other => {
                 let message = format!("SearchKey {other} is neither Namespace nor Description");
                 return Err(ApiError::invalid_value("SearchKey", message));
             }
-        };
+        }
     }
-    let mut found = Vec::new();
-    if shown {
-        // Nobody made it: it is as old as time.
-        let since = time(Timestamp::default());
-        found.push(json!({
-            "Name": DEFAULT_NAMESPACE,
-            "Description": "",
-            "Type": "default",
-            "AddTime": since,
-            "ModTime": since,
-        }));
+    let descending = descending(&params, false)?;
+    match params.text("Orderby")? {
+        None | Some("" | "Name") => sort_by_key(&mut found, descending, |namespace| namespace.name.clone()),
+        Some("Updatetime") => sort_by_key(&mut found, descending, |namespace| namespace.modified),
+        Some(other) => {
+            let message = format!("Orderby {other} is neither Name nor Updatetime");
+            return Err(ApiError::invalid_value("OrderBy", message));
+        }
     }
     let total = found.len();
-    let page: Vec<Value> = paging.page(found).collect();
+    let page: Vec<Value> = paging.page(found).map(|namespace| shown(&namespace)).collect();
     Ok(reply(json!({"Namespaces": page, "TotalCount": total})))
+}
+
+fn shown(namespace: &Namespace) -> Value {
+    json!({
+        "Name": namespace.name,
+        "Description": namespace.description,
+        "Type": "default",
+        "AddTime": time(namespace.created),
+        "ModTime": time(namespace.modified),
+    })
 }

@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::params::Params;
 
 /// Models of one function.
-const MODELS_MAX: usize = 20;
+pub(super) const MODELS_MAX: usize = 20;
 /// Bytes of a model.
 const VALUE_MAX: usize = 64 << 10;
 /// Letters of a name.

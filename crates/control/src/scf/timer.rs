@@ -64,15 +64,15 @@ pub(super) async fn delete(
 /// Oldest first.
 pub(super) fn of_function(call: &Call<'_>, function: &Function) -> Result<Vec<Item>, ApiError> {
     let timers = call.triggers.timers()?;
-    let mine = timers.iter().filter(|timer| timer.is_of(&function.namespace, &function.name));
+    let of = function.full_name();
+    let mine = timers.iter().filter(|timer| timer.function.is_of(&of));
     Ok(mine.map(|timer| item(timer, function)).collect())
 }
 
 /// Names are unique under a function, so that clients may leave out the qualifier.
 fn selector(params: &Params<'_>, function: &Function) -> Result<TimerSelector, ApiError> {
     Ok(TimerSelector {
-        namespace: function.namespace.clone(),
-        function: function.name.clone(),
+        function: function.full_name(),
         qualifier: params.text("Qualifier")?.filter(|text| !text.is_empty()).map(str::to_owned),
         name: params.needed("TriggerName")?.to_owned(),
     })

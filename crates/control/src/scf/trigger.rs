@@ -2,7 +2,6 @@
 //! each other is for the triggers to say.
 
 use cosette_function::Function;
-use cosette_model::function::FunctionRef;
 use cosette_model::{BucketName, EventPattern, Style, Timestamp};
 use cosette_trigger::{NewRule, Rule, RuleSelector, region_code};
 use serde_json::{Map, Value, json};
@@ -168,11 +167,9 @@ fn items(call: &Call<'_>, function: &Function) -> Result<Vec<Item>, ApiError> {
 }
 
 fn rules_of(call: &Call<'_>, function: &Function) -> Result<Vec<Rule>, ApiError> {
+    let name = function.full_name();
     let mut rules = call.triggers.rules()?;
-    rules.retain(|rule| {
-        rule.as_trigger()
-            .is_some_and(|(of, _)| of.namespace == function.namespace && of.name == function.name)
-    });
+    rules.retain(|rule| rule.as_trigger().is_some_and(|(of, _)| of.is_of(&name)));
     Ok(rules)
 }
 
@@ -223,8 +220,7 @@ fn selector(call: &Call<'_>, params: &Params<'_>, function: &Function) -> Result
         }
     };
     Ok(RuleSelector {
-        target: FunctionRef { namespace: function.namespace.clone(), name: function.name.clone(), qualifier }
-            .into(),
+        target: function.full_name().under(&qualifier).into(),
         bucket,
         event: description.event,
         prefix: description.prefix,

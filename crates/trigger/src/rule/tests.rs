@@ -3,7 +3,12 @@
 use super::*;
 
 fn function(name: &str) -> FunctionRef {
-    FunctionRef { namespace: "default".into(), name: name.into(), qualifier: "$DEFAULT".into() }
+    FunctionRef {
+        region: "ap-guangzhou".into(),
+        namespace: "default".into(),
+        name: name.into(),
+        qualifier: "$DEFAULT".into(),
+    }
 }
 
 fn new(function_name: &str, event: &str, prefix: &str, suffix: &str) -> NewRule {

@@ -261,6 +261,7 @@ mod tests {
                 id: id.into(),
                 name: id.into(),
                 function: FunctionRef {
+                    region: "r".into(),
                     namespace: "n".into(),
                     name: "f".into(),
                     qualifier: "$LATEST".into(),

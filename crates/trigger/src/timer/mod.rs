@@ -6,7 +6,7 @@
 pub(crate) mod cron;
 pub(crate) mod keeper;
 
-use cosette_model::function::FunctionRef;
+use cosette_model::function::{FunctionName, FunctionRef};
 use cosette_model::{Seq, Timestamp};
 use cosette_store::{Store, Table, Tx};
 use serde::{Deserialize, Serialize};
@@ -69,8 +69,7 @@ pub struct TimerChange {
 /// Which timer of a function is meant; a qualifier that is given must be its own.
 #[derive(Clone, Debug)]
 pub struct TimerSelector {
-    pub namespace: String,
-    pub function: String,
+    pub function: FunctionName,
     pub qualifier: Option<String>,
     pub name: String,
 }
@@ -78,7 +77,7 @@ pub struct TimerSelector {
 impl TimerSelector {
     fn pick(&self, tx: &Tx<'_>) -> Result<Timer, Error> {
         let is_it = |timer: &Timer| {
-            timer.is_of(&self.namespace, &self.function)
+            timer.function.is_of(&self.function)
                 && timer.name == self.name
                 && self.qualifier.as_ref().is_none_or(|qualifier| *qualifier == timer.function.qualifier)
         };
@@ -87,11 +86,6 @@ impl TimerSelector {
 }
 
 impl Timer {
-    /// Whether it is one of the function's, under any qualifier.
-    pub fn is_of(&self, namespace: &str, name: &str) -> bool {
-        self.function.namespace == namespace && self.function.name == name
-    }
-
     /// When it fires next after `after`, if it does.
     fn next(&self, after: Timestamp) -> Option<Timestamp> {
         // Rows were checked when they were written.
@@ -214,7 +208,8 @@ impl Triggers {
 fn create(tx: &mut Tx<'_>, new: NewTimer) -> Result<Timer, Error> {
     let NewTimer { name, function, cron, argument, description, enabled } = new;
     let mut timers = standing(tx)?;
-    timers.retain(|timer| timer.is_of(&function.namespace, &function.name));
+    let of = function.full_name();
+    timers.retain(|timer| timer.function.is_of(&of));
     if timers.iter().any(|timer| timer.name == name) {
         return Err(Error::Exists);
     }
@@ -247,7 +242,7 @@ fn standing(tx: &Tx<'_>) -> Result<Vec<Timer>, Error> {
     decode(tx.scan(Table::Rule, PREFIX.as_bytes(), SCAN_MAX)?)
 }
 
-fn all(store: &Store) -> Result<Vec<Timer>, Error> {
+pub(crate) fn all(store: &Store) -> Result<Vec<Timer>, Error> {
     decode(store.scan(Table::Rule, PREFIX.as_bytes(), None, SCAN_MAX)?)
 }
 

@@ -21,7 +21,7 @@ fn new(name: &str, cron: &str) -> NewTimer {
 }
 
 fn named(name: &str) -> TimerSelector {
-    TimerSelector { namespace: "default".into(), function: "f".into(), qualifier: None, name: name.into() }
+    TimerSelector { function: function("f").full_name(), qualifier: None, name: name.into() }
 }
 
 async fn world() -> World {

@@ -34,7 +34,12 @@ pub(crate) fn bucket() -> BucketName {
 }
 
 pub(crate) fn function(name: &str) -> FunctionRef {
-    FunctionRef { namespace: "default".into(), name: name.into(), qualifier: "$DEFAULT".into() }
+    FunctionRef {
+        region: "ap-guangzhou".into(),
+        namespace: "default".into(),
+        name: name.into(),
+        qualifier: "$DEFAULT".into(),
+    }
 }
 
 pub(crate) fn new_rule(name: &str, event: &str, prefix: &str) -> NewRule {
@@ -154,7 +159,7 @@ impl World {
 
     /// As the commit does it that takes a function away, or one of its qualifiers.
     pub(crate) async fn forget(&self, name: &'static str, qualifier: Option<&'static str>) {
-        let forget = move |tx: &mut Tx<'_>| Triggers::forget(tx, "default", name, qualifier);
+        let forget = move |tx: &mut Tx<'_>| Triggers::forget(tx, &function(name).full_name(), qualifier);
         self.store.commit::<_, cosette_store::Error, _>(forget).await.unwrap();
         self.triggers.timers_have_changed().unwrap();
     }
