@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::exit::Failure;
 use crate::function::QUALIFIER;
-use crate::remote::Remote;
+use crate::remote::Scope;
 
 /// What the trigger is called.
 const NAME: &str = "url";
@@ -43,7 +43,7 @@ pub(crate) struct Url {
     json: bool,
 
     #[command(flatten)]
-    remote: Remote,
+    scope: Scope,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -54,7 +54,7 @@ enum Auth {
 
 impl Url {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let client = self.remote.client();
+        let client = self.scope.client();
         let found = find(&client, &self.name, &self.qualifier).await?;
         if self.delete {
             let Some(trigger) = found else {
