@@ -215,10 +215,12 @@ impl Functions {
     /// room for it.
     pub(crate) fn take_share(&self, function: &Function) -> Result<Result<Share, String>, Error> {
         let Function { id, name, appid, region, .. } = function;
-        let mb = function.configuration.memory_mb.into();
+        // Those that an instance has at once share its memory.
+        let at_once = function.configuration.served().map_or(1, |web| web.concurrency.max(1));
+        let bytes = (u64::from(function.configuration.memory_mb) << 20) / u64::from(at_once);
         let division = Division::now(&self.shared.store, appid, region)?;
         if let Some(own) = division.provisions.iter().find(|provision| provision.is_of(function))
-            && let Some(share) = self.shared.shares.take(instance_id(function), mb, own.mb())
+            && let Some(share) = self.shared.shares.take(instance_id(function), bytes, own.mb())
         {
             // What is provisioned has been counted when it was.
             return Ok(Ok(share));
@@ -233,12 +235,12 @@ impl Functions {
         Ok(self
             .shared
             .shares
-            .take(whose, mb, quota.saturating_sub(taken))
+            .take(whose, bytes, quota.saturating_sub(taken))
             .ok_or_else(|| format!("Function [ {name} ] concurrency exceeded {kind} {quota} MB")))
     }
 }
 
-/// The memory of all invocations under way, in MB: of each function that has its own part, and of each account and
+/// The memory of all invocations under way, in bytes: of each function that has its own part, and of each account and
 /// region for the others.
 #[derive(Clone, Default)]
 pub(crate) struct Shares(Arc<Mutex<HashMap<String, u64>>>);
@@ -248,17 +250,17 @@ impl Shares {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, whose: String, mb: u64, quota: u64) -> Option<Share> {
+    fn take(&self, whose: String, bytes: u64, quota_mb: u64) -> Option<Share> {
         let mut all = self.used();
         let used = all.entry(whose.clone()).or_default();
-        if *used + mb > quota {
+        if *used + bytes > quota_mb.saturating_mul(1 << 20) {
             if *used == 0 {
                 all.remove(&whose);
             }
             return None;
         }
-        *used += mb;
-        Some(Share { shares: self.clone(), whose, mb })
+        *used += bytes;
+        Some(Share { shares: self.clone(), whose, bytes })
     }
 }
 
@@ -266,14 +268,14 @@ impl Shares {
 pub(crate) struct Share {
     shares: Shares,
     whose: String,
-    mb: u64,
+    bytes: u64,
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         let mut all = self.shares.used();
         if let Some(used) = all.get_mut(&self.whose) {
-            *used = used.saturating_sub(self.mb);
+            *used = used.saturating_sub(self.bytes);
             if *used == 0 {
                 all.remove(&self.whose);
             }
@@ -289,7 +291,7 @@ mod tests {
     #[test]
     fn shares_end_where_the_quota_does_and_come_back() {
         let shares = Shares::default();
-        let take = |whose: &str, mb| shares.take(whose.into(), mb, 300);
+        let take = |whose: &str, mb: u64| shares.take(whose.into(), mb << 20, 300);
         let first = take("a", 128).unwrap();
         let second = take("a", 128).unwrap();
         assert!(take("a", 128).is_none());
