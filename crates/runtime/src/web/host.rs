@@ -107,19 +107,28 @@ impl Host {
                     });
                     let Some(one) = running.remove(&id) else { continue };
                     let result = self.judged(end, &one, &mut instance, &mut spent).await;
-                    let is_idle = self.end(one, result, &instance, &mut started, &watcher, spent);
+                    let is_idle = self.end(one, result, &mut instance, &mut started, &watcher, spent);
+                    if spent {
+                        self.turn_away();
+                    }
                     if is_idle && running.is_empty() {
-                        if spent {
-                            self.turn_away();
-                            return (instance, Fate::Spent);
-                        }
-                        return (instance, Fate::Keep);
+                        return (instance, if spent { Fate::Spent } else { Fate::Keep });
                     }
                     continue;
                 }
                 job = self.queue.recv(), if !spent => {
                     match job {
-                        Some(job) => next = Some(job),
+                        Some(job) if instance.has_keys_for(&spec) => next = Some(job),
+                        // One that is never without work would never get new keys: another one has them.
+                        Some(job) => {
+                            spent = true;
+                            self.runtime.shared.hosts.close(&spec.id, self.number);
+                            self.send_on(job);
+                            self.turn_away();
+                            if running.is_empty() {
+                                return (instance, Fate::Spent);
+                            }
+                        }
                         // Taken out of the list: it serves what it has.
                         None if running.is_empty() => return (instance, Fate::Spent),
                         None => spent = true,
@@ -153,7 +162,7 @@ impl Host {
             for (id, failure) in ended {
                 let Some(one) = running.remove(&id) else { continue };
                 one.task.abort();
-                self.end(one, Err(failure), &instance, &mut started, &watcher, true);
+                self.end(one, Err(failure), &mut instance, &mut started, &watcher, true);
             }
             if running.is_empty() {
                 return (instance, Fate::Spent);
@@ -165,13 +174,17 @@ impl Host {
     fn turn_away(&mut self) {
         self.queue.close();
         while let Ok(job) = self.queue.try_recv() {
-            let runtime = self.runtime.clone();
-            let spec = Arc::clone(&self.spec);
-            tokio::spawn(async move {
-                let ran = runtime.serve(&spec, &job.request_id, &job.chain, job.exchange).await;
-                let _ = job.done.send(ran);
-            });
+            self.send_on(job);
         }
+    }
+
+    fn send_on(&self, job: Job) {
+        let runtime = self.runtime.clone();
+        let spec = Arc::clone(&self.spec);
+        tokio::spawn(async move {
+            let ran = runtime.serve(&spec, &job.request_id, &job.chain, job.exchange).await;
+            let _ = job.done.send(ran);
+        });
     }
 
     fn begin(
@@ -276,7 +289,7 @@ impl Host {
         &self,
         one: Running,
         result: Result<String, Failure>,
-        instance: &Instance,
+        instance: &mut Instance,
         started: &mut Option<Started>,
         watcher: &Watcher,
         spent: bool,
@@ -295,7 +308,8 @@ impl Host {
                 memory_bytes = memory_bytes.max(started.memory_bytes);
                 (started.output, Some(started.duration), Some(started.runtime_duration))
             }
-            None => (String::new(), None, None),
+            // Of one that was started ahead.
+            None => (std::mem::take(&mut instance.early), None, None),
         };
         let ran = Ran {
             status,
