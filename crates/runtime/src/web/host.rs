@@ -241,6 +241,11 @@ impl Host {
         spent: &mut bool,
     ) -> Result<String, Failure> {
         let fail = |status, text: String| Err(Failure::new(status, text, &one.request_id));
+        let is_well = matches!(end, End::Answered { status: 200..=299, .. });
+        if self.spec.ends_failed && !is_well {
+            *spent = true;
+            self.runtime.shared.hosts.close(&self.spec.id, self.number);
+        }
         match end {
             End::Answered { .. } if instance.tree.first_peak() > u64::from(self.spec.memory_mb) << 20 => {
                 // It was over the limit for a moment, between two looks.
