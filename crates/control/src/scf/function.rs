@@ -31,6 +31,10 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     refuse_unsupported(&params)?;
     let is_published = version::is_published(&params)?;
     let (async_run, trace) = asynchronous::asked(&params)?;
+    let web = web::created(&params)?;
+    if async_run && web.is_some() {
+        return Err(ApiError::unsupported("AsyncRunEnable of a web function (Type HTTP) is not supported"));
+    }
     let image = image::read(call, &params)?;
     let runtime = params.text("Runtime")?.filter(|r| !r.is_empty());
     let runtime = match &image {
@@ -55,7 +59,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         tags: tags(&params)?,
         async_run,
         trace,
-        web: web::created(&params)?,
+        web,
         image: image.as_ref().map(|(image, _)| image.clone()),
     };
     let code = match image {

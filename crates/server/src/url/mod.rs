@@ -30,6 +30,9 @@ pub(crate) use place::Place;
 /// Bytes of a request for a function (scf.md 6.3).
 const REQUEST_BYTES_MAX: usize = 6 << 20;
 
+/// Bytes of an event that is queued (scf.md 6.3).
+const ASYNC_EVENT_BYTES_MAX: usize = 128 << 10;
+
 /// Names of headers that are the platform's.
 const OWN: &str = "x-scf-";
 
@@ -78,7 +81,7 @@ impl Urls {
         mut request: Request<Incoming>,
         peer: IpAddr,
     ) -> Response<Outgoing> {
-        let id = uuid::Uuid::new_v4().to_string();
+        let mut id = uuid::Uuid::new_v4().to_string();
         if let Some(elsewhere) = place.for_browsers(request.headers()) {
             let mut response = Response::new(Outgoing::from(ReplyBody::Empty));
             *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
@@ -107,7 +110,7 @@ impl Urls {
         if let Some(upgrade) = upgrade {
             parts.extensions.insert(upgrade);
         }
-        let answered = self.through(&place, &url, parts, body, peer, &id).await;
+        let answered = self.through(&place, &url, parts, body, peer, &mut id).await;
         let mut response = answered.unwrap_or_else(|why| refused(&id, &why));
         crossing.mark(response.headers_mut());
         if let Ok(id) = HeaderValue::from_str(&id) {
@@ -123,7 +126,7 @@ impl Urls {
         parts: Parts,
         body: Incoming,
         peer: IpAddr,
-        id: &str,
+        id: &mut String,
     ) -> Result<Response<Outgoing>, Refused> {
         let gone = |error| Refused::new(404, format!("the URL leads to no function: {error}"));
         let function = self.functions.qualified(&url.function).map_err(gone)?;
@@ -142,6 +145,10 @@ impl Urls {
                 (Content::Whole(body), chain)
             }
         };
+        if function.configuration.async_run {
+            *id = self.file(place, url, &parts, content, peer, chain).await?;
+            return Ok(Response::new(Outgoing::from(ReplyBody::Empty)));
+        }
         let what = format!("{} {}", parts.method, place.path);
         let chain = chain.then(Link { what, ..Link::call(&function.name, id) });
         match function.configuration.web {
@@ -212,6 +219,30 @@ impl Urls {
         }
         event::response(&outcome.result)
             .map_err(|why| Refused::new(403, format!("Invalid scf response format: {why}")))
+    }
+
+    /// The same to a function that runs asynchronously for everybody: only the request's id is answered.
+    async fn file(
+        &self,
+        place: &Place,
+        url: &Url,
+        parts: &Parts,
+        content: Content,
+        peer: IpAddr,
+        chain: Chain,
+    ) -> Result<String, Refused> {
+        let body = match content {
+            Content::Whole(body) => body,
+            Content::Coming(body) => whole(body).await?,
+        };
+        let event = event::of_request(place, parts, peer, Some(&body)).to_string();
+        if event.len() > ASYNC_EVENT_BYTES_MAX {
+            return Err(Refused::new(406, "the event has more than 128 KB, the most of an asynchronous one"));
+        }
+        self.triggers.enqueue(url.function.clone(), event, chain).await.map_err(|error| {
+            tracing::error!(%error, "an asynchronous call cannot be queued");
+            Refused::new(500, "the call cannot be queued")
+        })
     }
 }
 
