@@ -258,7 +258,7 @@ impl Instance {
         let mut child = parts.spawner.spawn(launch).await?;
         let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         let pid = pid.ok_or_else(|| io::Error::other("the process has no id"))?;
-        let mut tree = Tree::new(pid, folder.path(), launchers);
+        let mut unmet = Unmet(Some(Tree::new(pid, folder.path(), launchers)));
         let (exited, exit) = watch::channel(None);
         // The child is always waited for, whatever becomes of the instance.
         tokio::spawn(async move {
@@ -280,7 +280,6 @@ impl Instance {
         let (output, links, relay) = match met.await {
             Ok(met) => met,
             Err(error) => {
-                tree.kill();
                 let error: io::Error = error;
                 return Err(error_in(folder.path()).map_or(error, io::Error::other).into());
             }
@@ -298,6 +297,7 @@ impl Instance {
             (None, _, Some(listener)) => Endpoint::at(listener, secret),
             (None, _, None) => return Err(io::Error::other("nobody listens for it").into()),
         };
+        let tree = unmet.0.take().ok_or_else(|| io::Error::other("the process has ended"))?;
         key.log_to(output.log());
         Ok(Self {
             endpoint,
@@ -469,6 +469,18 @@ impl Drop for Instance {
             self.tree.kill();
             self.tree.reap();
             remove(&self.folder);
+        }
+    }
+}
+
+/// Processes that are ended, unless taken: whoever starts them may give up while it waits.
+struct Unmet(Option<Tree>);
+
+impl Drop for Unmet {
+    fn drop(&mut self) {
+        if let Some(tree) = &mut self.0 {
+            tree.kill();
+            tree.reap();
         }
     }
 }
