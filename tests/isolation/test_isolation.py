@@ -404,7 +404,9 @@ def test_the_admin_api_is_not_for_functions(server, run):
     url = f"{server.url}/_cosette/folder"
     assert run(NETWORK + f"result = admin({url!r})") == 403
     assert run(NETWORK + f"result = admin({url!r}, http=os.environ['HTTP_PROXY'])") == 403
-    # Other doors of the server are open by its address.
+    # Other doors of the server are open by its address: function URLs by path, packages. There are none of these.
+    for path in ("url/abcdefghij/", "packages/none"):
+        assert run(NETWORK + f"result = admin('{server.url}/_cosette/{path}')") == 404
     assert run(NETWORK + f"result = admin('{server.url}/')") == 200
 
 

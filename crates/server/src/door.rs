@@ -244,8 +244,15 @@ impl Door {
     }
 
     /// Whether the admin API answers it.
-    pub(crate) fn is_admins(&self, parts: &Parts) -> bool {
+    fn is_admins(&self, parts: &Parts) -> bool {
         parts.uri.path().starts_with("/_cosette/") && self.is_ours(parts)
+    }
+
+    /// Whether the admin API would answer it, and not to functions. Function URLs by path and the packages that the
+    /// Cloud API has said where to get are for whoever they let in.
+    pub(crate) fn is_closed_to_functions(&self, parts: &Parts) -> bool {
+        let open = ["/_cosette/url/", "/_cosette/packages/"];
+        self.is_admins(parts) && !open.iter().any(|open| parts.uri.path().starts_with(open))
     }
 
     /// A request that does not name a foreign host: origin-form, or absolute-form with our own address.

@@ -94,7 +94,7 @@ impl Gateway {
         parts.uri = uri;
         match self.judge(&target) {
             // It could have any folder run as a function.
-            Verdict::Ours if line.by.is_some() && door.is_admins(&parts) => {
+            Verdict::Ours if line.by.is_some() && door.is_closed_to_functions(&parts) => {
                 plain(StatusCode::FORBIDDEN, "the admin API is not for functions\n")
             }
             Verdict::Ours => {
