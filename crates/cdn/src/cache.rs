@@ -10,11 +10,11 @@ use http_cache_semantics::CachePolicy;
 use crate::place::Place;
 use crate::task::Flush;
 
-/// All that is kept, in bytes of bodies.
+/// All that is kept, in bytes of bodies, headers and names.
 pub const BYTES_MAX: usize = 64 << 20;
 /// The largest body that is kept.
 pub const BODY_MAX: usize = 16 << 20;
-/// A thing without a body counts for this much.
+/// What a thing counts for beside its body, its headers and its place.
 const HEAD_BYTES: usize = 1 << 10;
 
 /// A thing as the origin gave it.
@@ -27,12 +27,25 @@ pub(crate) struct Thing {
     pub(crate) policy: CachePolicy,
     /// Whether it is to be checked at the origin first.
     pub(crate) flushed: bool,
+    /// Bytes of what is kept beside the body: see [`beside`].
+    pub(crate) beside: usize,
 }
 
 impl Thing {
     fn weight(&self) -> usize {
-        self.body.len() + HEAD_BYTES
+        self.body.len() + self.beside
     }
+}
+
+/// Bytes of a thing's place, of its own headers, and of the request's, which its policy has too: so that many names
+/// of something small do not fill the memory.
+pub(crate) fn beside(place: &Place, asked: &HeaderMap, own: &HeaderMap) -> usize {
+    let of = |headers: &HeaderMap| -> usize {
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+    };
+    let name = place.domain.len() + place.path.len() + place.query.as_ref().map_or(0, String::len);
+    // The place is on both shelves, the headers are in the thing and in its policy.
+    HEAD_BYTES + 2 * name + of(asked) + 2 * of(own)
 }
 
 #[derive(Default)]
@@ -152,7 +165,13 @@ mod tests {
             SystemTime::UNIX_EPOCH,
             http_cache_semantics::CacheOptions::default(),
         );
-        Thing { headers: HeaderMap::new(), body: Bytes::from(vec![0; bytes]), policy, flushed: false }
+        Thing {
+            headers: HeaderMap::new(),
+            body: Bytes::from(vec![0; bytes]),
+            policy,
+            flushed: false,
+            beside: HEAD_BYTES,
+        }
     }
 
     fn place(path: &str) -> Place {
@@ -173,6 +192,21 @@ mod tests {
         cache.purge_folder("a.b", b"", Flush::Delete);
         let shelves = cache.shelves();
         assert_eq!((shelves.bytes, shelves.order.len(), shelves.things.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn long_names_count() {
+        let query = "x".repeat(1 << 20);
+        let long = Place::of("a.b", "/1", Some(&query));
+        let beside = beside(&long, &HeaderMap::new(), &HeaderMap::new());
+        assert_eq!(beside, HEAD_BYTES + 2 * ((1 << 20) + "a.b/1".len()));
+        let cache = Cache::default();
+        for number in 0..100 {
+            let place = Place::of("a.b", &format!("/{number}"), Some(&query));
+            cache.put(place, Thing { beside, ..thing(0) }, cache.epoch());
+        }
+        let shelves = cache.shelves();
+        assert!(shelves.bytes <= BYTES_MAX && (30..32).contains(&shelves.things.len()));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_cache_semantics::{AfterResponse, BeforeRequest, CacheOptions, CachePolicy};
 
-use crate::cache::{BODY_MAX, Cache, Epoch, Thing};
+use crate::cache::{BODY_MAX, Cache, Epoch, Thing, beside};
 use crate::domain::{self, Domain};
 use crate::place::Place;
 use crate::serve::serve;
@@ -235,7 +235,7 @@ impl Edge {
         *answer.headers_mut() = shown;
         match thing.policy.after_response(&visit.asked(visit.whole()), &answer, self.now()) {
             AfterResponse::NotModified(policy, _) => {
-                let thing = Thing { headers, policy, flushed: false, body: thing.body.clone() };
+                let thing = visit.thing(headers, thing.body.clone(), policy);
                 self.cache.put(visit.place.clone(), thing.clone(), visit.epoch);
                 Some(thing)
             }
@@ -254,7 +254,7 @@ impl Edge {
                 let Some(body) = collect(content, length).await else {
                     return words(StatusCode::BAD_GATEWAY, "the origin's answer did not come whole\n".into());
                 };
-                let thing = Thing { headers: head.headers, body, policy, flushed: false };
+                let thing = visit.thing(head.headers, body, policy);
                 let answer = serve(&visit.method, &visit.headers, &thing.headers, &thing.body);
                 self.cache.put(visit.place.clone(), thing, visit.epoch);
                 answer
@@ -311,7 +311,7 @@ impl Edge {
         };
         let (head, content) = response.into_parts();
         let Some(body) = collect(content, length).await else { return Status::Fail };
-        let thing = Thing { headers: head.headers, body, policy, flushed: false };
+        let thing = visit.thing(head.headers, body, policy);
         // What a purge has met on its way is fetched when it is asked for.
         self.cache.put(visit.place.clone(), thing, visit.epoch);
         Status::Done
@@ -334,6 +334,11 @@ impl Visit<'_> {
         let mut request = Request::new(());
         *request.headers_mut() = headers;
         request
+    }
+
+    fn thing(&self, headers: HeaderMap, body: Bytes, policy: CachePolicy) -> Thing {
+        let beside = beside(&self.place, &self.headers, &headers);
+        Thing { headers, body, policy, flushed: false, beside }
     }
 
     /// When the answer may be used, if it may be kept.
