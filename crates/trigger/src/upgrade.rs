@@ -1,6 +1,9 @@
 //! Brings rules, timers and deliveries of older data directories into the form of today: a function's name used to be
 //! said without its region.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use cosette_model::Target;
 use cosette_model::function::{FunctionRef, Invoke};
 use cosette_store::{Store, Table, Tx};
@@ -16,13 +19,18 @@ const DONE: &[u8] = b"regions";
 /// # Errors
 /// The store's.
 pub async fn upgrade(store: &Store, targets: &dyn Invoke) -> Result<(), Error> {
+    // To ask for each delivery would be long where there are many.
+    let known = Mutex::new(HashMap::new());
     let complete = |function: &mut FunctionRef| {
         if !function.region.is_empty() {
             return false;
         }
-        let home = targets.describe(&Target::Function(function.clone())).and_then(|found| found.home);
-        let region = home.map(|home| home.region).unwrap_or_default();
-        function.region = region;
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let region = known.entry(function.clone()).or_insert_with_key(|function| {
+            let found = targets.describe(&Target::Function(function.clone()));
+            found.and_then(|found| found.home).map(|home| home.region).unwrap_or_default()
+        });
+        function.region.clone_from(region);
         !function.region.is_empty()
     };
     let mut changed = Vec::new();
