@@ -21,8 +21,16 @@ pub(crate) async fn add(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
     if name.starts_with("*.") {
         return Err(ApiError::unsupported("domains with a wildcard are not supported by Cosette"));
     }
-    let internal =
-        ["myqcloud.com", "tencentcos.cn", "tencentcloudapi.com", "dnsv1.com", "amazonaws.com", "localhost"];
+    let internal = [
+        "myqcloud.com",
+        "tencentcos.cn",
+        "tencentcloudapi.com",
+        "tencentscf.com",
+        "dnsv1.com",
+        "amazonaws.com",
+        "amazonaws.com.cn",
+        "localhost",
+    ];
     if internal
         .iter()
         .any(|end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
