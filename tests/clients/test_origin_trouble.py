@@ -56,6 +56,15 @@ def test_what_origins_answer(server, cos, bucket, origin):
     assert [row["Key"] for row in cos.list_objects(Bucket=bucket)["Contents"]] == ["moved"]
 
 
+def test_the_admin_api_is_no_origin(server, cos, bucket, origin):
+    """It answers who is on this machine; by an origin it would answer whoever may read the bucket."""
+    own = server.url.removeprefix("http://")
+    put_rules(cos, bucket, rule(own, priority=1, condition={"Prefix": "_cosette/"}), rule(origin, priority=2))
+    assert error(cos.get_object, Bucket=bucket, Key="_cosette/deliveries") == (424, "FailedDependency")
+    origin.serve("/led", b"", 302, Location=f"{server.url}/_cosette/deliveries")
+    assert error(cos.get_object, Bucket=bucket, Key="led") == (424, "FailedDependency")
+
+
 def test_hosts_that_stand_by(cos, bucket, origin):
     broken, denied = Origin(), Origin()
     for key in "ab":

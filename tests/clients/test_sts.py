@@ -349,6 +349,18 @@ def test_a_policy_lets_the_cloud_api_be_called(server):
     assert "Functions" in functions.call(functions.client(server, **whole), "ListFunctions")
 
 
+def test_a_policy_is_asked_about_both_functions_of_a_copy(server):
+    def scf_of(*names):
+        resources = [f"qcs::scf:{server.region}:uin/{UIN}:namespace/default/function/{name}" for name in names]
+        policy = cam({"effect": "allow", "action": ["scf:CopyFunction"], "resource": resources})
+        keys = cam_keys(cam_call(cam_sts(server), "GetFederationToken", Name="ops", Policy=policy))
+        return functions.client(server, **keys)
+
+    copy = {"FunctionName": "no-such", "NewFunctionName": "other"}
+    assert refused(functions.call, scf_of("no-such"), "CopyFunction", **copy) == "UnauthorizedOperation"
+    assert refused(functions.call, scf_of("no-such", "other"), "CopyFunction", **copy) == "ResourceNotFound.FunctionName"
+
+
 def test_tencents_refusals(server):
     client = cam_sts(server)
     everything = cam({"effect": "allow", "action": "*", "resource": "*"})

@@ -204,7 +204,7 @@ fn permit(row: &Action, call: &Call<'_>, params: &Params<'_>) -> Result<(), ApiE
     let resources = match row.service {
         sts::SERVICE => vec![params.text("RoleArn")?.unwrap_or("*").to_owned()],
         cdn::SERVICE => cdn::resources(call, params)?,
-        _ => vec![scf::resource(call, params)?],
+        _ => scf::resources(call, params)?,
     };
     match resources.iter().find(|resource| !call.issuer.permits(session, &action, resource)) {
         None => Ok(()),

@@ -160,6 +160,10 @@ impl Functions {
         if configuration.runtime == CLOSURE {
             return Err(limits::unknown_runtime(CLOSURE));
         }
+        if configuration.web.is_some() != there.configuration.web.is_some() {
+            let message = "an event function cannot become a web function, by a copy neither".to_owned();
+            return Err(Error::Invalid { field: "Type", message });
+        }
         if configuration.async_run != there.configuration.async_run {
             let message = "AsyncRunEnable of a function cannot be changed, by a copy neither".to_owned();
             return Err(Error::Refused { code: "FailedOperation.CopyAsyncRun", message });

@@ -13,6 +13,9 @@ use http::header::{CONTENT_RANGE, HeaderName, LOCATION};
 use http::{HeaderMap, Response, StatusCode, Uri};
 use http_body::Body as _;
 
+/// Where this server's admin API lies, and nothing of anybody else's.
+const ADMIN: &str = "/_cosette/";
+
 /// Places that an origin may send on to, one after another.
 const REDIRECTIONS_MAX: usize = 10;
 
@@ -35,6 +38,10 @@ impl ByHttp {
             let request = origin_request(&asked)
                 .ok_or_else(|| NoAnswer(format!("The rule makes no URL for the origin {host}.")))?;
             let uri = request.uri().clone();
+            // It would be this server that asks, and the admin API answers who is on this machine.
+            if uri.path().starts_with(ADMIN) {
+                return Err(NoAnswer(format!("{ADMIN} is not for origins.")));
+            }
             let response = self.client.send(request, self.limits).await.map_err(|error| {
                 tracing::info!(uri = shown(&uri), %error, "no answer of an origin");
                 NoAnswer(format!("The origin did not answer: {error}."))

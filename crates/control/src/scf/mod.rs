@@ -55,15 +55,23 @@ fn description(params: &Params<'_>) -> Result<Option<String>, ApiError> {
     Ok(text.map(str::to_owned))
 }
 
-/// What an action is about, as policies call it.
-pub(crate) fn resource(call: &Call<'_>, params: &Params<'_>) -> Result<String, ApiError> {
-    let (region, uin) = (&call.region, &call.account.uin);
-    Ok(match params.text("FunctionName")? {
-        Some(name) => {
-            format!("qcs::scf:{region}:uin/{uin}:namespace/{}/function/{name}", namespace_of(params)?)
-        }
-        None => format!("qcs::scf:{region}:uin/{uin}:*"),
-    })
+/// What an action is about, as policies call it: a copy also of the function that is made or replaced.
+pub(crate) fn resources(call: &Call<'_>, params: &Params<'_>) -> Result<Vec<String>, ApiError> {
+    let uin = &call.account.uin;
+    let function = |region: &str, namespace: &str, name: &str| {
+        format!("qcs::scf:{region}:uin/{uin}:namespace/{namespace}/function/{name}")
+    };
+    let region = call.region.as_str();
+    let Some(name) = params.text("FunctionName")? else {
+        return Ok(vec![format!("qcs::scf:{region}:uin/{uin}:*")]);
+    };
+    let mut resources = vec![function(region, namespace_of(params)?, name)];
+    if let Some(copy) = params.text("NewFunctionName")? {
+        let given = |field| Ok::<_, ApiError>(params.text(field)?.filter(|text| !text.is_empty()));
+        let region = given("TargetRegion")?.unwrap_or(region);
+        resources.push(function(region, given("TargetNamespace")?.unwrap_or(DEFAULT_NAMESPACE), copy));
+    }
+    Ok(resources)
 }
 
 /// The namespace a request is about, checked to exist.
