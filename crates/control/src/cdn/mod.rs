@@ -2,11 +2,9 @@
 //! prefetched. It is the same in all regions.
 
 use cosette_cdn::{Area, Error as E};
-use cosette_model::Timestamp;
-use serde_json::Value;
 
 use crate::Call;
-use crate::action::Reply;
+use crate::action::{reply, time};
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -73,19 +71,6 @@ fn page<T>(params: &Params<'_>, default: usize, max: usize, items: Vec<T>) -> Re
         return Err(wrong(format!("Limit is at most {max}")));
     }
     Ok(items.into_iter().skip(offset).take(limit).collect())
-}
-
-/// `2018-08-08 00:00:00`, in UTC wherever the server is.
-fn time(at: Timestamp) -> Value {
-    Value::String(at.plain())
-}
-
-/// A `json!` object as a reply.
-fn reply(value: Value) -> Reply {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Reply::new(),
-    }
 }
 
 impl From<E> for ApiError {

@@ -2,12 +2,10 @@
 //! and makes the reply of scf.md 3; rules about functions and triggers are theirs, not ours.
 
 use cosette_function::{DEFAULT_NAMESPACE, Function};
-use cosette_model::Timestamp;
 use cosette_model::function::{FunctionName, FunctionRef, Invoke};
-use serde_json::Value;
 
 use crate::Call;
-use crate::action::Reply;
+use crate::action::{reply, time};
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -164,18 +162,5 @@ fn sort_by_key<T, K: Ord>(items: &mut [T], descending: bool, key: impl Fn(&T) ->
         items.sort_by_key(|item| std::cmp::Reverse(key(item)));
     } else {
         items.sort_by_key(key);
-    }
-}
-
-/// `2020-04-15 21:48:55`, in UTC wherever the server is.
-fn time(at: Timestamp) -> Value {
-    Value::String(at.plain())
-}
-
-/// A `json!` object as a reply.
-fn reply(value: Value) -> Reply {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Reply::new(),
     }
 }

@@ -199,8 +199,11 @@ async fn as_many_as_are_kept_are_started_ahead_and_never_grow_old() {
     assert_eq!(house.runtime.instances(&spec.id), (2, 2));
     let ran = house.run(&spec, "{}").await;
     assert_eq!((ran.init_duration, ran.init_output.as_str()), (None, "ready\n"));
-    // Longer than one that is not kept lives.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Longer than one that is not kept, and was there later, lives.
+    let mut other = spec.clone();
+    other.id.push_str("-other");
+    house.run(&other, "{}").await;
+    until("the one that is not kept has ended", || house.runtime.instances(&other.id) == (0, 0)).await;
     assert_eq!(house.runtime.instances(&spec.id), (2, 2));
     assert!(!losses.has_changed().unwrap());
     house.runtime.retire(&spec.id).await;

@@ -68,6 +68,24 @@ enum Content {
     Coming(Incoming),
 }
 
+impl Content {
+    async fn whole(self) -> Result<bytes::Bytes, Refused> {
+        let body = match self {
+            Self::Whole(body) => return Ok(body),
+            Self::Coming(body) => body,
+        };
+        let too_large = || Refused::new(406, "the request has more than 6 MB");
+        if body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
+            return Err(too_large());
+        }
+        match Limited::new(body, REQUEST_BYTES_MAX).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+            Err(_) => Err(Refused::new(400, "the request's body did not come whole")),
+        }
+    }
+}
+
 impl Urls {
     /// Where the request is for, if it is for a URL.
     pub(crate) fn place(&self, parts: &Parts, is_ours: bool) -> Option<Place> {
@@ -140,7 +158,7 @@ impl Urls {
         let (content, chain) = match url.settings.authorization {
             Authorization::Anybody => (Content::Coming(body), called_by),
             Authorization::Signed => {
-                let body = whole(body).await?;
+                let body = Content::Coming(body).whole().await?;
                 let chain = self.control.admit_to_url(&function, &parts, &body, self.accounts.as_ref())?;
                 (Content::Whole(body), chain)
             }
@@ -206,10 +224,7 @@ impl Urls {
         id: &str,
         chain: Chain,
     ) -> Result<Response<Outgoing>, Refused> {
-        let body = match content {
-            Content::Whole(body) => body,
-            Content::Coming(body) => whole(body).await?,
-        };
+        let body = content.whole().await?;
         let event = event::of_request(place, parts, peer, Some(&body)).to_string();
         let (functions, invocation) = (self.functions.clone(), invocation(url, event, id, chain));
         let run = tokio::spawn(async move { functions.invoke(invocation).await });
@@ -231,10 +246,7 @@ impl Urls {
         peer: IpAddr,
         chain: Chain,
     ) -> Result<String, Refused> {
-        let body = match content {
-            Content::Whole(body) => body,
-            Content::Coming(body) => whole(body).await?,
-        };
+        let body = content.whole().await?;
         let event = event::of_request(place, parts, peer, Some(&body)).to_string();
         if event.len() > ASYNC_EVENT_BYTES_MAX {
             return Err(Refused::new(406, "the event has more than 128 KB, the most of an asynchronous one"));
@@ -255,18 +267,6 @@ fn invocation(url: &Url, event: String, id: &str, chain: Chain) -> Invocation {
         source: "HTTP".to_owned(),
         chain,
         subject: String::new(),
-    }
-}
-
-async fn whole(body: Incoming) -> Result<bytes::Bytes, Refused> {
-    let too_large = || Refused::new(406, "the request has more than 6 MB");
-    if body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
-        return Err(too_large());
-    }
-    match Limited::new(body, REQUEST_BYTES_MAX).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Refused::new(400, "the request's body did not come whole")),
     }
 }
 
