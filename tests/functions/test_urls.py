@@ -201,6 +201,19 @@ def main_handler(event, context):
     assert called["by"] == result["FunctionRequestId"]
 
 
+def test_a_function_that_runs_asynchronously_is_not_waited_for(scf, server, new_function):
+    name = new_function()
+    functions.deploy(scf, name, {"index.py": ECHO}, AsyncRunEnable="TRUE")
+    ask = ask_of(server, scf, name)
+    answer = ask("POST", "/later", data="words")
+    assert (answer.status_code, answer.content) == (200, b"")
+    id = answer.headers["X-Scf-Request-Id"]
+    server.wait(id)
+    (entry,) = call(scf, "GetFunctionLogs", FunctionName=name, FunctionRequestId=id)["Data"]
+    assert "/later" in entry["Log"] and "words" in entry["Log"]
+    assert ask("POST", "/later", data="x" * (128 << 10)).status_code == 406
+
+
 def test_urls_go_with_what_they_lead_to(scf, server, new_function):
     name = new_function()
     functions.deploy(scf, name, {"index.py": ECHO})

@@ -172,6 +172,9 @@ def test_several_requests_at_once(scf, new_web):
     ask = new_web(InstanceConcurrencyConfig={"DynamicEnabled": "FALSE", "MaxConcurrency": 2})
     got = call(scf, "GetFunction", FunctionName=ask.name)
     assert (got["Type"], got["InstanceConcurrencyConfig"]["MaxConcurrency"]) == ("HTTP", 2)
+    # They share the memory of one instance.
+    memory = call(scf, "GetFunction", FunctionName=ask.name)["MemorySize"]
+    call(scf, "PutReservedConcurrencyConfig", FunctionName=ask.name, ReservedConcurrencyMem=memory)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         both = [pool.submit(ask, "GET", "/meet") for _ in range(2)]
         answers = {one.result().text for one in both}
