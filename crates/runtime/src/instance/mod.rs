@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Log, Output};
 use crate::outward::Gateway;
 use crate::process::Tree;
 use crate::protocol::{Answer, Endpoint, Offer, Signal};
@@ -57,7 +57,7 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Gives the instance an event and waits for what comes of it. The future may be dropped, and
+    /// Gives the instance an event and waits for what comes of it; `log` is the run's. The future may be dropped, and
     /// the instance must be then.
     pub(crate) async fn invoke(
         &mut self,
@@ -65,6 +65,7 @@ impl Instance {
         request_id: &str,
         chain: &Chain,
         event: &str,
+        log: Log,
         closing: &mut watch::Receiver<bool>,
     ) -> (Ran, Fate) {
         let offered = Instant::now();
@@ -125,7 +126,7 @@ impl Instance {
             result,
             error,
             init_output: std::mem::take(&mut self.early),
-            output: self.output.take(),
+            output: log.take(),
             init_duration: None,
             runtime_duration: None,
             duration: ended.saturating_duration_since(began),
@@ -153,11 +154,6 @@ impl Instance {
     /// Where its server listens, if it is one of a web function.
     pub(crate) fn port(&self) -> u16 {
         self.ports.as_ref().map_or(web::PORT, Ports::found)
-    }
-
-    /// What it has printed since this was asked last.
-    pub(crate) fn take_output(&self) -> String {
-        self.output.take()
     }
 
     pub(crate) fn take_refused(&self) -> Vec<String> {

@@ -263,7 +263,7 @@ impl Instance {
             (None, _, None) => return Err(io::Error::other("nobody listens for it").into()),
         };
         let tree = unmet.0.take().ok_or_else(|| io::Error::other("the process has ended"))?;
-        key.log_to(output.log());
+        key.log_to(output.teller());
         Ok(Self {
             endpoint,
             _gateway: links.gateway,
