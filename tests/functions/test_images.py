@@ -10,7 +10,7 @@ from support.functions import call
 from support.instance import ISOLATION, Instance
 
 SERVER = """
-import json, os
+import json, os, signal, sys, threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class Handler(BaseHTTPRequestHandler):
@@ -20,6 +20,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         event = self.rfile.read(int(self.headers["Content-Length"]))
         print("got", self.path, self.headers["X-Scf-Name"], bool(self.headers["X-Scf-Secret-Id"]), flush=True)
+        if b"wait" in event:
+            print("waits", flush=True)
+            asked.wait()
+            event = b'"ended as asked"'
         self.answer(500 if b"fail" in event else 200, event)
 
     def answer(self, status, body):
@@ -31,7 +35,15 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
-HTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
+def end(number, frame):
+    print("got signal", number, flush=True)
+    asked.set()
+
+asked = threading.Event()
+signal.signal(signal.SIGTERM, end)
+server = HTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler)
+# Signals come to the main thread, which the server would keep.
+threading.Thread(target=server.serve_forever).start()
 """
 
 URI = "ccr.ccs.tencentyun.com/team/app:v1@sha256:00"
@@ -44,7 +56,7 @@ def server(tmp_path_factory):
     (where / "app").mkdir()
     program = where / "app/server.py"
     program.write_text(SERVER)
-    arguments = ["--image", "team/other=false", "--image", f"app=exec python3 {program}"]
+    arguments = ["--image", "team/other=false", "--image", f"app=python3 {program}"]
     arguments += ["--share", str(where / "app"), "--isolation", ISOLATION]
     with Instance(where / "data", *arguments, log=where / "log") as instance:
         yield instance
@@ -66,6 +78,24 @@ def test_events(scf, server, new_function):
     assert f"got /event-invoke {name} True" in result["Log"]
     failed = call(scf, "Invoke", FunctionName=name, ClientContext='{"fail": 1}')["Result"]
     assert (failed["InvokeResult"], json.loads(failed["RetMsg"])["statusCode"]) == (1, 430)
+
+
+def test_an_event_is_seen_while_it_runs_and_asked_to_end(scf, server, new_function):
+    name = new_function()
+    create(scf, name)
+    asked = {"FunctionName": name, "InvocationType": "Event", "ClientContext": '{"wait": 1}'}
+    id = call(scf, "Invoke", **asked)["Result"]["FunctionRequestId"]
+    while True:
+        entries = functions.logs(scf, name)
+        if entries and "waits" in entries[0]["Log"]:
+            break
+        assert all(entry["InvokeFinished"] == 0 for entry in entries), entries
+    assert (entries[0]["InvokeFinished"], entries[0]["Log"].startswith(f"START RequestId:{id}")) == (0, True)
+    call(scf, "TerminateAsyncEvent", FunctionName=name, InvokeRequestId=id, GraceShutdown=True)
+    server.wait(id)
+    (entry,) = functions.logs(scf, name)
+    assert (entry["RetCode"], entry["RetMsg"]) == (0, '"ended as asked"')
+    assert "waits\n[PLATFORM] Signal received successfully\ngot signal 15\n" in entry["Log"]
 
 
 def test_requests(scf, server, new_function):

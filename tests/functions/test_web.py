@@ -54,6 +54,13 @@ def together():
     meet.wait()
     return who
 
+@app.route("/held")
+def held():
+    print("held begins", flush=True)
+    gate.acquire()
+    print("held ends", flush=True)
+    return "held"
+
 @app.route("/hang")
 def hang():
     print("hangs", flush=True)
@@ -183,6 +190,26 @@ def test_several_requests_at_once(scf, new_web):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         both = [pool.submit(alone, "GET", "/echo/x") for _ in range(2)]
         assert {one.result().status_code for one in both} == {201}
+
+
+def test_what_several_print_is_in_the_log_of_each(scf, new_web):
+    ask = new_web(InstanceConcurrencyConfig={"DynamicEnabled": "FALSE", "MaxConcurrency": 2})
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        held = pool.submit(ask, "GET", "/held")
+        while True:
+            entries = functions.logs(scf, ask.name)
+            if entries and "held begins" in entries[0]["Log"]:
+                break
+        assert entries[0]["InvokeFinished"] == 0
+        assert ask("GET", "/echo/meanwhile").status_code == 201
+        ask("GET", "/on")
+        assert held.result().text == "held"
+    logs = [entry["Log"] for entry in web.finished(scf, ask.name)]
+    assert len(logs) == 3
+    # Who caused the start has its report, though another ended first.
+    assert ["Init Report" in log for log in logs] == [True, False, False]
+    assert all(line in logs[0] for line in ("held begins", "asked for meanwhile", "held ends"))
+    assert "asked for meanwhile" in logs[1] and "held" not in logs[1]
 
 
 def test_express(scf, server, new_web):

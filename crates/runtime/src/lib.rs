@@ -294,8 +294,9 @@ impl Runtime {
         };
         let mut closing = self.shared.pool.closing();
         let early = started.as_ref().map_or(&instance.early, |started| &started.output);
-        let under_way = self.shared.under_way.enter(request_id, &instance, early);
-        let (mut ran, fate) = instance.invoke(spec, request_id, chain, event, &mut closing).await;
+        let log = instance.output.open();
+        let under_way = self.shared.under_way.enter(request_id, &instance, early, &log);
+        let (mut ran, fate) = instance.invoke(spec, request_id, chain, event, log, &mut closing).await;
         drop(under_way);
         if let Some(started) = started {
             ran.init_output = started.output;

@@ -3,7 +3,7 @@
 
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::AbortHandle;
@@ -22,7 +22,43 @@ pub(crate) struct Output {
 struct Shared {
     pipe: Receiver,
     /// Held while reading, so that two readers cannot swap what they have read.
-    kept: Mutex<Kept>,
+    logs: Mutex<Logs>,
+}
+
+/// Where what is read is kept.
+#[derive(Default)]
+struct Logs {
+    /// What is printed while nothing runs: during the start, or for the log of the next run.
+    between: Kept,
+    /// Of each run that is under way, by its number. Who of them printed something cannot be told, so each has it.
+    open: Vec<(u64, Kept)>,
+    next: u64,
+}
+
+impl Logs {
+    /// Hands a change to each log that there is now.
+    fn each(&mut self, mut change: impl FnMut(&mut Kept)) {
+        match self.open.is_empty() {
+            true => change(&mut self.between),
+            false => self.open.iter_mut().for_each(|(_, kept)| change(kept)),
+        }
+    }
+
+    fn of(&mut self, number: u64) -> Option<&mut Kept> {
+        self.open.iter_mut().find_map(|(other, kept)| (*other == number).then_some(kept))
+    }
+}
+
+/// The log of one run. It ends with this value.
+pub(crate) struct Log {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+/// A look at a log that goes on; empty once that has ended.
+pub(crate) struct View {
+    shared: Weak<Shared>,
+    number: u64,
 }
 
 /// What was written, up to the bound, and how much was not kept.
@@ -37,6 +73,15 @@ impl Kept {
         let room = KEPT_MAX.saturating_sub(self.bytes.len()).min(bytes.len());
         self.bytes.extend_from_slice(&bytes[..room]);
         self.cut += (bytes.len() - room) as u64;
+    }
+
+    /// A line of ours, after what was written before it.
+    fn say(&mut self, line: &str) {
+        if self.bytes.last().is_some_and(|byte| *byte != b'\n') {
+            self.add(b"\n");
+        }
+        self.add(line.as_bytes());
+        self.add(b"\n");
     }
 
     pub(crate) fn take(&mut self) -> String {
@@ -59,41 +104,76 @@ impl Kept {
 impl Output {
     pub(crate) fn new(pipe: PipeReader) -> io::Result<Self> {
         let shared =
-            Arc::new(Shared { pipe: Receiver::from_owned_fd(OwnedFd::from(pipe))?, kept: Mutex::default() });
+            Arc::new(Shared { pipe: Receiver::from_owned_fd(OwnedFd::from(pipe))?, logs: Mutex::default() });
         let pump = tokio::spawn(pump(shared.clone())).abort_handle();
         Ok(Self { shared, pump })
     }
 
-    /// Everything that was written before this call and not taken before.
+    /// Everything that was written before this call while nothing ran, and not taken before.
     pub(crate) fn take(&self) -> String {
-        self.shared.all().take()
+        self.shared.all().between.take()
     }
 
-    /// What `take` would give now, without taking it; nothing once the output is gone.
-    pub(crate) fn so_far(&self) -> impl Fn() -> String + Send + Sync + 'static {
-        let shared = Arc::downgrade(&self.shared);
-        move || shared.upgrade().map(|shared| shared.all().clone().take()).unwrap_or_default()
+    /// Begins the log of a run: what was written since the last one ended, and whatever comes until it ends.
+    pub(crate) fn open(&self) -> Log {
+        let mut logs = self.shared.all();
+        let number = logs.next;
+        logs.next += 1;
+        let before = std::mem::take(&mut logs.between);
+        logs.open.push((number, before));
+        drop(logs);
+        Log { shared: self.shared.clone(), number }
     }
 
-    /// Puts a line of ours after what was written before it.
-    pub(crate) fn log(&self) -> impl Fn(&str) + Send + Sync + 'static {
+    /// Puts lines of ours into all logs that there are when it is called.
+    pub(crate) fn teller(&self) -> impl Fn(&str) + Send + Sync + 'static {
         let shared = Arc::downgrade(&self.shared);
         move |line| {
-            let Some(shared) = shared.upgrade() else { return };
-            let mut kept = shared.all();
-            if kept.bytes.last().is_some_and(|byte| *byte != b'\n') {
-                kept.add(b"\n");
+            if let Some(shared) = shared.upgrade() {
+                shared.all().each(|kept| kept.say(line));
             }
-            kept.add(line.as_bytes());
-            kept.add(b"\n");
         }
     }
 }
 
+impl Log {
+    /// All of it, at its end.
+    pub(crate) fn take(self) -> String {
+        self.shared.all().of(self.number).map(Kept::take).unwrap_or_default()
+    }
+
+    pub(crate) fn view(&self) -> View {
+        View { shared: Arc::downgrade(&self.shared), number: self.number }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let mut logs = self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.open.retain(|(number, _)| *number != self.number);
+    }
+}
+
+impl View {
+    fn with<T: Default>(&self, look: impl FnOnce(&mut Kept) -> T) -> T {
+        let Some(shared) = self.shared.upgrade() else { return T::default() };
+        shared.all().of(self.number).map(look).unwrap_or_default()
+    }
+
+    /// What has come so far.
+    pub(crate) fn so_far(&self) -> String {
+        self.with(|kept| kept.clone().take())
+    }
+
+    pub(crate) fn say(&self, line: &str) {
+        self.with(|kept| kept.say(line));
+    }
+}
+
 impl Shared {
-    /// What is kept, with everything that has been written.
-    fn all(&self) -> MutexGuard<'_, Kept> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The logs, with everything that has been written.
+    fn all(&self) -> MutexGuard<'_, Logs> {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         let mut chunk = vec![0; CHUNK];
         // The kernel is asked, not the reactor, which may not have heard of the last bytes yet.
         // What was written before is at most a pipe full; a child that goes on writing is not
@@ -101,12 +181,12 @@ impl Shared {
         for _ in 0..16 {
             match rustix::io::read(&self.pipe, &mut chunk) {
                 Ok(0) => break,
-                Ok(n) => kept.add(&chunk[..n]),
+                Ok(n) => logs.each(|kept| kept.add(&chunk[..n])),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => break,
             }
         }
-        kept
+        logs
     }
 }
 
@@ -119,10 +199,10 @@ impl Drop for Output {
 async fn pump(shared: Arc<Shared>) {
     let mut chunk = vec![0; CHUNK];
     while shared.pipe.readable().await.is_ok() {
-        let mut kept = shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logs = shared.logs.lock().unwrap_or_else(PoisonError::into_inner);
         match shared.pipe.try_read(&mut chunk) {
             Ok(0) => return,
-            Ok(n) => kept.add(&chunk[..n]),
+            Ok(n) => logs.each(|kept| kept.add(&chunk[..n])),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => {
                 tracing::warn!(%error, "an instance's output cannot be read");
@@ -155,9 +235,30 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         let output = Output::new(reader).unwrap();
         writer.write_all(b"before").unwrap();
-        output.log()("ours");
+        output.teller()("ours");
         writer.write_all(b"after").unwrap();
         assert_eq!(output.take(), "before\nours\nafter");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_while_several_run_is_in_the_log_of_each() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let output = Output::new(reader).unwrap();
+        let mut write = |text: &str| writer.write_all(text.as_bytes()).unwrap();
+        write("left behind\n");
+        let one = output.open();
+        write("one alone\n");
+        let (two, view) = (output.open(), one.view());
+        write("both\n");
+        view.say("to one");
+        assert_eq!(view.so_far(), "left behind\none alone\nboth\nto one\n");
+        assert_eq!(one.take(), "left behind\none alone\nboth\nto one\n");
+        write("two alone\n");
+        output.teller()("to all");
+        assert_eq!(view.so_far(), "");
+        assert_eq!(two.take(), "both\ntwo alone\nto all\n");
+        write("of nobody\n");
+        assert_eq!(output.take(), "of nobody\n");
     }
 
     #[test]

@@ -16,6 +16,8 @@ use super::carry::{End, carry};
 use super::image::IMAGE;
 use crate::failure::Failure;
 use crate::instance::{CLOSING, Fate, Instance, NotStarted, Started, memory_text, seconds};
+use crate::output::Log;
+use crate::under_way::Entered;
 use crate::watching::{ENDLESS, Event, Watcher};
 use crate::{Ran, Runtime, Spec, not_started};
 
@@ -44,6 +46,14 @@ struct Running {
     deadline: Instant,
     done: oneshot::Sender<Ran>,
     task: AbortHandle,
+    /// The start that was its doing, if it was.
+    started: Option<Started>,
+    /// What the instance printed before its first request.
+    early: String,
+    log: Log,
+    /// What the instance was kept from calling meanwhile.
+    refused: Vec<String>,
+    _under_way: Entered,
 }
 
 impl Host {
@@ -94,7 +104,9 @@ impl Host {
         let mut next = Some(first);
         loop {
             if let Some(job) = next.take() {
-                self.begin(job, &instance, &mut tasks, &mut running);
+                let (id, one) =
+                    self.begin(job, &mut instance, started.take(), running.is_empty(), &mut tasks);
+                running.insert(id, one);
             }
             let first_due =
                 running.iter().min_by_key(|(_, one)| one.deadline).map(|(id, one)| (*id, one.deadline));
@@ -107,7 +119,7 @@ impl Host {
                     });
                     let Some(one) = running.remove(&id) else { continue };
                     let result = self.judged(end, &one, &mut instance, &mut spent).await;
-                    let is_idle = self.end(one, result, &mut instance, &mut started, &watcher, spent);
+                    let is_idle = self.end(one, result, &instance, &mut running, &watcher, spent);
                     if spent {
                         self.turn_away();
                     }
@@ -162,7 +174,7 @@ impl Host {
             for (id, failure) in ended {
                 let Some(one) = running.remove(&id) else { continue };
                 one.task.abort();
-                self.end(one, Err(failure), &mut instance, &mut started, &watcher, true);
+                self.end(one, Err(failure), &instance, &mut running, &watcher, true);
             }
             if running.is_empty() {
                 return (instance, Fate::Spent);
@@ -190,11 +202,12 @@ impl Host {
     fn begin(
         &self,
         job: Job,
-        instance: &Instance,
+        instance: &mut Instance,
+        started: Option<Started>,
+        is_alone: bool,
         tasks: &mut JoinSet<End>,
-        running: &mut HashMap<Id, Running>,
-    ) {
-        if running.is_empty() {
+    ) -> (Id, Running) {
+        if is_alone {
             instance.tree.forget_peak();
         }
         let Job { request_id, chain, mut exchange, done } = job;
@@ -203,12 +216,30 @@ impl Host {
             give_keys(exchange.request.headers_mut(), &instance.key.key);
         }
         instance.begin(&chain);
+        let early = match &started {
+            Some(started) => started.output.clone(),
+            // Of one that was started ahead.
+            None => std::mem::take(&mut instance.early),
+        };
+        let log = instance.output.open();
+        let under_way = self.runtime.shared.under_way.enter(&request_id, instance, &early, &log);
         let (reach, port) = (instance.reach(), instance.port());
         let websocket = self.spec.web.as_ref().and_then(|web| web.websocket);
         let task = tasks.spawn(async move { carry(reach.connect(port).await, exchange, websocket).await });
         let began = Instant::now();
-        let deadline = began + self.spec.timeout;
-        running.insert(task.id(), Running { request_id, began, deadline, done, task });
+        let running = Running {
+            request_id,
+            began,
+            deadline: began + self.spec.timeout,
+            done,
+            started,
+            early,
+            log,
+            refused: Vec::new(),
+            _under_way: under_way,
+            task: task.clone(),
+        };
+        (task.id(), running)
     }
 
     /// The headers that SCF adds (scf.md 5.8).
@@ -292,10 +323,10 @@ impl Host {
     /// Tells of a request's end. Whether the instance may rest: it is out of the list then.
     fn end(
         &self,
-        one: Running,
+        mut one: Running,
         result: Result<String, Failure>,
-        instance: &mut Instance,
-        started: &mut Option<Started>,
+        instance: &Instance,
+        others: &mut HashMap<Id, Running>,
         watcher: &Watcher,
         spent: bool,
     ) -> bool {
@@ -308,25 +339,32 @@ impl Host {
             StatusCode::TimeLimitReached => self.spec.timeout,
             _ => one.began.elapsed(),
         };
-        let (init_output, init_duration, runtime_duration) = match started.take() {
+        let (init_duration, runtime_duration) = match one.started {
             Some(started) => {
                 memory_bytes = memory_bytes.max(started.memory_bytes);
-                (started.output, Some(started.duration), Some(started.runtime_duration))
+                (Some(started.duration), Some(started.runtime_duration))
             }
-            // Of one that was started ahead.
-            None => (std::mem::take(&mut instance.early), None, None),
+            None => (None, None),
         };
+        // Who of them called cannot be told.
+        for target in instance.take_refused() {
+            for refused in others.values_mut().map(|other| &mut other.refused).chain([&mut one.refused]) {
+                if !refused.contains(&target) {
+                    refused.push(target.clone());
+                }
+            }
+        }
         let ran = Ran {
             status,
             result,
             error,
-            init_output,
-            output: instance.take_output(),
+            init_output: one.early,
+            output: one.log.take(),
             init_duration,
             runtime_duration,
             duration,
             memory_bytes,
-            refused: instance.take_refused(),
+            refused: one.refused,
         };
         // Before who asked hears of the end, and asks for more.
         let is_idle = self.runtime.shared.hosts.done(&self.spec.id, self.number) || spent;
