@@ -1,6 +1,7 @@
 """Functions whose code is what runs on SCF: official SDKs, the services' own names, https. Nothing leaves the machine."""
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -73,15 +74,16 @@ def test_python(run):
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
-def test_go(run, tmp_path):
-    program = tmp_path / "bootstrap"
-    command = ["go", "build", "-ldflags=-s -w", "-o", program, "./home"]
+@pytest.mark.parametrize(
+    "runtime, program, handler",
+    [("Go1", "event", "main"), ("CustomRuntime", "custom", "index.main_handler")],
+)
+def test_go(run, tmp_path, runtime, program, handler):
+    built = tmp_path / "built"
+    command = ["go", "build", "-ldflags=-s -w", "-o", built, f"./home/{program}"]
     subprocess.run(command, cwd=ROOT / "tests/go", check=True, timeout=600)
-    assert run({"bootstrap": program.read_bytes()}, runtime="CustomRuntime") == {
-        "body": "HELLO",
-        "other": "heard hello",
-        "assumed": True,
-    }
+    code = {"main" if runtime == "Go1" else "bootstrap": built.read_bytes()}
+    assert run(code, runtime=runtime, handler=handler) == {"body": "HELLO", "other": "heard hello", "assumed": True}
 
 
 JARS = sorted((ROOT / "target/java").glob("*.jar"))
@@ -115,6 +117,25 @@ def test_curl_of_php(server, scf, bucket, new_function):
     assert home[0] == plain[0] == 403 and "AccessDenied" in home[1] and "AccessDenied" in plain[1]
     assert other[0] == 0 and "403" in other[2]
     assert "[egress] refused www.example.com:443" in functions.logs(scf, name)[-1]["Log"]
+
+
+PHP_VENDOR = pathlib.Path(os.environ.get("COSETTE_PHP_VENDOR", ROOT / "target/php/vendor"))
+
+
+@pytest.mark.skipif(not php_has_curl(), reason="PHP with its curl extension is not installed")
+@pytest.mark.skipif(
+    not (PHP_VENDOR / "qcloud").exists(),
+    reason="Packagist cannot be reached: COSETTE_PHP_VENDOR may name a folder of composer's with qcloud/cos-sdk-v5",
+)
+def test_php(run):
+    packages = {f"vendor/{name}": text for name, text in files(PHP_VENDOR, ".").items()}
+    assert run({**source("home-php-sdk"), **packages}, runtime="Php7.4") == {
+        "body": "HELLO",
+        "listed": [["copies/large", 1600000], ["large", 1600000]],
+        "absent": 404,
+        "signed": "hello",
+        "bare": 403,
+    }
 
 
 def test_node(run):
