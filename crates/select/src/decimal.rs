@@ -108,7 +108,11 @@ impl Decimal {
 
     pub(crate) fn add(self, other: Self) -> Option<Self> {
         let (a, b, scale) = self.aligned(other)?;
-        Self { mantissa: a.checked_add(b)?, scale }.fitted()
+        match a.checked_add(b) {
+            Some(mantissa) => Self { mantissa, scale }.fitted(),
+            // Two of 38 digits can make more than an i128 holds, which a place fewer never does.
+            None => Self { mantissa: a, scale }.shortened()?.add(Self { mantissa: b, scale }.shortened()?),
+        }
     }
 
     pub(crate) fn negated(self) -> Self {
@@ -272,6 +276,13 @@ mod tests {
         for (a, op, b, want) in [
             ("1.5", '+', "2.25", "3.75"),
             ("1", '-', "0.1", "0.9"),
+            // Together more than an i128 holds.
+            (
+                "0.88888888888888888888888888888888888888",
+                '+',
+                "0.86666666666666666666666666666666666666",
+                "1.7555555555555555555555555555555555556",
+            ),
             ("1.50", '*', "2", "3.00"),
             ("6.0", '/', "3.0", "2"),
             ("1", '/', "4", "0.25"),
@@ -313,7 +324,8 @@ mod tests {
             let mut float = 1.0_f64;
             for _ in 0..noise.below(12) {
                 let by = Decimal::from(1 + i64::try_from(noise.below(999)).unwrap());
-                let (next, near) = match noise.below(3) {
+                let (next, near) = match noise.below(4) {
+                    3 => (number.add(number.div(by).unwrap()), float + float / by.to_f64()),
                     0 => (number.mul(by), float * by.to_f64()),
                     1 => (number.div(by), float / by.to_f64()),
                     _ => (by.div(number), by.to_f64() / float),
