@@ -261,7 +261,7 @@ impl Runtime {
             return Err(NotStarted::of(StatusCode::InternalError, instance::CLOSING, request_id));
         }
         if let Some(instance) = warm {
-            if instance.has_keys_for(spec) {
+            if instance.has_keys() {
                 return Ok((instance, None));
             }
             // New keys come with a new instance: code keeps clients that have the old ones.

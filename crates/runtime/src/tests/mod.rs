@@ -68,7 +68,11 @@ impl House {
             region: "ap-guangzhou".into(),
             appid: "1250000000".into(),
             uin: "100000000001".into(),
-            keys: KeyGiver::new(|| RoleKey::new(key()), || Timestamp::from_secs(0)),
+            keys: KeyGiver::new(
+                || RoleKey::new(key()),
+                || Timestamp::from_secs(0),
+                |_| std::future::pending(),
+            ),
             ends_failed: false,
             debug: None,
             web: None,
