@@ -112,7 +112,7 @@ impl Instance {
         };
         let memory_bytes = watcher.peak.max(self.tree.first_peak());
         let mut result = result;
-        if result.is_err() && spec.ends_failed {
+        if result.is_err() && spec.asynchronous {
             fate = Fate::Spent;
         }
         if fate == Fate::Keep && memory_bytes > watcher.memory_max {

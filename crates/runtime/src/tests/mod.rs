@@ -73,7 +73,7 @@ impl House {
                 || Timestamp::from_secs(0),
                 |_| std::future::pending(),
             ),
-            ends_failed: false,
+            asynchronous: false,
             debug: None,
             web: None,
         }
@@ -88,7 +88,7 @@ impl House {
     }
 
     pub(super) async fn run(&self, spec: &Spec, event: &str) -> Ran {
-        self.runtime.run(spec, ID, &Chain::default(), event).await
+        self.runtime.run(spec, ID, &Chain::default(), "API", event).await
     }
 
     /// Private directories of instances that are there now.

@@ -57,7 +57,7 @@ async fn concurrent_runs_use_different_instances() {
     let mut runs = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let (runtime, spec, event) = (house.runtime.clone(), spec.clone(), event.clone());
-        runs.spawn(async move { runtime.run(&spec, ID, &Chain::default(), &event).await });
+        runs.spawn(async move { runtime.run(&spec, ID, &Chain::default(), "API", &event).await });
     }
     until("four have begun", || begun(&house).len() == 4).await;
     std::fs::write(house.folder.join("end"), "").unwrap();
@@ -84,7 +84,7 @@ async fn a_retired_busy_instance_ends_after_its_run() {
     let (spec, event) = waiting(&house);
     let run = tokio::spawn({
         let (runtime, spec) = (house.runtime.clone(), spec.clone());
-        async move { runtime.run(&spec, ID, &Chain::default(), &event).await }
+        async move { runtime.run(&spec, ID, &Chain::default(), "API", &event).await }
     });
     until("it has begun", || begun(&house).len() == 1).await;
     house.runtime.retire(&spec.id).await;
@@ -122,7 +122,7 @@ async fn a_dropped_run_ends_its_instance() {
     let (spec, event) = waiting(&house);
     let run = tokio::spawn({
         let (runtime, spec) = (house.runtime.clone(), spec.clone());
-        async move { runtime.run(&spec, ID, &Chain::default(), &event).await }
+        async move { runtime.run(&spec, ID, &Chain::default(), "API", &event).await }
     });
     until("it has begun", || begun(&house).len() == 1).await;
     run.abort();
@@ -139,7 +139,7 @@ async fn stop_ends_idle_and_busy_ones() {
     let (spec, event) = waiting(&house);
     let run = tokio::spawn({
         let (runtime, spec) = (house.runtime.clone(), spec.clone());
-        async move { runtime.run(&spec, ID, &Chain::default(), &event).await }
+        async move { runtime.run(&spec, ID, &Chain::default(), "API", &event).await }
     });
     until("it has begun", || begun(&house).len() == 1).await;
     house.runtime.stop().await;
