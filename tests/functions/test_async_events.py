@@ -113,7 +113,7 @@ def main_handler(event, context):
         signal.signal(signal.SIGTERM, end)
     else:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    print("begun", flush=True)
+    print("begun", os.environ["SCF_ASYNC_RUN_ENABLE"], flush=True)
     try:
         with open(event["pipe"], "w") as pipe:
             pipe.write("x")
@@ -158,7 +158,7 @@ def test_a_function_that_runs_asynchronously_for_every_caller(server, scf, new_f
         assert (answer["RetMsg"], answer["Log"], answer["Duration"]) == ("", "", 0), "it does not wait"
         pipe.read_text()
         (entry,) = call(scf, "GetFunctionLogs", FunctionName=name, FunctionRequestId=id)["Data"]
-        assert entry["InvokeFinished"] == 0 and entry["Log"].endswith("begun\n"), "the log so far"
+        assert entry["InvokeFinished"] == 0 and entry["Log"].endswith("begun 1\n"), "the log so far"
         assert status(scf, id)["Status"] == "RUNNING"
         call(scf, "TerminateAsyncEvent", FunctionName=name, InvokeRequestId=id)
         assert status(scf, id)["Status"] == "ABORTED"

@@ -24,6 +24,8 @@ class Handler(BaseHTTPRequestHandler):
             print("waits", flush=True)
             asked.wait()
             event = b'"ended as asked"'
+        if b"Timer" in event:
+            print("by", self.headers["X-Scf-Trigger-Src"], flush=True)
         self.answer(500 if b"fail" in event else 200, event)
 
     def answer(self, status, body):
@@ -96,6 +98,19 @@ def test_an_event_is_seen_while_it_runs_and_asked_to_end(scf, server, new_functi
     (entry,) = functions.logs(scf, name)
     assert (entry["RetCode"], entry["RetMsg"]) == (0, '"ended as asked"')
     assert "waits\n[PLATFORM] Signal received successfully\ngot signal 15\n" in entry["Log"]
+
+
+def test_an_image_is_told_of_its_timer(scf, server, new_function):
+    name = new_function()
+    create(scf, name)
+    timer = {"Type": "timer", "TriggerName": "T", "TriggerDesc": "0 0 * * * * *", "Enable": "OPEN"}
+    call(scf, "CreateTrigger", FunctionName=name, **timer)
+    server.admin("POST", "clock", {"advance": "1h"})
+    server.wait()
+    call(scf, "DeleteTrigger", FunctionName=name, Type="timer", TriggerName="T")
+    assert "by timer\n" in functions.logs(scf, name)[0]["Log"]
+    call(scf, "Invoke", FunctionName=name, ClientContext='"Timer"')
+    assert "by None\n" in functions.logs(scf, name)[-1]["Log"]
 
 
 def test_requests(scf, server, new_function):

@@ -126,6 +126,21 @@ def test_instances_are_there_before_the_first_event(house, notes):
         pass
 
 
+def test_those_whose_keys_end_are_replaced_before_the_next_event(house, notes):
+    scf = client(house)
+    make(scf, notes)
+    put(scf, 2)
+    assert done(scf)["AvailableProvisionedConcurrencyNum"] == 2
+    ready = started(notes)
+    house.admin("POST", "clock", {"advance": "7h"})
+    while alive(ready) or done(scf)["AvailableProvisionedConcurrencyNum"] < 2:
+        pass
+    result = invoke(scf)
+    assert json.loads(result["RetMsg"]) in started(notes) - ready
+    assert "Coldstart" not in result["Log"]
+    assert len(started(notes)) == 4
+
+
 def test_they_are_there_again_after_a_restart_and_go_with_their_version(tmp_path, notes):
     for life in range(2):
         with Instance(tmp_path / "data", "--isolation", "off") as server:

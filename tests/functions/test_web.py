@@ -78,8 +78,10 @@ def eat():
 def large(size):
     return Response((b"x" * 65536 for _ in range(size // 65536)), mimetype="text/plain")
 
-@app.route("/size", methods=["POST"])
+@app.route("/size", methods=["POST", "HEAD"])
 def size():
+    if request.method == "HEAD":
+        return Response(headers={"Content-Length": str(7 << 20)})
     return str(len(request.get_data()))
 
 app.run("0.0.0.0", int(os.environ["PORT"]), threaded=True)
@@ -131,6 +133,7 @@ def test_flask(scf, server, new_web):
     assert headers["X-Scf-Namespace"] == "default"
     assert (headers["X-Scf-Region"], headers["X-Scf-Appid"]) == (server.region, server.appid)
     assert headers["X-Scf-Request-Id"] == answer.headers["X-Scf-Request-Id"]
+    assert all(headers[f"X-Scf-{name}"] for name in ("Secret-Id", "Secret-Key", "Session-Token"))
     again = ask("GET", "/echo/again").json()
     assert again["who"] == said["who"], "the instance is warm"
     # As seen afterwards.
@@ -320,6 +323,8 @@ def test_sizes(new_web):
     assert ask("GET", f"/large/{most}").content == b"x" * most
     assert ask("POST", "/size", data=b"x" * most).text == str(most)
     assert failure(ask("POST", "/size", data=b"x" * (most + 1)))[0] == 406
+    # The length of what GET would have.
+    assert ask("HEAD", "/size").headers["Content-Length"] == str(7 << 20)
     with pytest.raises(Exception):
         # The head is there before it is known.
         assert len(ask("GET", f"/large/{most + 65536}").content) > most

@@ -186,7 +186,7 @@ impl Functions {
         let (runtime, chain) = (&self.shared.runtime, &invocation.chain);
         let mut ran = match exchange {
             Some(exchange) => runtime.serve(&spec, id, chain, exchange).await,
-            None => runtime.run(&spec, id, chain, &invocation.event).await,
+            None => runtime.run(&spec, id, chain, &invocation.source, &invocation.event).await,
         };
         let refused = std::mem::take(&mut ran.refused);
         (outcome(id, memory_mb, pulled, started, ran), refused)
@@ -213,7 +213,7 @@ impl Functions {
             appid: function.appid.clone(),
             uin: function.uin.clone(),
             keys,
-            ends_failed: configuration.async_run,
+            asynchronous: configuration.async_run,
             debug: self.shared.debugging.port(&function.id),
             web: configuration.served().map(|web| cosette_runtime::Web {
                 concurrency: web.concurrency as usize,

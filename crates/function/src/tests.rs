@@ -123,6 +123,7 @@ async fn a_function_is_made_run_and_on_record() {
         KeyGiver::new(
             move || RoleKey::new(Key { account: account.clone().into(), session: None }),
             || Timestamp::from_secs(0),
+            |_| std::future::pending(),
         )
     });
     let function = house.create("thumbnail", ECHO).await;

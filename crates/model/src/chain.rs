@@ -1,6 +1,7 @@
 //! Chains of causes: a write that a function makes comes of the write that invoked it.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -144,6 +145,11 @@ impl RoleKey {
         std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// When it signs no more.
+    fn end(&self) -> Option<Timestamp> {
+        self.key.session.as_ref().and_then(|session| session.expires)
+    }
+
     /// How what is signed with the key now came to be done.
     pub fn chain(&self) -> Chain {
         self.chain.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -161,15 +167,21 @@ impl fmt::Debug for RoleKey {
 pub struct KeyGiver {
     give: Arc<dyn Fn() -> Arc<RoleKey> + Send + Sync>,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    until: Arc<dyn Fn(Timestamp) -> Wait + Send + Sync>,
 }
 
+/// Lasts until a time has come.
+type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl KeyGiver {
-    /// `now` tells the time by which the keys end.
-    pub fn new(
+    /// `now` tells the time by which the keys end, `until` waits for a time.
+    pub fn new<W: Future<Output = ()> + Send + 'static>(
         give: impl Fn() -> Arc<RoleKey> + Send + Sync + 'static,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
+        until: impl Fn(Timestamp) -> W + Send + Sync + 'static,
     ) -> Self {
-        Self { give: Arc::new(give), now: Arc::new(now) }
+        let until = move |time| Box::pin(until(time)) as Wait;
+        Self { give: Arc::new(give), now: Arc::new(now), until: Arc::new(until) }
     }
 
     pub fn give(&self) -> Arc<RoleKey> {
@@ -178,15 +190,22 @@ impl KeyGiver {
 
     /// Whether a key that was given still signs after so much time.
     pub fn lasts(&self, key: &RoleKey, time: Duration) -> bool {
-        let end = key.key.session.as_ref().and_then(|session| session.expires);
-        end.is_none_or(|end| (self.now)().plus(time) < end)
+        key.end().is_none_or(|end| (self.now)().plus(time) < end)
+    }
+
+    /// Waits until a key that was given signs for so much time only, or less.
+    pub async fn near_end(&self, key: &RoleKey, time: Duration) {
+        match key.end() {
+            Some(end) => (self.until)(end.minus(time)).await,
+            None => std::future::pending().await,
+        }
     }
 }
 
 /// Keys that sign nothing.
 impl Default for KeyGiver {
     fn default() -> Self {
-        Self::new(RoleKey::none, || Timestamp::from_secs(0))
+        Self::new(RoleKey::none, || Timestamp::from_secs(0), |_| std::future::pending())
     }
 }
 

@@ -118,6 +118,8 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     set("SCF_FUNCTIONNAME", spec.name.as_str().into());
     set("SCF_FUNCTIONVERSION", spec.version.as_str().into());
     set("SCF_NAMESPACE", spec.namespace.as_str().into());
+    // What published functions compare it with.
+    set("SCF_ASYNC_RUN_ENABLE", if spec.asynchronous { "1" } else { "0" }.into());
     set("TENCENTCLOUD_RUNENV", "SCF".into());
     set("TENCENTCLOUD_REGION", spec.region.as_str().into());
     set("TENCENTCLOUD_APPID", spec.appid.as_str().into());

@@ -85,8 +85,8 @@ pub struct Spec {
     pub uin: String,
     /// Where each instance gets the key that its environment names.
     pub keys: KeyGiver,
-    /// Whether an instance whose run failed, however it did, is not used again.
-    pub ends_failed: bool,
+    /// Whether it runs asynchronously for everybody: an instance whose run failed, however it did, is not used again.
+    pub asynchronous: bool,
     /// The port of loopback at which the language's debugger waits for a client, before the code is
     /// loaded. Then there is one instance, and no limit of time and memory.
     pub debug: Option<u16>,
@@ -226,10 +226,11 @@ impl Runtime {
     }
 
     /// Runs one event to its end, on a warm instance if there is one. Dropping the future ends
-    /// the instance and everything it has started. What the instance signs meanwhile comes of `chain`.
-    pub async fn run(&self, spec: &Spec, request_id: &str, chain: &Chain, event: &str) -> Ran {
+    /// the instance and everything it has started. What the instance signs meanwhile comes of `chain`; `source` is who
+    /// sends the event, as [`Invocation`](cosette_model::function::Invocation) has it.
+    pub async fn run(&self, spec: &Spec, request_id: &str, chain: &Chain, source: &str, event: &str) -> Ran {
         if spec.web.is_some() {
-            return self.run_image(spec, request_id, chain, event).await;
+            return self.run_image(spec, request_id, chain, source, event).await;
         }
         if let Some(port) = spec.debug {
             return self.run_debugged(spec, port, request_id, chain, event).await;
@@ -261,7 +262,7 @@ impl Runtime {
             return Err(NotStarted::of(StatusCode::InternalError, instance::CLOSING, request_id));
         }
         if let Some(instance) = warm {
-            if instance.has_keys_for(spec) {
+            if instance.has_keys() {
                 return Ok((instance, None));
             }
             // New keys come with a new instance: code keeps clients that have the old ones.

@@ -53,6 +53,8 @@ struct Waiting {
     number: u64,
     instance: Instance,
     watcher: AbortHandle,
+    /// Its keys end: it waits for an event, or for another one that takes its place.
+    is_old: bool,
 }
 
 /// The right to run one event of `id`, with or without a warm instance. Given back when dropped.
@@ -66,7 +68,7 @@ pub(crate) struct Lease {
 impl Group {
     /// Whether there are fewer than are kept.
     fn is_short(&self) -> bool {
-        self.idle.len() + self.busy < self.kept
+        self.idle.iter().filter(|waiting| !waiting.is_old).count() + self.busy < self.kept
     }
 
     fn is_forgotten(&self) -> bool {
@@ -114,7 +116,8 @@ impl Pool {
     pub(crate) fn count(&self, id: &str) -> (usize, usize) {
         let groups = self.groups();
         let Some(group) = groups.by_id.get(id) else { return (0, 0) };
-        let idle = group.idle.iter().filter(|waiting| waiting.instance.is_alive()).count();
+        let is_there = |waiting: &&Waiting| waiting.instance.is_alive() && !waiting.is_old;
+        let idle = group.idle.iter().filter(is_there).count();
         (idle + group.busy, idle + group.busy - group.ahead)
     }
 
@@ -162,6 +165,18 @@ impl Pool {
         }
         groups.forget(id);
         Some(instance)
+    }
+
+    /// Has another instance take the place of one whose keys end, if it is one of those that are kept.
+    fn outdate(&self, id: &str, number: u64) {
+        let mut groups = self.groups();
+        let Some(group) = groups.by_id.get_mut(id) else { return };
+        for waiting in group.idle.iter_mut().filter(|waiting| waiting.number == number) {
+            waiting.is_old = true;
+        }
+        if group.is_short() {
+            self.shared.losses.send_replace(());
+        }
     }
 
     /// Whether an idle instance has waited long enough; `false` for one of those that are kept.
@@ -231,6 +246,7 @@ impl Lease {
         });
         let Some(group) = group else { return Some(instance) };
         let (pool, id, mut exit) = (self.pool.clone(), self.id.clone(), instance.exit());
+        let keys_end = instance.keys_end();
         // It cannot run before the instance is in its place: the lock is held until then.
         let watcher = tokio::spawn(async move {
             let aged = async {
@@ -241,15 +257,27 @@ impl Lease {
                     }
                 }
             };
+            let outdated = async {
+                keys_end.await;
+                pool.outdate(&id, number);
+                std::future::pending().await
+            };
             tokio::select! {
                 () = aged => {}
+                () = outdated => {}
                 _ = exit.wait_for(Option::is_some) => {}
             }
             if let Some(instance) = pool.remove(&id, number) {
                 instance.end().await;
             }
         });
-        group.idle.push(Waiting { number, instance, watcher: watcher.abort_handle() });
+        group.idle.push(Waiting { number, instance, watcher: watcher.abort_handle(), is_old: false });
+        // Those whose places are taken.
+        let (is_short, idle) = (group.is_short(), std::mem::take(&mut group.idle));
+        let (old, idle): (Vec<_>, Vec<_>) = idle.into_iter().partition(|one| one.is_old && !is_short);
+        group.idle = idle;
+        drop(groups);
+        tokio::spawn(end(old));
         None
     }
 }

@@ -253,7 +253,12 @@ impl House {
             }
             let (keys, appid, role) = (Arc::clone(&keys), function.appid.clone(), role.clone());
             let time = time.clone();
-            KeyGiver::new(move || keys.lend(&appid, &role), move || time.now())
+            let until = time.clone();
+            let until = move |at| {
+                let clock = until.clone();
+                async move { clock.sleep_until(at).await }
+            };
+            KeyGiver::new(move || keys.lend(&appid, &role), move || time.now(), until)
         });
         embedded::install(&runtime, &functions, config).await?;
         let bus = config.event_bridge.iter().map(|url| (notify::EVENT_BRIDGE, url.as_str()));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cosette_model::function::StatusCode;
-use cosette_model::{Chain, RoleKey};
+use cosette_model::{Chain, KeyGiver, RoleKey};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -26,6 +26,9 @@ pub(crate) use starting::{NotStarted, Parts, Started};
 
 /// The longest that a function which is waited for may run (scf.md 3.8).
 const RUN_MAX: Duration = Duration::from_secs(900);
+
+/// How long before the keys of an idle instance end for events another one with new keys may take its place.
+const RENEWAL: Duration = Duration::from_secs(60);
 
 /// How long killed processes may take to be gone before a person is told.
 const BURIAL: Duration = Duration::from_secs(5);
@@ -47,6 +50,9 @@ pub(crate) struct Instance {
     /// How the root process ended, once it has.
     pub(crate) exit: watch::Receiver<Option<String>>,
     pub(crate) key: Arc<RoleKey>,
+    keys: KeyGiver,
+    /// How long its keys have to last at the least for another event; one that may run for longer has to get itself others.
+    run_max: Duration,
     folder: PathBuf,
     reach: Reach,
     /// Of a web function.
@@ -106,7 +112,7 @@ impl Instance {
         };
         let memory_bytes = watcher.peak.max(self.tree.first_peak());
         let mut result = result;
-        if result.is_err() && spec.ends_failed {
+        if result.is_err() && spec.asynchronous {
             fate = Fate::Spent;
         }
         if fate == Fate::Keep && memory_bytes > watcher.memory_max {
@@ -136,9 +142,15 @@ impl Instance {
         (ran, fate)
     }
 
-    /// Whether its keys last for another event; one that may run for longer has to get itself others.
-    pub(crate) fn has_keys_for(&self, spec: &Spec) -> bool {
-        spec.keys.lasts(&self.key, spec.timeout.min(RUN_MAX))
+    /// Whether its keys last for another event.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.keys.lasts(&self.key, self.run_max)
+    }
+
+    /// Waits until they hardly do.
+    pub(crate) fn keys_end(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (keys, key, time) = (self.keys.clone(), Arc::clone(&self.key), self.run_max + RENEWAL);
+        async move { keys.near_end(&key, time).await }
     }
 
     /// What it signs from now on comes of `chain`.

@@ -9,7 +9,7 @@ use cosette_model::function::StatusCode;
 use rustix::process::Pid;
 use tokio::sync::watch;
 
-use super::{CLOSING, Instance, memory_text, remove, seconds};
+use super::{CLOSING, Instance, RUN_MAX, memory_text, remove, seconds};
 use crate::Spec;
 use crate::contain::keeper::{Keeper, Sights};
 use crate::contain::{Seen, error_in};
@@ -272,6 +272,8 @@ impl Instance {
             tree,
             exit,
             key,
+            keys: spec.keys.clone(),
+            run_max: spec.timeout.min(RUN_MAX),
             folder: folder.keep(),
             reach,
             ports,

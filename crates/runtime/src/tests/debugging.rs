@@ -26,7 +26,7 @@ async fn nobody_waits_for_a_debugger_that_is_not_to_come() {
     // One waits for the debugger, one for its turn.
     for _ in 0..2 {
         let (runtime, spec) = (house.runtime.clone(), spec.clone());
-        runs.spawn(async move { runtime.run(&spec, ID, &Chain::default(), "{}").await });
+        runs.spawn(async move { runtime.run(&spec, ID, &Chain::default(), "API", "{}").await });
     }
     until("one waits", || house.folder.join("waits").exists()).await;
     house.runtime.end_debugging(5678).await;

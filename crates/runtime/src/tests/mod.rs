@@ -68,8 +68,12 @@ impl House {
             region: "ap-guangzhou".into(),
             appid: "1250000000".into(),
             uin: "100000000001".into(),
-            keys: KeyGiver::new(|| RoleKey::new(key()), || Timestamp::from_secs(0)),
-            ends_failed: false,
+            keys: KeyGiver::new(
+                || RoleKey::new(key()),
+                || Timestamp::from_secs(0),
+                |_| std::future::pending(),
+            ),
+            asynchronous: false,
             debug: None,
             web: None,
         }
@@ -84,7 +88,7 @@ impl House {
     }
 
     pub(super) async fn run(&self, spec: &Spec, event: &str) -> Ran {
-        self.runtime.run(spec, ID, &Chain::default(), event).await
+        self.runtime.run(spec, ID, &Chain::default(), "API", event).await
     }
 
     /// Private directories of instances that are there now.

@@ -179,6 +179,7 @@ async fn the_environment_is_scfs_and_nothing_else() {
         ("SCF_FUNCTIONVERSION", "$LATEST"),
         ("SCF_NAMESPACE", "default"),
         ("SCF_RUNTIME", "Python3.9"),
+        ("SCF_ASYNC_RUN_ENABLE", "0"),
         ("TENCENTCLOUD_RUNENV", "SCF"),
         ("TENCENTCLOUD_REGION", "ap-guangzhou"),
         ("TENCENTCLOUD_APPID", "1250000000"),

@@ -1,6 +1,7 @@
 //! Warm instances: which runs share one, and how they end.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use cosette_model::function::StatusCode;
 use serde_json::json;
@@ -56,7 +57,7 @@ async fn concurrent_runs_use_different_instances() {
     let mut runs = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let (runtime, spec, event) = (house.runtime.clone(), spec.clone(), event.clone());
-        runs.spawn(async move { runtime.run(&spec, ID, &Chain::default(), &event).await });
+        runs.spawn(async move { runtime.run(&spec, ID, &Chain::default(), "API", &event).await });
     }
     until("four have begun", || begun(&house).len() == 4).await;
     std::fs::write(house.folder.join("end"), "").unwrap();
@@ -83,7 +84,7 @@ async fn a_retired_busy_instance_ends_after_its_run() {
     let (spec, event) = waiting(&house);
     let run = tokio::spawn({
         let (runtime, spec) = (house.runtime.clone(), spec.clone());
-        async move { runtime.run(&spec, ID, &Chain::default(), &event).await }
+        async move { runtime.run(&spec, ID, &Chain::default(), "API", &event).await }
     });
     until("it has begun", || begun(&house).len() == 1).await;
     house.runtime.retire(&spec.id).await;
@@ -121,7 +122,7 @@ async fn a_dropped_run_ends_its_instance() {
     let (spec, event) = waiting(&house);
     let run = tokio::spawn({
         let (runtime, spec) = (house.runtime.clone(), spec.clone());
-        async move { runtime.run(&spec, ID, &Chain::default(), &event).await }
+        async move { runtime.run(&spec, ID, &Chain::default(), "API", &event).await }
     });
     until("it has begun", || begun(&house).len() == 1).await;
     run.abort();
@@ -138,7 +139,7 @@ async fn stop_ends_idle_and_busy_ones() {
     let (spec, event) = waiting(&house);
     let run = tokio::spawn({
         let (runtime, spec) = (house.runtime.clone(), spec.clone());
-        async move { runtime.run(&spec, ID, &Chain::default(), &event).await }
+        async move { runtime.run(&spec, ID, &Chain::default(), "API", &event).await }
     });
     until("it has begun", || begun(&house).len() == 1).await;
     house.runtime.stop().await;
@@ -211,4 +212,44 @@ async fn as_many_as_are_kept_are_started_ahead_and_never_grow_old() {
     assert_eq!(house.runtime.instances(&spec.id), (0, 0));
     house.runtime.keep(&spec.id, 0);
     assert_eq!(house.runtime.start_ahead(&spec).await, Ok(false));
+}
+
+#[tokio::test]
+async fn one_whose_keys_end_waits_until_another_has_its_place() {
+    let house = House::new();
+    let mut spec = house.python("import os\ndef main_handler(event, context): return os.getpid()\n");
+    let time = tokio::sync::watch::Sender::new(Timestamp::from_secs(0));
+    let (now, ends, from) = (time.clone(), time.clone(), time.clone());
+    let give = move || {
+        let mut key = key();
+        let session = Arc::make_mut(key.session.as_mut().unwrap());
+        session.expires = Some(from.borrow().plus(Duration::from_secs(6 * 3600)));
+        RoleKey::new(key)
+    };
+    spec.keys = KeyGiver::new(
+        give,
+        move || *now.borrow(),
+        move |end| {
+            let mut time = ends.subscribe();
+            async move {
+                let _ = time.wait_for(|now| *now >= end).await;
+            }
+        },
+    );
+    house.runtime.keep(&spec.id, 1);
+    assert_eq!(house.runtime.start_ahead(&spec).await, Ok(true));
+    let mut losses = house.runtime.losses();
+    let first = house.run(&spec, "{}").await.result;
+    assert!(!losses.has_changed().unwrap());
+    // Its keys last for one more event and half a minute.
+    time.send_replace(Timestamp::from_secs(6 * 3600 - 60 - 30));
+    losses.changed().await.unwrap();
+    assert_eq!(house.runtime.instances(&spec.id), (0, 0), "one is to be started");
+    assert!(lives(first.parse().unwrap()));
+    assert_eq!(house.runtime.start_ahead(&spec).await, Ok(true));
+    until("the first has ended", || !lives(first.parse().unwrap())).await;
+    let ran = house.run(&spec, "{}").await;
+    assert_eq!(ran.init_duration, None);
+    assert_ne!(ran.result, first);
+    assert_eq!(house.runtime.instances(&spec.id), (1, 1));
 }

@@ -109,7 +109,8 @@ pub(super) async fn carry(
     if head > HEAD_BYTES_MAX {
         return End::TooLarge("its headers have more than 4 KB");
     }
-    if self::length(response.headers()).is_some_and(|length| length > RESULT_BYTES_MAX as u64) {
+    // Of the body that is to come: an answer to HEAD has the length of another.
+    if response.body().size_hint().lower() > RESULT_BYTES_MAX as u64 {
         return End::TooLarge("its body has more than 6 MB");
     }
     let status = response.status();

@@ -130,7 +130,7 @@ impl Host {
                 }
                 job = self.queue.recv(), if !spent => {
                     match job {
-                        Some(job) if instance.has_keys_for(&spec) => next = Some(job),
+                        Some(job) if instance.has_keys() => next = Some(job),
                         // One that is never without work would never get new keys: another one has them.
                         Some(job) => {
                             spent = true;
@@ -212,7 +212,7 @@ impl Host {
         }
         let Job { request_id, chain, mut exchange, done } = job;
         self.label(exchange.request.headers_mut(), &request_id);
-        if self.spec.runtime == IMAGE {
+        if !instance.key.key.account.secret_id.is_empty() {
             give_keys(exchange.request.headers_mut(), &instance.key.key);
         }
         instance.begin(&chain);
@@ -273,7 +273,7 @@ impl Host {
     ) -> Result<String, Failure> {
         let fail = |status, text: String| Err(Failure::new(status, text, &one.request_id));
         let is_well = matches!(end, End::Answered { status: 200..=299, .. });
-        if self.spec.ends_failed && !is_well {
+        if self.spec.asynchronous && !is_well {
             *spent = true;
             self.runtime.shared.hosts.close(&self.spec.id, self.number);
         }
@@ -373,7 +373,7 @@ impl Host {
     }
 }
 
-/// What an image is told of the keys of its role (scf.md 5.8).
+/// What a server is told of the keys of its role (scf.md 5.8).
 fn give_keys(headers: &mut HeaderMap, Key { account, session }: &Key) {
     for (name, value) in [
         ("x-scf-secret-id", account.secret_id.as_str()),

@@ -15,6 +15,9 @@ use crate::{Ran, Runtime, Spec};
 /// The runtime name of such functions.
 pub(crate) const IMAGE: &str = "CustomImage";
 
+/// Whose events an image is told the source of (scf.md 5.8, 5.9).
+const TIMER: &str = "TIMER";
+
 /// Where events are posted to.
 const PATH: &str = "/event-invoke";
 
@@ -34,7 +37,14 @@ impl Stream for Event {
 
 impl Runtime {
     /// As [`Runtime::run`], for a function whose server takes events.
-    pub(crate) async fn run_image(&self, spec: &Spec, request_id: &str, chain: &Chain, event: &str) -> Ran {
+    pub(crate) async fn run_image(
+        &self,
+        spec: &Spec,
+        request_id: &str,
+        chain: &Chain,
+        source: &str,
+        event: &str,
+    ) -> Ran {
         let event = Bytes::copy_from_slice(event.as_bytes());
         let mut request = Request::new(Box::pin(Event(None)) as ByteStream);
         *request.method_mut() = Method::POST;
@@ -43,6 +53,9 @@ impl Runtime {
         headers.insert(header::HOST, header::HeaderValue::from_static("127.0.0.1:9000"));
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_LENGTH, event.len().into());
+        if source == TIMER {
+            headers.insert("x-scf-trigger-src", header::HeaderValue::from_static("timer"));
+        }
         *request.body_mut() = Box::pin(Event(Some(event)));
         let (answer, answered) = oneshot::channel();
         let exchange = Exchange { request, answer };
