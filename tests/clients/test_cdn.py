@@ -1,6 +1,8 @@
 """The CDN: its API through the Python SDK and tccli, and what its edge answers to curl-like clients."""
 
+import concurrent.futures
 import json
+import threading
 
 import pytest
 import requests
@@ -13,6 +15,7 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 from support import functions
 from support.clients import cos_client
 from support.instance import Instance
+from support.origin import Origin, put_rules, rule
 
 
 class Cdn:
@@ -133,6 +136,82 @@ def test_prefetched_things_are_there(server, cos, bucket, cdn, new_domain):
             break
     assert logs == {urls[0]: "done", urls[1]: "invalid"}
     assert edge.shown("/p") == (200, "Cache Hit", "p")
+
+
+@pytest.fixture
+def behind():
+    """What a bucket fetches from by a rule that stores nothing: each GET of the bucket is one of it."""
+    served = Origin()
+    yield served
+    served.close()
+
+
+def test_a_hundred_clients_are_one_fetch(cos, bucket, behind, new_domain):
+    all_ask = threading.Event()
+
+    def answer(handler):
+        assert all_ask.wait(60)
+        Origin.answer(handler, 200, {}, b"from the bucket")
+
+    behind.serve("/k", answer)
+    cos.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    put_rules(cos, bucket, rule(behind, CopyOriginData="false"))
+    edge = new_domain(bucket, private=False)
+    asking = threading.Semaphore(0)
+
+    def client(_):
+        asking.release()
+        return edge.shown("/k")
+
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        done = [pool.submit(client, number) for number in range(100)]
+        for _ in done:
+            asking.acquire()
+        all_ask.set()
+        answers = [one.result() for one in done]
+    assert {(status, body) for status, _, body in answers} == {(200, "from the bucket")}
+    assert [lookup for _, lookup, _ in answers].count("Cache Miss") == 1
+    assert behind.paths() == ["/k"]
+
+
+def test_a_prefetch_that_was_cut_off_goes_on(tmp_path, behind):
+    bucket, asked = "old-1250000000", threading.Event()
+    url = "http://img.example.com/k"
+
+    def never(handler):
+        asked.set()
+        handler.connection.recv(1)
+
+    behind.serve("/k", never)
+    with Instance(tmp_path / "data", log=tmp_path / "log") as server:
+        cos, cdn = cos_client(server), Cdn(server)
+        cos.create_bucket(Bucket=bucket)
+        cos.put_bucket_acl(Bucket=bucket, ACL="public-read")
+        put_rules(cos, bucket, rule(behind, CopyOriginData="false"))
+        origin = {"Origins": [functions.domain(bucket)], "OriginType": "cos"}
+        cdn.AddCdnDomain(Domain="img.example.com", ServiceType="web", Origin=origin)
+        task = cdn.PushUrlsCache(Urls=[url])["TaskId"]
+        assert asked.wait(60)
+        assert cdn.DescribePushTasks(TaskId=task)["PushLogs"][0]["Status"] == "process"
+        server.kill()
+    fetched = threading.Event()
+
+    def answer(handler):
+        Origin.answer(handler, 200, {}, b"k")
+        fetched.set()
+
+    behind.serve("/k", answer)
+    with Instance(tmp_path / "data", log=tmp_path / "log2") as server:
+        cdn, edge = Cdn(server), Edge(server, "img.example.com")
+        assert fetched.wait(60), "nobody has asked for it since the start"
+        # Joins the prefetch if that is not over.
+        assert edge.shown("/k") == (200, "Cache Hit", "k")
+        assert behind.paths() == ["/k", "/k"]
+        for _ in range(1000):
+            if cdn.DescribePushTasks(TaskId=task)["PushLogs"][0]["Status"] == "done":
+                break
+        else:
+            pytest.fail("the prefetch has not ended")
 
 
 def test_parts_conditions_heads_and_ages(server, cos, bucket, new_domain):

@@ -64,7 +64,7 @@ struct Shelves {
 }
 
 /// The purges that what is being fetched has seen: later ones are of it, too.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Epoch(u64);
 
 impl Cache {
@@ -89,7 +89,7 @@ impl Cache {
     }
 
     /// Keeps it, unless something was purged since `epoch`.
-    pub(crate) fn put(&self, place: Place, thing: Thing, epoch: Epoch) -> bool {
+    pub(crate) fn put(&self, place: Place, thing: Arc<Thing>, epoch: Epoch) -> bool {
         let mut shelves = self.shelves();
         if Epoch(shelves.purges) != epoch {
             return false;
@@ -99,7 +99,7 @@ impl Cache {
         let turn = shelves.turn;
         shelves.bytes += thing.weight();
         shelves.order.insert(turn, place.clone());
-        shelves.things.insert(place, (Arc::new(thing), turn));
+        shelves.things.insert(place, (thing, turn));
         while shelves.bytes > BYTES_MAX {
             let Some(oldest) = shelves.order.values().next().cloned() else { break };
             shelves.remove(&oldest);
@@ -157,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    fn thing(bytes: usize) -> Thing {
+    fn thing(bytes: usize) -> Arc<Thing> {
         let (request, response) = (Request::get("/").body(()).unwrap(), Response::new(()));
         let policy = CachePolicy::new_options(
             &request,
@@ -165,13 +165,13 @@ mod tests {
             SystemTime::UNIX_EPOCH,
             http_cache_semantics::CacheOptions::default(),
         );
-        Thing {
+        Arc::new(Thing {
             headers: HeaderMap::new(),
             body: Bytes::from(vec![0; bytes]),
             policy,
             flushed: false,
             beside: HEAD_BYTES,
-        }
+        })
     }
 
     fn place(path: &str) -> Place {
@@ -203,7 +203,7 @@ mod tests {
         let cache = Cache::default();
         for number in 0..100 {
             let place = Place::of("a.b", &format!("/{number}"), Some(&query));
-            cache.put(place, Thing { beside, ..thing(0) }, cache.epoch());
+            cache.put(place, Arc::new(Thing { beside, ..Thing::clone(&thing(0)) }), cache.epoch());
         }
         let shelves = cache.shelves();
         assert!(shelves.bytes <= BYTES_MAX && (30..32).contains(&shelves.things.len()));

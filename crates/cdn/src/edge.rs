@@ -6,19 +6,21 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cosette_clock::Clock;
 use cosette_model::ByteStream;
-use futures_util::StreamExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use http_cache_semantics::{AfterResponse, BeforeRequest, CacheOptions, CachePolicy};
+use http_cache_semantics::{AfterResponse, BeforeRequest};
+use tokio::sync::{oneshot, watch};
 
-use crate::cache::{BODY_MAX, Cache, Epoch, Thing, beside};
+use crate::cache::{Cache, Thing};
 use crate::domain::{self, Domain};
+use crate::fetch::{Fetched, Fetches, Told, wait};
 use crate::place::Place;
 use crate::serve::serve;
 use crate::task::Status;
+use crate::visit::Visit;
 
 /// The body of an answer.
 pub enum Content {
@@ -66,15 +68,6 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::EXPECT,
     header::TRANSFER_ENCODING,
 ];
-/// What the edge itself sees to, and does not ask of the origin when it asks for the whole.
-const PARTIAL: [HeaderName; 6] = [
-    header::RANGE,
-    header::IF_RANGE,
-    header::IF_MATCH,
-    header::IF_NONE_MATCH,
-    header::IF_MODIFIED_SINCE,
-    header::IF_UNMODIFIED_SINCE,
-];
 /// Who asks; goes where the edge asks for somebody else.
 const IDENTITY: [HeaderName; 3] = [
     header::AUTHORIZATION,
@@ -86,29 +79,25 @@ const END_OF_TIME: u64 = 253_402_300_799;
 
 pub(crate) struct Edge {
     pub(crate) cache: Cache,
+    pub(crate) fetches: Fetches,
     clock: Clock,
     /// Set once everything is there.
     origin: OnceLock<Weak<dyn Origin>>,
 }
 
-/// One request on its way.
-struct Visit<'a> {
-    domain: &'a Domain,
-    place: Place,
-    /// As the client sent them, without what is about its connection.
-    headers: HeaderMap,
-    method: Method,
-    /// Path and query for the origin.
-    target: String,
-    /// `http` or `https`.
-    scheme: &'a str,
-    peer: IpAddr,
-    epoch: Epoch,
+/// What a request comes upon.
+enum Found {
+    Fresh(Arc<Thing>),
+    /// Somebody else's fetch.
+    Coming(watch::Receiver<Told>),
+    /// A fetch for this one.
+    Begun(oneshot::Receiver<Fetched>),
+    Nothing,
 }
 
 impl Edge {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { cache: Cache::default(), clock, origin: OnceLock::new() }
+        Self { cache: Cache::default(), fetches: Fetches::default(), clock, origin: OnceLock::new() }
     }
 
     /// The first call counts.
@@ -120,12 +109,12 @@ impl Edge {
         self.origin.get()?.upgrade()
     }
 
-    fn now(&self) -> SystemTime {
+    pub(crate) fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(self.clock.now().as_secs().min(END_OF_TIME))
     }
 
     pub(crate) async fn answer(
-        &self,
+        self: &Arc<Self>,
         domain: &Domain,
         parts: &Parts,
         peer: IpAddr,
@@ -142,7 +131,12 @@ impl Edge {
         response
     }
 
-    async fn look(&self, domain: &Domain, parts: &Parts, peer: IpAddr) -> (Response<Content>, HeaderValue) {
+    async fn look(
+        self: &Arc<Self>,
+        domain: &Domain,
+        parts: &Parts,
+        peer: IpAddr,
+    ) -> (Response<Content>, HeaderValue) {
         if !domain.online {
             return (words(StatusCode::NOT_FOUND, format!("the domain {} is stopped\n", domain.name)), MISS);
         }
@@ -161,7 +155,7 @@ impl Edge {
         }
         let query = parts.uri.query().filter(|_| domain.setup.full_url);
         let visit = Visit {
-            domain,
+            domain: domain.clone(),
             place: Place::of(&domain.name, parts.uri.path(), query),
             headers,
             method: parts.method.clone(),
@@ -169,52 +163,103 @@ impl Edge {
             scheme: match domain.setup.origin.protocol.as_str() {
                 "follow" => parts.uri.scheme_str().unwrap_or("http"),
                 protocol => protocol,
-            },
+            }
+            .to_owned(),
             peer,
             epoch: self.cache.epoch(),
         };
         if visit.method == Method::OPTIONS {
             return (self.pull(&visit, visit.method.clone(), visit.headers.clone()).await, MISS);
         }
-        self.find(&visit).await
+        self.find(visit).await
     }
 
     /// A GET or HEAD.
-    async fn find(&self, visit: &Visit<'_>) -> (Response<Content>, HeaderValue) {
-        let whole = visit.whole();
-        if let Some(thing) = self.cache.get(&visit.place) {
-            let mut asked = visit.asked(whole.clone());
-            if thing.flushed {
-                asked.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            }
-            match thing.policy.before_request(&asked, self.now()) {
-                BeforeRequest::Fresh(_) => return (self.hit(visit, &thing), HIT),
+    async fn find(self: &Arc<Self>, visit: Visit) -> (Response<Content>, HeaderValue) {
+        let visit = Arc::new(visit);
+        match self.seek(&visit) {
+            Found::Fresh(thing) => (self.hit(&visit, &thing), HIT),
+            Found::Nothing => self.alone(&visit).await,
+            Found::Coming(coming) => match wait(coming).await.filter(|thing| self.fresh(&visit, thing)) {
+                Some(thing) => (self.hit(&visit, &thing), HIT),
+                None => self.alone(&visit).await,
+            },
+            Found::Begun(fetched) => match fetched.await {
+                Ok(fetched) => self.deliver(&visit, fetched).await,
+                Err(_) => (words(StatusCode::BAD_GATEWAY, "the fetch has failed\n".into()), MISS),
+            },
+        }
+    }
+
+    /// What there is of a thing; begins to fetch it where nobody does.
+    fn seek(self: &Arc<Self>, visit: &Arc<Visit>) -> Found {
+        // What was fetched is kept before its fetch is off the list: either is seen.
+        let mut list = self.fetches.open.list();
+        let kept = self.cache.get(&visit.place);
+        let mut check = None;
+        if let Some(thing) = kept {
+            match thing.policy.before_request(&self.question(visit, &thing), self.now()) {
+                BeforeRequest::Fresh(_) => return Found::Fresh(thing),
                 BeforeRequest::Stale { request, matches } if matches && is_check(&request.headers) => {
-                    let mut headers = whole.clone();
+                    let mut conditions = HeaderMap::new();
                     for name in [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE] {
                         if let Some(value) = request.headers.get(&name) {
-                            headers.insert(name, value.clone());
+                            conditions.insert(name, value.clone());
                         }
                     }
-                    let response = self.pull(visit, Method::GET, headers).await;
-                    if response.status() != StatusCode::NOT_MODIFIED {
-                        return (self.fill(visit, response).await, MISS);
-                    }
-                    if let Some(thing) = self.renew(visit, &thing, response.headers()) {
-                        return (self.hit(visit, &thing), HIT);
-                    }
+                    check = Some((thing, conditions));
                 }
                 BeforeRequest::Stale { .. } => {}
             }
         }
+        if visit.ours() || (visit.method == Method::HEAD && check.is_none()) {
+            return Found::Nothing;
+        }
+        match list.get(&(visit.place.clone(), visit.epoch)) {
+            Some(coming) => Found::Coming(coming.clone()),
+            None => Found::Begun(self.begin(visit, check, &mut list)),
+        }
+    }
+
+    /// The request as a thing is asked whether it does for it.
+    fn question(&self, visit: &Visit, thing: &Thing) -> Request<()> {
+        let mut asked = visit.asked(visit.whole());
+        if thing.flushed {
+            asked.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
+        asked
+    }
+
+    fn fresh(&self, visit: &Visit, thing: &Thing) -> bool {
+        matches!(
+            thing.policy.before_request(&self.question(visit, thing), self.now()),
+            BeforeRequest::Fresh(_)
+        )
+    }
+
+    /// Asks the origin for this request only.
+    async fn alone(&self, visit: &Visit) -> (Response<Content>, HeaderValue) {
         if visit.method == Method::HEAD {
             return (self.pull(visit, Method::HEAD, visit.headers.clone()).await, MISS);
         }
-        let response = self.pull(visit, Method::GET, whole).await;
-        (self.fill(visit, response).await, MISS)
+        let fetched = self.fetch(visit, None).await;
+        self.deliver(visit, fetched).await
     }
 
-    fn hit(&self, visit: &Visit<'_>, thing: &Thing) -> Response<Content> {
+    /// What the client wants of what was fetched.
+    async fn deliver(&self, visit: &Visit, fetched: Fetched) -> (Response<Content>, HeaderValue) {
+        let response = match fetched {
+            Fetched::Unchanged(thing) => return (self.hit(visit, &thing), HIT),
+            Fetched::Thing(thing) => serve(&visit.method, &visit.headers, &thing.headers, &thing.body),
+            Fetched::Other(response) if visit.partial() && response.status().is_success() => {
+                self.pull(visit, visit.method.clone(), visit.headers.clone()).await
+            }
+            Fetched::Other(response) => response,
+        };
+        (response, MISS)
+    }
+
+    fn hit(&self, visit: &Visit, thing: &Thing) -> Response<Content> {
         let mut response = serve(&visit.method, &visit.headers, &thing.headers, &thing.body);
         let age = HeaderValue::from(thing.policy.age(self.now()).as_secs());
         response.headers_mut().insert(header::AGE, age);
@@ -222,7 +267,7 @@ impl Edge {
     }
 
     /// The origin says that the thing is what it was.
-    fn renew(&self, visit: &Visit<'_>, thing: &Thing, said: &HeaderMap) -> Option<Thing> {
+    pub(crate) fn renew(&self, visit: &Visit, thing: &Thing, said: &HeaderMap) -> Option<Arc<Thing>> {
         let mut headers = thing.headers.clone();
         for name in [header::ETAG, header::LAST_MODIFIED, header::CACHE_CONTROL, header::EXPIRES] {
             if let Some(value) = said.get(&name) {
@@ -235,38 +280,20 @@ impl Edge {
         *answer.headers_mut() = shown;
         match thing.policy.after_response(&visit.asked(visit.whole()), &answer, self.now()) {
             AfterResponse::NotModified(policy, _) => {
-                let thing = visit.thing(headers, thing.body.clone(), policy);
-                self.cache.put(visit.place.clone(), thing.clone(), visit.epoch);
+                let thing = Arc::new(visit.thing(headers, thing.body.clone(), policy));
+                self.cache.put(visit.place.clone(), Arc::clone(&thing), visit.epoch);
                 Some(thing)
             }
             AfterResponse::Modified(..) => None,
         }
     }
 
-    /// The origin's answer to a request for the whole: kept if it can be, and what the client wants of it.
-    async fn fill(&self, visit: &Visit<'_>, response: Response<Content>) -> Response<Content> {
-        let partial =
-            visit.method == Method::HEAD || PARTIAL.iter().any(|name| visit.headers.contains_key(name));
-        let policy = visit.policy(&response, self.now());
-        match policy.zip(length(&response).filter(|length| *length <= BODY_MAX)) {
-            Some((policy, length)) => {
-                let (head, content) = response.into_parts();
-                let Some(body) = collect(content, length).await else {
-                    return words(StatusCode::BAD_GATEWAY, "the origin's answer did not come whole\n".into());
-                };
-                let thing = visit.thing(head.headers, body, policy);
-                let answer = serve(&visit.method, &visit.headers, &thing.headers, &thing.body);
-                self.cache.put(visit.place.clone(), thing, visit.epoch);
-                answer
-            }
-            None if partial && response.status().is_success() => {
-                self.pull(visit, visit.method.clone(), visit.headers.clone()).await
-            }
-            None => response,
-        }
-    }
-
-    async fn pull(&self, visit: &Visit<'_>, method: Method, mut headers: HeaderMap) -> Response<Content> {
+    pub(crate) async fn pull(
+        &self,
+        visit: &Visit,
+        method: Method,
+        mut headers: HeaderMap,
+    ) -> Response<Content> {
         let Some(origin) = self.origin() else {
             return words(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n".into());
         };
@@ -284,73 +311,42 @@ impl Edge {
 
     /// Fetches a thing before anybody asks for it.
     pub(crate) async fn push(
-        &self,
+        self: &Arc<Self>,
         domain: &Domain,
         place: Place,
         headers: HeaderMap,
         peer: IpAddr,
     ) -> Status {
         let visit = Visit {
-            domain,
+            domain: domain.clone(),
             target: place.target(),
             place,
             headers,
             method: Method::GET,
-            scheme: if domain.setup.origin.protocol == "https" { "https" } else { "http" },
+            scheme: if domain.setup.origin.protocol == "https" { "https" } else { "http" }.to_owned(),
             peer,
             epoch: self.cache.epoch(),
         };
-        let response = self.pull(&visit, Method::GET, visit.headers.clone()).await;
-        if response.status().as_u16() >= 400 {
-            return Status::Invalid;
-        }
-        let Some((policy, length)) =
-            visit.policy(&response, self.now()).zip(length(&response).filter(|length| *length <= BODY_MAX))
-        else {
-            return Status::Fail;
+        let visit = Arc::new(visit);
+        let begun = {
+            let mut list = self.fetches.open.list();
+            match list.get(&(visit.place.clone(), visit.epoch)).cloned() {
+                Some(coming) => Err(coming),
+                None => Ok(self.begin(&visit, None, &mut list)),
+            }
         };
-        let (head, content) = response.into_parts();
-        let Some(body) = collect(content, length).await else { return Status::Fail };
-        let thing = visit.thing(head.headers, body, policy);
-        // What a purge has met on its way is fetched when it is asked for.
-        self.cache.put(visit.place.clone(), thing, visit.epoch);
-        Status::Done
-    }
-}
-
-impl Visit<'_> {
-    /// Headers of a request for the whole thing, whatever the client's own cache wants.
-    fn whole(&self) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        for name in PARTIAL.iter().chain([&header::CACHE_CONTROL, &header::PRAGMA]) {
-            headers.remove(name);
+        let fetched = match begun {
+            Ok(begun) => begun.await.ok(),
+            Err(coming) => match wait(coming).await {
+                Some(thing) => Some(Fetched::Thing(thing)),
+                None => Some(self.fetch(&visit, None).await),
+            },
+        };
+        match fetched {
+            Some(Fetched::Thing(_) | Fetched::Unchanged(_)) => Status::Done,
+            Some(Fetched::Other(response)) if response.status().as_u16() >= 400 => Status::Invalid,
+            _ => Status::Fail,
         }
-        headers
-    }
-
-    /// The request as the cache knows it.
-    fn asked(&self, mut headers: HeaderMap) -> Request<()> {
-        headers.remove(header::HOST);
-        let mut request = Request::new(());
-        *request.headers_mut() = headers;
-        request
-    }
-
-    fn thing(&self, headers: HeaderMap, body: Bytes, policy: CachePolicy) -> Thing {
-        let beside = beside(&self.place, &self.headers, &headers);
-        Thing { headers, body, policy, flushed: false, beside }
-    }
-
-    /// When the answer may be used, if it may be kept.
-    fn policy(&self, response: &Response<Content>, now: SystemTime) -> Option<CachePolicy> {
-        if response.status() != StatusCode::OK {
-            return None;
-        }
-        let mut shown = Response::new(());
-        *shown.headers_mut() = self.domain.setup.caching.apply(&self.place.shown(), response.headers())?;
-        let options = CacheOptions { shared: true, cache_heuristic: 0.0, ..CacheOptions::default() };
-        let policy = CachePolicy::new_options(&self.asked(self.whole()), &shown, now, options);
-        policy.is_storable().then_some(policy)
     }
 }
 
@@ -358,29 +354,8 @@ fn is_check(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_NONE_MATCH) || headers.contains_key(header::IF_MODIFIED_SINCE)
 }
 
-fn length(response: &Response<Content>) -> Option<usize> {
-    match response.body() {
-        Content::Empty => Some(0),
-        Content::Full(bytes) => Some(bytes.len()),
-        Content::Stream { length, .. } => usize::try_from((*length)?).ok(),
-    }
-}
-
-async fn collect(content: Content, length: usize) -> Option<Bytes> {
-    let mut stream = match content {
-        Content::Empty => return Some(Bytes::new()),
-        Content::Full(bytes) => return Some(bytes),
-        Content::Stream { stream, .. } => stream,
-    };
-    let mut body = BytesMut::with_capacity(length);
-    while let Some(chunk) = stream.next().await {
-        body.extend_from_slice(&chunk.ok()?);
-    }
-    (body.len() == length).then(|| body.freeze())
-}
-
 /// A few words for people.
-fn words(status: StatusCode, text: String) -> Response<Content> {
+pub(crate) fn words(status: StatusCode, text: String) -> Response<Content> {
     let mut response = Response::new(Content::Full(text.into()));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");

@@ -5,10 +5,16 @@ mod cache;
 mod domain;
 mod edge;
 mod error;
+mod fetch;
 mod place;
 mod rules;
 mod serve;
 mod task;
+mod visit;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Weak};
@@ -22,6 +28,7 @@ pub use cache::{BODY_MAX, BYTES_MAX};
 pub use domain::{Area, CNAME, DOMAINS_MAX, Domain, LOCAL, Origin as Bucket, Service, Setup, is_name};
 pub use edge::{Content, Origin, Pull, Pulled};
 pub use error::Error;
+pub use fetch::MOVING_MAX;
 pub use rules::{Caching, Rule, SECONDS_MAX, To};
 pub use task::{Ask, Flush, KEPT, Kind, Status, Task};
 
@@ -37,12 +44,12 @@ pub struct Cdn {
 struct Shared {
     store: Store,
     clock: Clock,
-    edge: Edge,
+    edge: Arc<Edge>,
 }
 
 impl Cdn {
     pub fn new(store: Store, clock: Clock) -> Self {
-        let edge = Edge::new(clock.clone());
+        let edge = Arc::new(Edge::new(clock.clone()));
         Self { shared: Arc::new(Shared { store, clock, edge }) }
     }
 

@@ -10,7 +10,7 @@ const URL_MAX: usize = 4096;
 
 /// A thing on a domain. Its path is decoded, as a bucket reads it: `%e4%bd%a0`, `%E4%BD%A0` and the letters
 /// themselves are one place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place {
     pub(crate) domain: String,
     pub(crate) path: Vec<u8>,

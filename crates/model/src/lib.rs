@@ -18,6 +18,7 @@ pub mod function;
 pub mod metadata;
 pub mod name;
 pub mod op;
+pub mod open;
 pub mod origin;
 pub mod property;
 pub mod range;
@@ -39,6 +40,7 @@ pub use etag::ETag;
 pub use event::{EventFamily, EventPattern, EventType, Events, Happened};
 pub use metadata::{Attributes, StorageClass};
 pub use name::{BucketName, InvalidName, ObjectKey, PartNumber, Region, RequestId, Seq, UploadId, VersionId};
+pub use open::{Closing, Open};
 pub use origin::{Answering, NoAnswer, OnRedirection, OriginAnswer, OriginRequest, OriginUrl, Origins, Sent};
 pub use property::{
     Acl, Grant, Grantee, Lock, Permission, Properties, ReplicaState, Restore, RestoreTier, Retention,

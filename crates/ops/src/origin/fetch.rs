@@ -4,7 +4,6 @@
 //! read along, and ends when the object is stored or cannot be. The last piece goes out only then: whoever
 //! got the whole of it can rely on it being here.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use cosette_model::op::{Context, TagMatch, WriteConditions};
 use cosette_model::{
-    Attributes, Body, BodyError, ByteRange, ByteStream, ErrorCode, EventType, Expected, ObjectKey,
-    OriginAnswer, Origins, Properties, Sent,
+    Attributes, Body, BodyError, ByteRange, ByteStream, Closing, ErrorCode, EventType, Expected, ObjectKey,
+    Open, OriginAnswer, Origins, Properties, Sent,
 };
 use cosette_store::{Bucket, Error as StoreError, Object, PutObject};
 use futures_util::StreamExt;
@@ -39,7 +38,7 @@ const HOPS_MAX: usize = 8;
 #[derive(Clone, Default)]
 pub(crate) struct Fetching {
     origins: Option<Arc<dyn Origins>>,
-    open: Arc<Mutex<HashMap<Target, Open>>>,
+    open: Open<Target, UnderWay>,
     turns: Arc<Turns>,
 }
 
@@ -64,7 +63,7 @@ impl Default for Turns {
 }
 
 /// A fetch that is under way.
-struct Open {
+struct UnderWay {
     name: String,
     state: watch::Receiver<State>,
     pieces: broadcast::Sender<Bytes>,
@@ -154,10 +153,6 @@ impl Fetching {
         self.turns.count.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<Target, Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What `Via` has of everything that comes through us.
     fn us(&self) -> String {
         format!("cosette-{:016x}", self.turns.own)
@@ -165,7 +160,7 @@ impl Fetching {
 
     #[cfg(test)]
     pub(super) fn under_way(&self) -> usize {
-        self.open().len()
+        self.open.list().len()
     }
 
     /// Those through whom a request to an origin has come; `None` if they are too many.
@@ -253,7 +248,7 @@ pub(super) fn join(
 ) -> Joining {
     let fetching = &ops.fetching;
     let target = (bucket.id, key.clone());
-    let mut open = fetching.open();
+    let mut open = fetching.open.list();
     if let Some(open) = open.get(&target) {
         let through_it = |via: String| via.split(',').any(|hop| hop.trim() == open.name);
         if sent.is_some_and(|sent| through_it(sent.via())) {
@@ -277,9 +272,9 @@ pub(super) fn join(
     let (state, watched) = watch::channel(State::Asking);
     let (pieces, read) = broadcast::channel(PIECES_KEPT);
     let joined = Joined { state: watched.clone(), pieces: read, from_start: true };
-    open.insert(target.clone(), Open { name, state: watched, pieces: pieces.clone() });
+    open.insert(target.clone(), UnderWay { name, state: watched, pieces: pieces.clone() });
     let fetch = Fetch {
-        _closing: Closing { open: Arc::clone(&fetching.open), target },
+        _closing: fetching.open.closing(target),
         ops: ops.clone(),
         context: context.clone(),
         bucket: bucket.clone(),
@@ -295,20 +290,8 @@ pub(super) fn join(
     Joining::Joined(joined)
 }
 
-/// Takes the fetch off the list when it has ended, however it did.
-struct Closing {
-    open: Arc<Mutex<HashMap<Target, Open>>>,
-    target: Target,
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.target);
-    }
-}
-
 struct Fetch {
-    _closing: Closing,
+    _closing: Closing<Target, UnderWay>,
     ops: Ops,
     /// Of who asked first.
     context: Context,
