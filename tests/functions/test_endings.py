@@ -1,13 +1,15 @@
 """Every language ends an invocation in the same ways. Each has one program that does what its event says."""
 
 import json
+import re
 import shutil
 import subprocess
 import time
 
 import pytest
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from support import functions
+from support import functions, web
 from support.functions import call, client, deploy
 from support.instance import ROOT, Instance
 from support.process import gone
@@ -40,6 +42,10 @@ def java(tmp_path_factory):
 
 LANGUAGES = {
     # program that has to be there, runtime, handler, handler of what is not there
+    "python": ("python3", "Python3.9", "index.main_handler", "index.absent"),
+    "node": ("node", "Nodejs18.15", "index.main_handler", "index.absent"),
+    # Its handler is its own business.
+    "custom": ("python3", "CustomRuntime", "any.thing", None),
     "go": ("go", "Go1", "main", "absent"),
     "java": ("java", "Java11", "example.Endings::mainHandler", "example.Endings::absent"),
     "php": ("php", "Php7.4", "index.main_handler", "index.absent"),
@@ -75,11 +81,22 @@ def language(request, scf, new_function):
 
 
 def failed(answer, status, text):
+    """As scf.md 6.1 has it: a failed function is no error of the API, and its error is told twice."""
     result, document = answer
     assert document["statusCode"] == status, result
     assert document["requestId"] == result["FunctionRequestId"]
-    assert result["InvokeResult"] != 0 and text in result["ErrMsg"], result
+    # 1 is what the service's Node.js runtime says of what it has seen itself.
+    assert document["errorCode"] in (-1, 1), result
+    assert result["InvokeResult"] == (1 if status == 430 else -1), result
+    assert text in result["ErrMsg"] and result["ErrMsg"] == document["errorMessage"], result
+    assert ("stackTrace" in document) == (status in (430, 443)), result
+    charged(result)
     return result, document
+
+
+def charged(result):
+    """Durations are milliseconds, and each one begun is charged."""
+    assert 0 <= result["Duration"] <= result["BillDuration"] < result["Duration"] + 1, result
 
 
 def test_success_and_context(server, language):
@@ -93,18 +110,27 @@ def test_success_and_context(server, language):
     assert told["calls"] == 2
     assert told["request_id"] == result["FunctionRequestId"]
     assert (told["memory_limit_in_mb"], told["time_limit_in_ms"]) == (256, 7000)
-    if language.name != "java":
-        # Java's context has no more than the above.
+    if language.name not in ("java", "custom"):
+        # The others' contexts have no more than the above.
         assert told["function_name"].startswith(language.name) and told["function_version"] == "$LATEST"
         assert told["namespace"] == "default"
-        assert told["environment"] == {"SCF_NAMESPACE": "default", "GREETING": "grüß dich"}
+        environment = {"SCF_NAMESPACE": "default", "GREETING": "grüß dich"}
+        if language.name in ("python", "node"):
+            told["environment"] = json.loads(told["environment"])
+            assert dict(pair.split("=", 1) for pair in told["environ"].split(";")) == environment
+        assert told["environment"] == environment
         assert (told["tencentcloud_region"], told["tencentcloud_appid"]) == (server.region, server.appid)
+        assert told["tencentcloud_uin"] == server.uin
+    if language.name == "node":
+        assert told["callbackWaitsForEmptyEventLoop"] is True
     variables = told["variables"]
     if isinstance(variables, list):
         variables = dict(pair.split("=", 1) if isinstance(pair, str) else pair for pair in variables)
     assert variables["SCF_RUNTIME"] == language.runtime and variables["GREETING"] == "grüß dich"
     assert variables["USER_CODE_ROOT"].rstrip("/") == told["directory"] == variables["PWD"]
     assert "COSETTE_BOOT" not in variables
+    if told["directory"] == "/var/user":
+        assert told["room"] == 512 << 20, "isolated, it has a /tmp of its own"
     if language.name == "java":
         assert told["property"] == variables["TENCENTCLOUD_SECRETID"]
     if language.name == "go":
@@ -123,33 +149,54 @@ def test_exception(language):
     invoke = language.deploy()
     _, document = failed(invoke(do="throw"), 430, "user code exception caught")
     assert "thrown on purpose" in document["stackTrace"]
+    assert document["errorCode"] == (1 if language.name == "node" else -1)
     assert "bootstrap" not in document["stackTrace"].lower()
     # The instance goes on.
     assert invoke(do="tell", text="")[1]["calls"] == 2
 
 
-def test_an_event_that_is_no_json(language):
-    name = language.new_function()
-    deploy(language.scf, name, language.code, runtime=language.runtime, handler=language.handler)
-    with pytest.raises(Exception) as refused:
-        language.invoke(name, "{no json")
-    assert refused.value.get_code().startswith("InvalidParameterValue"), refused.value
-
-
 @pytest.fixture(scope="module")
 def bare():
-    """A client of a server whose functions' process numbers are the machine's."""
+    """A server whose functions' process numbers are the machine's."""
     with Instance(None, "--isolation", "off") as server:
-        yield client(server)
+        yield server
 
 
 def test_time_out_ends_the_whole_tree(language, bare, tmp_path):
     pids = tmp_path / "pids"
-    invoke = Language(language.name, language.code, bare, lambda word: f"tree-{word}").deploy(Timeout=1)
-    failed(invoke(do="hang", pids=str(pids)), 433, "Invoking task timed out after 1 seconds")
+    there = Language(language.name, language.code, client(bare), lambda word: f"tree-{word}")
+    invoke = there.deploy(Timeout=1)
+    result, _ = failed(invoke(do="hang", pids=str(pids)), 433, "Invoking task timed out after 1 seconds")
+    assert result["Duration"] >= 1000
     own, child, away = map(int, pids.read_text().split())
     assert gone(own) and gone(child) and gone(away)
     assert invoke(do="tell", text="")[1]["calls"] == 1
+
+
+WEB = """
+import http.server, os, subprocess, threading
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        children = [subprocess.Popen(["sleep", "600"], start_new_session=away).pid for away in (False, True)]
+        with open(os.environ["PIDS"], "w") as pids:
+            pids.write(" ".join(map(str, [os.getpid(), *children])))
+        threading.Event().wait()
+
+http.server.HTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def test_time_out_of_a_web_function_ends_the_whole_tree(bare, tmp_path):
+    scf, pids = client(bare), tmp_path / "pids"
+    files = {"scf_bootstrap": "#!/bin/bash\npython3 app.py\n", "app.py": WEB}
+    web.deploy_web(scf, "tree-web", files, Timeout=1, env={"PIDS": pids})
+    answer = web.Url(bare, web.url(scf, "tree-web"))("GET")
+    document = answer.json()
+    assert (answer.status_code, document["statusCode"]) == (433, 433)
+    assert document["errorMessage"] == "Invoking task timed out after 1 seconds"
+    for pid in map(int, pids.read_text().split()):
+        assert gone(pid)
 
 
 def test_memory(language):
@@ -166,15 +213,70 @@ def test_crash(language):
 
 def test_initialization_that_fails(language):
     result, document = language.deploy(env={"FAIL": "init"})(do="tell", text="")
-    if language.name == "go":
+    if language.name in ("go", "custom"):
         failed((result, document), 405, "exited during initialization (exit status: 7)")
         assert "cannot begin" in result["Log"]
     else:
         failed((result, document), 443, "cannot begin")
 
 
+def test_initialization_that_takes_too_long(language):
+    invoke = language.deploy(env={"FAIL": "wait"}, InitTimeout=3, Timeout=1)
+    result, _ = failed(invoke(do="tell", text=""), 450, "3 seconds")
+    # It counts for nothing.
+    assert result["Duration"] < 1000
+
+
 def test_handler_that_is_not_there(language):
-    failed(language.deploy(handler=language.absent)(do="tell"), 437, "absent")
+    if language.name == "custom":
+        language.code = {"bootstrap.sh": "of another name"}
+        failed(language.deploy()(do="tell"), 445, "there is no file bootstrap in the root of the code")
+    else:
+        failed(language.deploy(handler=language.absent)(do="tell"), 437, "absent")
+
+
+PLATFORM = r"""START RequestId:ID
+(.*\n)*Init Report RequestId: ID Coldstart: \d+ms \(PullCode: \d+ms InitRuntime: \d+ms InitFunction: \d+ms\) Memory: 128MB MemUsage: \d+\.\d\dMB
+(.*\n)*(ERROR RequestId:ID Result:ERROR
+)?Response RequestId:ID RetMsg:RETURNED
+END RequestId:ID
+Report RequestId:ID Duration:\d+ms Memory:128MB MemUsage:\d+\.\d{6}MB
+?"""
+
+
+@pytest.mark.parametrize("do, status", [("print", 0), ("throw", 430), ("exit", 439)])
+def test_what_is_on_record(language, do, status):
+    """scf.md 7.1 and 7.3."""
+    name = language.new_function()
+    deploy(language.scf, name, language.code, runtime=language.runtime, handler=language.handler)
+    result, document = language.invoke(name, json.dumps({"do": do}))
+    record = call(language.scf, "GetFunctionLogs", FunctionName=name, FunctionRequestId=result["FunctionRequestId"])
+    (record,) = record["Data"]
+    assert (record["RetCode"], record["InvokeFinished"], record["RetryNum"]) == (status, 1, 0)
+    assert (record["Level"], record["Source"], record["FunctionName"]) == ("", "", name)
+    assert record["RequestId"] == result["FunctionRequestId"]
+    for field in ("RetMsg", "Duration", "BillDuration", "MemUsage"):
+        assert record[field] == result[field], field
+    assert record["Log"] == result["Log"]
+    told = result["RetMsg"] if status == 430 else result["ErrMsg"]
+    wanted = PLATFORM.replace("ID", result["FunctionRequestId"]).replace("ERROR\n", re.escape(told) + "\n")
+    assert re.fullmatch(wanted.replace("RETURNED", re.escape(result["RetMsg"])), record["Log"]), record["Log"]
+    assert ("\nERROR " in record["Log"]) == (status != 0)
+    assert not document or isinstance(document, dict)
+
+
+@pytest.mark.parametrize(
+    "action, field, wrong", [("Invoke", "ClientContext", "ClientContext"), ("InvokeFunction", "Event", "Param")]
+)
+def test_events_that_no_function_gets(scf, new_function, action, field, wrong):
+    name = new_function()
+    deploy(scf, name, HERE / "endings-python")
+    large = json.dumps({"do": "print", "text": "x" * (6 << 20)})
+    for event, code in ((large, "InvalidParameter.RequestTooLarge"), ("{no json", f"InvalidParameterValue.{wrong}")):
+        with pytest.raises(TencentCloudSDKException) as refused:
+            call(scf, action, FunctionName=name, **{field: event})
+        assert refused.value.get_code() == code
+    assert call(scf, "GetFunctionLogs", FunctionName=name)["TotalCount"] == 0
 
 
 def test_results_have_a_limit(language):

@@ -306,50 +306,6 @@ def bare():
         yield functions.client(server)
 
 
-def test_a_time_out_leaves_no_process(bare, tmp_path):
-    scf, name, pids = bare, "hangs", tmp_path / "pids"
-    code = "\n".join(
-        [
-            "import os, subprocess, time",
-            "def main_handler(event, context):",
-            "    child = subprocess.Popen(['sleep', '600'])",
-            "    away = subprocess.Popen(['sleep', '600'], start_new_session=True)",
-            "    with open(os.environ['PIDS'], 'w') as pids:",
-            "        pids.write(f'{os.getpid()} {child.pid} {away.pid}')",
-            "    time.sleep(600)",
-        ]
-    )
-    deploy(scf, name, {"index.py": code}, Timeout=1, env={"PIDS": pids})
-    result = call(scf, "Invoke", FunctionName=name, LogType="Tail")["Result"]
-    assert result["InvokeResult"] != 0
-    assert "Invoking task timed out after 1 seconds" in result["RetMsg"] + result["ErrMsg"]
-    assert "433" in result["RetMsg"] and result["Duration"] >= 1000
-    own, child, away = map(int, pids.read_text().split())
-    assert gone(own), "the function's own process"
-    assert gone(child), "its child"
-    assert gone(away), "its child in a session of its own"
-    logged = functions.logs(scf, name)[0]
-    assert "timed out" in logged["Log"] and logged["RetCode"] != 0
-
-
-def test_too_much_memory_is_a_recorded_failure(scf, new_function):
-    name = new_function()
-    code = "def main_handler(event, context):\n    return len(bytearray(600 << 20))\n"
-    deploy(scf, name, {"index.py": code}, MemorySize=64, Timeout=20)
-    result = call(scf, "Invoke", FunctionName=name)["Result"]
-    assert result["InvokeResult"] != 0 and "434" in result["RetMsg"]
-
-
-def test_a_crash_is_a_recorded_failure(server, scf, new_function):
-    name = new_function()
-    code = "import os\ndef main_handler(event, context):\n    os._exit(3) if event.get('die') else None\n    return 'alive'\n"
-    deploy(scf, name, {"index.py": code})
-    died = call(scf, "Invoke", FunctionName=name, ClientContext='{"die": true}')["Result"]
-    assert died["InvokeResult"] != 0 and "439" in died["RetMsg"]
-    assert call(scf, "Invoke", FunctionName=name)["Result"]["RetMsg"] == '"alive"'
-    assert server.health()["status"] == "ok"
-
-
 @pytest.mark.parametrize(
     "code, handler, status",
     [

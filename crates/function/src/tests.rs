@@ -227,7 +227,7 @@ async fn a_runtime_that_is_not_installed_is_said() {
     );
     let outcome = house.invoke("php", "{}").await;
     assert_eq!(outcome.status, StatusCode::ContainerInitError);
-    assert_eq!(outcome.error, "the runtime Python2.7 is not supported");
+    assert_eq!(outcome.error, "the runtime Python2.7 is not supported: make the function with Python3.9");
 }
 
 #[tokio::test]

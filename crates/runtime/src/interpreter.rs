@@ -84,8 +84,12 @@ impl Family {
             Self::Node => ("node", "nodejs"),
             Self::Php => ("php", "php-cli"),
             Self::Java => ("java", "default-jdk-headless"),
-            Self::Go | Self::Custom | Self::Web | Self::Closure | Self::Unsupported => {
-                return format!("the runtime {runtime} is not supported");
+            Self::Unsupported => {
+                return format!("the runtime {runtime} is not supported: make the function with Python3.9");
+            }
+            // These bring their own.
+            Self::Go | Self::Custom | Self::Web | Self::Closure => {
+                return format!("the runtime {runtime} has no program");
             }
         };
         format!(

@@ -4,6 +4,9 @@
 if (getenv('FAIL') === 'init') {
     throw new RuntimeException('cannot begin');
 }
+if (getenv('FAIL') === 'wait') {
+    sleep(600);
+}
 
 $calls = 0;
 
@@ -16,6 +19,7 @@ function tell($event, $context)
         'calls' => $calls,
         'text' => $event->text,
         'directory' => getcwd(),
+        'room' => disk_total_space('/tmp'),
         'variables' => array_map(null, array_keys(getenv()), array_values(getenv())),
     ];
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"github.com/tencentyun/scf-go-lib/cloudfunction"
 	"github.com/tencentyun/scf-go-lib/functioncontext"
@@ -39,6 +40,10 @@ func handle(ctx context.Context, event Event) (any, error) {
 		about, _ := functioncontext.FromContext(ctx)
 		deadline, _ := ctx.Deadline()
 		directory, _ := os.Getwd()
+		var tmp syscall.Statfs_t
+		if err := syscall.Statfs("/tmp", &tmp); err != nil {
+			return nil, err
+		}
 		return map[string]any{
 			"calls": calls, "text": event.Text, "directory": directory,
 			"request_id": about.RequestID, "function_name": about.FunctionName,
@@ -47,6 +52,7 @@ func handle(ctx context.Context, event Event) (any, error) {
 			"environment": about.Environment, "tencentcloud_region": about.TencentcloudRegion,
 			"tencentcloud_appid": about.TencentcloudAppID, "tencentcloud_uin": about.TencentcloudUin,
 			"deadline": deadline.Unix(), "variables": os.Environ(),
+			"room":    tmp.Blocks * uint64(tmp.Bsize),
 			"package": []any{functioncontext.FunctionName, functioncontext.FunctionVersion, functioncontext.MemoryLimitInMB},
 		}, nil
 	case "print":
@@ -83,6 +89,9 @@ func main() {
 	if os.Getenv("FAIL") == "init" {
 		fmt.Println("cannot begin")
 		os.Exit(7)
+	}
+	if os.Getenv("FAIL") == "wait" {
+		time.Sleep(10 * time.Minute)
 	}
 	cloudfunction.Start(handle)
 }

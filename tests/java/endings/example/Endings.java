@@ -2,6 +2,7 @@ package example;
 
 import com.qcloud.scf.runtime.Context;
 import com.qcloud.services.scf.runtime.events.CosEvent;
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Paths;
@@ -10,12 +11,16 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
 
 /** A function that ends in every way there is. */
 public class Endings {
     static {
         if ("init".equals(System.getenv("FAIL"))) {
             throw new IllegalStateException("cannot begin");
+        }
+        while ("wait".equals(System.getenv("FAIL"))) {
+            LockSupport.park();
         }
     }
 
@@ -127,6 +132,7 @@ public class Endings {
                 told.put("time_limit_in_ms", context.getTimeLimitInMs());
                 told.put("directory", System.getProperty("user.dir"));
                 told.put("variables", System.getenv());
+                told.put("room", new File("/tmp").getTotalSpace());
                 told.put("property", System.getProperty("TENCENTCLOUD_SECRETID"));
                 return told;
             case "print":
