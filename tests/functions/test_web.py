@@ -386,6 +386,18 @@ def test_new_code_is_what_answers(scf, new_web):
     assert ask("GET", "/").text == "two"
 
 
+PROGRAM = """#!/usr/bin/env python3
+import os, urllib.request
+
+api = f"http://{os.environ['SCF_RUNTIME_API']}:{os.environ['SCF_RUNTIME_API_PORT']}/runtime/"
+ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+ask(api + "init/ready", b"")
+while True:
+    ask(api + "invocation/next").read()
+    ask(api + "invocation/response", b'"done"')
+"""
+
+
 @pytest.mark.skipif(ISOLATION == "off", reason="functions see the machine's own paths")
 def test_interpreters_are_where_the_service_has_them(server, new_web):
     for runtime, start in (
@@ -422,3 +434,33 @@ def test_by_the_command_line(server, tmp_path, new_function):
     assert session.get(url).status_code == 404
     refused = server.cli("function", "url", name, "--delete", check=False)
     assert (refused.returncode, "has no URL" in refused.stderr) == (1, True)
+
+
+def test_what_the_package_is_decides_what_is_made(server, scf, tmp_path, new_function):
+    def zipped(name, files):
+        path = tmp_path / name
+        path.write_bytes(functions.zip_of(files))
+        return path
+
+    name = new_function()
+    site = {"scf_bootstrap": "#!/bin/bash\nexec python3 app.py\n", "app.py": PLAIN.replace("NUMBER", "zip")}
+    deployed = server.cli("function", "deploy", zipped("site.zip", site), "--name", name)
+    assert "web function (Type HTTP); runtime CustomRuntime" in deployed.stderr
+    got = call(scf, "GetFunction", FunctionName=name)
+    assert (got["Type"], got["Runtime"]) == ("HTTP", "CustomRuntime")
+    assert web.open_session().get(deployed.stdout.strip()).text == "zip"
+
+    name = new_function()
+    program = zipped("program.zip", {"bootstrap": PROGRAM})
+    deployed = server.cli("function", "deploy", program, "--name", name)
+    assert "CustomRuntime function; runtime CustomRuntime" in deployed.stderr
+    assert (deployed.stdout, call(scf, "GetFunction", FunctionName=name)["Type"]) == ("", "Event")
+    assert server.cli("function", "invoke", name).stdout.strip() == '"done"'
+    # It stays what it is.
+    again = server.cli("function", "deploy", zipped("other.zip", {**site, "bootstrap": PROGRAM}), "--name", name)
+    assert "no web function and stays that" in again.stderr
+    assert server.cli("function", "invoke", name).stdout.strip() == '"done"'
+
+    handler = zipped("handler.zip", {"index.py": "def main_handler(event, context): return 1"})
+    refused = server.cli("function", "deploy", handler, "--name", new_function(), check=False)
+    assert (refused.returncode, "needs --runtime and --handler" in refused.stderr) == (2, True)

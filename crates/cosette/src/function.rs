@@ -12,11 +12,14 @@ use serde_json::{Map, Value, json};
 use crate::archive::{self, DEPENDENCIES, ENVIRONMENTS};
 use crate::binding::{self, Binding};
 use crate::exit::Failure;
+use crate::kind::Kind;
 use crate::remote::Scope;
 use crate::{install, url, watch};
 
 /// Triggers go to the alias every function has, as the cloud's console makes them.
 pub(crate) const QUALIFIER: &str = "$DEFAULT";
+/// The runtime that starts the package's own program.
+const CUSTOM: &str = "CustomRuntime";
 /// Rows asked for at once.
 const PAGE: usize = 100;
 
@@ -30,8 +33,11 @@ Examples:
   cosette function deploy thumb/ --name thumb --runtime Nodejs16.13 --handler index.main_handler \\
       --trigger photos-1250000000,created,in/,.jpg
 
-  # A web function: a folder with scf_bootstrap
+  # A web function: a folder or zip with scf_bootstrap
   cosette function deploy site/ --name site --runtime Nodejs18.15
+
+  # A custom runtime: a folder or zip with bootstrap
+  cosette function deploy program.zip --name program
 
   # Let what is saved in the folder count at once
   cosette function deploy hello/ --name hello --runtime Python3.9 --handler index.main_handler --watch
@@ -47,11 +53,12 @@ pub(crate) struct Deploy {
     #[arg(long)]
     name: String,
 
-    /// What runs it, such as Python3.9 or Nodejs16.13
+    /// What runs it, such as Python3.9 or Nodejs16.13 [default: CustomRuntime for a package with bootstrap or
+    /// scf_bootstrap]
     #[arg(long)]
-    runtime: String,
+    runtime: Option<String>,
 
-    /// What is called, such as index.main_handler; a folder with scf_bootstrap, a web function, needs none
+    /// What is called, such as index.main_handler; a package with bootstrap or scf_bootstrap needs none
     #[arg(long)]
     handler: Option<String>,
 
@@ -155,20 +162,21 @@ impl Deploy {
         if self.install {
             install::run(&self.source)?;
         }
-        let mut is_web = self.source.join("scf_bootstrap").is_file();
-        if self.handler.is_none() && !is_web {
-            return Err(Failure::Usage(
-                "--handler is needed, but for a folder with scf_bootstrap (a web function)".into(),
-            ));
-        }
         // What is watched is not run from the archive.
         let code = code_of(&self.source, if self.watch { DEPENDENCIES } else { &[] })?;
         let bytes = code.len();
+        let kind = match Kind::of(&code) {
+            // Named so by chance.
+            Kind::Program if self.runtime.as_ref().is_some_and(|runtime| runtime != CUSTOM) => Kind::Handler,
+            kind => kind,
+        };
         let code = json!({"ZipFile": STANDARD.encode(code)});
         let name = self.name;
         let mut settings = Map::new();
         settings.insert("FunctionName".into(), json!(name));
-        settings.insert("Runtime".into(), json!(self.runtime));
+        if let Some(runtime) = &self.runtime {
+            settings.insert("Runtime".into(), json!(runtime));
+        }
         if let Some(memory) = self.memory {
             settings.insert("MemorySize".into(), json!(memory));
         }
@@ -182,20 +190,33 @@ impl Deploy {
         }
         let client = self.scope.client();
         // What it is stays.
-        let exists = match client.call("GetFunction", &json!({"FunctionName": name})).await {
-            Ok(found) => {
-                is_web = found.get("Type") == Some(&json!("HTTP"));
-                true
-            }
-            Err(error) if error.is_not_found() => false,
+        let (exists, is_web) = match client.call("GetFunction", &json!({"FunctionName": name})).await {
+            Ok(found) => (true, found.get("Type") == Some(&json!("HTTP"))),
+            Err(error) if error.is_not_found() => (false, kind == Kind::Web),
             Err(error) => return Err(error.into()),
         };
         if exists {
+            if is_web != (kind == Kind::Web) {
+                let (is, has) = if is_web { ("a web function", "no") } else { ("no web function", "an") };
+                eprintln!(
+                    "function {name} is {is} and stays that, though the package has {has} scf_bootstrap"
+                );
+            }
             // Settings first: a runtime that cannot be is refused before the code changes.
             client.call("UpdateFunctionConfiguration", &Value::Object(settings)).await?;
             let update = json!({"FunctionName": name, "Handler": self.handler, "Code": code});
             client.call("UpdateFunctionCode", &update).await?;
         } else {
+            if let Some(reason) = kind.reason() {
+                let runtime = self.runtime.as_deref().unwrap_or(CUSTOM);
+                eprintln!("{reason}; runtime {runtime}");
+                settings.insert("Runtime".into(), json!(runtime));
+            } else if self.runtime.is_none() || self.handler.is_none() {
+                return Err(Failure::Usage(
+                    "a new function needs --runtime and --handler, but for a package with bootstrap or scf_bootstrap"
+                        .into(),
+                ));
+            }
             settings.insert("Handler".into(), json!(self.handler));
             settings.insert("Type".into(), json!(if is_web { "HTTP" } else { "Event" }));
             settings.insert("Code".into(), code);

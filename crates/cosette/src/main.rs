@@ -20,6 +20,7 @@ mod exit;
 mod explain;
 mod function;
 mod install;
+mod kind;
 mod logs;
 mod new;
 mod remote;
