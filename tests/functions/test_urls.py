@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import time
 
@@ -32,6 +33,22 @@ def echo(scf, server, new_function):
 
 def ask_of(server, scf, name, **more):
     return web.Url(server, web.url(scf, name, **more))
+
+
+def test_the_test_event_is_what_the_url_sends(server, scf, echo):
+    printed = server.cli("function", "test", echo, "--template", "http", "--print").stdout
+    host = web.url(scf, echo)["TriggerDesc"]["NetConfig"]["ExtranetUrl"].removeprefix("https://").rstrip("/")
+    sent = {"accept": "*/*", "content-type": "application/json", "user-agent": "cosette"}
+    asking = http.client.HTTPConnection(server.host, timeout=30)
+    asking.putrequest("POST", "/test/value?foo=bar", skip_host=True, skip_accept_encoding=True)
+    for name, value in {**sent, "host": host, "content-length": "15"}.items():
+        asking.putheader(name, value)
+    asking.endheaders(b'{"test":"body"}')
+    real = json.loads(asking.getresponse().read())
+    assert (real["headers"].pop("host"), real["headers"].pop("content-length")) == (host, "15")
+    made = json.loads(printed)
+    assert made["headers"].pop("host") == "127.0.0.1"
+    assert made == real
 
 
 def test_the_trigger(scf, server, tccli, echo):

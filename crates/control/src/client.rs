@@ -106,6 +106,11 @@ impl Client {
         self.admin(Method::POST, path, Bytes::from(body.to_string())).await
     }
 
+    /// `DELETE` of the admin API.
+    pub async fn delete(&self, path: &str) -> Result<Value, CallError> {
+        self.admin(Method::DELETE, path, Bytes::new()).await
+    }
+
     async fn admin(&self, method: Method, path: &str, body: Bytes) -> Result<Value, CallError> {
         let host = self.host()?;
         let request = Request::builder()

@@ -68,6 +68,12 @@ impl Binding {
         json!({"event": self.event.name(), "filter": filter}).to_string()
     }
 
+    /// The events of a rule, as the admin API wants them.
+    pub(crate) fn rule(&self) -> Value {
+        let bucket = self.bucket.split_once(".cos.").map_or(self.bucket.as_str(), |(name, _)| name);
+        json!({"bucket": bucket, "event": self.event.name(), "prefix": self.prefix, "suffix": self.suffix})
+    }
+
     /// Whether a trigger of `ListTriggers` is this one.
     pub(crate) fn is(&self, trigger: &Value, region: &str) -> bool {
         let text = |name: &str| trigger.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -19,12 +19,14 @@ mod events;
 mod exit;
 mod explain;
 mod function;
+mod goal;
 mod install;
 mod kind;
 mod logs;
 mod new;
 mod remote;
 mod rows;
+mod rule;
 mod scrub;
 mod serve;
 mod try_event;
@@ -32,6 +34,7 @@ mod url;
 mod verify;
 mod wait;
 mod watch;
+mod webhook;
 
 /// A local, offline stand-in for Tencent Cloud COS and SCF, and an S3-compatible object store
 #[derive(Debug, Parser)]
@@ -71,6 +74,12 @@ CosetteLocalSecretKey00000000000 and APPID 1250000000.")]
     /// Make, deploy, try, run, list and delete functions
     #[command(subcommand)]
     Function(FunctionCommand),
+    /// Say which events of which bucket go where
+    #[command(subcommand)]
+    Rule(rule::Rule),
+    /// Make, list and remove URLs that messages are posted to
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     /// Show what a function wrote
     Logs(logs::Logs),
     /// Show what happens to buckets and objects
@@ -169,6 +178,8 @@ fn ask(command: Command) -> Result<(), Failure> {
             | Command::Ca(_)
             | Command::Completions { .. }
             | Command::Function(FunctionCommand::New(_)) => Ok(()),
+            Command::Rule(rule) => rule.run().await,
+            Command::Webhook(webhook) => webhook.run().await,
             Command::Logs(logs) => logs.run().await,
             Command::Events(events) => events.run().await,
             Command::Explain(explain) => explain.run().await,
@@ -217,6 +228,14 @@ cosette function debug: Let a function wait for a debugger
 cosette function url: Print a function's URL, made if it has none
 cosette function list: List the functions
 cosette function delete: Delete a function and its triggers
+cosette rule: Say which events of which bucket go where
+cosette rule add: Make a rule
+cosette rule list: List the rules
+cosette rule remove: End a rule
+cosette webhook: Make, list and remove URLs that messages are posted to
+cosette webhook add: Make a webhook, or change it
+cosette webhook list: List the webhooks
+cosette webhook remove: Remove a webhook
 cosette logs: Show what a function wrote
 cosette events: Show what happens to buckets and objects
 cosette explain: Say what became of an object's changes, and why

@@ -7,6 +7,7 @@
 //!
 //! What it promises is in `docs/triggers.md`.
 
+mod asked;
 mod asynchronous;
 mod delivery;
 mod dispatch;
@@ -36,6 +37,7 @@ use cosette_model::{Chain, Change, Happened, Seq, Target, Timestamp};
 use cosette_store::{Store, Tx};
 use tokio::task::JoinHandle;
 
+pub use asked::Asked;
 pub use asynchronous::{AsyncEvent, EventStatus};
 pub use delivery::{ATTEMPTS_MAX, Attempt, Delivery, DeliveryState, ERROR_BYTES_MAX, Source};
 pub use event::region_code;

@@ -1,6 +1,8 @@
 //! Events to try a function with before anything has happened (scf.md 8.1). Those of COS are made by the code that
 //! makes the real ones, of the object as it is if it exists; the others have the fields that the service documents.
 
+use std::net::Ipv4Addr;
+
 use cosette_model::function::FunctionRef;
 use cosette_model::{
     Attributes, BucketName, Cause, Change, ChangeKind, ETag, EventFamily, EventPattern, EventType, ObjectKey,
@@ -10,6 +12,7 @@ use cosette_store::{Bucket, Error as StoreError, Object, Store};
 use serde_json::{Value, json};
 
 use crate::Error;
+use crate::asked::Asked;
 use crate::event::message;
 
 /// Size in bytes, and MD5, of an object that does not exist: so many zeros.
@@ -195,19 +198,21 @@ fn timer(subject: &Subject) -> Value {
 }
 
 fn http(_: &Subject) -> Value {
-    json!({
-        "body": "{\"test\":\"body\"}",
-        "headers": {
-            "accept": "*/*",
-            "content-type": "application/json",
-            "host": "127.0.0.1",
-            "user-agent": "cosette",
-            "x-scf-remote-addr": "127.0.0.1",
-        },
-        "httpMethod": "POST",
-        "path": "/test/value",
-        "queryString": {"foo": "bar"},
-    })
+    let headers = [
+        ("accept", "*/*"),
+        ("content-type", "application/json"),
+        ("host", "127.0.0.1"),
+        ("user-agent", "cosette"),
+    ];
+    let asked = Asked {
+        method: "POST",
+        path: "/test/value",
+        query: "foo=bar",
+        headers: headers.map(|(name, value)| (name, value.to_owned())).into(),
+        peer: Ipv4Addr::LOCALHOST.into(),
+        body: Some(br#"{"test":"body"}"#),
+    };
+    asked.event()
 }
 
 fn apigw(subject: &Subject) -> Value {

@@ -1,58 +1,32 @@
-//! What a function that takes events is told of a request, and how its result answers it: as the service's gateway did
-//! it, with fewer members (scf.md 6.7, 8.1).
+//! What a function that takes events is told of a request, and how its result answers it.
 
 use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use cosette_trigger::Asked;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Response, StatusCode};
-use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::{OWN, Place, joined};
 use crate::body::{Outgoing, typed};
 
 /// The event. Without a body it is only what is kept of the request.
 pub(super) fn of_request(place: &Place, parts: &Parts, peer: IpAddr, body: Option<&Bytes>) -> Value {
-    let mut headers = Map::new();
-    for name in parts.headers.keys().filter(|name| !name.as_str().starts_with(OWN)) {
-        headers.insert(name.as_str().to_owned(), joined(&parts.headers, name).into());
-    }
-    headers.insert("x-scf-remote-addr".to_owned(), peer.to_string().into());
-    let mut event = json!({
-        "headers": headers,
-        "httpMethod": parts.method.as_str(),
-        "path": percent_decode_str(place.path.path()).decode_utf8_lossy(),
-        "queryString": query(place.path.query().unwrap_or_default()),
-    });
-    match body.map(|body| std::str::from_utf8(body)) {
-        None => {}
-        Some(Ok(text)) => event["body"] = text.into(),
-        Some(Err(_)) => {
-            event["body"] = STANDARD.encode(body.map(|body| body.as_ref()).unwrap_or_default()).into();
-            event["isBase64Encoded"] = true.into();
-        }
-    }
-    event
-}
-
-/// Of several values of a name, all with commas.
-fn query(text: &str) -> Map<String, Value> {
-    let mut all: Map<String, Value> = Map::new();
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let plain = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        let (name, value) = (plain(name), plain(value));
-        let value = match all.get(&name).and_then(Value::as_str) {
-            Some(before) => format!("{before},{value}"),
-            None => value,
-        };
-        all.insert(name, value.into());
-    }
-    all
+    let own = |name: &&HeaderName| name.as_str().starts_with(OWN);
+    let names = parts.headers.keys().filter(|name| !own(name));
+    let asked = Asked {
+        method: parts.method.as_str(),
+        path: place.path.path(),
+        query: place.path.query().unwrap_or_default(),
+        headers: names.map(|name| (name.as_str(), joined(&parts.headers, name))).collect(),
+        peer,
+        body: body.map(AsRef::as_ref),
+    };
+    asked.event()
 }
 
 /// The response that a result stands for: one with a `statusCode` says all of it itself, any other is the body.
@@ -117,12 +91,6 @@ pub(super) fn response(result: &str) -> Result<Response<Outgoing>, String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn queries() {
-        let all = query("a=1&b=x%20y+z&a=2&c&=d");
-        assert_eq!(Value::Object(all), json!({"a": "1,2", "b": "x y z", "c": "", "": "d"}));
-    }
 
     #[test]
     fn results_become_responses() {
