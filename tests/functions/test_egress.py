@@ -7,12 +7,15 @@ import json
 import socket
 import ssl
 import threading
+import time
+import urllib.request
 
 import pytest
 
 from support import functions
 from support.clients import cos_client
 from support.instance import Instance, cosette
+from support.networks import server  # noqa: F401
 
 PYTHON = """
 import http.client, json, os, socket, urllib.error, urllib.request
@@ -51,7 +54,7 @@ def main_handler(event, context):
 """
 
 NODE = """
-const http = require('http'), https = require('https'), net = require('net');
+const http = require('http'), http2 = require('http2'), https = require('https'), net = require('net'), tls = require('tls');
 const get = (from, url) => new Promise((resolve) => {
   const request = from.get(url, { timeout: 20000 }, (response) => {
     let text = '';
@@ -63,6 +66,11 @@ const raw = (host, port) => new Promise((resolve) => {
   const one = net.connect(port, host);
   one.on('error', (error) => resolve(error.name)).on('end', () => resolve('')).on('data', (data) => resolve(String(data)));
 });
+const secure = (...where) => new Promise((resolve) => {
+  const one = tls.connect(...where, () => resolve('connected'));
+  one.on('error', (error) => resolve(error.name)).on('close', () => resolve('closed'));
+});
+const second = (url) => new Promise((resolve) => http2.connect(url).on('error', (error) => resolve(error.name)));
 exports.main_handler = async (event) => Promise.all(event.map((text) => eval(text)));
 """
 
@@ -144,12 +152,46 @@ def test_elsewhere_is_refused_and_told(server, scf, python):
 def test_elsewhere_is_refused_in_node(server, scf, new_function):
     name = new_function("egress")
     functions.deploy(scf, name, {"index.js": NODE}, runtime="Nodejs18.15", Timeout=60)
-    calls = ["get(https, 'https://a.example.com/')", "get(http, 'http://b.example.com/')", "raw('c.example.com', 25)"]
+    calls = [
+        "get(https, 'https://a.example.com/')",
+        "get(http, 'http://b.example.com/')",
+        "raw('c.example.com', 25)",
+        "get(https, 'https://d.example.com:8443/')",
+        "secure(8443, 'e.example.com', {})",
+        "secure({ host: '203.0.113.7', port: 443 })",
+        "second('https://f.example.com')",
+        "fetch('https://g.example.com:8443/').catch((error) => error.name)",
+    ]
     answers, request_id = run(scf, name, calls)
     assert answers[0] == "Error" and answers[1][0] == 403 and answers[2] in ("", "Error"), answers
     found = record(server, request_id)
-    assert sorted(found["refused"]) == ["a.example.com:443", "b.example.com:80", "c.example.com:25"]
-    assert found["log"].count("[egress] refused ") == 3
+    assert not {"connected", "closed"}.intersection(map(str, answers[3:6])), answers
+    assert sorted(found["refused"]) == [
+        "203.0.113.7:443",
+        "a.example.com:443",
+        "b.example.com:80",
+        "c.example.com:25",
+        "d.example.com:8443",
+        "e.example.com:8443",
+        "f.example.com:443",
+        "g.example.com:8443",
+    ]
+    assert found["log"].count("[egress] refused ") == 8
+
+
+def test_node_comes_home_by_tls_at_any_port(server, scf, new_function):
+    name = new_function("egress")
+    functions.deploy(scf, name, {"index.js": NODE}, runtime="Nodejs18.15", Timeout=60)
+    host = "b-1250000000.cos.ap-guangzhou.myqcloud.com"
+    calls = [
+        f"get(https, 'https://{host}:8443/')",
+        f"get(https, 'https://{host}/')",
+        f"secure(8443, '{host}', {{ servername: '{host}' }})",
+        f"fetch('https://{host}:8443/').then((answer) => answer.status)",
+    ]
+    answers, request_id = run(scf, name, calls)
+    assert answers[0][0] == answers[1][0] == answers[3] == 404 and answers[2] == "connected", answers
+    assert record(server, request_id)["refused"] == []
 
 
 def test_this_machine_is_no_elsewhere(server, scf, python, neighbour):
@@ -251,9 +293,23 @@ def test_tunnels_in_tunnels_are_bounded(server):
     assert server.health()
 
 
+def test_idle_tunnels_do_not_hold_a_stop():
+    with Instance(None) as server, contextlib.ExitStack() as tunnels:
+        opened = [tunnels.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60)) for _ in range(3)]
+        assert [connect(tunnel) for tunnel in opened] == [200, 200, 200]
+        # One that has not yet begun with TLS, one that has, and one that has said half of a line.
+        context = ssl.create_default_context(cadata=urllib.request.urlopen(f"{server.url}/_cosette/ca").read().decode())
+        secured = tunnels.enter_context(context.wrap_socket(opened[1], server_hostname="cos.ap-guangzhou.myqcloud.com"))
+        opened[2].sendall(b"PROXY TCP4 ")
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 5
+        assert opened[0].recv(1) == b"" and secured.recv(1) == b""
+
+
 def test_the_proxy_does_not_call_itself(server, scf, python):
     answers, _ = run(scf, python, ["get(os.environ['http_proxy'] + '/')", "by_ipv6('www.example.com')"])
-    assert "no address of IPv6 here" in answers[1], answers
+    assert "[Errno" in answers[1], answers
     # In a network of its own the port is nobody's on this machine.
     assert answers[0][0] == 502 and any(why in answers[0][1] for why in ("is the proxy itself", "refused")), answers
 

@@ -1,4 +1,7 @@
-"""Functions whose code is what runs on SCF: official SDKs, the services' own names, https. Nothing leaves the machine."""
+"""Functions whose code is what runs on SCF: official SDKs, the services' own names, https. Nothing leaves the machine.
+
+Languages with a way of their own to be led home, where functions have the machine's network, are tried in both.
+"""
 
 import json
 import os
@@ -11,6 +14,7 @@ import pytest
 
 from support import functions
 from support.instance import ROOT
+from support.networks import server  # noqa: F401
 
 NODE_PACKAGES = ROOT / "target/node/node_modules"
 
@@ -64,6 +68,8 @@ def run(server, scf, s3, bucket, new_bucket, new_function, called):
     return go
 
 
+by_proxy = pytest.mark.parametrize("server", ["own"], indirect=True)
+
 ANSWER = {"body": "HELLO", "other": "heard hello", "caller": ["CAMRole", "100000000001"]}
 
 
@@ -73,6 +79,7 @@ def test_python(run):
     assert answer == {**ANSWER, "bare": 403}
 
 
+@by_proxy
 @pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
 @pytest.mark.parametrize(
     "runtime, program, handler",
@@ -105,6 +112,7 @@ def php_has_curl():
     return php and "curl" in subprocess.run([php, "-m"], capture_output=True, text=True, timeout=60).stdout.split()
 
 
+@by_proxy
 @pytest.mark.skipif(not php_has_curl(), reason="PHP with its curl extension is not installed")
 def test_curl_of_php(server, scf, bucket, new_function):
     name = new_function("php")
@@ -122,6 +130,7 @@ def test_curl_of_php(server, scf, bucket, new_function):
 PHP_VENDOR = pathlib.Path(os.environ.get("COSETTE_PHP_VENDOR", ROOT / "target/php/vendor"))
 
 
+@by_proxy
 @pytest.mark.skipif(not php_has_curl(), reason="PHP with its curl extension is not installed")
 @pytest.mark.skipif(
     not (PHP_VENDOR / "qcloud").exists(),

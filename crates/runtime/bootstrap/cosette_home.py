@@ -1,13 +1,19 @@
 """Brings home what clients do that look at no proxy, or bring certificates of their own (docs/egress.md).
 
-Each connection to elsewhere is made to the instance's gateway instead, with a line that says where it was to go; names
+In the machine's network each connection to elsewhere is made to the instance's gateway instead, with a line that says where it was to go; names
 of elsewhere get addresses that stand for them. The socket's own methods are wrapped, so it does not matter what is above them.
 """
 import socket
 import sys
 
 
-def install(port, bundle):
+def install(port, bundle, redirects):
+    if redirects:
+        redirect(port)
+    when_loaded("ssl", lambda ssl: trust(ssl, bundle))
+
+
+def redirect(port):
     names, addresses = {}, {}
     lookup, connect, connect_ex = socket.getaddrinfo, socket.socket.connect, socket.socket.connect_ex
     gateway = ("127.0.0.1", port)
@@ -79,7 +85,6 @@ def install(port, bundle):
 
     socket.getaddrinfo, socket.gethostbyname = getaddrinfo, gethostbyname
     socket.socket.connect, socket.socket.connect_ex = new_connect, new_connect_ex
-    when_loaded("ssl", lambda ssl: trust(ssl, bundle))
 
 
 def trust(ssl, bundle):

@@ -14,7 +14,7 @@ const { pathToFileURL } = require('url');
 
 const boot = JSON.parse(process.env.COSETTE_BOOT);
 delete process.env.COSETTE_BOOT;
-if (boot.gateway) require('./home.js').install(boot.gateway.port);
+if (boot.gateway && boot.gateway.redirects) require('./home.js').install(boot.gateway.port);
 
 const ROOT = boot.code;
 const SHOWN_ROOT = '/var/user';

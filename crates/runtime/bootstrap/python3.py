@@ -142,7 +142,7 @@ def main():
     if boot.get("gateway"):
         import cosette_home
 
-        cosette_home.install(boot["gateway"]["port"], boot["gateway"]["bundle"])
+        cosette_home.install(**boot["gateway"])
     own_folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [p for p in sys.path if p not in ("", own_folder)]
     sys.argv = ["bootstrap"]

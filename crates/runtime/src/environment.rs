@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::Spec;
 use crate::contain::Seen;
 use crate::interpreter::Family;
-use crate::outward::Way;
+use crate::outward::Exit;
 use crate::process::MARK;
 use crate::protocol::RESULT_BYTES_MAX;
 
@@ -30,8 +30,7 @@ pub(crate) struct Home<'a> {
     /// Of the invocation that causes the start.
     pub(crate) request_id: &'a str,
     pub(crate) key: &'a RoleKey,
-    /// The port that its calls leave by, and what makes it trust who answers.
-    pub(crate) gateway: Option<(u16, &'a Way)>,
+    pub(crate) exit: Option<Exit<'a>>,
     /// Where the interpreter is, for a function that starts it by its name.
     pub(crate) programs: Option<&'a Path>,
 }
@@ -90,7 +89,7 @@ pub(crate) fn of(spec: &Spec, family: Family, home: &Home<'_>) -> Vec<(String, O
     set("TMPDIR", home.seen.tmp.as_os_str().into());
     set("PWD", code.to_owned());
 
-    if let Some((port, way)) = home.gateway {
+    if let Some(Exit { port, way, .. }) = home.exit {
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
             set(name, format!("http://127.0.0.1:{port}").into());
         }
@@ -196,7 +195,11 @@ pub(crate) fn boot(spec: &Spec, home: &Home<'_>) -> Value {
         "address": "127.0.0.1",
         "port": home.port,
         "secret": home.secret,
-        "gateway": home.gateway.map(|(port, way)| json!({ "port": port, "bundle": way.bundle })),
+        "gateway": home.exit.map(|exit| json!({
+            "port": exit.port,
+            "bundle": exit.way.bundle,
+            "redirects": exit.redirects,
+        })),
         "code": home.seen.code.to_string_lossy(),
         "layers": home.seen.layers.iter().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>(),
         "handler": spec.handler,

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::contain::Seen;
 use crate::interpreter::Interpreter;
-use crate::outward::Way;
+use crate::outward::Exit;
 use crate::process;
 
 const SOURCES: [(&str, &str); 5] = [
@@ -85,12 +85,7 @@ pub(crate) fn tell(folder: &Path, boot: &Value) -> io::Result<()> {
 }
 
 /// `folder` is the instance's own, where it finds what it is told.
-pub(crate) fn arguments(
-    memory_mb: u32,
-    seen: &Seen,
-    folder: &Path,
-    gateway: Option<(u16, &Way)>,
-) -> Vec<OsString> {
+pub(crate) fn arguments(memory_mb: u32, seen: &Seen, folder: &Path, exit: Option<Exit<'_>>) -> Vec<OsString> {
     // Classes of the package come first: it may bring its own `Context`. A `*` is any jar.
     let mut class_path = OsString::new();
     for root in std::iter::once(&seen.code).chain(&seen.layers) {
@@ -119,31 +114,35 @@ pub(crate) fn arguments(
     arguments.push(format!("-Xmx{}m", heap_mb(memory_mb)).into());
     arguments.push(property("java.io.tmpdir", &seen.tmp));
     arguments.push(property("user.home", &seen.home));
-    if let Some((port, way)) = gateway {
-        arguments.extend(home(port, way));
+    if let Some(exit) = exit {
+        arguments.extend(home(exit));
     }
     arguments.extend(["-cp".into(), class_path, "cosette.Bootstrap".into(), told(folder).into()]);
     arguments
 }
 
-/// What leads its calls to the gateway. Clients that know no proxy are caught by SOCKS, once `Names` has given addresses
-/// to names; for that the class must be open to it.
-fn home(port: u16, way: &Way) -> Vec<OsString> {
+/// What leads its calls to the gateway. In the machine's network clients that know no proxy are caught by SOCKS, once
+/// `Names` has given addresses to names; for that the class must be open to it.
+fn home(Exit { port, way, redirects }: Exit<'_>) -> Vec<OsString> {
     let mut all: Vec<OsString> = Vec::new();
-    for kind in ["http.proxy", "https.proxy", "socksProxy"] {
+    let kinds: &[&str] =
+        if redirects { &["http.proxy", "https.proxy", "socksProxy"] } else { &["http.proxy", "https.proxy"] };
+    for kind in kinds {
         all.push(format!("-D{kind}Host=127.0.0.1").into());
         all.push(format!("-D{kind}Port={port}").into());
     }
     all.push("-Dhttp.nonProxyHosts=localhost|127.*|[::1]".into());
-    all.push("-DsocksNonProxyHosts=localhost|127.*|[::1]".into());
+    if redirects {
+        all.push("-DsocksNonProxyHosts=localhost|127.*|[::1]".into());
+        // Java 8 does not know the latter, and needs it not.
+        all.push("-XX:+IgnoreUnrecognizedVMOptions".into());
+        all.push("--add-opens=java.base/java.net=ALL-UNNAMED".into());
+    }
     let mut store = OsString::from("-Djavax.net.ssl.trustStore=");
     store.push(&way.java);
     all.push(store);
     all.push("-Djavax.net.ssl.trustStorePassword=changeit".into());
     all.push("-Djavax.net.ssl.trustStoreType=JKS".into());
-    // Java 8 does not know the latter, and needs it not.
-    all.push("-XX:+IgnoreUnrecognizedVMOptions".into());
-    all.push("--add-opens=java.base/java.net=ALL-UNNAMED".into());
     all
 }
 

@@ -9,7 +9,7 @@ use crate::Spec;
 use crate::contain::Seen;
 use crate::interpreter::{Family, Interpreter};
 use crate::java;
-use crate::outward::Way;
+use crate::outward::Exit;
 
 /// Why there is nothing to start, or why it does not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ pub(crate) fn command(
     seen: &Seen,
     folder: &Path,
     spec: &Spec,
-    gateway: Option<(u16, &Way)>,
+    exit: Option<Exit<'_>>,
 ) -> Result<(PathBuf, Vec<OsString>), Cannot> {
     let with = |name: &str| bootstraps.join(name).into();
     let args = match family {
@@ -60,7 +60,7 @@ pub(crate) fn command(
             args
         }
         Family::Java => {
-            let mut args = java::arguments(spec.memory_mb, seen, folder, gateway);
+            let mut args = java::arguments(spec.memory_mb, seen, folder, exit);
             args.splice(..0, spec.debug.map(java::debugger));
             args
         }

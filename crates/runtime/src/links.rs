@@ -73,7 +73,8 @@ impl Before {
             return Ok(Links { runtime: self.runtime, gateway: self.gateway, reach: Reach::Machine });
         };
         let sockets = network.sockets().await?;
-        let gateway = Gateway::inside(way.to, key, [sockets.gateway, sockets.calls], sockets.names);
+        let calls = std::iter::once(sockets.calls).chain(sockets.calls_by_ipv6);
+        let gateway = Gateway::inside(way.to, key, sockets.gateway, calls, sockets.names);
         Ok(Links {
             runtime: Some(sockets.runtime),
             gateway: Some(gateway),

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpSocket, UdpSocket, UnixStream};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::contain::network::{SOCKETS, take};
+use crate::contain::network::take;
 
 /// How long a launcher may take to hand a socket over.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,6 +30,8 @@ pub(crate) struct Sockets {
     /// Whose connections are to elsewhere: they say so by their own address.
     pub(crate) calls: TcpListener,
     pub(crate) names: UdpSocket,
+    /// As `calls`, by IPv6.
+    pub(crate) calls_by_ipv6: Option<TcpListener>,
 }
 
 impl Network {
@@ -45,7 +47,10 @@ impl Network {
         let launcher = self.launcher.lock().await;
         let sockets = handed_over(&launcher).await?;
         let odd = || io::Error::other("the launcher handed over something else");
-        let [runtime, gateway, calls, names]: [OwnedFd; SOCKETS] = sockets.try_into().map_err(|_| odd())?;
+        let mut sockets = sockets.into_iter();
+        let mut next = || sockets.next().ok_or_else(odd);
+        let [runtime, gateway, calls, names] = [next()?, next()?, next()?, next()?];
+        let by_ipv6 = sockets.next();
         let listener = |socket: OwnedFd| {
             let socket = std::net::TcpListener::from(socket);
             socket.set_nonblocking(true)?;
@@ -58,6 +63,7 @@ impl Network {
             gateway: listener(gateway)?,
             calls: listener(calls)?,
             names: UdpSocket::from_std(names)?,
+            calls_by_ipv6: by_ipv6.map(listener).transpose()?,
         })
     }
 

@@ -49,6 +49,16 @@ pub struct Way {
     pub php: PathBuf,
 }
 
+/// What an instance has to know of its way out.
+#[derive(Clone, Copy)]
+pub(crate) struct Exit<'a> {
+    /// Of its proxy.
+    pub(crate) port: u16,
+    pub(crate) way: &'a Way,
+    /// Whether its connections go elsewhere unless it leads them to the proxy itself: its network is the machine's.
+    pub(crate) redirects: bool,
+}
+
 /// Where an instance's calls come out; closed when dropped, and what came by it ends with its process.
 pub(crate) struct Gateway {
     pub(crate) port: u16,
@@ -68,13 +78,15 @@ impl Gateway {
     pub(crate) fn inside(
         to: Arc<dyn Outward>,
         by: Arc<RoleKey>,
-        [gateway, calls]: [TcpListener; 2],
+        gateway: TcpListener,
+        calls: impl Iterator<Item = TcpListener>,
         asked: UdpSocket,
     ) -> Self {
         let names = Arc::new(Names::default());
         let key = by.clone();
         let proxied = move |_: &TcpStream| Call { by: key.clone(), port: None, to: None };
         let known = names.clone();
+        let calling = to.clone();
         let direct = move |stream: &TcpStream| {
             // The address that was called is our own here.
             let to = stream.local_addr().ok().map(|to| {
@@ -87,7 +99,8 @@ impl Gateway {
             Call { by: by.clone(), port: None, to }
         };
         let serving = tokio::spawn(async move { names.serve(asked).await }).abort_handle();
-        let tasks = vec![accept(gateway, to.clone(), proxied), accept(calls, to, direct), serving];
+        let mut tasks = vec![accept(gateway, to, proxied), serving];
+        tasks.extend(calls.map(|listener| accept(listener, calling.clone(), direct.clone())));
         Self { port: GATEWAY_PORT, tasks }
     }
 }

@@ -59,6 +59,15 @@ impl Line {
         Self { peer, by: Some(by), port, depth: 0, stop: None, _alive: None }
     }
 
+    /// Comes when it is to end.
+    pub(crate) async fn stopped(&self) {
+        match self.stop.clone() {
+            // Without the sender there is no server.
+            Some(mut stop) => drop(stop.wait_for(|stop| *stop).await),
+            None => std::future::pending().await,
+        }
+    }
+
     /// The same in one more tunnel, of which there may be [`DEPTH_MAX`].
     pub(crate) fn deeper(&self) -> Option<Self> {
         (self.depth < DEPTH_MAX).then(|| Self { depth: self.depth + 1, ..self.clone() })
@@ -136,7 +145,6 @@ pub(crate) async fn converse<S: Duplex + 'static>(
     gateway: Arc<Gateway>,
     tunnel: Option<Tunnel>,
 ) {
-    let mut stop = line.stop.clone();
     let service = service_fn(|request| {
         let (gateway, line, tunnel) = (&gateway, &line, tunnel.as_ref());
         async move { Ok::<_, std::convert::Infallible>(gateway.answer(request, line, tunnel).await) }
@@ -149,15 +157,9 @@ pub(crate) async fn converse<S: Duplex + 'static>(
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);
-    let told = async {
-        match &mut stop {
-            Some(stop) => stop.wait_for(|stop| *stop).await.is_ok(),
-            None => std::future::pending().await,
-        }
-    };
     let mut ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
-        _ = told => None,
+        () = line.stopped() => None,
     };
     if ended.is_none() {
         connection.as_mut().graceful_shutdown();

@@ -258,6 +258,7 @@ impl Door {
     /// A request that does not name a foreign host: origin-form, or absolute-form with our own address.
     fn is_ours(&self, parts: &Parts) -> bool {
         let Some(host) = parts.uri.host() else { return true };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
         let own_port = parts.uri.port_u16().unwrap_or(80) == self.address.port();
         own_port && (host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()))
             || host.parse().is_ok_and(|ip: IpAddr| ip == self.address.ip())

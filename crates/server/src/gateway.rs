@@ -2,7 +2,8 @@
 //! are answered here, over TLS with a certificate of ours; this machine and what is allowed are passed on to; and
 //! nothing else is, which the function's log and record say.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -17,13 +18,14 @@ use http::uri::{Authority as HostPort, Scheme};
 use http::{HeaderName, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::body::{Outgoing, incoming, plain};
 use crate::connection::{Line, converse};
 use crate::door::Door;
+use crate::pipe::pipe;
 
 /// How long it may take to connect to somebody, in real time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -170,8 +172,8 @@ impl Gateway {
         stream: Box<dyn Duplex>,
         line: Line,
         target: Option<Target>,
-    ) -> std::io::Result<()> {
-        let (opening, stream) = Opening::of(stream).await?;
+    ) -> io::Result<()> {
+        let (opening, stream) = unless_stopped(&line, Opening::of(stream)).await?;
         match opening {
             Opening::To { target, waits } => self.led(Box::new(stream), line, target, waits).await,
             Opening::Tls(name) => self.secured(stream, line, name, target).await,
@@ -190,7 +192,7 @@ impl Gateway {
         line: Line,
         target: Target,
         waits: bool,
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         // Of an address that stands for a name the name is still to come.
         if !stands_for_a_name(&target) {
             match self.judge(&target) {
@@ -198,7 +200,7 @@ impl Gateway {
                 // Those who speak first can be told why not, in their own way.
                 Verdict::Refused if matches!(target.port, 80 | 443) => {}
                 Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
-                    let peer = self.dial(&target, &line).await.map_err(std::io::Error::other)?;
+                    let peer = self.dial(&target, &line).await.map_err(io::Error::other)?;
                     if waits {
                         socks_done(&mut stream).await?;
                     }
@@ -211,7 +213,7 @@ impl Gateway {
                 }
             }
         }
-        let line = line.deeper().ok_or(std::io::ErrorKind::InvalidData)?;
+        let line = line.deeper().ok_or(io::ErrorKind::InvalidData)?;
         if waits {
             socks_done(&mut stream).await?;
         }
@@ -225,7 +227,7 @@ impl Gateway {
         line: Line,
         name: Option<String>,
         target: Option<Target>,
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         let port = target.as_ref().map_or(443, |target| target.port);
         let named = name.map(|host| Target { host, port });
         let Some(target) = named.or(target) else {
@@ -233,14 +235,14 @@ impl Gateway {
         };
         match self.judge(&target) {
             Verdict::Ours => {
-                let config = self.authority.server(&target.host).map_err(std::io::Error::other)?;
-                let stream =
-                    tokio::time::timeout(TLS_TIMEOUT, TlsAcceptor::from(config).accept(stream)).await??;
+                let config = self.authority.server(&target.host).map_err(io::Error::other)?;
+                let agreed = tokio::time::timeout(TLS_TIMEOUT, TlsAcceptor::from(config).accept(stream));
+                let stream = unless_stopped(&line, async { agreed.await? }).await?;
                 let tunnel = Tunnel { scheme: Scheme::HTTPS, target: Some(target) };
                 converse(stream, line, self, Some(tunnel)).await;
             }
             Verdict::Loopback | Verdict::Allowed if line.by.is_some() => {
-                pipe(stream, self.dial(&target, &line).await.map_err(std::io::Error::other)?).await;
+                pipe(stream, self.dial(&target, &line).await.map_err(io::Error::other)?).await;
             }
             _ => {
                 self.refuse(&target, &line);
@@ -254,7 +256,11 @@ impl Gateway {
     /// Not to the port that the call came by, whatever name leads there: it would come back for ever. Nor to the server's
     /// own, where nobody would know who calls.
     async fn dial(&self, target: &Target, line: &Line) -> Result<TcpStream, String> {
-        let dialled = cosette_outgoing::dial(&target.host, target.port, CONNECT_TIMEOUT).await;
+        let mut dialled = cosette_outgoing::dial(&target.host, target.port, CONNECT_TIMEOUT).await;
+        if dialled.is_err() && target.host.parse() == Ok(IpAddr::V6(Ipv6Addr::LOCALHOST)) {
+            // Its connection has been accepted, so a client that means this machine tries no other address of it.
+            dialled = cosette_outgoing::dial("127.0.0.1", target.port, CONNECT_TIMEOUT).await;
+        }
         let itself = |stream: &TcpStream| {
             let (Ok(to), Ok(from)) = (stream.peer_addr(), stream.local_addr()) else { return false };
             let here = to.ip().to_canonical().is_loopback() || to.ip() == from.ip();
@@ -390,10 +396,11 @@ fn absolute(parts: &Parts, tunnel: Option<&Tunnel>) -> Option<(Uri, Target)> {
     Some((uri, target))
 }
 
-/// Until both have ended.
-async fn pipe(mut one: impl Duplex, mut other: impl Duplex) {
-    if let Err(error) = copy_bidirectional(&mut one, &mut other).await {
-        tracing::debug!(%error, "a call broke off");
+/// What a client is waited for, unless the server is to stop: it has asked for nothing yet.
+async fn unless_stopped<T>(line: &Line, waited: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::select! {
+        come = waited => come,
+        () = line.stopped() => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }
 

@@ -16,6 +16,7 @@ mod folder;
 mod gateway;
 mod notify;
 mod origin;
+mod pipe;
 mod rules;
 mod spelling;
 mod steer;

@@ -2,7 +2,7 @@
 //! there, and the rule by which the server answers it.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use rustix::net::netlink::NETFILTER;
@@ -18,6 +18,7 @@ const CREATE: u16 = 0x400;
 const APPEND: u16 = 0x800;
 const NESTED: u16 = 0x8000;
 const NEW_LINK: u16 = 16;
+const NEW_ADDRESS: u16 = 20;
 const NEW_ROUTE: u16 = 24;
 const BATCH_BEGIN: u16 = 16;
 const BATCH_END: u16 = 17;
@@ -28,6 +29,7 @@ const NEW_RULE: u16 = TABLES << 8 | 6;
 /// The first protocol of netlink.
 const ROUTE: Option<Protocol> = None;
 const IPV4: u8 = 2;
+const IPV6: u8 = 10;
 /// The first register of four bytes.
 const REGISTER: u32 = 8;
 const VERDICT: u32 = 0;
@@ -46,47 +48,82 @@ pub(super) fn loopback_up() -> io::Result<()> {
     talk(ROUTE, &[(NEW_LINK, REQUEST | ACK, body)])
 }
 
+/// Gives loopback one more address. A resolver that is asked for addresses of the kinds that the machine itself has
+/// (`AI_ADDRCONFIG`) does not count 127.0.0.1.
+pub(super) fn add_address(address: Ipv4Addr) -> io::Result<()> {
+    let (whole, permanent, on_this_host) = (32, 0x80, 254);
+    let mut body = vec![IPV4, whole, permanent, on_this_host];
+    body.extend(1_u32.to_ne_bytes());
+    for kind in [1, 2] {
+        body.extend(attribute(kind, &address.octets()));
+    }
+    talk(ROUTE, &[(NEW_ADDRESS, REQUEST | ACK | CREATE, body)])
+}
+
 /// Whatever address is called is called here.
 pub(super) fn everything_is_local() -> io::Result<()> {
-    let (table_of_local, by_an_administrator, on_this_host, local) = (255, 4, 254, 2);
-    let mut body = vec![IPV4, 0, 0, 0, table_of_local, by_an_administrator, on_this_host, local, 0, 0, 0, 0];
-    let (out_of, preferred_source) = (4, 7);
-    body.extend(attribute(out_of, &1_u32.to_ne_bytes()));
+    let mut body = a_local_route(IPV4);
+    let preferred_source = 7;
     body.extend(attribute(preferred_source, &Ipv4Addr::LOCALHOST.octets()));
     talk(ROUTE, &[(NEW_ROUTE, REQUEST | ACK | CREATE, body)])
+}
+
+/// The same of addresses of IPv6.
+pub(super) fn everything_of_ipv6_is_local() -> io::Result<()> {
+    talk(ROUTE, &[(NEW_ROUTE, REQUEST | ACK | CREATE, a_local_route(IPV6))])
+}
+
+fn a_local_route(family: u8) -> Vec<u8> {
+    let (table_of_local, by_an_administrator, on_this_host, local) = (255, 4, 254, 2);
+    let head = [family, 0, 0, 0, table_of_local, by_an_administrator, on_this_host, local, 0, 0, 0, 0];
+    let out_of = 4;
+    [head.to_vec(), attribute(out_of, &1_u32.to_ne_bytes())].concat()
 }
 
 /// Each new TCP connection is given to who listens at `port` of loopback with `IP_TRANSPARENT`; but for those to
 /// 127.0.0.0/8 at whose port somebody listens, and those from `ours`.
 pub(super) fn give_to(port: u16, ours: Ipv4Addr) -> io::Result<()> {
+    let (source, destination) = (12, 16);
+    let [from, is_ours] = address_is(source, &ours.octets());
+    let [to, is_loopback] = address_is(destination, &[127]);
+    give(IPV4, port, &[vec![from, is_ours], vec![to, is_loopback, anybody()]])
+}
+
+/// The same of those to addresses of IPv6, whose loopback is one address.
+pub(super) fn give_ipv6_to(port: u16) -> io::Result<()> {
+    let destination = 24;
+    let [to, is_loopback] = address_is(destination, &Ipv6Addr::LOCALHOST.octets());
+    give(IPV6, port, &[vec![to, is_loopback, anybody()]])
+}
+
+/// Goes on where somebody listens.
+fn anybody() -> Vec<u8> {
+    expression("socket", &[number(1, 0), number(2, REGISTER)])
+}
+
+/// But for those that one of `but_for` holds of.
+fn give(family: u8, port: u16, but_for: &[Vec<Vec<u8>>]) -> io::Result<()> {
+    let headed = |body: &[Vec<u8>]| [vec![family, 0, 0, 0], body.concat()].concat();
     let table = attribute(1, b"cosette\0");
     let (before_routing, mangling) = (0_u32, -150_i32);
     let hook = [attribute(1, &before_routing.to_be_bytes()), attribute(2, &mangling.to_be_bytes())].concat();
-    let chain = [table.clone(), attribute(3, b"calls\0"), nest(4, &hook), attribute(7, b"filter\0")].concat();
+    let chain = headed(&[table.clone(), attribute(3, b"calls\0"), nest(4, &hook), attribute(7, b"filter\0")]);
     let rule = |expressions: &[Vec<u8>]| {
-        let body = [table.clone(), attribute(2, b"calls\0"), nest(4, &expressions.concat())].concat();
-        (NEW_RULE, REQUEST | ACK | CREATE | APPEND, family(body))
+        let body = headed(&[table.clone(), attribute(2, b"calls\0"), nest(4, &expressions.concat())]);
+        (NEW_RULE, REQUEST | ACK | CREATE | APPEND, body)
     };
-    let (source, destination) = (12, 16);
-    let anybody = expression("socket", &[number(1, 0), number(2, REGISTER)]);
     let accept = expression("immediate", &[number(1, VERDICT), nest(2, &nest(2, &number(1, 1)))]);
     let place = expression("immediate", &[number(1, REGISTER), nest(2, &attribute(1, &port.to_be_bytes()))]);
-    let give = expression("tproxy", &[number(1, IPV4.into()), number(3, REGISTER)]);
+    let give = expression("tproxy", &[number(1, family.into()), number(3, REGISTER)]);
     let batch = |kind| (kind, REQUEST, vec![0, 0, 0, TABLES.to_be_bytes()[1]]);
-    let [from, is_ours] = address_is(source, &ours.octets());
-    let [to, is_loopback] = address_is(destination, &[127]);
-    talk(
-        Some(NETFILTER),
-        &[
-            batch(BATCH_BEGIN),
-            (NEW_TABLE, REQUEST | ACK | CREATE, family(table.clone())),
-            (NEW_CHAIN, REQUEST | ACK | CREATE, family(chain)),
-            rule(&[from, is_ours, accept.clone()]),
-            rule(&[to, is_loopback, anybody, accept]),
-            rule(&[place, give]),
-            batch(BATCH_END),
-        ],
-    )
+    let mut messages = vec![
+        batch(BATCH_BEGIN),
+        (NEW_TABLE, REQUEST | ACK | CREATE, headed(std::slice::from_ref(&table))),
+        (NEW_CHAIN, REQUEST | ACK | CREATE, chain),
+    ];
+    messages.extend(but_for.iter().map(|holds| rule(&[holds.concat(), accept.clone()])));
+    messages.extend([rule(&[place, give]), batch(BATCH_END)]);
+    talk(Some(NETFILTER), &messages)
 }
 
 /// Goes on where an address of the packet's head, at this place in it, begins so.
@@ -101,10 +138,6 @@ fn address_is(at: u32, begins: &[u8]) -> [Vec<u8>; 2] {
 fn expression(name: &str, data: &[Vec<u8>]) -> Vec<u8> {
     let name = attribute(1, &[name.as_bytes(), &[0]].concat());
     nest(1, &[name, nest(2, &data.concat())].concat())
-}
-
-fn family(body: Vec<u8>) -> Vec<u8> {
-    [vec![IPV4, 0, 0, 0], body].concat()
 }
 
 fn number(kind: u16, value: u32) -> Vec<u8> {

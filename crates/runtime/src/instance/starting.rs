@@ -22,7 +22,7 @@ use crate::java;
 use crate::launch::{self, Cannot};
 use crate::links::Before;
 use crate::output::Output;
-use crate::outward::Way;
+use crate::outward::{Exit, Way};
 use crate::process::{Launch, Spawner, Tree};
 use crate::protocol::{Endpoint, Signal};
 use crate::watching::{Event, Watcher, limit};
@@ -188,10 +188,14 @@ impl Instance {
             None => Ports::shared(links.port),
         });
         let port = ports.as_ref().map_or(links.port, |ports| ports.told);
-        let way = links.gateway_port.zip(parts.way);
+        let exit = links.gateway_port.zip(parts.way).map(|(port, way)| Exit {
+            port,
+            way,
+            redirects: line.is_none(),
+        });
         let (interpreter, bootstraps) = (&parts.interpreter, &parts.bootstraps);
         let (program, args) =
-            launch::command(parts.family, interpreter, bootstraps, &seen, folder.path(), spec, way)?;
+            launch::command(parts.family, interpreter, bootstraps, &seen, folder.path(), spec, exit)?;
         let home = Home {
             folder: folder.path(),
             seen: &seen,
@@ -199,7 +203,7 @@ impl Instance {
             secret: secret.as_deref(),
             request_id,
             key: &key,
-            gateway: way,
+            exit,
             programs: interpreter.program.parent().filter(|_| parts.family == Family::Web),
         };
         if parts.family == Family::Java {

@@ -77,7 +77,8 @@ public final class Bootstrap {
             Runtime.getRuntime().halt(1);
             return;
         }
-        if (own.boot.get("gateway") != null) {
+        Map<?, ?> gateway = (Map<?, ?>) own.boot.get("gateway");
+        if (gateway != null && Boolean.TRUE.equals(gateway.get("redirects"))) {
             Names.install();
         }
         own.load();
