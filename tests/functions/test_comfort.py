@@ -389,3 +389,12 @@ def test_doctor_says_what_is_wrong(server, tmp_path):
     assert re.search(f"^BAD  data directory  {tmp_path}/file: ", done.stdout, re.M)
     assert re.search("^BAD  keys .*AuthFailure.SignatureFailure", done.stdout, re.M)
     assert server.cli("doctor", "--endpoint", "http://127.0.0.1:1", "--data-dir", tmp_path).stdout.count("none runs at") == 1
+
+
+def test_who_has_read_enough_stops_no_command_with_an_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    for command in (["completions", "bash"], ["function", "new", "--list"]):
+        done = subprocess.run([str(BINARY), *command], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, ""), command
+    os.close(writing)

@@ -1,6 +1,7 @@
 //! The command line. Reads flags and environment, then serves or asks a running server; it knows
 //! no store and no function, only the server's configuration and the client.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -45,6 +46,7 @@ mod webhook;
     after_help = "\
 First steps:
   cosette serve                                  start; prints `cosette ready http://127.0.0.1:9000`
+  ... make a bucket, photos-1250000000, with any COS or S3 client ...
   cosette function deploy hello/ --name hello --runtime Python3.9 \\
       --handler index.main_handler --trigger photos-1250000000,created
   ... put an object into the bucket with any COS or S3 client ...
@@ -144,8 +146,10 @@ fn main() -> ExitCode {
             None => Ok(()),
         },
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "cosette", &mut std::io::stdout());
-            Ok(())
+            // It panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cosette", &mut script);
+            std::io::stdout().write_all(&script).map_err(Failure::Io)
         }
         Command::Verify(verify) => verify.run(),
         Command::Ca(ca) => ca.run(),

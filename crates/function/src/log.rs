@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cosette_model::function::StatusCode;
-use cosette_runtime::Ran;
+use cosette_runtime::{Ran, note, without_note};
 
 /// Bytes of a whole log.
 pub(crate) const LOG_BYTES_MAX: usize = 256 * 1024;
@@ -27,13 +27,15 @@ fn user(text: &str, left: &mut usize, log: &mut String) {
     if text.is_empty() {
         return;
     }
-    let shown = cut(text, *left);
+    let (kept, missing) = without_note(text);
+    let shown = cut(kept, *left);
     log.push_str(shown);
     if !shown.ends_with('\n') {
         log.push('\n');
     }
-    if shown.len() < text.len() {
-        log.push_str(&format!("[{} more bytes of output were not kept]\n", text.len() - shown.len()));
+    let missing = missing + (kept.len() - shown.len()) as u64;
+    if missing > 0 {
+        log.push_str(&note(missing));
     }
     *left -= shown.len();
 }
@@ -147,5 +149,20 @@ mod tests {
         for line in ["START ", "Init Report ", "Response ", "END ", "Report "] {
             assert!(log.lines().any(|l| l.starts_with(line)), "{line}");
         }
+    }
+
+    #[test]
+    fn what_was_not_kept_is_counted_once() {
+        let mut ran = ran();
+        let kept = "x".repeat(LOG_BYTES_MAX - 1) + "\n";
+        ran.output = format!("{kept}{}", note(1000));
+        let log = text(ID, 128, Duration::ZERO, &ran);
+        let shown = log.lines().map(str::len).max().unwrap_or_default();
+        assert!(log.contains(&format!("x\n{}Response ", note((kept.len() - shown + 1000) as u64))));
+        // One that was short enough says what it said before.
+        ran.output = format!("one\n{}", note(1000));
+        assert!(text(ID, 128, Duration::ZERO, &ran).contains(&format!("one\n{}Response ", note(1000))));
+        assert_eq!(without_note("one\n[7 more]\n"), ("one\n[7 more]\n", 0));
+        assert_eq!((without_note(""), without_note(&note(3))), (("", 0), ("", 3)));
     }
 }

@@ -51,6 +51,7 @@ use crate::instance::{Instance, NotStarted, Parts, Started};
 pub use crate::interpreter::Interpreter;
 use crate::interpreter::{Family, Interpreters};
 pub use crate::languages::{Language, languages};
+pub use crate::output::{note, without_note};
 pub use crate::outward::{Call, Duplex, Outward, Way};
 use crate::pool::{Lease, Pool};
 use crate::process::Spawner;

@@ -95,9 +95,26 @@ impl Kept {
             if !text.ends_with('\n') {
                 text.push('\n');
             }
-            text.push_str(&format!("[{} more bytes of output were not kept]\n", kept.cut));
+            text.push_str(&note(kept.cut));
         }
         text
+    }
+}
+
+/// The line that stands in place of what was not kept.
+pub fn note(bytes: u64) -> String {
+    format!("[{bytes} more bytes of output were not kept]\n")
+}
+
+/// What was kept of an output, and how many bytes were not: those that its [`note`] names, if that is its last line.
+pub fn without_note(output: &str) -> (&str, u64) {
+    let start = output.trim_end_matches('\n').rfind('\n').map_or(0, |end| end + 1);
+    let (kept, last) = output.split_at(start);
+    let number =
+        last.strip_prefix('[').and_then(|rest| rest.split_once(' ')).and_then(|(n, _)| n.parse().ok());
+    match number {
+        Some(bytes) if last == note(bytes) => (kept, bytes),
+        _ => (output, 0),
     }
 }
 
