@@ -26,7 +26,8 @@ def test_every_library_has_its_reason_and_licence():
 def test_every_client_of_the_tests_has_its_reason_and_licence():
     pinned = (ROOT / "tests/requirements.txt").read_text().partition("# What those bring")[0]
     wanted = {name.lower() for name in re.findall(r"^([A-Za-z0-9._-]+)(?:\[\w+\])?==", pinned, re.M)}
-    wanted |= set(json.loads((ROOT / "tests/node/package.json").read_text())["dependencies"])
+    node = json.loads((ROOT / "tests/node/package.json").read_text())["dependencies"]
+    wanted |= {name.rpartition("/")[2] for name in node}
     direct = re.findall(r"^(?:require )?\s*(\S+) v\S+$", (ROOT / "tests/go/go.mod").read_text(), re.M)
     wanted |= {module.rpartition("/")[2] for module in direct}
     wanted |= set(re.findall(r"<dependency>\s*<groupId>.*?</groupId>\s*<artifactId>(.*?)<", (ROOT / "tests/java/pom.xml").read_text()))

@@ -8,22 +8,9 @@ from tencentcloud.common.credential import Credential
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
-from support import functions
-from support.instance import ROOT
+from support import functions, web
 
-NODE_PACKAGES = ROOT / "target/node/node_modules"
 DOMAIN = "node.example.com"
-
-
-def packages():
-    """All but those of the COS SDKs, which are large and not wanted."""
-    unwanted = ("cos-nodejs-sdk-v5", ".")
-    found = {}
-    for file in NODE_PACKAGES.rglob("*"):
-        name = file.relative_to(NODE_PACKAGES)
-        if file.is_file() and not name.parts[0].startswith(unwanted) and file.suffix in (".js", ".cjs", ".mjs", ".json"):
-            found[f"node_modules/{name}"] = file.read_bytes()
-    return found
 
 
 def call(cdn, action, **parameters):
@@ -43,7 +30,8 @@ def test_a_function_refreshes_the_cdn(server, cos, scf, bucket, new_function):
         return answer.headers["X-Cache-Lookup"], answer.text
 
     name = new_function()
-    code = {"index.js": (functions.FUNCTIONS / "cdn-node/index.js").read_text(), **packages()}
+    source = (functions.FUNCTIONS / "cdn-node/index.js").read_text()
+    code = {"index.js": source, **web.node_modules("tencentcloud-sdk-nodejs-cdn")}
     functions.deploy(scf, name, code, runtime="Nodejs18.15", env={"cdnHosts_1": DOMAIN}, Timeout=30, MemorySize=256)
     cos.put_object(Bucket=bucket, Key="a b/1.txt", Body=b"old")
     assert [edge() for _ in range(2)] == [("Cache Miss", "old"), ("Cache Hit", "old")]

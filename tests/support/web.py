@@ -47,7 +47,7 @@ def node_modules(name, into=None):
     if f"node_modules/{name}/package.json" in into or not folder.is_dir():
         return into
     for file in folder.rglob("*"):
-        if file.is_file() and file.suffix in (".js", ".cjs", ".mjs", ".json"):
+        if file.is_file() and file.suffix not in (".md", ".map", ".ts"):
             into[f"node_modules/{name}/{file.relative_to(folder)}"] = file.read_bytes()
     needed = json.loads((folder / "package.json").read_text()).get("dependencies", {})
     for one in needed:

@@ -5,42 +5,87 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::exit::Failure;
 
-/// A folder to begin with.
+/// What a folder to begin with is made of.
 struct Preset {
     name: &'static str,
     about: &'static str,
     /// What is printed to go on with.
     settings: &'static str,
-    files: &'static [(&'static str, &'static str)],
+    readme: &'static str,
+    python: Code,
+    node: Code,
 }
 
-/// The files of one that needs packages, and of one that needs none.
+/// It in one language.
+struct Code {
+    index: &'static str,
+    /// What is to be installed, if anything is.
+    packages: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Language {
+    #[default]
+    Python,
+    Node,
+}
+
+impl Language {
+    /// The runtime to deploy it with, and its files of code and of packages.
+    fn names(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Python => ("Python3.9", "index.py", "requirements.txt"),
+            Self::Node => ("Nodejs18.15", "index.js", "package.json"),
+        }
+    }
+}
+
+impl Preset {
+    /// Names and texts.
+    fn files(&self, language: Language) -> Vec<(&'static str, &'static str)> {
+        let (_, index, packages) = language.names();
+        let code = match language {
+            Language::Python => &self.python,
+            Language::Node => &self.node,
+        };
+        let mut files = vec![("README.md", self.readme), (index, code.index)];
+        files.extend(code.packages.map(|text| (packages, text)));
+        files
+    }
+}
+
+macro_rules! text {
+    ($name:literal, $file:literal) => {
+        include_str!(concat!("../templates/", $name, "/", $file))
+    };
+}
+
+/// Of one that needs packages, and of one that needs none.
 macro_rules! preset {
     ($name:literal, $about:literal, $settings:literal, packages) => {
-        Preset {
-            name: $name,
-            about: $about,
-            settings: $settings,
-            files: &[
-                ("README.md", include_str!(concat!("../templates/", $name, "/README.md"))),
-                ("index.py", include_str!(concat!("../templates/", $name, "/index.py"))),
-                ("requirements.txt", include_str!(concat!("../templates/", $name, "/requirements.txt"))),
-            ],
-        }
+        preset!(
+            $name,
+            $about,
+            $settings,
+            Some(text!($name, "requirements.txt")),
+            Some(text!($name, "package.json"))
+        )
     };
     ($name:literal, $about:literal, $settings:literal) => {
+        preset!($name, $about, $settings, None, None)
+    };
+    ($name:literal, $about:literal, $settings:literal, $python:expr, $node:expr) => {
         Preset {
             name: $name,
             about: $about,
             settings: $settings,
-            files: &[
-                ("README.md", include_str!(concat!("../templates/", $name, "/README.md"))),
-                ("index.py", include_str!(concat!("../templates/", $name, "/index.py"))),
-            ],
+            readme: text!($name, "README.md"),
+            python: Code { index: text!($name, "index.py"), packages: $python },
+            node: Code { index: text!($name, "index.js"), packages: $node },
         }
     };
 }
@@ -72,7 +117,7 @@ const PRESETS: &[Preset] = &[
     preset!(
         "ocr",
         "recognise the text in an uploaded image",
-        "--memory 1024 --timeout 60 --trigger BUCKET,created,in/",
+        "--memory 512 --timeout 60 --trigger BUCKET,created,in/",
         packages
     ),
     preset!(
@@ -105,6 +150,7 @@ const PRESETS: &[Preset] = &[
 Examples:
   cosette function new --list
   cosette function new --template thumbnail
+  cosette function new --template thumbnail --language node
   cosette function new --template unzip functions/unpack
 
 The folder holds the code, as it runs on SCF too, a README with its variables and settings, and the list
@@ -117,6 +163,10 @@ pub(crate) struct New {
     /// The folder to make [default: the template's name]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
+
+    /// Which language
+    #[arg(long, value_name = "LANGUAGE", default_value = "python")]
+    language: Language,
 
     /// Show the templates
     #[arg(long, conflicts_with_all = ["template", "folder"])]
@@ -141,20 +191,22 @@ impl New {
             Failure::Failed(format!("cannot make {}: {error}", folder.join(what).display()))
         };
         fs::create_dir_all(&folder).map_err(|error| failed("", error))?;
-        if let Some((name, _)) = preset.files.iter().find(|(name, _)| folder.join(name).exists()) {
+        let (runtime, _, packages) = self.language.names();
+        let files = preset.files(self.language);
+        if let Some((name, _)) = files.iter().find(|(name, _)| folder.join(name).exists()) {
             return Err(Failure::Usage(format!("{} is there already", folder.join(name).display())));
         }
-        for (name, text) in preset.files {
+        for (name, text) in &files {
             let mut options = fs::OpenOptions::new();
             let file = options.write(true).create_new(true).open(folder.join(name));
             file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| failed(name, error))?;
         }
         writeln!(out, "{}", folder.display())?;
         out.flush()?;
-        let needs = preset.files.iter().any(|(name, _)| *name == "requirements.txt");
+        let needs = files.iter().any(|(name, _)| *name == packages);
         eprintln!(
             "made {}; its README says what can be set. To deploy it:\n  cosette function deploy {} --name {} \
-             --runtime Python3.9 --handler index.main_handler{} {}",
+             --runtime {runtime} --handler index.main_handler{} {}",
             folder.display(),
             folder.display(),
             preset.name,
@@ -183,7 +235,14 @@ mod tests {
                 .map(|file| file.unwrap().file_name().into_string().unwrap())
                 .collect();
             files.sort();
-            assert_eq!(files, preset.files.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "{name}");
+            let mut shipped: Vec<&str> = [Language::Python, Language::Node]
+                .into_iter()
+                .flat_map(|language| preset.files(language))
+                .map(|(name, _)| name)
+                .collect();
+            shipped.sort_unstable();
+            shipped.dedup();
+            assert_eq!(files, shipped, "{name}");
             folders += 1;
         }
         assert_eq!(folders, PRESETS.len());
@@ -192,12 +251,14 @@ mod tests {
     #[test]
     fn each_readme_names_each_variable_of_its_code() {
         for preset in PRESETS {
-            let text = |name: &str| preset.files.iter().find(|(n, _)| *n == name).unwrap().1;
-            let (code, readme) = (text("index.py"), text("README.md"));
-            for part in code.split("os.environ").skip(1) {
-                let name = part.split('"').nth(1).unwrap();
+            let python =
+                preset.python.index.split("os.environ").skip(1).map(|part| part.split('"').nth(1).unwrap());
+            let node = preset.node.index.split("process.env.").skip(1);
+            for part in python.chain(node) {
+                let is_name = |c: &char| c.is_ascii_uppercase() || *c == '_';
+                let name: String = part.chars().take_while(is_name).collect();
                 let is_own = !name.starts_with("TENCENTCLOUD_");
-                assert!(!is_own || readme.contains(&format!("`{name}`")), "{}: {name}", preset.name);
+                assert!(!is_own || preset.readme.contains(&format!("`{name}`")), "{}: {name}", preset.name);
             }
         }
     }
