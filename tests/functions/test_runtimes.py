@@ -81,3 +81,31 @@ def test_a_language_that_is_not_there(bare, runtime, help):
     result = call(bare, "Invoke", FunctionName=name)["Result"]
     assert (result["InvokeResult"], json.loads(result["RetMsg"])["statusCode"]) == (-1, 445)
     assert help in result["ErrMsg"], result
+
+
+SDK = {"qcloud_cos/__init__.py": "from .inner import WORD\n", "qcloud_cos/inner.py": "WORD = 'the SDK'\n"}
+IMPORTS = """
+import qcloud_cos_v5.inner
+from qcloud_cos_v5 import WORD
+
+def main_handler(event, context):
+    import qcloud_cos
+    return [WORD, qcloud_cos_v5.inner.WORD, qcloud_cos.WORD]
+"""
+
+
+@pytest.mark.parametrize(
+    "packages, told",
+    [
+        (SDK, ["the SDK"] * 3),
+        (
+            {**SDK, "qcloud_cos_v5/__init__.py": "WORD = 'its own'\n", "qcloud_cos_v5/inner.py": "WORD = 2\n"},
+            ["its own", 2, "the SDK"],
+        ),
+    ],
+    ids=["older name", "own package"],
+)
+def test_the_older_name_of_the_cos_sdk(scf, new_function, packages, told):
+    name = new_function()
+    deploy(scf, name, {"index.py": IMPORTS, **packages}, runtime="Python3.6")
+    assert json.loads(call(scf, "Invoke", FunctionName=name)["Result"]["RetMsg"]) == told

@@ -107,6 +107,19 @@ def load(root, handler):
     return function
 
 
+class OlderName:
+    """SCF has the COS SDK under an older name too, which published functions import (scf.md 5.3)."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "qcloud_cos_v5":
+            return None
+        own = importlib.util.find_spec("qcloud_cos")
+        return own and importlib.util.spec_from_file_location(
+            name, own.origin, submodule_search_locations=own.submodule_search_locations
+        )
+
+
 def encode_decimal(value):
     # Not imported for its own sake: a value of this kind exists only if user code has done it.
     decimal = sys.modules.get("decimal")
@@ -150,6 +163,9 @@ def main():
     log.setLevel(logging.DEBUG)
     logging.getLogger().addHandler(log)
     logging.getLogger().setLevel(logging.DEBUG)
+
+    # A package that has the name itself comes first.
+    sys.meta_path.append(OlderName)
 
     if boot["debug"]:
         wait_for_debugger(host, boot["debug"])

@@ -3,7 +3,9 @@
 //! Of each delivery only a ticket of some hundred bytes is here; its event is read from the store when
 //! its turn comes, so a long queue is a matter of disk.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod of_target;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use cosette_model::{Seq, Target, Timestamp};
@@ -12,6 +14,7 @@ use uuid::Uuid;
 
 use crate::delivery::Place;
 use crate::dispatch::digest;
+use of_target::Queue;
 
 /// A delivery's stand-in while it waits or runs.
 #[derive(Clone, Debug)]
@@ -62,74 +65,6 @@ impl Hold {
             Self::Rule(id) => ticket.rule == Some(digest(id.as_str())),
             Self::Function(name) => ticket.target.function().is_some_and(|function| function.name == *name),
         }
-    }
-}
-
-/// Deliveries of one target; a function's qualifiers share its concurrency.
-#[derive(Default)]
-struct Queue {
-    limit: usize,
-    running: usize,
-    /// In the order they were filed, retries where they became due.
-    ready: VecDeque<Ticket>,
-    /// Lanes with a first attempt running or granted, and what waits behind it.
-    lanes: HashMap<u64, VecDeque<Ticket>>,
-    /// Heads of lanes whose turn has come.
-    granted: VecDeque<Ticket>,
-}
-
-impl Queue {
-    fn take(&mut self) -> Option<Ticket> {
-        if self.running >= self.limit {
-            return None;
-        }
-        let ticket = match self.granted.pop_front() {
-            Some(ticket) => ticket,
-            None => loop {
-                let ticket = self.ready.pop_front()?;
-                let Some(lane) = ticket.lane else { break ticket };
-                match self.lanes.get_mut(&lane) {
-                    Some(behind) => behind.push_back(ticket),
-                    None => {
-                        self.lanes.insert(lane, VecDeque::new());
-                        break ticket;
-                    }
-                }
-            },
-        };
-        self.running += 1;
-        Some(ticket)
-    }
-
-    fn release(&mut self, lane: Option<u64>) {
-        self.running -= 1;
-        self.hand_on(lane);
-    }
-
-    /// Lets the next of the lane have its turn.
-    fn hand_on(&mut self, lane: Option<u64>) {
-        let Some(lane) = lane else { return };
-        match self.lanes.get_mut(&lane).and_then(VecDeque::pop_front) {
-            Some(next) => self.granted.push_back(next),
-            None => drop(self.lanes.remove(&lane)),
-        }
-    }
-
-    fn remove(&mut self, place: Place) -> Option<Ticket> {
-        let take = |waiting: &mut VecDeque<Ticket>| {
-            let at = waiting.iter().position(|ticket| ticket.place == place)?;
-            waiting.remove(at)
-        };
-        if let Some(ticket) = take(&mut self.ready).or_else(|| self.lanes.values_mut().find_map(take)) {
-            return Some(ticket);
-        }
-        let ticket = take(&mut self.granted)?;
-        self.hand_on(ticket.lane);
-        Some(ticket)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.running == 0 && self.ready.is_empty() && self.granted.is_empty()
     }
 }
 
@@ -187,9 +122,7 @@ impl Queues {
 
     /// Lets a noted delivery run when its turn comes, whatever is held.
     pub(crate) fn let_run(&mut self, ticket: Ticket, limit: usize) {
-        let queue = self.by_target.entry(ticket.target.without_qualifier()).or_default();
-        queue.limit = limit;
-        queue.ready.push_back(ticket);
+        self.by_target.entry(ticket.target.without_qualifier()).or_default().push(ticket, limit);
     }
 
     /// Lets a noted delivery wait until `at`.
@@ -212,8 +145,7 @@ impl Queues {
         self.running -= 1;
         let name = ticket.target.without_qualifier();
         if let Some(queue) = self.by_target.get_mut(&name) {
-            queue.limit = limit;
-            queue.release(ticket.lane);
+            queue.release(ticket.lane, limit);
             if queue.is_idle() {
                 self.by_target.remove(&name);
             }
@@ -276,20 +208,7 @@ impl Queues {
     pub(crate) fn hold(&mut self, hold: Hold) {
         let mut taken = Vec::new();
         for queue in self.by_target.values_mut() {
-            let take = |waiting: &mut VecDeque<Ticket>| {
-                let (held, free) = std::mem::take(waiting).into_iter().partition(|ticket| hold.holds(ticket));
-                *waiting = free;
-                held
-            };
-            let mut held = Vec::from(take(&mut queue.ready));
-            for behind in queue.lanes.values_mut() {
-                held.extend(take(behind));
-            }
-            for ticket in take(&mut queue.granted) {
-                queue.hand_on(ticket.lane);
-                held.push(ticket);
-            }
-            taken.extend(held);
+            taken.extend(queue.withhold(&hold));
         }
         self.by_target.retain(|_, queue| !queue.is_idle());
         self.held.extend(taken.into_iter().map(|ticket| (ticket.place, ticket)));
