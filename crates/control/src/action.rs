@@ -12,8 +12,8 @@ use crate::cdn;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::scf::{
-    account, alias, async_event, concurrency, function, invocation, layer, log, namespace, provisioned,
-    retry, test_model, trigger, version,
+    account, alias, async_event, concurrency, domain, function, invocation, layer, log, namespace,
+    provisioned, retry, test_model, trigger, version,
 };
 use crate::sts;
 
@@ -145,16 +145,16 @@ actions! {
         UpdateNamespace "Change a namespace's description" => namespace::update;
         ListNamespaces "Namespaces of the region" => namespace::list;
         DeleteNamespace "Remove a namespace that has no functions" => namespace::delete;
+        CreateCustomDomain "Let a domain's paths lead to functions" => domain::create;
+        UpdateCustomDomain "Change where a domain's paths lead" => domain::update;
+        GetCustomDomain "A domain" => domain::get;
+        ListCustomDomains "Domains of the region" => domain::list;
+        DeleteCustomDomain "Remove a domain" => domain::delete;
         GetAccount "What an account has in the region, and may have" => account::get;
     }
     unsupported {
-        CreateCustomDomain "Bind a domain";
-        DeleteCustomDomain "Remove a domain";
-        GetCustomDomain "A domain";
         GetDemoAddress "Where a template's code is";
         GetTempCosInfo "A place to upload code to";
-        ListCustomDomains "Domains";
-        UpdateCustomDomain "Change a domain";
     }
     "sts" "2018-08-13"
     supported {

@@ -44,7 +44,8 @@ impl Door {
     /// Whether the name is one of a user's own that is answered here: a bucket's or the CDN's. In small letters.
     pub(crate) fn has_name(&self, name: &str) -> bool {
         let name = name.strip_suffix('.').unwrap_or(name);
-        self.ops.bound(name).is_some() || (name.contains('.') && self.cdn.of_host(name).is_some())
+        let is_known = || self.cdn.of_host(name).is_some() || self.urls.domain(name).is_some();
+        self.ops.bound(name).is_some() || (name.contains('.') && is_known())
     }
 
     pub(crate) async fn edge(

@@ -11,6 +11,7 @@ mod asked;
 mod asynchronous;
 mod delivery;
 mod dispatch;
+mod domain;
 mod event;
 mod letter;
 mod matcher;
@@ -40,6 +41,7 @@ use tokio::task::JoinHandle;
 pub use asked::Asked;
 pub use asynchronous::{AsyncEvent, EventStatus};
 pub use delivery::{ATTEMPTS_MAX, Attempt, Delivery, DeliveryState, ERROR_BYTES_MAX, Source};
+pub use domain::{Domain, DomainSettings, Protocols, Rewrite, Route};
 pub use event::region_code;
 pub use matcher::Why;
 pub use queue::Hold;
@@ -88,6 +90,14 @@ pub enum Error {
     /// What is asked of a timer; `field` as the service calls it.
     #[error("{message}")]
     Invalid { field: &'static str, message: String },
+    #[error("there is no domain {0} in the region")]
+    NoSuchDomain(String),
+    #[error("the domain {0} exists")]
+    DomainExists(String),
+    #[error("{0}")]
+    NoUrl(String),
+    #[error("the domain {0} leads to the URL")]
+    UrlUsed(String),
     #[error("there is no delivery {0}")]
     NoSuchDelivery(String),
     /// What is asked of a delivery cannot be done as it is now.

@@ -6,7 +6,7 @@ use cosette_model::function::FunctionRef;
 use cosette_store::{Table, Tx};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Triggers, row};
+use crate::{Error, Triggers, domain, row};
 
 /// More than any store will hold; scans need a bound.
 const SCAN_MAX: usize = 100_000;
@@ -187,10 +187,13 @@ impl Triggers {
     }
 
     /// # Errors
-    /// `NoSuchRule`; `Ambiguous` where the function has several.
+    /// `NoSuchRule`; `Ambiguous` where the function has several; `UrlUsed` of one that a domain leads to.
     pub async fn delete_url(&self, selector: UrlSelector) -> Result<Url, Error> {
         let delete = move |tx: &mut Tx<'_>| {
             let url = selector.pick(tx)?;
+            if let Some(domain) = domain::using(tx, &url.function)? {
+                return Err(Error::UrlUsed(domain));
+            }
             tx.delete(Table::Rule, key(&url.id).as_bytes());
             Ok::<_, Error>(url)
         };
@@ -212,7 +215,7 @@ fn write(tx: &mut Tx<'_>, url: Url) -> Result<Url, Error> {
     Ok(url)
 }
 
-fn standing(tx: &Tx<'_>) -> Result<Vec<Url>, Error> {
+pub(crate) fn standing(tx: &Tx<'_>) -> Result<Vec<Url>, Error> {
     decode(tx.scan(Table::Rule, PREFIX.as_bytes(), SCAN_MAX)?)
 }
 

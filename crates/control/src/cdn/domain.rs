@@ -21,7 +21,24 @@ pub(crate) async fn add(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
     if name.starts_with("*.") {
         return Err(ApiError::unsupported("domains with a wildcard are not supported by Cosette"));
     }
-    let internal = [
+    if is_internal(&name) {
+        let message = format!("{name} is a name of the services'");
+        return Err(ApiError::new("InvalidParameter.CdnHostInternalHost", message));
+    }
+    if !is_name(&name) {
+        return Err(wrong(format!("{name} is no name of a host")));
+    }
+    if call.triggers.domain(&name)?.is_some() {
+        let message = format!("{name} is a domain of functions");
+        return Err(ApiError::new("ResourceInUse.CdnHostExists", message));
+    }
+    call.cdn.add(&name, &call.account.appid, setup::new(&params)?).await?;
+    Ok(Reply::new())
+}
+
+/// Whether it is a name of the services', or of this machine.
+pub(crate) fn is_internal(name: &str) -> bool {
+    let ends = [
         "myqcloud.com",
         "tencentcos.cn",
         "tencentcloudapi.com",
@@ -31,18 +48,8 @@ pub(crate) async fn add(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
         "amazonaws.com.cn",
         "localhost",
     ];
-    if internal
-        .iter()
-        .any(|end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
-    {
-        let message = format!("{name} is a name of the services'");
-        return Err(ApiError::new("InvalidParameter.CdnHostInternalHost", message));
-    }
-    if !is_name(&name) {
-        return Err(wrong(format!("{name} is no name of a host")));
-    }
-    call.cdn.add(&name, &call.account.appid, setup::new(&params)?).await?;
-    Ok(Reply::new())
+    let is_below = |end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    ends.into_iter().any(is_below)
 }
 
 pub(crate) async fn update(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {

@@ -423,7 +423,7 @@ fn filters<'a>(params: &Params<'a>) -> Result<Vec<(Filter<'a>, Vec<&'a str>)>, A
         .collect()
 }
 
-fn tags(params: &Params<'_>) -> Result<Vec<(String, String)>, ApiError> {
+pub(super) fn tags(params: &Params<'_>) -> Result<Vec<(String, String)>, ApiError> {
     let tags = params.objects("Tags")?.unwrap_or_default();
     let text = |tag: &Params<'_>, name| tag.text(name).map(|text| text.unwrap_or_default().to_owned());
     tags.iter().map(|tag| Ok((text(tag, "Key")?, text(tag, "Value")?))).collect()

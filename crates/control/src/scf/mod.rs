@@ -15,6 +15,7 @@ pub(crate) mod async_event;
 mod asynchronous;
 mod code;
 pub(crate) mod concurrency;
+pub(crate) mod domain;
 pub(crate) mod function;
 mod image;
 pub(crate) mod invocation;

@@ -1,9 +1,10 @@
 //! Function URLs: requests that are for a function (scf.md 6.7).
 //!
-//! `place` says which URL a request is for, `cors` what browsers are told, `event` what a function with events is told
+//! `place` says which URL a request is for, `domain` which by a domain of the user's own, `cors` what browsers are told, `event` what a function with events is told
 //! of a request, and what its result says to the client.
 
 mod cors;
+mod domain;
 mod event;
 mod place;
 
@@ -45,7 +46,7 @@ pub(crate) struct Urls {
 }
 
 /// Why a request does not get to the function.
-struct Refused {
+pub(crate) struct Refused {
     status: u16,
     message: String,
 }
@@ -87,19 +88,24 @@ impl Content {
 }
 
 impl Urls {
-    /// Where the request is for, if it is for a URL.
-    pub(crate) fn place(&self, parts: &Parts, is_ours: bool) -> Option<Place> {
-        Place::of(parts, is_ours, |id| matches!(self.triggers.url(id), Ok(Some(_))))
+    /// Where the request is for, if it is for a URL or a domain.
+    pub(crate) fn place(&self, parts: &Parts, is_ours: bool) -> Option<Result<Place, Refused>> {
+        let place = Place::of(parts, is_ours, |id| matches!(self.triggers.url(id), Ok(Some(_))));
+        place.map(Ok).or_else(|| self.by_domain(parts))
     }
 
     /// Answers a request that is for a URL.
     pub(crate) async fn answer(
         &self,
-        place: Place,
+        place: Result<Place, Refused>,
         mut request: Request<Incoming>,
         peer: IpAddr,
     ) -> Response<Outgoing> {
         let mut id = uuid::Uuid::new_v4().to_string();
+        let place = match place {
+            Ok(place) => place,
+            Err(why) => return refused(&id, &why),
+        };
         if let Some(elsewhere) = place.for_browsers(request.headers()) {
             let mut response = Response::new(Outgoing::from(ReplyBody::Empty));
             *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;

@@ -1,7 +1,7 @@
 //! Which function URL a request is for: by the service's own host names, by a name below `localhost`, which browsers
 //! and curl find without asking anybody, and by a path of this server, for clients that find neither.
 
-use cosette_trigger::UrlSettings;
+use cosette_trigger::{Domain, UrlSettings};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, header};
@@ -14,7 +14,7 @@ const PATH: &str = "/_cosette/url/";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) id: String,
-    /// What the host says of the function, if it says it.
+    /// What is said of the function by the host, or is known of the domain.
     pub(super) appid: Option<String>,
     pub(super) region: Option<String>,
     how: How,
@@ -30,19 +30,29 @@ enum How {
     Intranet,
     Localhost,
     Path,
+    Domain,
+}
+
+/// The host that a request is for, in small letters, and the port.
+pub(super) fn host(parts: &Parts) -> (String, &str) {
+    let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = parts.uri.authority().map(|authority| authority.as_str()).or(named).unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (host, port),
+        _ => (authority, ""),
+    };
+    (host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase(), port)
+}
+
+/// What stands before the end that browsers find on this machine: a URL's id, or a domain.
+pub(super) fn local(host: &str) -> Option<&str> {
+    host.strip_suffix(LOCAL)
 }
 
 impl Place {
     /// `is_ours` says that the request names no other host; `is_there` whether there is a URL of an id.
     pub(super) fn of(parts: &Parts, is_ours: bool, is_there: impl Fn(&str) -> bool) -> Option<Self> {
-        let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let authority =
-            parts.uri.authority().map(|authority| authority.as_str()).or(named).unwrap_or_default();
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (host, port),
-            _ => (authority, ""),
-        };
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let (host, port) = host(parts);
         let root = || PathAndQuery::from_static("/");
         let path = || parts.uri.path_and_query().cloned().unwrap_or_else(root);
         let place = |id: &str, how, path| Self {
@@ -63,7 +73,7 @@ impl Place {
             let (appid, region) = (Some(appid.to_owned()), Some(region.to_owned()));
             return Some(Self { appid, region, ..place(id, how, path()) });
         }
-        if let Some(id) = host.strip_suffix(LOCAL) {
+        if let Some(id) = local(&host) {
             // A bucket may be called like this, too.
             return is_there(id).then(|| place(id, How::Localhost, path()));
         }
@@ -74,11 +84,17 @@ impl Place {
         Some(place(id, How::Path, rest.parse().unwrap_or_else(|_| root())))
     }
 
+    /// Of the URL that a domain's path leads to.
+    pub(super) fn by_domain(domain: &Domain, id: String, path: PathAndQuery, port: &str) -> Self {
+        let (appid, region) = (Some(domain.appid.clone()), Some(domain.region.clone()));
+        Self { id, appid, region, how: How::Domain, path, port: port.to_owned() }
+    }
+
     pub(super) fn is_open(&self, settings: &UrlSettings) -> bool {
         match self.how {
             How::Extranet => settings.extranet,
             How::Intranet => settings.intranet,
-            How::Localhost | How::Path => settings.extranet || settings.intranet,
+            How::Localhost | How::Path | How::Domain => settings.extranet || settings.intranet,
         }
     }
 
