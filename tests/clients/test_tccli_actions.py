@@ -5,14 +5,13 @@ import re
 import urllib.request
 
 from support import functions
-from support.functions import FUNCTIONS
+from support.functions import FUNCTIONS, call, deploy
 from support.instance import ROOT
 
 
-def test_calls_and_what_became_of_them(server, tccli, new_function):
+def test_calls_and_what_became_of_them(server, scf, tccli, new_function):
     name = new_function()
-    code = {"ZipFile": functions.base64_zip(FUNCTIONS / "echo-python")}
-    tccli("CreateFunction", FunctionName=name, Runtime="Python3.9", Handler="index.main_handler", Code=code)
+    deploy(scf, name, FUNCTIONS / "echo-python")
     called = tccli("InvokeFunction", FunctionName=name, Event='{"a": 1}', LogType="Tail")["Result"]
     assert (called["RetMsg"], called["InvokeResult"]) == ('"done"', 0) and 'EVENT {"a": 1}' in called["Log"]
     (status,) = tccli("GetRequestStatus", FunctionName=name, FunctionRequestId=called["FunctionRequestId"])["Data"]
@@ -23,33 +22,30 @@ def test_calls_and_what_became_of_them(server, tccli, new_function):
     kept = tccli("GetFunctionEventInvokeConfig", FunctionName=name)["AsyncTriggerConfig"]
     assert (kept["RetryConfig"][0]["RetryNum"], kept["MsgTTL"]) == (1, 120)
 
-    later = tccli("Invoke", FunctionName=name, InvocationType="Event")["Result"]["FunctionRequestId"]
+    later = call(scf, "Invoke", FunctionName=name, InvocationType="Event")["Result"]["FunctionRequestId"]
     server.wait(later)
     assert tccli("GetAsyncEventStatus", InvokeRequestId=later)["Result"]["Status"] == "FINISHED"
     over = tccli.run("TerminateAsyncEvent", FunctionName=name, InvokeRequestId=later)
     assert (over.returncode, "FailedOperation.AsyncEventStatus" in over.stdout + over.stderr) == (255, True)
 
 
-def test_code_and_layers(tccli, new_function, unique):
+def test_code_and_layers(scf, tccli, new_function, unique):
     name, copied, layer = new_function(), new_function(), unique("layer")
-    code = {"ZipFile": functions.base64_zip({"index.py": "import of_layer\ndef main_handler(e, c): return of_layer.WORD\n"})}
-    tccli("CreateFunction", FunctionName=name, Runtime="Python3.9", Handler="index.main_handler", Code=code)
     content = {"ZipFile": functions.base64_zip({"of_layer.py": "WORD = 'found'"})}
     made = tccli("PublishLayerVersion", LayerName=layer, CompatibleRuntimes=["Python3.9"], Content=content)
     assert made["LayerVersion"] == 1
     assert tccli("GetLayerVersion", LayerName=layer, LayerVersion="1")["Status"] == "Active"
     assert tccli("ListLayers", SearchKey=layer)["TotalCount"] == 1
     assert len(tccli("ListLayerVersions", LayerName=layer)["LayerVersions"]) == 1
-    tccli("UpdateFunctionConfiguration", FunctionName=name, Layers=[{"LayerName": layer, "LayerVersion": 1}])
+    code = {"index.py": "import of_layer\ndef main_handler(e, c): return of_layer.WORD\n"}
+    deploy(scf, name, code, Layers=[{"LayerName": layer, "LayerVersion": 1}])
     tccli("CopyFunction", FunctionName=name, NewFunctionName=copied)
-    assert tccli("Invoke", FunctionName=copied)["Result"]["RetMsg"] == '"found"'
-    used = tccli.run("DeleteLayerVersion", LayerName=layer, LayerVersion="1")
-    assert (used.returncode, "ResourceInUse.LayerVersion" in used.stdout + used.stderr) == (255, True)
-    for one in (name, copied):
-        tccli("UpdateFunctionConfiguration", FunctionName=one, Layers=[{"LayerName": "", "LayerVersion": 0}])
-    tccli("DeleteLayerVersion", LayerName=layer, LayerVersion="1")
+    assert call(scf, "Invoke", FunctionName=copied)["Result"]["RetMsg"] == '"found"'
     address = tccli("GetFunctionAddress", FunctionName=copied)
     assert hashlib.sha256(urllib.request.urlopen(address["Url"]).read()).hexdigest() == address["CodeSha256"]
+    for one in (name, copied):
+        call(scf, "DeleteFunction", FunctionName=one)
+    tccli("DeleteLayerVersion", LayerName=layer, LayerVersion="1")
 
 
 def test_keys_for_a_while(server, tccli):
