@@ -57,17 +57,6 @@ const LOG_ID: HeaderName = HeaderName::from_static("x-nws-log-uuid");
 const HIT: HeaderValue = HeaderValue::from_static("Cache Hit");
 const MISS: HeaderValue = HeaderValue::from_static("Cache Miss");
 
-/// What concerns one connection only (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("keep-alive"),
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::UPGRADE,
-    header::EXPECT,
-    header::TRANSFER_ENCODING,
-];
 /// Who asks; goes where the edge asks for somebody else.
 const IDENTITY: [HeaderName; 3] = [
     header::AUTHORIZATION,
@@ -121,9 +110,7 @@ impl Edge {
         id: &str,
     ) -> Response<Content> {
         let (mut response, lookup) = self.look(domain, parts, peer).await;
-        for name in HOP_BY_HOP {
-            response.headers_mut().remove(name);
-        }
+        cosette_hop::strip(response.headers_mut(), |_| false);
         response.headers_mut().insert(LOOKUP, lookup);
         if let Ok(id) = HeaderValue::from_str(id) {
             response.headers_mut().insert(LOG_ID, id);
@@ -147,7 +134,9 @@ impl Edge {
             return (response, MISS);
         }
         let mut headers = parts.headers.clone();
-        for name in HOP_BY_HOP.iter().chain([&header::CONTENT_LENGTH]) {
+        cosette_hop::strip(&mut headers, |_| false);
+        // The edge's own request has no body.
+        for name in [header::EXPECT, header::CONTENT_LENGTH] {
             headers.remove(name);
         }
         if domain.setup.origin.private {

@@ -15,8 +15,9 @@ use cosette_runtime::{Call, Duplex, Outward};
 use cosette_wire::ReplyBody;
 use http::request::Parts;
 use http::uri::{Authority as HostPort, Scheme};
-use http::{HeaderName, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -292,11 +293,14 @@ impl Gateway {
             Ok(path) => path,
             Err(_) => return plain(StatusCode::BAD_REQUEST, "the request's path is none\n"),
         };
-        for name in HOP_BY_HOP {
-            parts.headers.remove(name);
+        let chunked = parts.headers.contains_key(header::TRANSFER_ENCODING);
+        cosette_hop::strip(&mut parts.headers, |_| false);
+        if chunked {
+            // Without it the body of a GET would be taken for none.
+            parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let (mut sender, connection) =
-            match hyper::client::conn::http1::Builder::new().handshake(TokioIo::new(stream)).await {
+            match http1::Builder::new().preserve_header_case(true).handshake(TokioIo::new(stream)).await {
                 Ok(joined) => joined,
                 Err(error) => return gone(error.to_string()),
             };
@@ -304,9 +308,7 @@ impl Gateway {
         match sender.send_request(Request::from_parts(parts, body)).await {
             Ok(response) => {
                 let (mut head, body) = response.into_parts();
-                for name in HOP_BY_HOP {
-                    head.headers.remove(name);
-                }
+                cosette_hop::strip(&mut head.headers, |_| false);
                 Response::from_parts(head, ReplyBody::Events(incoming(body).0).into())
             }
             Err(error) => gone(format!("{} did not answer: {error}", shown(target))),
@@ -403,16 +405,6 @@ async fn unless_stopped<T>(line: &Line, waited: impl Future<Output = io::Result<
         () = line.stopped() => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }
-
-/// What concerns one connection only (RFC 9110, 7.6.1), and what is said to proxies.
-const HOP_BY_HOP: [HeaderName; 6] = [
-    header::CONNECTION,
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("keep-alive"),
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::UPGRADE,
-];
 
 /// Where functions' connections come from.
 pub(crate) const FUNCTIONS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

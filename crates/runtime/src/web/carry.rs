@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cosette_model::{BodyError, ByteStream};
 use futures_core::Stream;
-use http::header::{self, HeaderName};
+use http::header;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -28,15 +28,8 @@ const HEAD_BYTES_MAX: usize = 4 * 1024;
 /// Parts of an answer on their way to the client.
 const PARTS_WAITING: usize = 8;
 
-/// What concerns one connection only (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 6] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+/// What SCF's own headers begin with: of a request they are ours.
+const OWN: &str = "x-scf-";
 
 /// How it went.
 #[derive(Debug)]
@@ -68,8 +61,10 @@ pub(super) async fn carry(
         true => None,
         false => Some(length(&parts.headers).unwrap_or(0)),
     };
-    for name in HOP_BY_HOP {
-        parts.headers.remove(name);
+    cosette_hop::strip(&mut parts.headers, |name| name.as_str().starts_with(OWN));
+    if length.is_none() {
+        // Without it the body of a GET would be taken for none.
+        parts.headers.insert(header::TRANSFER_ENCODING, http::HeaderValue::from_static("chunked"));
     }
     parts.version = http::Version::HTTP_11;
     if length.is_some_and(|length| length > RESULT_BYTES_MAX as u64) {
@@ -125,9 +120,7 @@ pub(super) async fn carry(
         }
         return switched(ours, theirs, websocket.unwrap_or_default()).await;
     }
-    for name in HOP_BY_HOP {
-        response.headers_mut().remove(name);
-    }
+    cosette_hop::strip(response.headers_mut(), |_| false);
     let (parts, body) = response.into_parts();
     let (sender, receiver) = mpsc::channel(PARTS_WAITING);
     let passed: ByteStream = Box::pin(Passed { receiver, is_over: false });
