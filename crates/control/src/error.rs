@@ -246,6 +246,10 @@ mod tests {
             (E::Ambiguous, "InvalidParameterValue.TriggerDesc"),
             (E::Unchanged(true), "FailedOperation.UpdateTriggerStatus"),
             (E::Limit("10".into()), "LimitExceeded.Trigger"),
+            (E::NoSuchDomain("d".into()), "FailedOperation.Domain.UnExist"),
+            (E::DomainExists("d".into()), "ResourceInUse"),
+            (E::UrlUsed("d".into()), "FailedOperation.DeleteTrigger.UrlUsed"),
+            (E::NoUrl("f".into()), "ResourceNotFound.Trigger"),
         ] {
             assert_eq!(ApiError::from(error).code, code);
         }

@@ -120,6 +120,19 @@ async fn requests_and_answers_are_passed_on() {
 }
 
 #[tokio::test]
+async fn a_server_that_a_script_starts_is_measured() {
+    let house = House::new();
+    let spec = function(&house, SERVER, 1);
+    // The shell waits for it.
+    std::fs::write(spec.code.join("scf_bootstrap"), "#!/bin/bash\npython3 app.py\necho ended\n").unwrap();
+    for is_cold in [true, false] {
+        let (ran, _) = ask(&house, &spec, "/", None).await;
+        assert_eq!((ran.status, ran.init_duration.is_some()), (StatusCode::Success, is_cold), "{ran:#?}");
+        assert!(ran.memory_bytes > 8 << 20, "{} bytes are the shell's", ran.memory_bytes);
+    }
+}
+
+#[tokio::test]
 async fn an_instance_has_as_many_requests_as_it_may() {
     let house = House::new();
     let spec = function(&house, SERVER, 2);

@@ -278,7 +278,9 @@ impl Host {
             self.runtime.shared.hosts.close(&self.spec.id, self.number);
         }
         match end {
-            End::Answered { .. } if instance.tree.first_peak() > u64::from(self.spec.memory_mb) << 20 => {
+            End::Answered { .. }
+                if instance.tree.peak_with_children() > u64::from(self.spec.memory_mb) << 20 =>
+            {
                 // It was over the limit for a moment, between two looks.
                 *spent = true;
                 self.runtime.shared.hosts.close(&self.spec.id, self.number);
@@ -330,7 +332,7 @@ impl Host {
         watcher: &Watcher,
         spent: bool,
     ) -> bool {
-        let mut memory_bytes = watcher.peak.max(instance.tree.first_peak());
+        let mut memory_bytes = watcher.peak.max(instance.tree.peak_with_children());
         let (status, result, error) = match result {
             Ok(result) => (StatusCode::Success, result, String::new()),
             Err(failure) => (failure.status, failure.document, failure.text),
