@@ -16,6 +16,7 @@ mod asynchronous;
 mod code;
 pub(crate) mod concurrency;
 pub(crate) mod function;
+pub(crate) mod function_list;
 mod image;
 pub(crate) mod invocation;
 pub(crate) mod layer;
