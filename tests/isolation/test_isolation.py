@@ -3,12 +3,16 @@
 All of it twice where we are root: as root, and as an ordinary user.
 """
 
+import concurrent.futures
 import contextlib
 import errno
 import json
 import os
 import pathlib
+import re
+import select
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -131,12 +135,14 @@ def test_a_function_sees_its_own_code_only(house, server, run):
 def test_a_function_sees_its_own_processes_only(server, run):
     look = """
 import pathlib
+import re
 result = {p.name: (p / 'cmdline').read_text() for p in pathlib.Path('/proc').glob('[0-9]*')}
 """
     seen = run(look)
     assert "1" in seen and len(seen) == 2 and not any("serve" in line for line in seen.values()), seen
     look = """
 import pathlib
+import re
 result = ''
 for p in pathlib.Path('/proc').glob('[0-9]*'):
     try:
@@ -266,6 +272,80 @@ except BlockingIOError:
         assert answer["ErrMsg"] == "User process exit when running (it had more than 1024 processes)", answer
     assert all(gone(pid) for pid in processes(word))
     assert server.health()
+
+
+# Takes 4 GB as fast as it can be had.
+GREEDY = {
+    "Python3.9": ("index.py", "def main_handler(event, context):\n    return len([b'x' * (64 << 20) for _ in range(64)])\n"),
+    "Nodejs18.15": ("index.js", "exports.main_handler = async () => { const all = []; for (let n = 0; n < 64; n++) all.push(Buffer.alloc(64 << 20).fill(1)); return all.length }"),
+}
+
+
+def out_of_memory(answer):
+    assert answer["ErrMsg"] == "Memory limit of 128 MB reached", answer
+    assert json.loads(answer["RetMsg"])["statusCode"] == 434
+
+
+@pytest.mark.parametrize("runtime", GREEDY)
+def test_memory_is_bounded_however_fast_it_is_taken(house, server, runtime):
+    scf = functions.client(server)
+    name, code = GREEDY[runtime]
+    functions.deploy(scf, "greedy-" + runtime[:4], {name: code}, runtime, MemorySize=128, Timeout=60)
+    answer = functions.call(scf, "Invoke", FunctionName="greedy-" + runtime[:4], LogType="Tail")["Result"]
+    if answer["InvokeResult"] == 445:
+        pytest.skip("this user can reach no node")
+    out_of_memory(answer)
+    assert re.search(r"Memory limit of 128 MB reached|Max Memory", answer["Log"]), answer["Log"]
+    assert answer["MemUsage"] < 1 << 30, f"{answer['MemUsage'] >> 20} MB were taken"
+    print(runtime, "took", answer["MemUsage"] >> 20, "MB")
+
+
+# Says that it is there, and waits for a word before it takes memory.
+GREEDY_IN_TIME = """
+import os
+def main_handler(event, context):
+    go = os.open(%r, os.O_RDWR)
+    os.write(os.open(%r, os.O_RDWR), b'x')
+    os.read(go, 1)
+    return len([b'x' * (64 << 20) for _ in range(64)])
+"""
+
+
+def test_a_fence_holds_while_nobody_looks(house):
+    """The server is stopped while the function takes its memory: the kernel alone keeps it."""
+    shared = house.folder / uuid.uuid4().hex
+    shared.mkdir()
+    shared.chmod(0o777)
+    for name in ("go", "there"):
+        os.mkfifo(shared / name)
+        (shared / name).chmod(0o666)
+    go, there = (os.open(shared / name, os.O_RDWR) for name in ("go", "there"))
+    with house.server("--share", str(shared)) as server, concurrent.futures.ThreadPoolExecutor() as pool:
+        if "memory is fenced by the kernel" not in server.log_text():
+            pytest.skip("this user may make no control groups of version 2")
+        scf = functions.client(server)
+        code = GREEDY_IN_TIME % (str(shared / "go"), str(shared / "there"))
+        functions.deploy(scf, "fenced", {"index.py": code}, MemorySize=128, Timeout=60)
+        answer = pool.submit(functions.call, scf, "Invoke", FunctionName="fenced")
+        assert select.select([there], [], [], 60)[0], "the function did not start"
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            inside = [pid for pid in processes("python3.py") if f"cosette-{server.process.pid}-" in cgroup(pid)]
+            assert len(inside) == 1
+            os.write(go, b"x")
+            assert gone(inside[0]), "the kernel did not end it"
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        out_of_memory(answer.result()["Result"])
+    os.close(go)
+    os.close(there)
+
+
+def cgroup(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:
+        return ""
 
 
 def test_how_a_function_ended_is_told(house, server):

@@ -151,6 +151,7 @@ impl Keeper {
         let (program, args) = command(plan.write()?)?;
         // The launcher is outside: nothing that the function's variables say is to reach it.
         let environment = vec![(MARK.to_owned(), folder.as_os_str().to_owned())];
-        Ok(Launch { program, args, environment, directory: "/".into(), output: launch.output, input: line })
+        let directory = "/".into();
+        Ok(Launch { program, args, environment, directory, output: launch.output, input: line, gate: None })
     }
 }

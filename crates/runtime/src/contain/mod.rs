@@ -120,3 +120,11 @@ pub async fn check() -> Result<Option<String>, String> {
         Err(why) => try_out(&folder, None, false).await.map(|()| Some(why)),
     }
 }
+
+/// Whether this process could fence functions' memory: whether it may make control groups. It may move to one itself.
+///
+/// # Errors
+/// Why not, in words.
+pub fn check_fence() -> Result<(), String> {
+    crate::fence::Fences::find().map(|_| ())
+}
