@@ -197,6 +197,39 @@ def test_no_privileges(run):
     assert run(limits) == [1024, 1024, 0]
 
 
+# Calls by number, with arguments by which the kernel alone would do it, or find another fault.
+CALLS = """
+import ctypes, errno, platform
+libc = ctypes.CDLL(None, use_errno=True)
+arm = platform.machine() == 'aarch64'
+numbers = {
+    'keyctl': (219 if arm else 250, 0, -3, 0),
+    'io_uring_setup': (425, 1, None),
+    'clone3': (435, None, 0),
+    'userfaultfd': (282 if arm else 323, 1),
+    'perf_event_open': (241 if arm else 298, None, 0, -1, -1, 0),
+    'bpf': (280 if arm else 321, 99, None, 0),
+    'mount': (40 if arm else 165, b'none', b'/nowhere', b'tmpfs', 0, None),
+    'setns': (268 if arm else 308, -1, 0),
+    'unshare': (97 if arm else 272, 0x10000000),
+    'unshare files': (97 if arm else 272, 0x400),
+    'vsock': (198 if arm else 41, 40, 1, 0),
+    'tcp': (198 if arm else 41, 2, 1, 0),
+}
+def call(number, *arguments):
+    ctypes.set_errno(0)
+    libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) if isinstance(a, int) else a for a in arguments])
+    return errno.errorcode.get(ctypes.get_errno(), 'done')
+result = {name: call(*arguments) for name, arguments in numbers.items()}
+"""
+
+
+def test_system_calls_that_no_function_needs(run):
+    wanted = dict.fromkeys(("keyctl", "userfaultfd", "perf_event_open", "bpf", "mount", "setns", "unshare", "vsock"), "EPERM")
+    wanted |= {"io_uring_setup": "ENOSYS", "clone3": "ENOSYS", "unshare files": "done", "tcp": "done"}
+    assert run(CALLS) == wanted
+
+
 def test_the_server_cannot_be_signalled(server, run):
     attempt = f"""
 import os, signal

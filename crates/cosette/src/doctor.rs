@@ -57,6 +57,14 @@ impl Doctor {
             },
         );
         look(
+            "system calls",
+            true,
+            match cosette_server::contain::refuses_calls() {
+                true => "isolated functions are refused those that none needs".to_owned(),
+                false => "functions may make all: this kernel has no seccomp".to_owned(),
+            },
+        );
+        look(
             "memory",
             true,
             match cosette_server::contain::check_fence() {

@@ -98,6 +98,9 @@ impl Keeper {
         if let Some(why) = why.filter(|_| able) {
             tracing::warn!(%why, "functions share the machine's network");
         }
+        if able && !super::refuses_calls() {
+            tracing::warn!("this kernel has no seccomp: functions may make all system calls");
+        }
         able
     }
 

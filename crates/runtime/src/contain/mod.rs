@@ -7,6 +7,7 @@
 //! root and starts the function. When it ends, the kernel ends all that is in there.
 //! `keeper` decides and prepares, `plan` is what they are told; `root` is what the function sees of the machine.
 
+mod calls;
 mod inside;
 pub(crate) mod keeper;
 mod netlink;
@@ -127,4 +128,10 @@ pub async fn check() -> Result<Option<String>, String> {
 /// Why not, in words.
 pub fn check_fence() -> Result<(), String> {
     crate::fence::Fences::find().map(|_| ())
+}
+
+/// Whether isolated functions would be refused system calls that none needs.
+#[must_use]
+pub fn refuses_calls() -> bool {
+    calls::can_be_refused()
 }
