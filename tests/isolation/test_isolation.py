@@ -23,17 +23,12 @@ import pytest
 
 from support import functions
 from support.instance import BINARY, Instance
-from support.process import gone
+from support.process import gone, isolates
 
 NOBODY = 65534
 # Runs what it is told to.
 HANDLER = "def main_handler(event, context):\n    scope = {}\n    exec(event, scope)\n    return scope.get('result')\n"
 REFUSES = "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\""
-
-
-def isolates():
-    """Whether this machine lets an ordinary user make namespaces."""
-    return subprocess.run(["unshare", "-Urmp", "--fork", "true"], capture_output=True).returncode == 0
 
 
 pytestmark = pytest.mark.skipif(not isolates(), reason="the kernel refuses namespaces")

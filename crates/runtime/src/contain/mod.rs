@@ -61,9 +61,14 @@ pub fn main_if_asked() -> Option<ExitCode> {
     }
 }
 
+/// Whether this program has called [`main_if_asked`].
+pub fn is_prepared() -> bool {
+    ASKED.load(Ordering::Relaxed)
+}
+
 /// The program that contains, as a path that stays good when its file is replaced.
 fn launcher() -> io::Result<PathBuf> {
-    if !ASKED.load(Ordering::Relaxed) {
+    if !is_prepared() {
         return Err(io::Error::other("the program that embeds the server is not made for it"));
     }
     Ok(PathBuf::from("/proc/self/exe"))
