@@ -1,5 +1,6 @@
 """Cosette inside a Rust program: the example's closures are functions that a real client's puts invoke."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -9,6 +10,7 @@ from support import functions
 from support.clients import s3_client
 from support.functions import base64_zip, call
 from support.instance import ROOT, Instance
+from support.process import isolates
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -99,3 +101,15 @@ def test_a_closure_is_a_function_to_every_client(start, tmp_path):
 def test_only_the_process_that_has_a_closure_makes_its_function(scf, new_function):
     with pytest.raises(TencentCloudSDKException, match="Runtime Rust is not known"):
         functions.deploy(scf, new_function(), {"index.py": ""}, runtime="Rust")
+
+
+@pytest.mark.skipif(not isolates(), reason="the kernel refuses namespaces")
+def test_functions_in_other_languages_are_isolated(start, tmp_path):
+    program = start(tmp_path / "data")
+    scf = functions.client(program)
+    code = "import os\ndef main_handler(event, context):\n    return [os.getcwd(), os.listdir(event)]\n"
+    functions.deploy(scf, "looks", {"index.py": code})
+    event = json.dumps(str(tmp_path / "data"))
+    answer = call(scf, "Invoke", FunctionName="looks", ClientContext=event)["Result"]
+    # Of the data directory no more than the way to the certificates.
+    assert json.loads(answer["RetMsg"]) == ["/var/user", ["functions"]], answer

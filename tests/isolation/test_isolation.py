@@ -3,12 +3,16 @@
 All of it twice where we are root: as root, and as an ordinary user.
 """
 
+import concurrent.futures
 import contextlib
 import errno
 import json
 import os
 import pathlib
+import re
+import select
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,17 +23,12 @@ import pytest
 
 from support import functions
 from support.instance import BINARY, Instance
-from support.process import gone
+from support.process import gone, isolates
 
 NOBODY = 65534
 # Runs what it is told to.
 HANDLER = "def main_handler(event, context):\n    scope = {}\n    exec(event, scope)\n    return scope.get('result')\n"
 REFUSES = "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\""
-
-
-def isolates():
-    """Whether this machine lets an ordinary user make namespaces."""
-    return subprocess.run(["unshare", "-Urmp", "--fork", "true"], capture_output=True).returncode == 0
 
 
 pytestmark = pytest.mark.skipif(not isolates(), reason="the kernel refuses namespaces")
@@ -131,12 +130,14 @@ def test_a_function_sees_its_own_code_only(house, server, run):
 def test_a_function_sees_its_own_processes_only(server, run):
     look = """
 import pathlib
+import re
 result = {p.name: (p / 'cmdline').read_text() for p in pathlib.Path('/proc').glob('[0-9]*')}
 """
     seen = run(look)
     assert "1" in seen and len(seen) == 2 and not any("serve" in line for line in seen.values()), seen
     look = """
 import pathlib
+import re
 result = ''
 for p in pathlib.Path('/proc').glob('[0-9]*'):
     try:
@@ -189,6 +190,39 @@ def test_no_privileges(run):
     assert run(attempt) != 0, "no namespaces of its own, where it would be privileged"
     limits = "import resource; result = [resource.getrlimit(n)[1] for n in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC, resource.RLIMIT_CORE)]"
     assert run(limits) == [1024, 1024, 0]
+
+
+# Calls by number, with arguments by which the kernel alone would do it, or find another fault.
+CALLS = """
+import ctypes, errno, platform
+libc = ctypes.CDLL(None, use_errno=True)
+arm = platform.machine() == 'aarch64'
+numbers = {
+    'keyctl': (219 if arm else 250, 0, -3, 0),
+    'io_uring_setup': (425, 1, None),
+    'clone3': (435, None, 0),
+    'userfaultfd': (282 if arm else 323, 1),
+    'perf_event_open': (241 if arm else 298, None, 0, -1, -1, 0),
+    'bpf': (280 if arm else 321, 99, None, 0),
+    'mount': (40 if arm else 165, b'none', b'/nowhere', b'tmpfs', 0, None),
+    'setns': (268 if arm else 308, -1, 0),
+    'unshare': (97 if arm else 272, 0x10000000),
+    'unshare files': (97 if arm else 272, 0x400),
+    'vsock': (198 if arm else 41, 40, 1, 0),
+    'tcp': (198 if arm else 41, 2, 1, 0),
+}
+def call(number, *arguments):
+    ctypes.set_errno(0)
+    libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) if isinstance(a, int) else a for a in arguments])
+    return errno.errorcode.get(ctypes.get_errno(), 'done')
+result = {name: call(*arguments) for name, arguments in numbers.items()}
+"""
+
+
+def test_system_calls_that_no_function_needs(run):
+    wanted = dict.fromkeys(("keyctl", "userfaultfd", "perf_event_open", "bpf", "mount", "setns", "unshare", "vsock"), "EPERM")
+    wanted |= {"io_uring_setup": "ENOSYS", "clone3": "ENOSYS", "unshare files": "done", "tcp": "done"}
+    assert run(CALLS) == wanted
 
 
 def test_the_server_cannot_be_signalled(server, run):
@@ -266,6 +300,80 @@ except BlockingIOError:
         assert answer["ErrMsg"] == "User process exit when running (it had more than 1024 processes)", answer
     assert all(gone(pid) for pid in processes(word))
     assert server.health()
+
+
+# Takes 4 GB as fast as it can be had.
+GREEDY = {
+    "Python3.9": ("index.py", "def main_handler(event, context):\n    return len([b'x' * (64 << 20) for _ in range(64)])\n"),
+    "Nodejs18.15": ("index.js", "exports.main_handler = async () => { const all = []; for (let n = 0; n < 64; n++) all.push(Buffer.alloc(64 << 20).fill(1)); return all.length }"),
+}
+
+
+def out_of_memory(answer):
+    assert answer["ErrMsg"] == "Memory limit of 128 MB reached", answer
+    assert json.loads(answer["RetMsg"])["statusCode"] == 434
+
+
+@pytest.mark.parametrize("runtime", GREEDY)
+def test_memory_is_bounded_however_fast_it_is_taken(house, server, runtime):
+    scf = functions.client(server)
+    name, code = GREEDY[runtime]
+    functions.deploy(scf, "greedy-" + runtime[:4], {name: code}, runtime, MemorySize=128, Timeout=60)
+    answer = functions.call(scf, "Invoke", FunctionName="greedy-" + runtime[:4], LogType="Tail")["Result"]
+    if answer["InvokeResult"] == 445:
+        pytest.skip("this user can reach no node")
+    out_of_memory(answer)
+    assert re.search(r"Memory limit of 128 MB reached|Max Memory", answer["Log"]), answer["Log"]
+    assert answer["MemUsage"] < 1 << 30, f"{answer['MemUsage'] >> 20} MB were taken"
+    print(runtime, "took", answer["MemUsage"] >> 20, "MB")
+
+
+# Says that it is there, and waits for a word before it takes memory.
+GREEDY_IN_TIME = """
+import os
+def main_handler(event, context):
+    go = os.open(%r, os.O_RDWR)
+    os.write(os.open(%r, os.O_RDWR), b'x')
+    os.read(go, 1)
+    return len([b'x' * (64 << 20) for _ in range(64)])
+"""
+
+
+def test_a_fence_holds_while_nobody_looks(house):
+    """The server is stopped while the function takes its memory: the kernel alone keeps it."""
+    shared = house.folder / uuid.uuid4().hex
+    shared.mkdir()
+    shared.chmod(0o777)
+    for name in ("go", "there"):
+        os.mkfifo(shared / name)
+        (shared / name).chmod(0o666)
+    go, there = (os.open(shared / name, os.O_RDWR) for name in ("go", "there"))
+    with house.server("--share", str(shared)) as server, concurrent.futures.ThreadPoolExecutor() as pool:
+        if "memory is fenced by the kernel" not in server.log_text():
+            pytest.skip("this user may make no control groups of version 2")
+        scf = functions.client(server)
+        code = GREEDY_IN_TIME % (str(shared / "go"), str(shared / "there"))
+        functions.deploy(scf, "fenced", {"index.py": code}, MemorySize=128, Timeout=60)
+        answer = pool.submit(functions.call, scf, "Invoke", FunctionName="fenced")
+        assert select.select([there], [], [], 60)[0], "the function did not start"
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            inside = [pid for pid in processes("python3.py") if f"cosette-{server.process.pid}-" in cgroup(pid)]
+            assert len(inside) == 1
+            os.write(go, b"x")
+            assert gone(inside[0]), "the kernel did not end it"
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        out_of_memory(answer.result()["Result"])
+    os.close(go)
+    os.close(there)
+
+
+def cgroup(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:
+        return ""
 
 
 def test_how_a_function_ended_is_told(house, server):

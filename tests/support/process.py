@@ -1,7 +1,8 @@
-"""Waiting for processes that are not our children."""
+"""Processes that are not our children, and what the kernel lets them do."""
 
 import os
 import select
+import subprocess
 
 
 def gone(pid, timeout_s=30):
@@ -16,3 +17,8 @@ def gone(pid, timeout_s=30):
         return bool(poll.poll(timeout_s * 1000))
     finally:
         os.close(descriptor)
+
+
+def isolates():
+    """Whether this machine lets an ordinary user make namespaces."""
+    return subprocess.run(["unshare", "-Urmp", "--fork", "true"], capture_output=True).returncode == 0

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::io::Read;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use cosette::{Context, Cosette, Trigger};
@@ -24,9 +25,18 @@ async fn count(event: Value, context: Context) -> Result<Value, String> {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    // Before any thread: this program may have been started to contain a function.
+    if let Some(code) = cosette::main_if_asked() {
+        return Ok(code);
+    }
+    tokio::runtime::Runtime::new()?.block_on(serve())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve() -> Result<(), Box<dyn Error>> {
     let builder = Cosette::builder()
+        .isolated()
         .bucket(BUCKET)
         .function("count", count)
         .function("never", |_: Value, _: Context| std::future::pending::<Result<(), String>>())

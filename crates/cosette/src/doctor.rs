@@ -56,6 +56,22 @@ impl Doctor {
                 Err(why) => format!("functions see this machine as the server does: {why}"),
             },
         );
+        look(
+            "system calls",
+            true,
+            match cosette_server::contain::refuses_calls() {
+                true => "isolated functions are refused those that none needs".to_owned(),
+                false => "functions may make all: this kernel has no seccomp".to_owned(),
+            },
+        );
+        look(
+            "memory",
+            true,
+            match cosette_server::contain::check_fence() {
+                Ok(()) => "functions' memory is measured, and fenced by the kernel".to_owned(),
+                Err(why) => format!("functions' memory is measured, but not fenced: {why}"),
+            },
+        );
         match client.get("/_cosette/health").await {
             Ok(health) => {
                 let version = health["version"].as_str().unwrap_or("?");

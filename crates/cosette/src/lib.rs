@@ -22,6 +22,9 @@
 //! # }
 //! ```
 //!
+//! Functions in other languages, which a client may make as on the service, run as processes of this program's user:
+//! see the machine as it does, unless the builder is told [`Builder::isolated`].
+//!
 //! A closure runs in this process: nothing contains it, its memory is not measured, it must not block its thread, and
 //! what it prints does not reach its log, which [`Context::log`] writes. Its time-out is 60 seconds.
 
@@ -34,7 +37,8 @@ use std::time::Duration;
 
 pub use cosette_model::Account;
 use cosette_model::Region;
-use cosette_server::{Binding, Closure, Config, Server};
+pub use cosette_server::contain::main_if_asked;
+use cosette_server::{Binding, Closure, Config, Isolation, Server};
 pub use cosette_server::{Context, Record as Invocation, RunError as Error, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
@@ -131,6 +135,29 @@ impl Builder {
         self
     }
 
+    /// Keeps functions that are processes apart from the machine and each other, where the kernel allows it. For that
+    /// the program is started anew as a small launcher, so its `main` has to begin with [`main_if_asked`]:
+    ///
+    /// ```no_run
+    /// use std::process::ExitCode;
+    ///
+    /// fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    ///     if let Some(code) = cosette::main_if_asked() {
+    ///         return Ok(code);
+    ///     }
+    ///     tokio::runtime::Runtime::new()?.block_on(async {
+    ///         let cosette = cosette::Cosette::builder().isolated().start().await?;
+    ///         cosette.stop().await?;
+    ///         Ok(ExitCode::SUCCESS)
+    ///     })
+    /// }
+    /// ```
+    #[must_use]
+    pub fn isolated(mut self) -> Self {
+        self.config.isolation = Isolation::Auto;
+        self
+    }
+
     /// A bucket that is there when the server is.
     #[must_use]
     pub fn bucket(mut self, name: impl Into<String>) -> Self {
@@ -173,9 +200,13 @@ impl Builder {
     /// Returns once the server takes requests.
     ///
     /// # Errors
-    /// What was asked for cannot be; nothing has been started then, or all of it has been stopped again.
+    /// What was asked for cannot be, or functions are to be isolated and `main` did not begin with [`main_if_asked`];
+    /// nothing has been started then, or all of it has been stopped again.
     pub async fn start(self) -> Result<Cosette, Error> {
         let Self { mut config, region, buckets, triggers } = self;
+        if config.isolation == Isolation::Auto && !cosette_server::contain::is_prepared() {
+            return Err(Error::Refused("isolated(): main has to begin with cosette::main_if_asked()".into()));
+        }
         if let Some(region) = region {
             config.region =
                 Region::new(region.as_str()).map_err(|error| Error::Refused(error.to_string()))?;
@@ -254,6 +285,12 @@ impl Cosette {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn isolation_is_not_forgotten_in_silence() {
+        let Err(error) = Cosette::builder().isolated().start().await else { panic!("it started") };
+        assert!(error.to_string().contains("main_if_asked"), "{error}");
+    }
 
     #[tokio::test]
     async fn a_server_that_keeps_nothing_leaves_nothing_however_it_ends() {

@@ -11,6 +11,7 @@ pub mod contain;
 mod debugging;
 mod environment;
 mod failure;
+mod fence;
 mod go;
 mod gob;
 mod instance;
@@ -20,6 +21,7 @@ mod languages;
 mod launch;
 mod links;
 mod listening;
+mod memory;
 mod names;
 mod network;
 mod output;
@@ -47,6 +49,7 @@ pub use crate::closure::{CLOSURE, Closure, Context};
 pub use crate::contain::Isolation;
 use crate::contain::keeper::Keeper;
 use crate::debugging::Turns;
+use crate::fence::Fences;
 use crate::instance::{Instance, NotStarted, Parts, Started};
 pub use crate::interpreter::Interpreter;
 use crate::interpreter::{Family, Interpreters};
@@ -138,6 +141,8 @@ struct Shared {
     interpreters: Interpreters,
     java: java::Bootstrap,
     keeper: Keeper,
+    /// Set where memory can be fenced.
+    fences: Option<Fences>,
     pool: Pool,
     closures: Closures,
     way: OnceLock<Way>,
@@ -175,8 +180,16 @@ impl Runtime {
             }
         }
         launch::write_bootstraps(&scratch.join("bootstrap"))?;
+        let fences = match keeping.isolation {
+            Isolation::Auto => Fences::find()
+                .inspect(|_| tracing::info!("functions' memory is fenced by the kernel"))
+                .inspect_err(|why| tracing::info!(%why, "functions' memory is measured, but not fenced"))
+                .ok(),
+            Isolation::Off => None,
+        };
         let shared = Shared {
             keeper: Keeper::new(keeping, scratch.clone()),
+            fences,
             scratch,
             spawner: Spawner::start()?,
             interpreters: Interpreters::default(),
@@ -335,6 +348,7 @@ impl Runtime {
         Ok(Parts {
             own_network: contained && shared.keeper.has_networks(),
             keeper: contained.then_some(&shared.keeper),
+            fences: shared.fences.as_ref(),
             spawner: &shared.spawner,
             interpreter,
             family,

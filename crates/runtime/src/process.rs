@@ -41,6 +41,8 @@ pub(crate) struct Launch {
     pub(crate) output: PipeWriter,
     /// Standard input; without one there is nothing to read.
     pub(crate) input: Option<OwnedFd>,
+    /// The gate of a control group that it is to be in.
+    pub(crate) gate: Option<OwnedFd>,
 }
 
 impl Launch {
@@ -60,13 +62,14 @@ impl Launch {
         let server = getpid();
         let files = getrlimit(Resource::Nofile);
         let files_max = files.maximum.map_or(OPEN_FILES_MAX, |hard| hard.min(OPEN_FILES_MAX));
+        let gate = self.gate;
         // SAFETY: the closure runs in the forked child of a process with many threads, where only
-        // async-signal-safe things may be done. It captures two plain numbers, allocates nothing,
+        // async-signal-safe things may be done. It captures two plain numbers and an open file, allocates nothing,
         // takes no lock, and makes system calls only (rustix calls the kernel directly); its
         // errors are made of an error number.
         #[allow(unsafe_code)]
         unsafe {
-            command.pre_exec(move || contain(server, files_max));
+            command.pre_exec(move || contain(server, files_max, gate.as_ref()));
         }
         for _ in 0..100 {
             match command.spawn() {
@@ -83,13 +86,16 @@ impl Launch {
 }
 
 /// Done by the child between fork and exec. What is set here survives exec.
-fn contain(server: Pid, files_max: u64) -> io::Result<()> {
+fn contain(server: Pid, files_max: u64, gate: Option<&OwnedFd>) -> io::Result<()> {
     // If the server is killed outright, this process is too. The signal is tied to the death of
     // the *thread* that forked, which is why spawning has a thread of its own.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != Some(server) {
         // It died before the line above.
         return Err(io::ErrorKind::BrokenPipe.into());
+    }
+    if let Some(gate) = gate {
+        rustix::io::write(gate, b"0")?;
     }
     // Descendants that lose their parent stay below this process, where they are found.
     set_child_subreaper(Some(getpid()))?;
@@ -238,17 +244,12 @@ pub(crate) struct Tree {
     root_start: u64,
     mark: Vec<u8>,
     seen: HashSet<(i32, u64)>,
+    /// Those that the last look found, without our launchers.
+    pub(crate) known: Vec<i32>,
     /// How many processes of ours stand between the root and what it was started for.
     launchers: usize,
     /// The first process that is not ours, once it is known.
     first: OnceLock<Pid>,
-}
-
-/// What a look at all of a tree finds.
-pub(crate) struct Look {
-    /// Resident memory, in bytes.
-    pub(crate) memory: u64,
-    pub(crate) processes: u64,
 }
 
 impl Tree {
@@ -257,7 +258,15 @@ impl Tree {
     pub(crate) fn new(root: Pid, mark: &Path, launchers: usize) -> Self {
         let root_start = entry(root.as_raw_pid()).map_or(0, |found| found.start);
         let mark = mark.as_os_str().as_bytes().to_vec();
-        Self { root, root_start, mark, seen: HashSet::new(), launchers, first: OnceLock::new() }
+        Self {
+            root,
+            root_start,
+            mark,
+            seen: HashSet::new(),
+            known: Vec::new(),
+            launchers,
+            first: OnceLock::new(),
+        }
     }
 
     /// The process that was to be started; `None` while it is not there yet.
@@ -316,6 +325,23 @@ impl Tree {
         members
     }
 
+    /// Looks who is there now, but for our launchers.
+    pub(crate) fn find(&mut self) {
+        let members = descendants(self.root).unwrap_or_else(|| self.kin(&table()).into_values().collect());
+        self.seen.extend(members.iter().map(|found| (found.pid, found.start)));
+        let mut ours = self.chain();
+        ours.truncate(self.launchers);
+        let ours = |pid| ours.iter().any(|one| one.as_raw_pid() == pid);
+        self.known = members.iter().map(|found| found.pid).filter(|pid| !ours(*pid)).collect();
+    }
+
+    /// Stops those who are known, that they do no more until they are ended.
+    pub(crate) fn stop(&self) {
+        for pid in self.first().into_iter().chain(self.known.iter().filter_map(|pid| Pid::from_raw(*pid))) {
+            let _ = kill_process(pid, Signal::STOP);
+        }
+    }
+
     /// All living members.
     fn members(&self) -> Vec<Entry> {
         let all = table();
@@ -372,65 +398,22 @@ impl Tree {
             }
         }
     }
-
-    /// Resident memory of the first process alone, in bytes.
-    pub(crate) fn first_memory(&self) -> u64 {
-        self.first().map_or(0, |pid| resident(pid.as_raw_pid()))
-    }
-
-    /// Looks at all members but our launchers. Reads the whole process table.
-    pub(crate) fn look(&mut self) -> Look {
-        let members = self.kin(&table());
-        self.seen.extend(members.values().map(|found| (found.pid, found.start)));
-        let mut ours = self.chain();
-        ours.truncate(self.launchers);
-        let theirs = members.keys().filter(|pid| !ours.iter().any(|one| one.as_raw_pid() == **pid));
-        let (mut memory, mut processes) = (0, 0);
-        for pid in theirs {
-            memory += resident(*pid);
-            processes += 1;
-        }
-        Look { memory, processes }
-    }
-
-    /// The first process's greatest resident memory since [`Tree::forget_peak`], in bytes.
-    pub(crate) fn first_peak(&self) -> u64 {
-        self.first().map_or(0, |pid| memory(pid.as_raw_pid(), "VmHWM:"))
-    }
-
-    /// [`Tree::first_peak`] with what its descendants have now: a script that starts a server is small. Cheap, as it
-    /// follows the children of main threads only.
-    pub(crate) fn peak_with_children(&self) -> u64 {
-        let mut sum = self.first_peak();
-        let mut left: Vec<i32> = self.first().map(children).unwrap_or_default();
-        while let Some(pid) = left.pop() {
-            sum += resident(pid);
-            left.extend(Pid::from_raw(pid).map(children).unwrap_or_default());
-        }
-        sum
-    }
-
-    /// Begins a new measurement of the first process's peak.
-    pub(crate) fn forget_peak(&self) {
-        if let Some(first) = self.first() {
-            // Where this is refused the peak is the instance's, not the invocation's.
-            let _ = std::fs::write(format!("/proc/{first}/clear_refs"), "5");
-        }
-    }
 }
 
-/// The children that a process's main thread has started; none where the kernel keeps no such list.
-fn children(parent: Pid) -> Vec<i32> {
-    let parent = parent.as_raw_pid();
-    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+/// The children that a process's main thread has started, the oldest first.
+///
+/// # Errors
+/// The process is not there, or the kernel keeps no such list.
+pub(crate) fn children(parent: i32) -> io::Result<Vec<i32>> {
+    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+    Ok(list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
 
 /// The child that a process has had for longest.
 fn first_child(parent: Pid) -> Option<Pid> {
     let parent = parent.as_raw_pid();
-    let pid = match std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")) {
-        Ok(list) => list.split_ascii_whitespace().next().and_then(|pid| pid.parse().ok()),
+    let pid = match children(parent) {
+        Ok(children) => children.first().copied(),
         // A kernel that keeps no such list.
         Err(_) => table()
             .iter()
@@ -441,15 +424,29 @@ fn first_child(parent: Pid) -> Option<Pid> {
     pid.and_then(Pid::from_raw)
 }
 
-fn resident(pid: i32) -> u64 {
-    memory(pid, "VmRSS:")
-}
-
-/// One of the figures of `/proc/<pid>/status`, in bytes; 0 for a process that is not there.
-fn memory(pid: i32, figure: &str) -> u64 {
-    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return 0 };
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix(figure)?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
-        .map_or(0, |kib| kib * 1024)
+/// A process and all that descend from it. Reads their own lists of children, not the machine's table; `None` where the
+/// kernel keeps no such lists. While the root lives it has all, as it adopts orphans.
+fn descendants(root: Pid) -> Option<Vec<Entry>> {
+    let mut found: Vec<Entry> = entry(root.as_raw_pid()).into_iter().collect();
+    let mut next = 0;
+    while let Some(one) = found.get(next).copied() {
+        next += 1;
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", one.pid)) else { continue };
+        for thread in threads.flatten() {
+            let list = match std::fs::read_to_string(thread.path().join("children")) {
+                Ok(list) => list,
+                // The thread may have ended meanwhile; if not, there are no lists.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && thread.path().exists() => {
+                    return None;
+                }
+                Err(_) => continue,
+            };
+            for child in list.split_ascii_whitespace().filter_map(|pid| entry(pid.parse().ok()?)) {
+                if !found.iter().any(|known| known.pid == child.pid) {
+                    found.push(child);
+                }
+            }
+        }
+    }
+    Some(found)
 }

@@ -3,18 +3,16 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::sleep_until;
 
 use crate::Spec;
 use crate::instance::Instance;
+use crate::memory::{OFTEN, until_next};
 use crate::process::PROCESSES_MAX;
 use crate::protocol::Signal;
 
-/// How often a running instance's memory is looked at.
-const SAMPLE: Duration = Duration::from_millis(50);
-
-/// The descendants are looked for with each so manieth sample: that reads the whole process table.
-const SAMPLES_PER_TREE: u32 = 4;
+/// The processes are looked for so often; in between those that are known are looked at.
+const FIND: Duration = Duration::from_millis(50);
 
 /// A year: longer than anybody debugs, and a point in time that can be reckoned with.
 pub(crate) const ENDLESS: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -34,19 +32,20 @@ pub(crate) struct Watcher {
     pub(crate) memory_max: u64,
     /// The greatest sum over the tree that was seen.
     pub(crate) peak: u64,
-    samples: u32,
-    ticks: tokio::time::Interval,
+    /// When memory is looked at next, and when processes are looked for.
+    look: Instant,
+    find: Instant,
 }
 
 impl Watcher {
     pub(crate) fn new(spec: &Spec, deadline: Instant) -> Self {
-        let mut ticks = interval_at(tokio::time::Instant::now() + SAMPLE, SAMPLE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let memory_max = match spec.debug {
             Some(_) => u64::MAX,
             None => u64::from(spec.memory_mb) * 1024 * 1024,
         };
-        Self { deadline, memory_max, peak: 0, samples: 0, ticks }
+        // Nothing is known of it: it may be warm, and near its limit.
+        let look = Instant::now() + OFTEN;
+        Self { deadline, memory_max, peak: 0, look, find: look + FIND }
     }
 
     pub(crate) async fn next(
@@ -62,24 +61,27 @@ impl Watcher {
                 Some(signal) = instance.endpoint.signals.recv() => return Event::Said(signal),
                 () = until(closing, |closing| *closing) => return Event::Closing,
                 () = until(exit, Option::is_some) => {
+                    if instance.ran_out() {
+                        return Event::OutOfMemory;
+                    }
                     return Event::Exited(instance.exit.borrow().clone().unwrap_or_default());
                 }
                 () = sleep_until(self.deadline.into()) => return Event::TimedOut,
-                _ = self.ticks.tick() => {
-                    self.samples += 1;
-                    let now = if self.samples.is_multiple_of(SAMPLES_PER_TREE) {
-                        let look = instance.tree.look();
-                        if look.processes > PROCESSES_MAX {
+                () = sleep_until(self.look.into()) => {
+                    if Instant::now() >= self.find {
+                        instance.tree.find();
+                        if instance.tree.known.len() as u64 > PROCESSES_MAX {
                             return Event::Exited(format!("it had more than {PROCESSES_MAX} processes"));
                         }
-                        look.memory
-                    } else {
-                        instance.tree.first_memory()
-                    };
+                        self.find = Instant::now() + FIND;
+                    }
+                    let now = instance.tree.glance();
                     self.peak = self.peak.max(now);
                     if now > self.memory_max {
+                        instance.tree.stop();
                         return Event::OutOfMemory;
                     }
+                    self.look = Instant::now() + until_next(now, self.memory_max);
                 }
             }
         }

@@ -18,7 +18,7 @@ use rustix::thread::{
 
 use super::outside::of;
 use super::plan::Plan;
-use super::{FAILED, root};
+use super::{FAILED, calls, root};
 use crate::process::PROCESSES_MAX;
 
 /// Far more than what a server may send: it is the server, but a length is not believed.
@@ -50,6 +50,7 @@ fn run(socket: &mut UnixStream) -> io::Result<ExitCode> {
     drop(text);
     root::build(&plan)?;
     give_up()?;
+    of("system calls cannot be refused", calls::refuse())?;
     let Some(program) = &plan.program else { return Ok(ExitCode::SUCCESS) };
     let mut command = Command::new(program);
     command

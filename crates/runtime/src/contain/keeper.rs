@@ -98,6 +98,9 @@ impl Keeper {
         if let Some(why) = why.filter(|_| able) {
             tracing::warn!(%why, "functions share the machine's network");
         }
+        if able && !super::refuses_calls() {
+            tracing::warn!("this kernel has no seccomp: functions may make all system calls");
+        }
         able
     }
 
@@ -151,6 +154,7 @@ impl Keeper {
         let (program, args) = command(plan.write()?)?;
         // The launcher is outside: nothing that the function's variables say is to reach it.
         let environment = vec![(MARK.to_owned(), folder.as_os_str().to_owned())];
-        Ok(Launch { program, args, environment, directory: "/".into(), output: launch.output, input: line })
+        let directory = "/".into();
+        Ok(Launch { program, args, environment, directory, output: launch.output, input: line, gate: None })
     }
 }

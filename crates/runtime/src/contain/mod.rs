@@ -7,6 +7,7 @@
 //! root and starts the function. When it ends, the kernel ends all that is in there.
 //! `keeper` decides and prepares, `plan` is what they are told; `root` is what the function sees of the machine.
 
+mod calls;
 mod inside;
 pub(crate) mod keeper;
 mod netlink;
@@ -60,9 +61,14 @@ pub fn main_if_asked() -> Option<ExitCode> {
     }
 }
 
+/// Whether this program has called [`main_if_asked`].
+pub fn is_prepared() -> bool {
+    ASKED.load(Ordering::Relaxed)
+}
+
 /// The program that contains, as a path that stays good when its file is replaced.
 fn launcher() -> io::Result<PathBuf> {
-    if !ASKED.load(Ordering::Relaxed) {
+    if !is_prepared() {
         return Err(io::Error::other("the program that embeds the server is not made for it"));
     }
     Ok(PathBuf::from("/proc/self/exe"))
@@ -119,4 +125,18 @@ pub async fn check() -> Result<Option<String>, String> {
         Ok(()) => Ok(None),
         Err(why) => try_out(&folder, None, false).await.map(|()| Some(why)),
     }
+}
+
+/// Whether this process could fence functions' memory: whether it may make control groups. It may move to one itself.
+///
+/// # Errors
+/// Why not, in words.
+pub fn check_fence() -> Result<(), String> {
+    crate::fence::Fences::find().map(|_| ())
+}
+
+/// Whether isolated functions would be refused system calls that none needs.
+#[must_use]
+pub fn refuses_calls() -> bool {
+    calls::can_be_refused()
 }

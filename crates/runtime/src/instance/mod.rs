@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
+use crate::fence::Fence;
 use crate::output::{Log, Output};
 use crate::outward::Gateway;
 use crate::process::Tree;
@@ -47,6 +48,7 @@ pub(crate) struct Instance {
     relay: Option<JoinHandle<()>>,
     pub(crate) output: Output,
     pub(crate) tree: Tree,
+    fence: Option<Fence>,
     /// How the root process ended, once it has.
     pub(crate) exit: watch::Receiver<Option<String>>,
     pub(crate) key: Arc<RoleKey>,
@@ -170,6 +172,11 @@ impl Instance {
 
     pub(crate) fn take_refused(&self) -> Vec<String> {
         self.key.take_refused()
+    }
+
+    /// Whether the kernel has ended it, or a part of it, for want of memory.
+    pub(crate) fn ran_out(&self) -> bool {
+        self.fence.as_ref().is_some_and(Fence::was_hit)
     }
 
     pub(crate) fn is_alive(&self) -> bool {

@@ -16,6 +16,7 @@ use crate::contain::{Seen, error_in};
 use crate::debugging;
 use crate::environment::{self, Home};
 use crate::failure::Failure;
+use crate::fence::{Fence, Fences};
 use crate::go::{self, About};
 use crate::interpreter::{Family, Interpreter};
 use crate::java;
@@ -37,6 +38,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) keeper: Option<&'a Keeper>,
     /// Whether it also has a network of its own.
     pub(crate) own_network: bool,
+    /// Where its memory is fenced, if it can be.
+    pub(crate) fences: Option<&'a Fences>,
     /// Where the bootstraps are.
     pub(crate) bootstraps: PathBuf,
     /// Where a web function finds interpreters by SCF's paths.
@@ -118,7 +121,7 @@ impl Instance {
                         output: instance.output.take(),
                         duration: at.saturating_duration_since(began),
                         runtime_duration: connected.unwrap_or(at).saturating_duration_since(began),
-                        memory_bytes: watcher.peak.max(instance.tree.first_memory()),
+                        memory_bytes: watcher.peak.max(instance.tree.glance()),
                     };
                     return Ok((instance, started));
                 }
@@ -212,7 +215,7 @@ impl Instance {
         let environment = environment::of(spec, parts.family, &home);
         let (reader, output) = io::pipe()?;
         let directory = spec.code.clone();
-        let mut launch = Launch { program, args, environment, directory, output, input: None };
+        let mut launch = Launch { program, args, environment, directory, output, input: None, gate: None };
         let mut launchers = 0;
         if let Some(keeper) = parts.keeper {
             let sights = Sights {
@@ -224,6 +227,11 @@ impl Instance {
             launch = keeper.keep(launch, spec, &sights, folder.path(), network)?;
             launchers = Keeper::LAUNCHERS;
         }
+        let fence = match parts.fences.filter(|_| spec.debug.is_none()) {
+            Some(fences) => Some(fences.make(u64::from(spec.memory_mb) << 20, parts.keeper.is_some())?),
+            None => None,
+        };
+        launch.gate = fence.as_ref().map(Fence::gate).transpose()?;
         let mut child = parts.spawner.spawn(launch).await?;
         let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         let pid = pid.ok_or_else(|| io::Error::other("the process has no id"))?;
@@ -274,6 +282,7 @@ impl Instance {
             relay,
             output,
             tree,
+            fence,
             exit,
             key,
             keys: spec.keys.clone(),

@@ -158,3 +158,26 @@ async fn endless_output_is_bounded_and_does_not_block() {
     let ran = house.run(&spec, "{}").await;
     assert!(ran.output.starts_with("line 000000 x"), "each invocation has its own bound");
 }
+
+/// Takes 4 GB as fast as it can be had.
+#[tokio::test]
+async fn memory_taken_fast_is_ended_early() {
+    let house = House::new();
+    for mut spec in [
+        house.python("def main_handler(e, c):\n    return len(b'x' * (4 << 30))\n"),
+        house.node("exports.main_handler = async () => { const all = []; for (;;) all.push(Buffer.alloc(64 << 20, 1)); }"),
+        house.python(
+            "import os\n\
+             def main_handler(e, c):\n\
+             \x20   for _ in range(4):\n\
+             \x20       if os.fork() == 0: b'x' * (1 << 30); os._exit(0)\n\
+             \x20   os.wait(); os.wait(); os.wait(); os.wait()\n",
+        ),
+    ] {
+        spec.memory_mb = 128;
+        let ran = house.run(&spec, "{}").await;
+        failed(&ran, StatusCode::MemoryLimitReached);
+        eprintln!("peak {} MB", ran.memory_bytes >> 20);
+        assert!(ran.memory_bytes < 1 << 30, "{ran:?}");
+    }
+}

@@ -311,6 +311,9 @@ impl Host {
                     Some(how) => {
                         *spent = true;
                         self.runtime.shared.hosts.close(&self.spec.id, self.number);
+                        if instance.ran_out() {
+                            return fail(StatusCode::MemoryLimitReached, memory_text(&self.spec));
+                        }
                         fail(StatusCode::ProcessExited, format!("User process exit when running ({how})"))
                     }
                     None => {
