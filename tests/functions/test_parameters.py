@@ -21,8 +21,8 @@ CODE = {"FunctionName": "new", "Code": {"ZipFile": "UEsFBgAAAAAAAAAAAAAAAAAAAAAA
 F = {"FunctionName": "ff"}
 MODEL = {**F, "TestModelName": "m"}
 TIMER = {**F, "TriggerName": "t", "Type": "timer"}
-DOMAIN = {"Domain": "www.example.com"}
 DAY = {"StartTime": "2026-01-01 00:00:00", "EndTime": "2026-01-01 01:00:00"}
+ROUTE = {"FunctionName": "ff", "PathMatch": "/*"}
 
 # What else a request must have for its handler to come to the parameter in question.
 NEEDED = {
@@ -49,6 +49,8 @@ NEEDED = {
     "PutTotalConcurrencyConfig": {"TotalConcurrencyMem": 128},
     "PutProvisionedConcurrencyConfig": {**F, "Qualifier": "1", "VersionProvisionedConcurrencyNum": 1},
     "DeleteProvisionedConcurrencyConfig": {**F, "Qualifier": "1"},
+    "CreateCustomDomain": {"Domain": "www.example.com", "Protocol": "HTTP", "EndpointsConfig": [ROUTE]},
+    "UpdateCustomDomain": {"Domain": "www.example.com"},
     "CreateNamespace": {"Namespace": "n"},
     "UpdateNamespace": {"Namespace": "default"},
     "DeleteNamespace": {"Namespace": "n"},
@@ -56,10 +58,6 @@ NEEDED = {
     "UpdateFunctionTestModel": {**MODEL, "TestModelValue": "{}"},
     "GetFunctionTestModel": MODEL,
     "DeleteFunctionTestModel": MODEL,
-    "CreateCustomDomain": {**DOMAIN, "Protocol": "HTTP", "EndpointsConfig": [{**F, "PathMatch": "/*"}]},
-    "UpdateCustomDomain": DOMAIN,
-    "GetCustomDomain": DOMAIN,
-    "DeleteCustomDomain": DOMAIN,
     "AssumeRole": {"RoleArn": "qcs::cam::uin/100000000001:roleName/r", "RoleSessionName": "session"},
     "GetFederationToken": {"Name": "n", "Policy": "{}"},
     "AddCdnDomain": {"Domain": "a.example.com", "ServiceType": "web", "Origin": {"Origins": [HOST], "OriginType": "cos"}},
@@ -102,6 +100,8 @@ BESIDE = {
     "ImageConfig.": {"ImageUri": "u"},
     "Origin.": {"Origins": [HOST], "OriginType": "cos"},
     "CacheRules[].": {"CacheType": "all", "CacheContents": ["*"], "CacheTime": 1},
+    "EndpointsConfig[].": ROUTE,
+    "PathRewrite[].": {"Path": "/a", "Type": "ExactRules", "Rewrite": "/b"},
     "Filters[].": {"Name": "Description"},
 }
 FILTERS = {"ListFunctions": "Runtime", "DescribeDomains": "domain", "DescribeDomainsConfig": "domain"}
@@ -136,6 +136,7 @@ def asked(action, path, value):
 
 # These are about no function.
 WITHOUT = {
+    "ListCustomDomains", "GetCustomDomain", "DeleteCustomDomain",
     "ListFunctions", "ListNamespaces", "ListLayers", "GetAsyncEventStatus", "GetAccount",
     "DescribeDomains", "DescribeDomainsConfig", "StartCdnDomain", "StopCdnDomain", "DeleteCdnDomain",
 }

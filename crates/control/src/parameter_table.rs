@@ -76,25 +76,6 @@ pub(crate) const TABLE: &[Parameters] = &[
     ),
     row("UpdateTriggerStatus", "Enable FunctionName TriggerName Type Qualifier Namespace TriggerDesc", ""),
     row("DeleteTrigger", "FunctionName TriggerName Type Namespace TriggerDesc Qualifier", ""),
-    row(
-        "CreateCustomDomain",
-        "Domain Protocol EndpointsConfig.Namespace EndpointsConfig.FunctionName EndpointsConfig.Qualifier \
-                EndpointsConfig.PathMatch EndpointsConfig.PathRewrite.Path EndpointsConfig.PathRewrite.Type \
-                EndpointsConfig.PathRewrite.Rewrite \
-                CertConfig.CertificateId WafConfig.WafOpen Tags.Key Tags.Value",
-        "WafConfig.WafInstanceId",
-    ),
-    row(
-        "UpdateCustomDomain",
-        "Domain Protocol EndpointsConfig.Namespace EndpointsConfig.FunctionName EndpointsConfig.Qualifier \
-                EndpointsConfig.PathMatch EndpointsConfig.PathRewrite.Path EndpointsConfig.PathRewrite.Type \
-                EndpointsConfig.PathRewrite.Rewrite \
-                CertConfig.CertificateId WafConfig.WafOpen",
-        "WafConfig.WafInstanceId",
-    ),
-    row("GetCustomDomain", "Domain", ""),
-    row("ListCustomDomains", "Offset Limit OrderBy Order", "Filters"),
-    row("DeleteCustomDomain", "Domain", ""),
     row("GetFunctionEventInvokeConfig", "FunctionName Namespace Qualifier", ""),
     row(
         "UpdateFunctionEventInvokeConfig",
@@ -173,6 +154,25 @@ pub(crate) const TABLE: &[Parameters] = &[
     row("ListNamespaces", "Limit Offset Orderby Order SearchKey.Key SearchKey.Value", ""),
     row("DeleteNamespace", "Namespace", ""),
     row("GetAccount", "", ""),
+    row(
+        "CreateCustomDomain",
+        "Domain Protocol EndpointsConfig.Namespace EndpointsConfig.FunctionName EndpointsConfig.Qualifier \
+        EndpointsConfig.PathMatch EndpointsConfig.PathRewrite.Path EndpointsConfig.PathRewrite.Type \
+        EndpointsConfig.PathRewrite.Rewrite \
+        CertConfig.CertificateId WafConfig.WafOpen Tags.Key Tags.Value",
+        "WafConfig.WafInstanceId",
+    ),
+    row(
+        "UpdateCustomDomain",
+        "Domain Protocol EndpointsConfig.Namespace EndpointsConfig.FunctionName EndpointsConfig.Qualifier \
+        EndpointsConfig.PathMatch EndpointsConfig.PathRewrite.Path EndpointsConfig.PathRewrite.Type \
+        EndpointsConfig.PathRewrite.Rewrite \
+        CertConfig.CertificateId WafConfig.WafOpen",
+        "WafConfig.WafInstanceId",
+    ),
+    row("GetCustomDomain", "Domain", ""),
+    row("ListCustomDomains", "Offset Limit OrderBy Order", "Filters"),
+    row("DeleteCustomDomain", "Domain", ""),
     row(
         "AssumeRole",
         "RoleArn RoleSessionName DurationSeconds Policy SerialNumber TokenCode",
