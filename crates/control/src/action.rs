@@ -12,7 +12,8 @@ use crate::cdn;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::scf::{
-    account, alias, async_event, concurrency, domain, function, invocation, layer, log, namespace,
+    account, alias, async_event, concurrency, domain, function, function_list, invocation, layer, log,
+    namespace,
     provisioned, retry, test_model, trigger, version,
 };
 use crate::sts;
@@ -98,7 +99,7 @@ actions! {
         UpdateFunctionCode "Replace a function's code" => function::update_code;
         UpdateFunctionConfiguration "Change a function's settings" => function::update_configuration;
         GetFunction "All about a function, with its triggers and code" => function::get;
-        ListFunctions "Functions of a namespace" => function::list;
+        ListFunctions "Functions of a namespace" => function_list::list;
         DeleteFunction "Remove a function and its triggers" => function::delete;
         Invoke "Run a function, waiting for it or not" => invocation::invoke;
         InvokeFunction "Run a function and wait for it" => invocation::invoke_function;

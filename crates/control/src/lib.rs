@@ -25,6 +25,8 @@ mod end_to_end;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod parameter_table;
+mod parameters;
 mod params;
 mod request;
 mod scf;
@@ -190,6 +192,9 @@ impl Control {
         };
         let params = Params::new(&fields);
         permit(row, &call, &params)?;
+        if let Some(parameters) = parameters::of(row.name) {
+            parameters.check(&fields)?;
+        }
         handler(&call, params).await
     }
 }

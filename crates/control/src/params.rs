@@ -46,6 +46,20 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// What has a form of its own, inside of a parameter, may have these fields and no others.
+    ///
+    /// # Errors
+    /// `InvalidParameterValue` of the parameter, with the name of the first that is none of them.
+    pub(crate) fn only(&self, parameter: &str, fields: &[&str]) -> Result<(), ApiError> {
+        match self.object.keys().find(|name| !fields.contains(&name.as_str())) {
+            Some(name) => {
+                let message = format!("{parameter} has no field {}{name}", self.path);
+                Err(ApiError::invalid_value(parameter, message))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// A copy, for what outlives the request.
     pub(crate) fn owned(&self) -> Map<String, Value> {
         self.object.clone()

@@ -66,11 +66,6 @@ pub(crate) async fn assume_role(call: &Call<'_>, params: Params<'_>) -> Result<R
         None => None,
     };
     let seconds = seconds(&params, ROLE)?;
-    for other in ["Tags", "SourceIdentity"] {
-        if params.get(other).is_some() {
-            return Err(ApiError::unsupported(format!("{other} is not supported by Cosette yet")));
-        }
-    }
     if params.get("SerialNumber").is_some() || params.get("TokenCode").is_some() {
         return Err(ApiError::new("FailedOperation.CheckMFAError", "there is no such device"));
     }

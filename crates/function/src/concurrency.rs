@@ -139,11 +139,11 @@ impl Functions {
     ///
     /// # Errors
     /// `NoSuchFunction`, `Limit` for more than there is, and the store's.
-    pub async fn reserve(&self, of: &FunctionName, mb: Option<u64>) -> Result<(), Error> {
+    pub async fn reserve(&self, of: &Function, mb: Option<u64>) -> Result<(), Error> {
         let of = of.clone();
         let reserve = move |tx: &mut Tx<'_>| {
-            let function = versions::latest(tx, &of)?;
-            let key = reserved_key(&of);
+            let function = versions::same(tx, &of)?;
+            let key = reserved_key(&of.full_name());
             let mut division = Division::in_commit(tx, &function.appid, &function.region)?;
             division.set_part(&function.id, None);
             let (others, total) = (division.reserved(), division.total);

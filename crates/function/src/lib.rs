@@ -230,8 +230,6 @@ pub struct ConfigurationPatch {
     pub layers: Option<Vec<LayerRef>>,
     /// Of web functions only.
     pub web: Option<Web>,
-    /// Of functions of images only.
-    pub image: Option<Image>,
 }
 
 /// One attempt, as the log keeps it.

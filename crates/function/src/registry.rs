@@ -14,8 +14,8 @@ use cosette_store::{Kept, Sealed, Store, Table, Tx};
 use crate::invocation::instance_id;
 use crate::versions::Version;
 use crate::{
-    Configuration, ConfigurationPatch, Error, Function, Functions, Layer, NewFunction, code, concurrency,
-    layers, limits, namespaces, provisioned, row, versions,
+    Configuration, ConfigurationPatch, Error, Function, Functions, Image, Layer, NewFunction, code,
+    concurrency, layers, limits, namespaces, provisioned, row, versions,
 };
 
 /// Bytes of a handler's file that `entry_file` still shows (scf.md 3.8).
@@ -151,10 +151,9 @@ impl Functions {
             Ok(there) if overrides => there,
             _ => return self.create(new).await.map(drop),
         };
-        let full = new.full_name();
         let NewFunction { appid, mut configuration, code, .. } = new;
         if there.appid != appid || there.configuration.runtime == CLOSURE {
-            return Err(Error::Exists(full.name));
+            return Err(Error::Exists(there.name));
         }
         limits::configuration(&mut configuration)?;
         if configuration.runtime == CLOSURE {
@@ -172,10 +171,6 @@ impl Functions {
         let package = self.receive(code).await?;
         let store = self.shared.store.clone();
         let replace = move |tx: &mut Tx<'_>, function: &mut Function| {
-            if function.id != there.id {
-                // Another one of its name by now.
-                return Err(Error::NoSuchFunction(there.name));
-            }
             let Function { appid, region, .. } = &*function;
             layers::check(tx, appid, region, &configuration.layers, package.unpacked)?;
             versions::release(&store, tx, &function.full_name(), function.code)?;
@@ -187,16 +182,21 @@ impl Functions {
             function.status_desc = status_desc;
             Ok(())
         };
-        self.change(&full, replace).await.map(drop)
+        self.change(&there, replace).await.map(drop)
     }
 
+    /// Gives it other code, and if so another handler or, of a function of an image, the image that the code is of.
+    ///
+    /// # Errors
+    /// `NoSuchFunction` if it is not there, or another one has its name by now; `Invalid`, `Limit`, and the store's.
     pub async fn update_code(
         &self,
-        of: &FunctionName,
+        of: &Function,
         handler: Option<String>,
+        image: Option<Image>,
         code: Bytes,
     ) -> Result<Function, Error> {
-        let mut checked = self.get(of)?.configuration;
+        let mut checked = of.configuration.clone();
         if checked.runtime == CLOSURE {
             return Err(Error::Invalid {
                 field: "Runtime",
@@ -217,20 +217,23 @@ impl Functions {
             function.code_size = package.size;
             function.unpacked = package.unpacked;
             function.code_sha256 = package.sha256;
-            if let Some(handler) = handler {
-                function.configuration.handler = handler;
+            set(&mut function.configuration.handler, handler);
+            if let (Some(image), Some(now)) = (image, &mut function.configuration.image) {
+                *now = image;
             }
             Ok(())
         })
         .await
     }
 
+    /// # Errors
+    /// As of `update_code`.
     pub async fn update_configuration(
         &self,
-        of: &FunctionName,
+        of: &Function,
         patch: ConfigurationPatch,
     ) -> Result<Function, Error> {
-        let status_desc = self.status_desc(&self.get(of)?.configuration).await;
+        let status_desc = self.status_desc(&of.configuration).await;
         self.change(of, move |tx, function| {
             let configuration = &mut function.configuration;
             if patch.runtime.is_some_and(|runtime| runtime != configuration.runtime) {
@@ -243,9 +246,6 @@ impl Functions {
             set(&mut configuration.handler, patch.handler);
             if let (Some(web), Some(now)) = (patch.web, &mut configuration.web) {
                 *now = web;
-            }
-            if let (Some(image), Some(now)) = (patch.image, &mut configuration.image) {
-                *now = image;
             }
             set(&mut configuration.memory_mb, patch.memory_mb);
             set(&mut configuration.timeout_secs, patch.timeout_secs);
@@ -265,7 +265,7 @@ impl Functions {
     }
 
     /// Changes a function in one commit and retires the instances of what it was.
-    async fn change<F>(&self, of: &FunctionName, decide: F) -> Result<Function, Error>
+    async fn change<F>(&self, of: &Function, decide: F) -> Result<Function, Error>
     where
         F: FnOnce(&mut Tx<'_>, &mut Function) -> Result<(), Error> + Send + 'static,
     {
@@ -274,12 +274,16 @@ impl Functions {
             .shared
             .store
             .commit(move |tx| {
-                let mut function = versions::latest(tx, &of)?;
+                let mut function = versions::same(tx, &of)?;
                 let before = function.clone();
                 decide(tx, &mut function)?;
                 function.revision += 1;
                 function.modified = tx.now();
-                tx.put(Table::Function, &row::function_key(&of), row::encode("function", &function)?);
+                tx.put(
+                    Table::Function,
+                    &row::function_key(&of.full_name()),
+                    row::encode("function", &function)?,
+                );
                 Ok::<_, Error>((before, function))
             })
             .await?;
@@ -293,18 +297,19 @@ impl Functions {
     /// of it.
     ///
     /// # Errors
-    /// `NoSuchFunction`, and the store's.
-    pub async fn delete<F>(&self, of: &FunctionName, also: F) -> Result<(), Error>
+    /// `NoSuchFunction`, also if another one has its name by now, and the store's.
+    pub async fn delete<F>(&self, of: &Function, also: F) -> Result<(), Error>
     where
         F: FnOnce(&mut Tx<'_>) -> cosette_store::Result<()> + Send + 'static,
     {
-        let full = of.clone();
+        let (of, full) = (of.clone(), of.full_name());
+        let name = full.clone();
         let store = self.shared.store.clone();
         let (_, gone) = self
             .shared
             .store
             .commit(move |tx| {
-                let function = versions::latest(tx, &full)?;
+                let function = versions::same(tx, &of)?;
                 let mut gone = versions::delete_all(&store, tx, &function)?;
                 tx.delete(Table::Function, &row::function_key(&full));
                 concurrency::forget(tx, &full);
@@ -321,8 +326,8 @@ impl Functions {
             self.shared.slots.forget(&function.id);
             self.forget_debugging(&function.id).await;
         }
-        self.purge(of).await?;
-        tracing::info!(function = of.name, "function deleted");
+        self.purge(&name).await?;
+        tracing::info!(function = name.name, "function deleted");
         Ok(())
     }
 

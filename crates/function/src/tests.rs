@@ -40,6 +40,10 @@ impl House {
         self.functions.create(new(name, text)).await.unwrap()
     }
 
+    fn now(&self, name: &str) -> Function {
+        self.functions.get(&named(name)).unwrap()
+    }
+
     async fn invoke(&self, name: &str, event: &str) -> Outcome {
         self.functions.invoke(call(name, event)).await
     }
@@ -242,7 +246,7 @@ async fn a_change_takes_effect_at_once() {
         memory_mb: Some(256),
         ..ConfigurationPatch::default()
     };
-    let second = house.functions.update_configuration(&named("thumbnail"), patch).await.unwrap();
+    let second = house.functions.update_configuration(&house.now("thumbnail"), patch).await.unwrap();
     assert_eq!((second.revision, second.configuration.memory_mb), (2, 256));
     assert_eq!((second.created, second.modified), (first.created, house.clock.now()));
     let after: Value = serde_json::from_str(&house.invoke("thumbnail", "1").await.result).unwrap();
@@ -250,8 +254,11 @@ async fn a_change_takes_effect_at_once() {
     assert_ne!(after[3], before[3]);
 
     let code = zip(&[("main.py", 0o644, "def run(event, context):\n    return 'new'\n")]);
-    let third =
-        house.functions.update_code(&named("thumbnail"), Some("main.run".into()), code).await.unwrap();
+    let third = house
+        .functions
+        .update_code(&house.now("thumbnail"), Some("main.run".into()), None, code)
+        .await
+        .unwrap();
     assert_eq!((third.revision, third.configuration.handler.as_str()), (3, "main.run"));
     assert_eq!(house.invoke("thumbnail", "1").await.result, "\"new\"");
     assert_eq!(
@@ -261,15 +268,41 @@ async fn a_change_takes_effect_at_once() {
 
     let bad = ConfigurationPatch { memory_mb: Some(100), ..ConfigurationPatch::default() };
     assert!(matches!(
-        house.functions.update_configuration(&named("thumbnail"), bad).await,
+        house.functions.update_configuration(&house.now("thumbnail"), bad).await,
         Err(Error::Invalid { field: "MemorySize", .. })
     ));
     let bad = ConfigurationPatch { runtime: Some("Python3.9".into()), ..ConfigurationPatch::default() };
     assert!(matches!(
-        house.functions.update_configuration(&named("thumbnail"), bad).await,
+        house.functions.update_configuration(&house.now("thumbnail"), bad).await,
         Err(Error::Invalid { field: "Runtime", .. })
     ));
     assert_eq!(house.functions.get(&named("thumbnail")).unwrap().revision, 3);
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_function_is_done_to_no_other_of_its_name() {
+    let house = House::new();
+    let functions = &house.functions;
+    let gone = house.create("thumbnail", ECHO).await;
+    functions.delete(&gone, |_| Ok(())).await.unwrap();
+    let there = house.create("thumbnail", ECHO).await;
+    let patch = || ConfigurationPatch { memory_mb: Some(256), ..ConfigurationPatch::default() };
+    let alias =
+        AliasChange { name: "a".into(), version: Version::Latest, additional: None, description: None };
+    for refused in [
+        functions.update_code(&gone, None, None, python(ECHO)).await.map(drop),
+        functions.update_configuration(&gone, patch()).await.map(drop),
+        functions.publish(&gone, None, false).await.map(drop),
+        functions.set_alias(&gone, alias, true).await.map(drop),
+        functions.reserve(&gone, Some(128)).await,
+        functions.delete_alias(&gone, "a", |_| Ok(())).await,
+        functions.delete_version(&gone, 1, |_| Ok(())).await,
+        functions.delete(&gone, |_| Ok(())).await,
+    ] {
+        assert!(matches!(refused, Err(Error::NoSuchFunction(_))), "{refused:?}");
+    }
+    assert_eq!((house.now("thumbnail").revision, house.now("thumbnail").id), (1, there.id.clone()));
+    functions.update_configuration(&there, patch()).await.unwrap();
 }
 
 #[tokio::test]
@@ -281,12 +314,10 @@ async fn deletion_takes_records_along() {
         house.invoke("thumbnail", "1").await;
     }
     house.invoke("other", "1").await;
-    house.functions.delete(&named("thumbnail"), |_| Ok(())).await.unwrap();
+    let gone = house.now("thumbnail");
+    house.functions.delete(&gone, |_| Ok(())).await.unwrap();
     assert!(matches!(house.functions.get(&named("thumbnail")), Err(Error::NoSuchFunction(_))));
-    assert!(matches!(
-        house.functions.delete(&named("thumbnail"), |_| Ok(())).await,
-        Err(Error::NoSuchFunction(_))
-    ));
+    assert!(matches!(house.functions.delete(&gone, |_| Ok(())).await, Err(Error::NoSuchFunction(_))));
     assert_eq!(house.functions.records(Some(&named("thumbnail")), 100).unwrap().len(), 0);
     assert_eq!(house.functions.records(None, 100).unwrap().len(), 1);
     assert_eq!(house.functions.describe(&called("thumbnail", "$LATEST").into()), None);

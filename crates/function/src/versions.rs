@@ -142,6 +142,12 @@ pub(crate) fn latest(tx: &Tx<'_>, of: &FunctionName) -> Result<Function, Error> 
     own(value.as_deref(), of)
 }
 
+/// The same, if it still is this function and not another one that was made of its name.
+pub(crate) fn same(tx: &Tx<'_>, of: &Function) -> Result<Function, Error> {
+    let found = latest(tx, &of.full_name())?;
+    if found.id == of.id { Ok(found) } else { Err(Error::NoSuchFunction(of.name.clone())) }
+}
+
 /// A row as the function of this name: no name makes the key of a version, or of another function.
 pub(crate) fn own(value: Option<&[u8]>, of: &FunctionName) -> Result<Function, Error> {
     let missing = || Error::NoSuchFunction(of.name.clone());
@@ -188,27 +194,26 @@ fn need(tx: &Tx<'_>, function: &Function, version: Version) -> Result<(), Error>
 }
 
 impl Functions {
-    /// Freezes `$LATEST` as the next version. `of`, if given, is what `$LATEST` still has to be.
+    /// Freezes `$LATEST` as the next version; `unchanged`, if it still is what `of` is.
     ///
     /// # Errors
     /// `UnsupportedOperation` for a closure, `FailedOperation.PublishVersion` when `$LATEST` is another by now, and
     /// the store's.
     pub async fn publish(
         &self,
-        function: &FunctionName,
+        of: &Function,
         description: Option<String>,
-        of: Option<&Function>,
+        unchanged: bool,
     ) -> Result<Function, Error> {
-        let full = function.clone();
-        let of = of.map(instance_id);
+        let (of, full) = (of.clone(), of.full_name());
         let publish = move |tx: &mut Tx<'_>| {
-            let mut function = latest(tx, &full)?;
+            let mut function = same(tx, &of)?;
             let name = &full.name;
             if function.configuration.runtime == CLOSURE {
                 let message = format!("{name} is a closure, which has no versions");
                 return Err(Error::Refused { code: "UnsupportedOperation", message });
             }
-            if of.is_some_and(|of| of != instance_id(&function)) {
+            if unchanged && instance_id(&of) != instance_id(&function) {
                 let message = format!("{name} was changed before it could be published");
                 return Err(Error::Refused { code: "FailedOperation.PublishVersion", message });
             }
@@ -253,16 +258,16 @@ impl Functions {
     ///
     /// # Errors
     /// `UnsupportedOperation.AliasBind` while an alias leads to it; `NoSuchQualifier`, and the store's.
-    pub async fn delete_version<F>(&self, of: &FunctionName, number: u64, also: F) -> Result<(), Error>
+    pub async fn delete_version<F>(&self, of: &Function, number: u64, also: F) -> Result<(), Error>
     where
         F: FnOnce(&mut Tx<'_>) -> cosette_store::Result<()> + Send + 'static,
     {
-        let of = of.clone();
+        let (of, full) = (of.clone(), of.full_name());
         let version = Version::Number(number);
         let store = self.shared.store.clone();
         let delete = move |tx: &mut Tx<'_>| {
-            let function = latest(tx, &of)?;
-            let key = key(&of, version);
+            let function = same(tx, &of)?;
+            let key = key(&full, version);
             let value = tx.get(Table::Function, &key)?;
             let value = value.ok_or_else(|| Error::NoSuchQualifier(version.to_string()))?;
             if let Some(alias) = function.aliases.iter().find(|alias| alias.is_of(version)) {
@@ -272,7 +277,7 @@ impl Functions {
             tx.delete(Table::Function, &key);
             let gone: Function = row::decode("function", &value)?;
             if gone.code != function.code {
-                release(&store, tx, &of, gone.code)?;
+                release(&store, tx, &full, gone.code)?;
             }
             provisioned::forget(tx, &gone)?;
             also(tx)?;
@@ -290,12 +295,7 @@ impl Functions {
     /// # Errors
     /// `ResourceInUse.Alias`, `ResourceNotFound.Alias`, `ResourceNotFound.FunctionVersion`, `Invalid`, `Limit`, and
     /// the store's.
-    pub async fn set_alias(
-        &self,
-        of: &FunctionName,
-        change: AliasChange,
-        is_new: bool,
-    ) -> Result<Alias, Error> {
+    pub async fn set_alias(&self, of: &Function, change: AliasChange, is_new: bool) -> Result<Alias, Error> {
         if is_new {
             limits::alias(&change.name)?;
         }
@@ -307,7 +307,7 @@ impl Functions {
         }
         let of = of.clone();
         let set = move |tx: &mut Tx<'_>| {
-            let mut function = latest(tx, &of)?;
+            let mut function = same(tx, &of)?;
             let now = tx.now();
             need(tx, &function, change.version)?;
             if let Some(additional) = &change.additional {
@@ -337,7 +337,7 @@ impl Functions {
                 return Err(Error::Limit { what: "Alias", message });
             }
             function.aliases.push(alias.clone());
-            tx.put(Table::Function, &row::function_key(&of), row::encode("function", &function)?);
+            tx.put(Table::Function, &row::function_key(&of.full_name()), row::encode("function", &function)?);
             Ok::<_, Error>(alias)
         };
         Ok(self.shared.store.commit(set).await?.1)
@@ -347,7 +347,7 @@ impl Functions {
     ///
     /// # Errors
     /// `Invalid` for `$DEFAULT`, `ResourceNotFound.Alias`, and the store's.
-    pub async fn delete_alias<F>(&self, of: &FunctionName, alias: &str, also: F) -> Result<(), Error>
+    pub async fn delete_alias<F>(&self, of: &Function, alias: &str, also: F) -> Result<(), Error>
     where
         F: FnOnce(&mut Tx<'_>) -> cosette_store::Result<()> + Send + 'static,
     {
@@ -356,11 +356,11 @@ impl Functions {
         }
         let (of, alias) = (of.clone(), alias.to_owned());
         let delete = move |tx: &mut Tx<'_>| {
-            let mut function = latest(tx, &of)?;
+            let mut function = same(tx, &of)?;
             function.alias(&alias)?;
             function.aliases.retain(|other| other.name != alias);
             also(tx)?;
-            tx.put(Table::Function, &row::function_key(&of), row::encode("function", &function)?);
+            tx.put(Table::Function, &row::function_key(&of.full_name()), row::encode("function", &function)?);
             Ok::<_, Error>(())
         };
         self.shared.store.commit(delete).await?;

@@ -193,8 +193,12 @@ impl Admin {
             json!({ "function": named.name, "namespace": named.namespace, "to": to.as_ref().map(target) });
         let letter = to.map(|to| DeadLetter { to, kind: String::new() });
         let patch = ConfigurationPatch { dead_letter: Some(letter), ..ConfigurationPatch::default() };
-        match self.functions.update_configuration(&named, patch).await {
-            Ok(_) => Ok(shown),
+        let set = match self.functions.get(&named) {
+            Ok(function) => self.functions.update_configuration(&function, patch).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match set {
+            Ok(()) => Ok(shown),
             Err(error @ (FunctionError::NoSuchFunction(_) | FunctionError::NoSuchNamespace(_))) => {
                 Err(Refused(StatusCode::NOT_FOUND, error.to_string()))
             }

@@ -89,9 +89,6 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
 }
 
 pub(crate) async fn configs(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
-    if params.object("Sort")?.is_some() {
-        return Err(ApiError::unsupported("Sort is not supported by Cosette"));
-    }
     let found = found(call, &params)?;
     let total = found.len();
     let detail = |domain: &Domain| {

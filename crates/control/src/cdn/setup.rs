@@ -95,14 +95,8 @@ fn bucket(origin: &Params<'_>) -> Result<Bucket, ApiError> {
         [host] => host.to_ascii_lowercase(),
         _ => return Err(ApiError::unsupported("one bucket is behind a domain, not several origins")),
     };
-    match origin.needed("OriginType")? {
-        "cos" => {}
-        other => {
-            return Err(ApiError::unsupported(format!(
-                "OriginType {other} is not supported by Cosette: it is cos"
-            )));
-        }
-    }
+    origin.needed("OriginType")?;
+    of_cos(origin)?;
     if !is_bucket(&host) {
         let message = format!("{host} is no bucket's host, <bucket>-<appid>.cos.<region>.myqcloud.com");
         return Err(ApiError::new("InvalidParameter.CdnConfigInvalidHost", message));
@@ -111,8 +105,18 @@ fn bucket(origin: &Params<'_>) -> Result<Bucket, ApiError> {
     options(origin, Bucket { host, server_name, private: false, protocol: "http".into() })
 }
 
+fn of_cos(origin: &Params<'_>) -> Result<(), ApiError> {
+    match origin.text("OriginType")? {
+        None | Some("" | "cos") => Ok(()),
+        Some(other) => {
+            Err(ApiError::unsupported(format!("OriginType {other} is not supported by Cosette: it is cos")))
+        }
+    }
+}
+
 fn options(origin: &Params<'_>, mut bucket: Bucket) -> Result<Bucket, ApiError> {
     origin.known(&["Origins", "OriginType", "ServerName", "CosPrivateAccess", "OriginPullProtocol"])?;
+    of_cos(origin)?;
     if let Some(name) = origin.text("ServerName")?.filter(|name| !name.is_empty()) {
         // The bucket goes by its host.
         if name.to_ascii_lowercase() != bucket.host {

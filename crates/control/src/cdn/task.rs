@@ -48,11 +48,6 @@ async fn purge(
 
 pub(crate) async fn push(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     params.flag("UrlEncode")?;
-    for name in ["ParseM3U8", "DisableRange"] {
-        if params.flag(name)? == Some(true) {
-            return Err(ApiError::unsupported(format!("{name} is not supported by Cosette")));
-        }
-    }
     if !matches!(params.text("Layer")?, None | Some("" | "middle")) {
         return Err(wrong("Layer is middle or left out"));
     }

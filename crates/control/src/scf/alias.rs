@@ -27,7 +27,7 @@ async fn set(call: &Call<'_>, params: &Params<'_>, is_new: bool) -> Result<Reply
         additional: additional(params)?,
         description: params.text("Description")?.map(str::to_owned),
     };
-    call.functions.set_alias(&function.full_name(), change, is_new).await?;
+    call.functions.set_alias(&function, change, is_new).await?;
     Ok(Reply::new())
 }
 
@@ -54,7 +54,7 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     let name = params.needed("Name")?;
     let of = reference(&function, name);
     let also = move |tx: &mut Tx<'_>| Triggers::forget(tx, &of.full_name(), Some(&of.qualifier));
-    call.functions.delete_alias(&function.full_name(), name, also).await?;
+    call.functions.delete_alias(&function, name, also).await?;
     call.triggers.timers_have_changed()?;
     Ok(Reply::new())
 }

@@ -14,29 +14,52 @@ use crate::params::Params;
 /// The largest archive read from a bucket, in bytes: SCF's limit for code, unpacked.
 const ARCHIVE_BYTES_MAX: u64 = 500 << 20;
 
+/// Where a request says its code is.
+enum Source<'a> {
+    Zip(&'a str),
+    Cos { bucket: &'a str, object: &'a str, region: Option<&'a str> },
+}
+
 /// The code a request names in `Code`, or beside it (`UpdateFunctionCode` takes both), as a zip.
 pub(super) async fn read(call: &Call<'_>, params: &Params<'_>) -> Result<Bytes, ApiError> {
+    match source(params)? {
+        Source::Zip(text) => decode(text),
+        Source::Cos { bucket, object, region } => fetch(call, bucket, object, region).await,
+    }
+}
+
+/// The one that there is, or that `CodeSource` says.
+fn source<'a>(params: &Params<'a>) -> Result<Source<'a>, ApiError> {
+    let mut found = Vec::new();
     let nested = params.object("Code")?;
     for place in nested.iter().chain([params]) {
-        for other in ["DemoId", "TempCosObjectName"] {
-            if place.text(other)?.is_some_and(|text| !text.is_empty()) {
-                return Err(ApiError::unsupported(format!("code by {other} is not supported")));
-            }
-        }
-        if let Some(zip) = place.text("ZipFile")?.filter(|zip| !zip.is_empty()) {
-            return decode(zip);
-        }
         let part = |name| place.text(name).map(|text| text.filter(|text| !text.is_empty()));
+        let region = part("CosBucketRegion")?;
+        if let Some(zip) = part("ZipFile")? {
+            found.push(Source::Zip(zip));
+        }
         match (part("CosBucketName")?, part("CosObjectName")?) {
-            (Some(bucket), Some(object)) => {
-                return fetch(call, bucket, object, part("CosBucketRegion")?).await;
-            }
+            (Some(bucket), Some(object)) => found.push(Source::Cos { bucket, object, region }),
             (Some(_), None) => return Err(ApiError::missing("CosObjectName")),
             (None, Some(_)) => return Err(ApiError::missing("CosBucketName")),
             (None, None) => {}
         }
     }
-    Err(ApiError::missing("Code"))
+    let kind = |source: &Source<'_>| match source {
+        Source::Zip(_) => "ZipFile",
+        Source::Cos { .. } => "Cos",
+    };
+    let wrong = |message: String| Err(ApiError::invalid_value("CodeSource", message));
+    let asked = params.text("CodeSource")?.filter(|text| !text.is_empty());
+    if found.is_empty() {
+        return Err(ApiError::missing("Code"));
+    }
+    found.retain(|source| asked.is_none_or(|asked| asked.eq_ignore_ascii_case(kind(source))));
+    match found.len() {
+        0 => wrong(format!("CodeSource is {}, and no code is there", asked.unwrap_or_default())),
+        1 => Ok(found.remove(0)),
+        _ => wrong("code is given more than once".into()),
+    }
 }
 
 fn decode(text: &str) -> Result<Bytes, ApiError> {
@@ -89,7 +112,31 @@ async fn fetch(call: &Call<'_>, bucket: &str, object: &str, region: Option<&str>
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn code_comes_from_one_place() {
+        let of = |value: serde_json::Value| {
+            let found = source(&Params::new(value.as_object().unwrap())).map(|source| match source {
+                Source::Zip(text) => text.to_owned(),
+                Source::Cos { bucket, object, .. } => format!("{bucket}/{object}"),
+            });
+            found.map_err(|error| error.code.into_owned())
+        };
+        let cos = json!({"CosBucketName": "b", "CosObjectName": "o", "ZipFile": ""});
+        let both = json!({"CosBucketName": "b", "CosObjectName": "o", "ZipFile": "z"});
+        assert_eq!(of(json!({"ZipFile": "z", "CodeSource": "ZipFile"})), Ok("z".into()));
+        assert_eq!(of(json!({"Code": cos, "CodeSource": "cos"})), Ok("b/o".into()));
+        assert_eq!(of(json!({"Code": both, "CodeSource": "Cos"})), Ok("b/o".into()));
+        let wrong = Err("InvalidParameterValue.CodeSource".to_owned());
+        assert_eq!(of(json!({ "Code": both })), wrong);
+        assert_eq!(of(json!({"Code": cos, "ZipFile": "z"})), wrong);
+        assert_eq!(of(json!({"Code": cos, "CodeSource": "Git"})), wrong);
+        assert_eq!(of(json!({"Code": {"CosBucketName": "b"}})), Err("MissingParameter".into()));
+        assert_eq!(of(json!({"Code": {}})), Err("MissingParameter.Code".into()));
+    }
 
     #[test]
     fn base64_may_have_line_breaks_but_no_other_fault() {

@@ -11,7 +11,7 @@ use crate::params::Params;
 pub(crate) async fn put_reserved(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     let mb = megabytes(&params, "ReservedConcurrencyMem")?;
-    call.functions.reserve(&function.full_name(), Some(mb)).await?;
+    call.functions.reserve(&function, Some(mb)).await?;
     Ok(Reply::new())
 }
 
@@ -23,7 +23,7 @@ pub(crate) async fn get_reserved(call: &Call<'_>, params: Params<'_>) -> Result<
 
 pub(crate) async fn delete_reserved(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    call.functions.reserve(&function.full_name(), None).await?;
+    call.functions.reserve(&function, None).await?;
     Ok(Reply::new())
 }
 

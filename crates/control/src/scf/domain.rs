@@ -56,9 +56,6 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
 }
 
 pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
-    if params.objects("Filters")?.is_some_and(|filters| !filters.is_empty()) {
-        return Err(ApiError::unsupported("Filters of domains are not supported by Cosette"));
-    }
     let paging = Paging::of(&params)?;
     if paging.limit > LIMIT_MAX {
         return Err(ApiError::invalid_value("Limit", format!("Limit is more than {LIMIT_MAX}")));

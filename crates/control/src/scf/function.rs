@@ -10,8 +10,7 @@ use super::asynchronous;
 use super::layer;
 use super::letter::{self, dead_letter};
 use super::{
-    DEFAULT_NAMESPACE, LATEST, Paging, code, descending, function_of, image, known_namespace, namespace_of,
-    qualified, reply, sort_by_key, time, version, web,
+    DEFAULT_NAMESPACE, LATEST, code, function_of, image, namespace_of, qualified, reply, time, version, web,
 };
 use crate::Call;
 use crate::action::Reply;
@@ -28,7 +27,6 @@ const INIT_TIMEOUT_DEFAULT_SECS: u32 = 65;
 pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let name = params.needed("FunctionName")?.to_owned();
     let namespace = namespace_of(&params)?.to_owned();
-    refuse_unsupported(&params)?;
     let is_published = version::is_published(&params)?;
     let (async_run, trace) = asynchronous::asked(&params)?;
     let web = web::created(&params)?;
@@ -36,6 +34,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         return Err(ApiError::unsupported("AsyncRunEnable of a web function (Type HTTP) is not supported"));
     }
     let image = image::read(call, &params)?;
+    as_here(&params, image.is_some())?;
     let runtime = params.text("Runtime")?.filter(|r| !r.is_empty());
     let runtime = match &image {
         Some(_) => image::RUNTIME,
@@ -82,8 +81,6 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
 
 pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    refuse_tags(&params)?;
-    refuse_unsupported(&params)?;
     asynchronous::unchanged(&params, &function)?;
     let is_published = version::is_published(&params)?;
     let handler = params.text("Handler")?.filter(|text| !text.is_empty()).map(str::to_owned);
@@ -96,20 +93,16 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
         Some((_, package)) => package.clone(),
         None => code::read(call, &params).await?,
     };
-    let mut made = call.functions.update_code(&function.full_name(), handler, code).await?;
-    if let Some((image, _)) = image {
-        let patch = ConfigurationPatch { image: Some(image), ..ConfigurationPatch::default() };
-        made = call.functions.update_configuration(&function.full_name(), patch).await?;
-    }
+    let image = image.map(|(image, _)| image);
+    let made = call.functions.update_code(&function, handler, image, code).await?;
     version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
 }
 
 pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    refuse_tags(&params)?;
-    refuse_unsupported(&params)?;
     asynchronous::unchanged(&params, &function)?;
+    as_here(&params, function.configuration.image.is_some())?;
     let is_published = version::is_published(&params)?;
     let runtime = params.text("Runtime")?.filter(|text| !text.is_empty());
     if let Some(runtime) = runtime.filter(|runtime| *runtime != function.configuration.runtime) {
@@ -136,9 +129,8 @@ pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) ->
         },
         layers: layer::layers(&params)?,
         web: web::changed(&params, &function)?,
-        image: None,
     };
-    let made = call.functions.update_configuration(&function.full_name(), patch).await?;
+    let made = call.functions.update_configuration(&function, patch).await?;
     version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
 }
@@ -163,7 +155,7 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         super::test_model::forget(tx, &gone)?;
         Triggers::forget(tx, &gone.full_name(), None)
     };
-    call.functions.delete(&function.full_name(), also).await?;
+    call.functions.delete(&function, also).await?;
     call.triggers.timers_have_changed()?;
     Ok(Reply::new())
 }
@@ -176,7 +168,10 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
         Some(true) => call.functions.entry_file(&function).await?.unwrap_or_default(),
         _ => String::new(),
     };
-    let triggers = super::trigger::of_function(call, &function)?;
+    let triggers = match params.flag("ShowTriggers")? {
+        Some(false) => Vec::new(),
+        _ => super::trigger::of_function(call, &function)?,
+    };
     let configuration = &function.configuration;
     let variables: Vec<Value> =
         configuration.environment.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
@@ -297,151 +292,15 @@ pub(crate) async fn address(call: &Call<'_>, params: Params<'_>) -> Result<Reply
     Ok(reply(json!({"Url": call.link(function.code), "CodeSha256": function.code_sha256})))
 }
 
-pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
-    let paging = Paging::of(&params)?;
-    let filters = filters(&params)?;
-    let name = params.text("SearchKey")?.unwrap_or_default();
-    let description = params.text("Description")?.unwrap_or_default();
-    let namespace = known_namespace(call, &params)?;
-    let mut found = call.functions.list(&call.account.appid, call.region.as_str(), namespace)?;
-    found.retain(|function| {
-        function.name.contains(name)
-            && function.configuration.description.contains(description)
-            && filters
-                .iter()
-                .all(|(filter, values)| filter.of(function).is_some_and(|value| values.contains(&value)))
-    });
-    let descending = descending(&params, true)?;
-    match params.text("Orderby")? {
-        None | Some("" | "ModTime") => sort_by_key(&mut found, descending, |f| f.modified),
-        Some("AddTime") => sort_by_key(&mut found, descending, |f| f.created),
-        Some("FunctionName") => sort_by_key(&mut found, descending, |f| f.name.clone()),
-        Some(other) => {
-            let message = format!("Orderby {other} is not AddTime, ModTime or FunctionName");
-            return Err(ApiError::invalid_value("OrderBy", message));
-        }
-    }
-    let total = found.len();
-    let page = paging.page(found).map(|function| {
-        let reserved = call.functions.reserved_mb(&function.full_name())?;
-        let provisioned = call.functions.provisioned_mb(&function)?;
-        Ok(item(&function, reserved, (provisioned > 0).then_some(provisioned)))
-    });
-    let page: Vec<Value> = page.collect::<Result<_, ApiError>>()?;
-    Ok(reply(json!({"Functions": page, "TotalCount": total})))
-}
-
-/// A function as lists show it (scf.md 3.7).
-fn item(function: &Function, reserved_mb: Option<u64>, provisioned_mb: Option<u64>) -> Value {
-    json!({
-        "FunctionName": function.name,
-        "FunctionId": function.id,
-        "Namespace": function.namespace,
-        "Runtime": function.configuration.runtime,
-        "Type": web::kind(function),
-        "Status": "Active",
-        "StatusDesc": function.status_desc,
-        "StatusReasons": [],
-        "Description": function.configuration.description,
-        "Tags": shown_tags(function),
-        "AddTime": time(function.created),
-        "ModTime": time(function.modified),
-        "TotalProvisionedConcurrencyMem": provisioned_mb,
-        "ReservedConcurrencyMem": reserved_mb,
-        "AsyncRunEnable": asynchronous::word(function.configuration.async_run),
-        "TraceEnable": asynchronous::word(function.configuration.trace),
-    })
-}
-
-/// Filters of one request (scf.md 3.8).
-const FILTERS_MAX: usize = 10;
-
-/// What `ListFunctions` can be narrowed by.
-#[derive(Clone, Copy)]
-enum Filter<'a> {
-    Runtime,
-    Role,
-    /// The value of a tag with this key.
-    Tag(&'a str),
-    AsyncRun,
-    Trace,
-    FunctionType,
-    /// A property that is the same for every function here.
-    Always(&'static str),
-}
-
-impl<'a> Filter<'a> {
-    fn parse(name: &'a str) -> Option<Self> {
-        Some(match name {
-            "Runtime" => Self::Runtime,
-            "Role" => Self::Role,
-            "Status" => Self::Always("Active"),
-            "FunctionType" => Self::FunctionType,
-            "PublicNetStatus" => Self::Always("ENABLE"),
-            "AsyncRunEnable" => Self::AsyncRun,
-            "TraceEnable" => Self::Trace,
-            "VpcId" | "SubnetId" | "ClsTopicId" | "ClsLogsetId" | "CfsId" | "CfsMountInsId" | "Eip" => {
-                Self::Always("")
-            }
-            _ => Self::Tag(name.strip_prefix("tag-")?),
-        })
-    }
-
-    /// What a function has of it, if it can have it and does.
-    fn of<'b>(&self, function: &'b Function) -> Option<&'b str>
-    where
-        'a: 'b,
-    {
-        Some(match self {
-            Self::Runtime => &function.configuration.runtime,
-            Self::Role => &function.configuration.role,
-            Self::Tag(key) => {
-                let tag = function.configuration.tags.iter().find(|(of, _)| of == key)?;
-                &tag.1
-            }
-            Self::AsyncRun => asynchronous::word(function.configuration.async_run),
-            Self::Trace => asynchronous::word(function.configuration.trace),
-            Self::FunctionType => web::kind(function),
-            Self::Always(value) => value,
-        })
-    }
-}
-
-fn filters<'a>(params: &Params<'a>) -> Result<Vec<(Filter<'a>, Vec<&'a str>)>, ApiError> {
-    let list = params.objects("Filters")?.unwrap_or_default();
-    if list.len() > FILTERS_MAX {
-        return Err(ApiError::invalid_value("Filters", format!("there are more than {FILTERS_MAX} filters")));
-    }
-    list.iter()
-        .map(|entry| {
-            let name = entry.needed("Name")?;
-            let filter = Filter::parse(name).ok_or_else(|| {
-                ApiError::invalid_value("Filters", format!("functions cannot be filtered by {name}"))
-            })?;
-            Ok((filter, entry.texts("Values")?.unwrap_or_default()))
-        })
-        .collect()
-}
-
 pub(super) fn tags(params: &Params<'_>) -> Result<Vec<(String, String)>, ApiError> {
     let tags = params.objects("Tags")?.unwrap_or_default();
     let text = |tag: &Params<'_>, name| tag.text(name).map(|text| text.unwrap_or_default().to_owned());
     tags.iter().map(|tag| Ok((text(tag, "Key")?, text(tag, "Value")?))).collect()
 }
 
-fn shown_tags(function: &Function) -> Vec<Value> {
+pub(super) fn shown_tags(function: &Function) -> Vec<Value> {
     let tags = function.configuration.tags.iter();
     tags.map(|(key, value)| json!({"Key": key, "Value": value})).collect()
-}
-
-/// Tags are set when a function is made; these actions have none.
-fn refuse_tags(params: &Params<'_>) -> Result<(), ApiError> {
-    match params.get("Tags") {
-        Some(tags) if !asks_nothing(tags) => {
-            Err(ApiError::unsupported("Tags are given to CreateFunction, and cannot be changed"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// `Environment.Variables`, when it is given. That one empty variable clears them all is known to the
@@ -458,46 +317,23 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
     Ok(Some(list))
 }
 
-/// Settings of the public model that nothing here acts on. Asked for, they are refused, not lost;
-/// fields that the model does not have are ignored (scf.md 3.1).
-const UNSUPPORTED: [&str; 12] = [
-    "AutoCreateClsTopic",
-    "AutoDeployClsTopicIndex",
-    "CfsConfig",
-    "ClsLogsetId",
-    "ClsTopicId",
-    "DnsCache",
-    "IgnoreSysLog",
-    "InstallDependency",
-    "IntranetConfig",
-    "L5Enable",
-    "PublicNetConfig",
-    "VpcConfig",
-];
+/// MB of disk that every function has, which the Serverless component asks for.
+const DISK_MB: u32 = 512;
 
-fn refuse_unsupported(params: &Params<'_>) -> Result<(), ApiError> {
-    match UNSUPPORTED.into_iter().find(|name| params.get(name).is_some_and(|value| !asks_nothing(value))) {
-        Some(name) => Err(ApiError::unsupported(format!("{name} is not supported yet; leave it out"))),
-        None => Ok(()),
+/// What clients say of a function's shape must be what it is.
+fn as_here(params: &Params<'_>, is_image: bool) -> Result<(), ApiError> {
+    if let Some(mb) = params.count::<u32>("DiskSize")?.filter(|mb| ![0, DISK_MB].contains(mb)) {
+        return Err(ApiError::unsupported(format!(
+            "DiskSize {mb} is not supported by Cosette: it is {DISK_MB}"
+        )));
     }
-}
-
-/// Whether a setting is the one that a function without it has: what clients send to say *none*,
-/// also to take it away, such as `[{"LayerName":"","LayerVersion":0}]` (scf.md 3.8).
-pub(super) fn asks_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(set) => !set,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => {
-            ["", "0"].contains(&text.as_str())
-                || ["FALSE", "DISABLE"].iter().any(|word| text.eq_ignore_ascii_case(word))
+    let mode = if is_image { "image" } else { "code" };
+    match params.text("DeployMode")? {
+        Some(asked) if !["", mode].contains(&asked) => {
+            let message = format!("DeployMode is {asked}, and what is deployed is {mode}");
+            Err(ApiError::invalid_value("DeployMode", message))
         }
-        Value::Array(items) => items.iter().all(asks_nothing),
-        // Functions reach the network of this machine, so that is what they have.
-        Value::Object(fields) => fields
-            .iter()
-            .all(|(name, value)| asks_nothing(value) || (name == "PublicNetStatus" && value == "ENABLE")),
+        _ => Ok(()),
     }
 }
 
@@ -519,48 +355,5 @@ mod tests {
             of(json!({"Environment": {"Variables": [{"Key": "A", "Value": "1"}]}})),
             Some(vec![("A".into(), "1".into())])
         );
-    }
-
-    #[test]
-    fn settings_that_matter_are_not_lost() {
-        let code = |value: Value| refuse_unsupported(&params(&value)).map_err(|e| e.code.into_owned());
-        assert_eq!(code(json!({"DiskSize": 512, "Publish": "FALSE"})), Ok(()));
-        // What GetFunction shows can be sent back as it is.
-        assert_eq!(code(Value::Object(unused())), Ok(()));
-        let refused = Err("UnsupportedOperation".to_owned());
-        for asked in [
-            json!({"InstallDependency": "TRUE"}),
-            json!({"VpcConfig": {"VpcId": "v", "SubnetId": ""}}),
-            json!({"CfsConfig": {"CfsInsList": [{"CfsId": "c"}]}}),
-            json!({"PublicNetConfig": {"PublicNetStatus": "DISABLE", "EipConfig": {"EipStatus": "ENABLE"}}}),
-            json!({"ClsTopicId": "t"}),
-        ] {
-            assert_eq!(code(asked.clone()), refused, "{asked}");
-        }
-    }
-
-    #[test]
-    fn every_documented_filter_is_known() {
-        for name in [
-            "VpcId",
-            "SubnetId",
-            "ClsTopicId",
-            "ClsLogsetId",
-            "Role",
-            "CfsId",
-            "CfsMountInsId",
-            "Eip",
-            "Status",
-            "Runtime",
-            "FunctionType",
-            "PublicNetStatus",
-            "AsyncRunEnable",
-            "TraceEnable",
-            "tag-team",
-        ] {
-            assert!(Filter::parse(name).is_some(), "{name}");
-        }
-        let bad = json!({"Filters": [{"Name": "Colour", "Values": ["red"]}]});
-        assert_eq!(filters(&params(&bad)).map(|_| ()).unwrap_err().code, "InvalidParameterValue.Filters");
     }
 }

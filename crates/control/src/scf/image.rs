@@ -5,7 +5,6 @@ use bytes::Bytes;
 use cosette_function::{Function, Image, image_package};
 use serde_json::{Value, json};
 
-use super::function::asks_nothing;
 use super::web::PORT;
 use crate::Call;
 use crate::error::ApiError;
@@ -16,20 +15,12 @@ pub(super) const RUNTIME: &str = "CustomImage";
 
 /// What a request's `Code` says of an image, and the package that stands for it.
 pub(super) fn read(call: &Call<'_>, params: &Params<'_>) -> Result<Option<(Image, Bytes)>, ApiError> {
-    let nested = params.object("Code")?;
-    let config = nested.iter().chain([params]).find_map(|place| place.object("ImageConfig").transpose());
-    let Some(config) = config.transpose()? else { return Ok(None) };
+    let Some(code) = params.object("Code")? else { return Ok(None) };
+    let Some(config) = code.object("ImageConfig")? else { return Ok(None) };
     let text = |name| config.text(name).map(|text| text.unwrap_or_default().to_owned());
     let image = Image { kind: text("ImageType")?, uri: text("ImageUri")?, registry: text("RegistryId")? };
     if image.uri.is_empty() {
         return Err(ApiError::missing("ImageUri"));
-    }
-    for name in ["EntryPoint", "Command", "Args", "ContainerImageAccelerate"] {
-        if config.get(name).is_some_and(|value| !asks_nothing(value)) {
-            let message =
-                format!("{name} of an image is not supported: its command is that of serve --image");
-            return Err(ApiError::unsupported(message));
-        }
     }
     if let Some(port) = config.count::<i32>("ImagePort")?.filter(|port| *port != i32::from(PORT)) {
         return Err(ApiError::unsupported(format!("ImagePort {port} is not supported; {PORT} is")));

@@ -12,9 +12,6 @@ use crate::params::Params;
 pub(crate) async fn publish(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let runtimes =
         params.texts("CompatibleRuntimes")?.ok_or_else(|| ApiError::missing("CompatibleRuntimes"))?;
-    if params.objects("Tags")?.is_some_and(|tags| !tags.is_empty()) {
-        return Err(ApiError::unsupported("Tags of layers are not supported yet; leave them out"));
-    }
     let content = params.object("Content")?.ok_or_else(|| ApiError::missing("Content"))?;
     let new = NewLayer {
         name: params.needed("LayerName")?.to_owned(),

@@ -32,11 +32,6 @@ pub(super) fn dead_letter(
         let message = format!("{kind} is not a type of dead letter queue");
         return Err(ApiError::invalid_value(NAME, message));
     }
-    if !text("FilterType")?.is_empty() {
-        return Err(ApiError::unsupported(
-            "FilterType of DeadLetterConfig is not supported yet; leave it out",
-        ));
-    }
     let to = Target::Webhook { webhook };
     if !call.triggers.knows(&to) {
         return Err(ApiError::invalid_value(NAME, format!("{to} does not exist")));

@@ -17,6 +17,7 @@ mod code;
 pub(crate) mod concurrency;
 pub(crate) mod domain;
 pub(crate) mod function;
+pub(crate) mod function_list;
 mod image;
 pub(crate) mod invocation;
 pub(crate) mod layer;

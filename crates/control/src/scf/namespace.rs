@@ -11,11 +11,6 @@ use crate::params::Params;
 
 pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let name = params.needed("Namespace")?;
-    if let Some(pool) = params.object("ResourceEnv")?
-        && (pool.get("TKE").is_some() || pool.flag("OFFLINE")? == Some(true))
-    {
-        return Err(ApiError::unsupported("a namespace has no resource pool here; leave ResourceEnv out"));
-    }
     let description = params.text("Description")?.unwrap_or_default();
     call.functions.create_namespace(&call.account.appid, call.region.as_str(), name, description).await?;
     Ok(Reply::new())

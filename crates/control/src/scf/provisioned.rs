@@ -29,11 +29,6 @@ pub(crate) async fn put(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
             return Err(ApiError::invalid_value(tracking, message));
         }
     }
-    if params.objects("TriggerActions")?.is_some_and(|actions| !actions.is_empty()) {
-        return Err(ApiError::unsupported(
-            "TriggerActions (numbers that change by the clock) are not supported",
-        ));
-    }
     let name = "VersionProvisionedConcurrencyNum";
     let number: u32 = params.count(name)?.ok_or_else(|| ApiError::missing(name))?;
     if number == 0 {

@@ -42,6 +42,6 @@ pub(crate) async fn update(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         retry.max_age_secs = age;
     }
     let patch = ConfigurationPatch { retry: Some(retry), ..ConfigurationPatch::default() };
-    call.functions.update_configuration(&function.full_name(), patch).await?;
+    call.functions.update_configuration(&function, patch).await?;
     Ok(Reply::new())
 }

@@ -86,6 +86,7 @@ fn cron(text: &str) -> Result<String, ApiError> {
     let wrong = |message: String| ApiError::invalid_value("TriggerDesc", message);
     let fields: Map<String, Value> = serde_json::from_str(text)
         .map_err(|error| wrong(format!("TriggerDesc is not a JSON object: {error}")))?;
+    Params::new(&fields).only("TriggerDesc", &["cron"])?;
     match fields.get("cron").and_then(Value::as_str) {
         Some(cron) => Ok(cron.trim().to_owned()),
         None => Err(wrong("TriggerDesc has no cron".to_owned())),
@@ -127,7 +128,7 @@ mod tests {
     fn expressions_come_bare_or_in_json() {
         assert_eq!(cron(" 0 */5 * * * * * ").unwrap(), "0 */5 * * * * *");
         assert_eq!(cron(r#"{"cron":"0 */5 * * * * *"}"#).unwrap(), "0 */5 * * * * *");
-        for wrong in ["{}", "{", r#"{"cron":5}"#] {
+        for wrong in ["{}", "{", r#"{"cron":5}"#, r#"{"cron":"0 0 0 1 1 * *","zone":"UTC"}"#] {
             assert_eq!(cron(wrong).unwrap_err().code, "InvalidParameterValue.TriggerDesc", "{wrong}");
         }
     }

@@ -39,6 +39,7 @@ pub(super) struct Item {
 pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     let kind = Kind::of(&params)?;
+    kind.refuse_argument(&params)?;
     if kind != Kind::Http {
         web::refuse(&function, "other triggers")?;
     }
@@ -131,7 +132,9 @@ pub(crate) async fn update_status(call: &Call<'_>, params: Params<'_>) -> Result
 /// COS triggers are made anew instead, as in the cloud.
 pub(crate) async fn update(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
-    let item = match Kind::of(&params)? {
+    let kind = Kind::of(&params)?;
+    kind.refuse_argument(&params)?;
+    let item = match kind {
         Kind::Cos => {
             return Err(ApiError::unsupported("a COS trigger is changed by deleting and creating it"));
         }
@@ -184,6 +187,16 @@ impl Kind {
                 Err(ApiError::unsupported(message))
             }
             other => Err(ApiError::invalid_value("Type", format!("{other} is not a type of trigger"))),
+        }
+    }
+
+    /// Only a timer's event has a place for it.
+    fn refuse_argument(self, params: &Params<'_>) -> Result<(), ApiError> {
+        match params.text("CustomArgument")? {
+            Some(text) if self != Self::Timer && !text.is_empty() => {
+                Err(ApiError::unsupported("CustomArgument is of triggers of type timer"))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -301,6 +314,7 @@ impl TriggerDesc {
         let fields: Map<String, Value> = serde_json::from_str(text)
             .map_err(|error| wrong(format!("TriggerDesc is not a JSON object: {error}")))?;
         let params = Params::new(&fields);
+        params.only(TRIGGER_DESC, &["event", "filter", "bucketUrl"])?;
         // A wrong type inside is a wrong TriggerDesc.
         let read = |read: Result<Option<&str>, ApiError>| {
             read.map(|text| text.map(str::to_owned)).map_err(|error| wrong(error.message))
@@ -311,6 +325,7 @@ impl TriggerDesc {
         let filter = params.object("filter").map_err(|error| wrong(error.message))?;
         let (mut prefix, mut suffix) = (None, None);
         if let Some(filter) = &filter {
+            filter.only(TRIGGER_DESC, &["Prefix", "Suffix"])?;
             prefix = read(filter.text("Prefix"))?;
             suffix = read(filter.text("Suffix"))?;
         }
@@ -425,6 +440,8 @@ mod tests {
             r#"{"event":"cos:ObjectCreated:*","filter":"a"}"#,
             r#"{"event":"cos:ObjectCreated:*","filter":{"Prefix":1}}"#,
             r#"{"event":"cos:ObjectCreated:*","filter":{"Suffix":"zip"}}"#,
+            r#"{"event":"cos:ObjectCreated:*","filter":{"Size":1}}"#,
+            r#"{"event":"cos:ObjectCreated:*","prefix":"a/"}"#,
         ] {
             assert_eq!(
                 TriggerDesc::parse(bad).unwrap_err().code,

@@ -12,6 +12,12 @@ use crate::params::Params;
 
 const TRIGGER_DESC: &str = "TriggerDesc";
 
+/// The URLs are only shown, and may come back.
+const NET_FIELDS: &[&str] =
+    &["EnableIntranet", "EnableExtranet", "IntranetUrl", "ExtranetUrl", "WssIntranetUrl", "WssExtranetUrl"];
+const CORS_FIELDS: &[&str] =
+    &["Enable", "Origins", "Headers", "Methods", "ExposeHeaders", "MaxAge", "Credentials"];
+
 /// What of the description is left out.
 const DEFAULT: UrlSettings =
     UrlSettings { authorization: Authorization::Anybody, intranet: true, extranet: true, cors: None };
@@ -109,6 +115,7 @@ fn settings(params: &Params<'_>, now: UrlSettings) -> Result<Option<UrlSettings>
 }
 
 fn read(desc: &Params<'_>, now: UrlSettings) -> Result<UrlSettings, ApiError> {
+    desc.only(TRIGGER_DESC, &["AuthType", "NetConfig", "CorsConfig"])?;
     let authorization = match desc.text("AuthType")? {
         None => now.authorization,
         Some("NONE") => Authorization::Anybody,
@@ -120,20 +127,24 @@ fn read(desc: &Params<'_>, now: UrlSettings) -> Result<UrlSettings, ApiError> {
     };
     let (mut intranet, mut extranet) = (now.intranet, now.extranet);
     if let Some(net) = desc.object("NetConfig")? {
+        net.only(TRIGGER_DESC, NET_FIELDS)?;
         intranet = net.flag("EnableIntranet")?.unwrap_or(intranet);
         extranet = net.flag("EnableExtranet")?.unwrap_or(extranet);
     }
     let cors = match desc.object("CorsConfig")? {
         None => now.cors,
-        Some(cors) => Some(Cors {
-            enabled: cors.flag("Enable")?.unwrap_or(false),
-            origins: owned(cors.texts("Origins")?),
-            headers: owned(cors.texts("Headers")?),
-            methods: owned(cors.texts("Methods")?),
-            exposed: owned(cors.texts("ExposeHeaders")?),
-            max_age: cors.count("MaxAge")?.unwrap_or(0),
-            credentials: cors.flag("Credentials")?.unwrap_or(false),
-        }),
+        Some(cors) => {
+            cors.only(TRIGGER_DESC, CORS_FIELDS)?;
+            Some(Cors {
+                enabled: cors.flag("Enable")?.unwrap_or(false),
+                origins: owned(cors.texts("Origins")?),
+                headers: owned(cors.texts("Headers")?),
+                methods: owned(cors.texts("Methods")?),
+                exposed: owned(cors.texts("ExposeHeaders")?),
+                max_age: cors.count("MaxAge")?.unwrap_or(0),
+                credentials: cors.flag("Credentials")?.unwrap_or(false),
+            })
+        }
     };
     Ok(UrlSettings { authorization, intranet, extranet, cors })
 }

@@ -14,7 +14,7 @@ use crate::params::Params;
 pub(crate) async fn publish(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     let description = params.text("Description")?.map(str::to_owned);
-    let version = call.functions.publish(&function.full_name(), description, None).await?;
+    let version = call.functions.publish(&function, description, false).await?;
     let configuration = &version.configuration;
     Ok(reply(json!({
         "FunctionVersion": version.version.to_string(),
@@ -35,7 +35,7 @@ pub(super) fn is_published(params: &Params<'_>) -> Result<bool, ApiError> {
 
 pub(super) async fn publish_if(is_published: bool, call: &Call<'_>, made: &Function) -> Result<(), ApiError> {
     if is_published {
-        call.functions.publish(&made.full_name(), None, Some(made)).await?;
+        call.functions.publish(made, None, true).await?;
     }
     Ok(())
 }
@@ -85,7 +85,7 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
 pub(super) async fn delete_one(call: &Call<'_>, function: &Function, number: u64) -> Result<Reply, ApiError> {
     let of = reference(function, &number.to_string());
     let also = move |tx: &mut Tx<'_>| Triggers::forget(tx, &of.full_name(), Some(&of.qualifier));
-    call.functions.delete_version(&function.full_name(), number, also).await?;
+    call.functions.delete_version(function, number, also).await?;
     call.triggers.timers_have_changed()?;
     Ok(Reply::new())
 }

@@ -3,10 +3,10 @@
 use cosette_function::{Function, Web};
 use serde_json::json;
 
-use super::function::asks_nothing;
 use super::reply;
 use crate::action::Reply;
 use crate::error::ApiError;
+use crate::parameters::asks_nothing;
 use crate::params::Params;
 
 /// Where a server listens.
@@ -54,11 +54,6 @@ fn refuse_of_events(params: &Params<'_>) -> Result<(), ApiError> {
 
 fn read(params: &Params<'_>, mut web: Web) -> Result<Web, ApiError> {
     if let Some(config) = params.object("InstanceConcurrencyConfig")? {
-        for name in ["InstanceIsolationEnabled", "MixNodeConfig", "SessionConfig"] {
-            if config.get(name).is_some_and(|value| !asks_nothing(value)) {
-                return Err(ApiError::unsupported(format!("{name} is not supported yet; leave it out")));
-            }
-        }
         if let Some(other) = config.text("Type")?.filter(|kind| !kind.is_empty() && *kind != "Request-Based")
         {
             return Err(ApiError::unsupported(format!("concurrency of type {other} is not supported")));

@@ -54,8 +54,8 @@ async fn what_an_older_server_left_is_found() {
     let shanghai = FunctionName { region: "ap-shanghai".into(), ..named("far") };
     functions.create(NewFunction { region: "ap-shanghai".into(), ..new("far", echo) }).await.unwrap();
     house.create("near", echo).await;
-    functions.publish(&named("near"), None, None).await.unwrap();
-    functions.reserve(&shanghai, Some(256)).await.unwrap();
+    functions.publish(&functions.get(&named("near")).unwrap(), None, false).await.unwrap();
+    functions.reserve(&functions.get(&shanghai).unwrap(), Some(256)).await.unwrap();
     for name in ["near", "near", "gone"] {
         house.invoke(name, "1").await;
     }
@@ -80,7 +80,7 @@ async fn what_an_older_server_left_is_found() {
     let head = house.store.head();
     upgrade(&house.store, "ap-beijing").await.unwrap();
     assert_eq!(house.store.head(), head);
-    functions.delete(&named("near"), |_| Ok(())).await.unwrap();
+    functions.delete(&functions.get(&named("near")).unwrap(), |_| Ok(())).await.unwrap();
     assert!(functions.records(Some(&named("near")), 10).unwrap().is_empty());
 }
 
@@ -115,7 +115,7 @@ async fn one_name_may_be_taken_in_each_region_and_namespace() {
     let refused = functions.delete_namespace("1250000000", "ap-guangzhou", "prod").await.unwrap_err();
     assert_eq!(refused.to_string(), "the namespace prod still has function f1");
     let prod = FunctionName { namespace: "prod".into(), ..named("f1") };
-    functions.delete(&prod, |_| Ok(())).await.unwrap();
+    functions.delete(&functions.get(&prod).unwrap(), |_| Ok(())).await.unwrap();
     functions.delete_namespace("1250000000", "ap-guangzhou", "prod").await.unwrap();
     assert!(functions.get(&named("f1")).is_ok());
 }

@@ -13,11 +13,11 @@ const SAY: &str = "import os\n\
 async fn say(house: &House, greeting: &str) {
     let environment = Some(vec![("GREETING".to_owned(), greeting.to_owned())]);
     let patch = ConfigurationPatch { environment, ..ConfigurationPatch::default() };
-    house.functions.update_configuration(&named("f1"), patch).await.unwrap();
+    house.functions.update_configuration(&house.now("f1"), patch).await.unwrap();
 }
 
 async fn publish(house: &House) -> Version {
-    house.functions.publish(&named("f1"), None, None).await.unwrap().version
+    house.functions.publish(&house.now("f1"), None, false).await.unwrap().version
 }
 
 async fn said(house: &House, qualifier: &str) -> String {
@@ -51,8 +51,8 @@ async fn a_version_stays_what_it_was() {
     say(&house, "second").await;
     assert_eq!(publish(&house).await, Version::Number(2));
     let code = python("def main_handler(event, context):\n    return 'new'\n");
-    let before = house.functions.get(&named("f1")).unwrap().code;
-    house.functions.update_code(&named("f1"), None, code).await.unwrap();
+    let before = house.now("f1").code;
+    house.functions.update_code(&house.now("f1"), None, None, code).await.unwrap();
     assert!(house.store.is_kept(before).unwrap(), "two versions have it");
 
     assert_eq!(said(&house, "1").await, r#"["hello", "1"]"#);
@@ -73,17 +73,17 @@ async fn a_version_stays_what_it_was() {
     let key = format!("f1\0{}", "\0\0\0\0\0\0\0\u{1}");
     assert!(matches!(house.functions.get(&named(&key)), Err(Error::NoSuchFunction(_))));
 
-    house.functions.delete_version(&named("f1"), 1, |_| Ok(())).await.unwrap();
+    house.functions.delete_version(&house.now("f1"), 1, |_| Ok(())).await.unwrap();
     assert!(house.store.is_kept(before).unwrap(), "one version has it");
-    house.functions.delete_version(&named("f1"), 2, |_| Ok(())).await.unwrap();
+    house.functions.delete_version(&house.now("f1"), 2, |_| Ok(())).await.unwrap();
     assert!(!house.store.is_kept(before).unwrap());
     assert!(matches!(
-        house.functions.delete_version(&named("f1"), 2, |_| Ok(())).await,
+        house.functions.delete_version(&house.now("f1"), 2, |_| Ok(())).await,
         Err(Error::NoSuchQualifier(_))
     ));
     assert_eq!(publish(&house).await, Version::Number(3), "numbers only grow");
-    let last = house.functions.get(&named("f1")).unwrap();
-    house.functions.delete(&named("f1"), |_| Ok(())).await.unwrap();
+    let last = house.now("f1");
+    house.functions.delete(&house.now("f1"), |_| Ok(())).await.unwrap();
     assert!(!house.store.is_kept(last.code).unwrap());
     house.create("f1", SAY).await;
     assert_eq!(said(&house, "3").await, "qualifier 3 of function f1 does not exist");
@@ -114,7 +114,9 @@ async fn an_alias_leads_to_its_versions() {
     say(&house, "second").await;
     publish(&house).await;
     say(&house, "latest").await;
-    let set = async |change, is_new| functions.set_alias(&named("f1"), change, is_new).await;
+    let set = async |change, is_new| {
+        functions.set_alias(&functions.get(&named("f1")).unwrap(), change, is_new).await
+    };
 
     set(alias("live", 1, None), true).await.unwrap();
     assert_eq!(said(&house, "live").await, r#"["hello", "1"]"#);
@@ -147,15 +149,18 @@ async fn an_alias_leads_to_its_versions() {
         functions.get(&named("f1")).unwrap().aliases().into_iter().map(|alias| alias.name).collect();
     assert_eq!(names, ["$DEFAULT", "live", "beta"]);
     assert_eq!(
-        code_of(functions.delete_version(&named("f1"), 2, |_| Ok(())).await),
+        code_of(functions.delete_version(&functions.get(&named("f1")).unwrap(), 2, |_| Ok(())).await),
         "UnsupportedOperation.AliasBind"
     );
-    assert_eq!(code_of(functions.delete_alias(&named("f1"), "$DEFAULT", |_| Ok(())).await), "Alias");
     assert_eq!(
-        code_of(functions.delete_alias(&named("f1"), "none", |_| Ok(())).await),
+        code_of(functions.delete_alias(&functions.get(&named("f1")).unwrap(), "$DEFAULT", |_| Ok(())).await),
+        "Alias"
+    );
+    assert_eq!(
+        code_of(functions.delete_alias(&functions.get(&named("f1")).unwrap(), "none", |_| Ok(())).await),
         "ResourceNotFound.Alias"
     );
-    functions.delete_alias(&named("f1"), "live", |_| Ok(())).await.unwrap();
+    functions.delete_alias(&functions.get(&named("f1")).unwrap(), "live", |_| Ok(())).await.unwrap();
     assert_eq!(said(&house, "live").await, "qualifier live of function f1 does not exist");
 }
 
@@ -164,13 +169,13 @@ async fn what_goes_and_what_goes_with_it_are_one_commit() {
     let house = House::new();
     house.create("f1", SAY).await;
     publish(&house).await;
-    house.functions.set_alias(&named("f1"), alias("live", 1, None), true).await.unwrap();
+    house.functions.set_alias(&house.now("f1"), alias("live", 1, None), true).await.unwrap();
     let fail = |_: &mut cosette_store::Tx<'_>| Err(cosette_store::Error::Index("no".into()));
-    house.functions.delete_alias(&named("f1"), "live", fail).await.unwrap_err();
+    house.functions.delete_alias(&house.now("f1"), "live", fail).await.unwrap_err();
     assert_eq!(said(&house, "live").await, r#"["hello", "1"]"#);
-    house.functions.delete_alias(&named("f1"), "live", |_| Ok(())).await.unwrap();
-    house.functions.delete_version(&named("f1"), 1, fail).await.unwrap_err();
-    house.functions.delete(&named("f1"), fail).await.unwrap_err();
+    house.functions.delete_alias(&house.now("f1"), "live", |_| Ok(())).await.unwrap();
+    house.functions.delete_version(&house.now("f1"), 1, fail).await.unwrap_err();
+    house.functions.delete(&house.now("f1"), fail).await.unwrap_err();
     assert_eq!(said(&house, "1").await, r#"["hello", "1"]"#);
     assert_eq!(said(&house, "$LATEST").await, r#"["hello", "$LATEST"]"#);
 }
@@ -180,7 +185,8 @@ async fn what_cannot_be_an_alias_is_refused() {
     let house = House::new();
     let function = house.create("f1", SAY).await;
     publish(&house).await;
-    let set = async |change, is_new| code_of(house.functions.set_alias(&named("f1"), change, is_new).await);
+    let set =
+        async |change, is_new| code_of(house.functions.set_alias(&house.now("f1"), change, is_new).await);
     assert_eq!(set(alias("live", 7, None), true).await, "ResourceNotFound.FunctionVersion");
     let missing = Some((7, When::Weight(0.5)));
     assert_eq!(set(alias("live", 1, missing), true).await, "ResourceNotFound.FunctionVersion");
@@ -190,7 +196,7 @@ async fn what_cannot_be_an_alias_is_refused() {
         assert_eq!(set(alias(bad, 1, None), true).await, "Name", "{bad}");
     }
     say(&house, "changed").await;
-    let late = house.functions.publish(&named("f1"), None, Some(&function)).await;
+    let late = house.functions.publish(&function, None, true).await;
     assert_eq!(code_of(late), "FailedOperation.PublishVersion");
 }
 
@@ -220,8 +226,8 @@ async fn there_is_an_end_to_versions() {
     for n in 1..=500 {
         assert_eq!(publish(&house).await, Version::Number(n));
     }
-    let more = house.functions.publish(&named("f1"), None, None).await;
+    let more = house.functions.publish(&house.now("f1"), None, false).await;
     assert_eq!(code_of(more), "LimitExceeded.FunctionVersions");
-    house.functions.delete_version(&named("f1"), 7, |_| Ok(())).await.unwrap();
+    house.functions.delete_version(&house.now("f1"), 7, |_| Ok(())).await.unwrap();
     assert_eq!(publish(&house).await, Version::Number(501), "no number comes twice");
 }
