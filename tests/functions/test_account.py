@@ -1,16 +1,10 @@
 """What an account has in a region and may have, and what functions are found by."""
 
 import pytest
-from support.functions import base64_zip, call, client, deploy
+from support.functions import base64_zip, call, clear, client, deploy, refused
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 SOURCE = {"index.py": "def main_handler(event, context):\n    return 1\n"}
-
-
-def refused(code, *arguments, **parameters):
-    with pytest.raises(TencentCloudSDKException) as caught:
-        call(*arguments, **parameters)
-    assert caught.value.code == code
 
 
 @pytest.fixture
@@ -23,12 +17,7 @@ def region(unique):
 def scf(server, region):
     scf = client(server, region=region)
     yield scf
-    for namespace in call(scf, "ListNamespaces")["Namespaces"]:
-        namespace = namespace["Name"]
-        for function in call(scf, "ListFunctions", Namespace=namespace)["Functions"]:
-            call(scf, "DeleteFunction", Namespace=namespace, FunctionName=function["FunctionName"])
-        if namespace != "default":
-            call(scf, "DeleteNamespace", Namespace=namespace)
+    clear(scf)
 
 
 def test_usage_and_limits(scf, region, tccli):

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from support.functions import base64_zip, bind, call, deploy, logs
-from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from support.functions import base64_zip, bind, call, deploy, logs, refused
 
 
 def source(word):
@@ -34,12 +33,6 @@ def name(scf, new_function):
 def said(scf, name, qualifier, **more):
     result = call(scf, "Invoke", FunctionName=name, Qualifier=qualifier, **more)["Result"]
     return json.loads(result["RetMsg"])[:2]
-
-
-def refused(code, *arguments, **parameters):
-    with pytest.raises(TencentCloudSDKException) as caught:
-        call(*arguments, **parameters)
-    assert caught.value.code == code
 
 
 def weighted(version, weight):
@@ -131,7 +124,7 @@ def test_traffic_by_weight(scf, name):
     refused("InvalidParameterValue.RoutingConfig", scf, "UpdateAlias", **alias, RoutingConfig=weighted("1", 0.5))
 
 
-def test_traffic_by_rule(scf, name):
+def test_traffic_by_rule(scf, server, name):
     alias = {"FunctionName": name, "Name": "beta", "FunctionVersion": "1"}
     call(scf, "CreateAlias", **alias, RoutingConfig=ruled("2", "exact", "B"))
     user = lambda value: json.dumps({"User": value})
@@ -142,6 +135,15 @@ def test_traffic_by_rule(scf, name):
     assert said(scf, name, "beta", RoutingKey=user("8")) == ["two", "2"]
     assert said(scf, name, "beta", RoutingKey=user("9")) == ["one", "1"]
     refused("InvalidParameterValue", scf, "Invoke", FunctionName=name, Qualifier="beta", RoutingKey="B")
+    # Of what the rule has led, records and events name the alias; and what waits keeps its version.
+    sent = {"Qualifier": "beta", "RoutingKey": user("8"), "InvocationType": "Event"}
+    call(scf, "Invoke", FunctionName=name, **sent)
+    server.wait()
+    call(scf, "UpdateAlias", **alias)
+    assert [json.loads(entry["RetMsg"])[:2] for entry in logs(scf, name, Qualifier="2")] == [["two", "2"]] * 3
+    assert len(logs(scf, name, Qualifier="beta")) == 6
+    events = call(scf, "ListAsyncEvents", FunctionName=name, Qualifier="beta")["EventList"]
+    assert [event["Status"] for event in events] == ["FINISHED"]
     both = {**weighted("2", 0.5), **ruled("2", "exact", "B")}
     refused("InvalidParameterValue.RoutingConfig", scf, "UpdateAlias", **alias, RoutingConfig=both)
 

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from support import functions
 from support.clients import cos_client
-from support.functions import base64_zip, call
+from support.functions import base64_zip, call, refused
 from support.instance import Instance
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
@@ -34,12 +34,6 @@ def of(name, *versions):
 
 def result(scf, name):
     return json.loads(call(scf, "Invoke", FunctionName=name)["Result"]["RetMsg"])
-
-
-def refused(code, *arguments, **parameters):
-    with pytest.raises(TencentCloudSDKException) as caught:
-        call(*arguments, **parameters)
-    assert caught.value.code == code
 
 
 def test_versions_of_a_layer(scf, unique):

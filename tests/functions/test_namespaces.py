@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from support.functions import base64_zip, bind, call, client, deploy, logs
-from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from support.functions import base64_zip, bind, call, clear, client, deploy, logs, refused
 
 SOURCE = {
     "index.py": """
@@ -18,24 +17,12 @@ def main_handler(event, context):
 }
 
 
-def refused(code, *arguments, **parameters):
-    with pytest.raises(TencentCloudSDKException) as caught:
-        call(*arguments, **parameters)
-    assert caught.value.code == code
-    return caught.value.message
-
-
 @pytest.fixture
 def scf(server, unique):
     """Of a region of its own: a region has no more than five namespaces."""
     scf = client(server, region=f"xx-{unique('region')}"[:40])
     yield scf
-    for namespace in call(scf, "ListNamespaces")["Namespaces"]:
-        namespace = namespace["Name"]
-        for function in call(scf, "ListFunctions", Namespace=namespace)["Functions"]:
-            call(scf, "DeleteFunction", Namespace=namespace, FunctionName=function["FunctionName"])
-        if namespace != "default":
-            call(scf, "DeleteNamespace", Namespace=namespace)
+    clear(scf)
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ import json
 import pathlib
 import zipfile
 
+import pytest
 from tencentcloud.common import credential
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.scf.v20180416 import models, scf_client
@@ -46,6 +48,24 @@ def call(scf, action, **parameters):
     request = getattr(models, f"{action}Request")()
     request.from_json_string(json.dumps(parameters))
     return json.loads(getattr(scf, action)(request).to_json_string())
+
+
+def refused(code, scf, action, **parameters):
+    """The message of an action that answers this error."""
+    with pytest.raises(TencentCloudSDKException) as caught:
+        call(scf, action, **parameters)
+    assert caught.value.code == code
+    return caught.value.message
+
+
+def clear(scf):
+    """Takes all functions of a region away, and its namespaces."""
+    for namespace in call(scf, "ListNamespaces")["Namespaces"]:
+        namespace = namespace["Name"]
+        for function in call(scf, "ListFunctions", Namespace=namespace)["Functions"]:
+            call(scf, "DeleteFunction", Namespace=namespace, FunctionName=function["FunctionName"])
+        if namespace != "default":
+            call(scf, "DeleteNamespace", Namespace=namespace)
 
 
 def deploy(scf, name, source, runtime="Python3.9", handler="index.main_handler", **configuration):

@@ -80,7 +80,7 @@ impl Functions {
         let record = Record {
             request_id: invocation.request_id.clone(),
             function: match &drawn {
-                Ok(drawn) => FunctionRef { region: drawn.region.clone(), ..function.clone() },
+                Ok(drawn) => FunctionRef { region: drawn.region.clone(), routed: None, ..function.clone() },
                 Err(_) => function.clone(),
             },
             version: drawn.as_ref().ok().map(|drawn| drawn.version),

@@ -402,7 +402,8 @@ impl Functions {
         let qualifier = &reference.qualifier;
         let latest = self.get(&reference.full_name())?;
         let missing = || Error::NoSuchQualifier(qualifier.clone());
-        let version = match Version::parse(qualifier) {
+        let given = reference.routed.as_deref().unwrap_or(qualifier);
+        let version = match Version::parse(given) {
             Some(version) => version,
             None if qualifier.is_empty() => Version::Latest,
             None => choose(&latest.alias(qualifier).map_err(|_| missing())?),

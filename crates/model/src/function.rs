@@ -20,7 +20,7 @@ impl FunctionName {
     #[must_use]
     pub fn under(self, qualifier: &str) -> FunctionRef {
         let Self { region, namespace, name } = self;
-        FunctionRef { region, namespace, name, qualifier: qualifier.to_owned() }
+        FunctionRef { region, namespace, name, qualifier: qualifier.to_owned(), routed: None }
     }
 }
 
@@ -34,6 +34,9 @@ pub struct FunctionRef {
     pub name: String,
     /// `$LATEST`, `$DEFAULT`, a version's number or an alias.
     pub qualifier: String,
+    /// Which of an alias's versions a call was given when it was taken: `$LATEST` or a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routed: Option<String>,
 }
 
 impl FunctionRef {

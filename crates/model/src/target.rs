@@ -36,7 +36,7 @@ impl Target {
     pub fn without_qualifier(&self) -> Self {
         match self {
             Self::Function(function) => {
-                Self::Function(FunctionRef { qualifier: String::new(), ..function.clone() })
+                Self::Function(FunctionRef { qualifier: String::new(), routed: None, ..function.clone() })
             }
             other => other.clone(),
         }

@@ -272,6 +272,7 @@ mod tests {
             namespace: "default".into(),
             name: "f".into(),
             qualifier: "$DEFAULT".into(),
+            routed: None,
         };
         let rule = NewRule {
             bucket: bucket.clone(),

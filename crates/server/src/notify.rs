@@ -96,7 +96,7 @@ fn target(bucket: &Bucket, rule: &NotificationRule) -> Option<Target> {
             };
             let (name, qualifier) = (name.to_owned(), qualifier.to_owned());
             let (region, namespace) = (bucket.region.to_string(), DEFAULT_NAMESPACE.to_owned());
-            Some(FunctionRef { region, namespace, name, qualifier }.into())
+            Some(FunctionRef { region, namespace, name, qualifier, routed: None }.into())
         }
     }
 }

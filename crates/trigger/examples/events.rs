@@ -110,6 +110,7 @@ async fn main() {
         namespace: "default".into(),
         name: "nothing".into(),
         qualifier: "$DEFAULT".into(),
+        routed: None,
     };
     let rule = NewRule {
         bucket: told.clone(),

@@ -423,7 +423,10 @@ mod tests {
         let old = OldFiled { id: "i", source: Some(source), function, event: "{}", created };
         let read: Filed = row::decode(&row::encode(&old).unwrap(), "delivery").unwrap();
         let [region, namespace, name, qualifier] = ["", "default", "f", "$DEFAULT"].map(str::to_owned);
-        assert_eq!(read.target, Target::Function(FunctionRef { region, namespace, name, qualifier }));
+        assert_eq!(
+            read.target,
+            Target::Function(FunctionRef { region, namespace, name, qualifier, routed: None })
+        );
         assert_eq!(read.source.as_ref().unwrap().event, Happened::Cos(EventType::CreatedPut));
         assert_eq!(row::decode::<Filed>(&row::encode(&read).unwrap(), "delivery").unwrap(), read);
     }
@@ -436,6 +439,7 @@ mod tests {
             namespace: "n".into(),
             name: "f".into(),
             qualifier: "1".into(),
+            routed: Some("2".into()),
         };
         for target in [
             function.into(),

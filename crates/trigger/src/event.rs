@@ -245,7 +245,8 @@ mod tests {
 
     fn function() -> Target {
         let (name, qualifier) = ("myfunc".into(), "$DEFAULT".into());
-        FunctionRef { region: "ap-guangzhou".into(), namespace: "default".into(), name, qualifier }.into()
+        let (region, namespace) = ("ap-guangzhou".into(), "default".into());
+        FunctionRef { region, namespace, name, qualifier, routed: None }.into()
     }
 
     fn put() -> Change {

@@ -152,6 +152,7 @@ mod tests {
                 namespace: "default".into(),
                 name: "f".into(),
                 qualifier: "1".into(),
+                routed: None,
             }
             .into(),
             style: Style::Cos,

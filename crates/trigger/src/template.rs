@@ -283,6 +283,7 @@ mod tests {
                 namespace: "default".into(),
                 name,
                 qualifier,
+                routed: None,
             },
             bucket: BucketName::new("examplebucket-1250000000").unwrap(),
             key: ObjectKey::new("dir/a b.txt").unwrap(),

@@ -56,7 +56,7 @@ async fn file(call: &Call<'_>, function: FunctionRef, event: String) -> Result<R
 fn routed(call: &Call<'_>, params: &Params<'_>, reference: FunctionRef) -> Result<FunctionRef, ApiError> {
     let Some(key) = params.text("RoutingKey")?.filter(|text| !text.is_empty()) else { return Ok(reference) };
     match call.functions.routed(&reference, &RoutingKey::parse(key)?)? {
-        Some(version) => Ok(FunctionRef { qualifier: version.to_string(), ..reference }),
+        Some(version) => Ok(FunctionRef { routed: Some(version.to_string()), ..reference }),
         None => Ok(reference),
     }
 }

@@ -280,6 +280,7 @@ mod tests {
                 namespace: "default".into(),
                 name: "f".into(),
                 qualifier: "$DEFAULT".into(),
+                routed: None,
             },
             version: None,
             event: "{}".into(),

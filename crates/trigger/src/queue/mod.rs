@@ -303,7 +303,8 @@ mod tests {
 
     fn qualified(name: &str, qualifier: &str) -> Target {
         let (name, qualifier) = (name.into(), qualifier.into());
-        FunctionRef { region: "ap-guangzhou".into(), namespace: "default".into(), name, qualifier }.into()
+        let (region, namespace) = ("ap-guangzhou".into(), "default".into());
+        FunctionRef { region, namespace, name, qualifier, routed: None }.into()
     }
 
     fn function(name: &str) -> Arc<Target> {

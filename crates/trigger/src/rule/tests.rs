@@ -8,6 +8,7 @@ fn function(name: &str) -> FunctionRef {
         namespace: "default".into(),
         name: name.into(),
         qualifier: "$DEFAULT".into(),
+        routed: None,
     }
 }
 

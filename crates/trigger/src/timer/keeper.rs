@@ -265,6 +265,7 @@ mod tests {
                     namespace: "n".into(),
                     name: "f".into(),
                     qualifier: "$LATEST".into(),
+                    routed: None,
                 },
                 cron: "* * * * * * *".into(),
                 argument: String::new(),

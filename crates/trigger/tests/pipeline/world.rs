@@ -39,6 +39,7 @@ pub(crate) fn function(name: &str) -> FunctionRef {
         namespace: "default".into(),
         name: name.into(),
         qualifier: "$DEFAULT".into(),
+        routed: None,
     }
 }
 
