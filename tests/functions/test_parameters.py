@@ -22,6 +22,7 @@ F = {"FunctionName": "ff"}
 MODEL = {**F, "TestModelName": "m"}
 TIMER = {**F, "TriggerName": "t", "Type": "timer"}
 DAY = {"StartTime": "2026-01-01 00:00:00", "EndTime": "2026-01-01 01:00:00"}
+ROUTE = {"FunctionName": "ff", "PathMatch": "/*"}
 
 # What else a request must have for its handler to come to the parameter in question.
 NEEDED = {
@@ -48,6 +49,8 @@ NEEDED = {
     "PutTotalConcurrencyConfig": {"TotalConcurrencyMem": 128},
     "PutProvisionedConcurrencyConfig": {**F, "Qualifier": "1", "VersionProvisionedConcurrencyNum": 1},
     "DeleteProvisionedConcurrencyConfig": {**F, "Qualifier": "1"},
+    "CreateCustomDomain": {"Domain": "www.example.com", "Protocol": "HTTP", "EndpointsConfig": [ROUTE]},
+    "UpdateCustomDomain": {"Domain": "www.example.com"},
     "CreateNamespace": {"Namespace": "n"},
     "UpdateNamespace": {"Namespace": "default"},
     "DeleteNamespace": {"Namespace": "n"},
@@ -97,6 +100,8 @@ BESIDE = {
     "ImageConfig.": {"ImageUri": "u"},
     "Origin.": {"Origins": [HOST], "OriginType": "cos"},
     "CacheRules[].": {"CacheType": "all", "CacheContents": ["*"], "CacheTime": 1},
+    "EndpointsConfig[].": ROUTE,
+    "PathRewrite[].": {"Path": "/a", "Type": "ExactRules", "Rewrite": "/b"},
     "Filters[].": {"Name": "Description"},
 }
 FILTERS = {"ListFunctions": "Runtime", "DescribeDomains": "domain", "DescribeDomainsConfig": "domain"}
@@ -131,6 +136,7 @@ def asked(action, path, value):
 
 # These are about no function.
 WITHOUT = {
+    "ListCustomDomains", "GetCustomDomain", "DeleteCustomDomain",
     "ListFunctions", "ListNamespaces", "ListLayers", "GetAsyncEventStatus", "GetAccount",
     "DescribeDomains", "DescribeDomainsConfig", "StartCdnDomain", "StopCdnDomain", "DeleteCdnDomain",
 }

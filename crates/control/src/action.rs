@@ -13,8 +13,7 @@ use crate::error::ApiError;
 use crate::params::Params;
 use crate::scf::{
     account, alias, async_event, concurrency, domain, function, function_list, invocation, layer, log,
-    namespace,
-    provisioned, retry, test_model, trigger, version,
+    namespace, provisioned, retry, test_model, trigger, version,
 };
 use crate::sts;
 
