@@ -208,6 +208,7 @@ mod tests {
             namespace: "default".into(),
             name: name.into(),
             qualifier: "$LATEST".into(),
+            routed: None,
         };
         let rewrite = |path: &str, exact, to: &str| Rewrite { path: path.into(), exact, to: to.into() };
         let route = |path: &str, name: &str, rewrites| Route {
