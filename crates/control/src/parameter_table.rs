@@ -1,5 +1,5 @@
-//! What [`crate::parameters`] is about, row by row: the parameters of the official models (SDK for Python), and some
-//! that clients send besides: `DeployMode`, `DiskSize`, `NodeType`, `NodeSpec`, `ShowTriggers` (scf.md 3.1).
+//! What [`crate::parameters`] is about, row by row: the parameters of the official models (SDK for Python), and
+//! `ShowTriggers`, which the Serverless component sends besides (scf.md 3.1).
 
 use crate::parameters::Parameters;
 
@@ -14,7 +14,7 @@ pub(crate) const TABLE: &[Parameters] = &[
                 Layers.LayerVersion DeadLetterConfig.Type DeadLetterConfig.Name InitTimeout Tags.Key Tags.Value \
                 AsyncRunEnable TraceEnable ProtocolType ProtocolParams.WSParams.IdleTimeOut \
                 InstanceConcurrencyConfig.DynamicEnabled InstanceConcurrencyConfig.MaxConcurrency \
-                InstanceConcurrencyConfig.Type Publish DeployMode DiskSize",
+                InstanceConcurrencyConfig.Type Publish",
         "Code.DemoId Code.TempCosObjectName Code.GitUrl Code.GitUserName Code.GitPassword \
                 Code.GitPasswordSecret Code.GitBranch Code.GitDirectory Code.GitCommitId Code.GitUserNameSecret \
                 Code.ImageConfig.EntryPoint Code.ImageConfig.Command Code.ImageConfig.Args \
@@ -22,7 +22,7 @@ pub(crate) const TABLE: &[Parameters] = &[
                 DeadLetterConfig.FilterType PublicNetConfig CfsConfig AutoDeployClsTopicIndex \
                 AutoCreateClsTopic InstanceConcurrencyConfig.InstanceIsolationEnabled \
                 InstanceConcurrencyConfig.MixNodeConfig InstanceConcurrencyConfig.SessionConfig DnsCache \
-                IntranetConfig L5Enable IgnoreSysLog NodeType NodeSpec",
+                IntranetConfig L5Enable IgnoreSysLog",
     ),
     row(
         "UpdateFunctionCode",
@@ -41,11 +41,11 @@ pub(crate) const TABLE: &[Parameters] = &[
                 Environment.Variables.Value Namespace Role Publish Layers.LayerName Layers.LayerVersion \
                 DeadLetterConfig.Type DeadLetterConfig.Name InitTimeout ProtocolParams.WSParams.IdleTimeOut \
                 InstanceConcurrencyConfig.DynamicEnabled InstanceConcurrencyConfig.MaxConcurrency \
-                InstanceConcurrencyConfig.Type Handler AsyncRunEnable TraceEnable ProtocolType DiskSize",
+                InstanceConcurrencyConfig.Type Handler AsyncRunEnable TraceEnable ProtocolType",
         "VpcConfig InstallDependency ClsLogsetId ClsTopicId L5Enable DeadLetterConfig.FilterType \
                 PublicNetConfig CfsConfig InstanceConcurrencyConfig.InstanceIsolationEnabled \
                 InstanceConcurrencyConfig.MixNodeConfig InstanceConcurrencyConfig.SessionConfig DnsCache \
-                IntranetConfig IgnoreSysLog Tags NodeType NodeSpec",
+                IntranetConfig IgnoreSysLog Tags",
     ),
     row("GetFunction", "FunctionName Qualifier Namespace ShowCode ShowTriggers", ""),
     row(

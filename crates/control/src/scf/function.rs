@@ -34,7 +34,6 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
         return Err(ApiError::unsupported("AsyncRunEnable of a web function (Type HTTP) is not supported"));
     }
     let image = image::read(call, &params)?;
-    as_here(&params, image.is_some())?;
     let runtime = params.text("Runtime")?.filter(|r| !r.is_empty());
     let runtime = match &image {
         Some(_) => image::RUNTIME,
@@ -102,7 +101,6 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
 pub(crate) async fn update_configuration(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     asynchronous::unchanged(&params, &function)?;
-    as_here(&params, function.configuration.image.is_some())?;
     let is_published = version::is_published(&params)?;
     let runtime = params.text("Runtime")?.filter(|text| !text.is_empty());
     if let Some(runtime) = runtime.filter(|runtime| *runtime != function.configuration.runtime) {
@@ -315,26 +313,6 @@ fn environment(params: &Params<'_>) -> Result<Option<Vec<(String, String)>>, Api
         list.push((key.to_owned(), value.to_owned()));
     }
     Ok(Some(list))
-}
-
-/// MB of disk that every function has, which the Serverless component asks for.
-const DISK_MB: u32 = 512;
-
-/// What clients say of a function's shape must be what it is.
-fn as_here(params: &Params<'_>, is_image: bool) -> Result<(), ApiError> {
-    if let Some(mb) = params.count::<u32>("DiskSize")?.filter(|mb| ![0, DISK_MB].contains(mb)) {
-        return Err(ApiError::unsupported(format!(
-            "DiskSize {mb} is not supported by Cosette: it is {DISK_MB}"
-        )));
-    }
-    let mode = if is_image { "image" } else { "code" };
-    match params.text("DeployMode")? {
-        Some(asked) if !["", mode].contains(&asked) => {
-            let message = format!("DeployMode is {asked}, and what is deployed is {mode}");
-            Err(ApiError::invalid_value("DeployMode", message))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
