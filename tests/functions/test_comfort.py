@@ -424,7 +424,8 @@ def test_doctor_says_what_is_there(server, tmp_path):
     assert languages["Node.js"]["version"].startswith("Node.js ") and languages["Node.js"]["runtimes"] == "Nodejs<n>.<n>"
     checks = {check["what"]: check for check in told["checks"]}
     assert all(check["ok"] for check in checks.values()), checks
-    assert set(checks) == {"data directory", "isolation", "server", "keys"} and server.url in checks["server"]["text"]
+    assert set(checks) == {"data directory", "isolation", "system calls", "memory", "server", "keys"}
+    assert server.url in checks["server"]["text"]
     assert not (tmp_path / "data").exists() and list(tmp_path.iterdir()) == []
     shown = server.cli("doctor", "--data-dir", tmp_path).stdout
     assert re.search(r"^ok   Python +Python 3\.\d+\.\d+ \(/.*\); runs Python3\.<n>$", shown, re.M)
