@@ -16,7 +16,7 @@ import zipfile
 import pytest
 
 from support import web
-from support.functions import FUNCTIONS, bind, call, deploy
+from support.functions import FUNCTIONS, base64_zip, bind, call, deploy
 from support.instance import BINARY, Instance, clean_environment
 
 EVENTS = {
@@ -271,12 +271,64 @@ def test_a_fault_in_the_folder_is_the_functions_fault(server, scf, watch, new_fu
     file.write_text("def main_handler(event, context):\n    return 2\n")
     one.line("reloaded")
     assert result(scf, name) == 2
-    # A deploy from elsewhere ends it.
-    deployed = tmp_path.parent / f"{name}-other"
-    deployed.mkdir()
-    (deployed / "index.py").write_text("def main_handler(event, context):\n    return 3\n")
-    server.cli("function", "deploy", deployed, "--name", name, "--runtime", "Python3.9", "--handler", "index.main_handler")
+
+
+ANSWER = "def main_handler(event, context):\n    return {0}\n"
+
+
+def deploy_other(server, scf, name, folder, by):
+    """Another's code, which answers 3."""
+    if by == "api":
+        call(scf, "UpdateFunctionCode", FunctionName=name, Handler="index.main_handler", ZipFile=base64_zip({"index.py": ANSWER.format(3)}))
+        return
+    folder.mkdir()
+    (folder / "index.py").write_text(ANSWER.format(3))
+    server.cli("function", "deploy", folder, "--name", name, "--runtime", "Python3.9", "--handler", "index.main_handler")
+
+
+@pytest.mark.parametrize("by", ["cli", "api"])
+@pytest.mark.parametrize("then", ["save", "interrupt"])
+def test_what_others_deploy_meanwhile_stays(server, scf, watch, new_function, tmp_path, by, then):
+    name, folder = new_function("watched"), tmp_path / "mine"
+    folder.mkdir()
+    (folder / "index.py").write_text(ANSWER.format(1))
+    one = watch(folder, name, "Python3.9")
+    # Other settings leave the code as it is: the next save counts.
+    call(scf, "UpdateFunctionConfiguration", FunctionName=name, Description="other")
+    (folder / "index.py").write_text(ANSWER.format(20))
+    one.line("index.py has changed; reloaded")
+    assert result(scf, name) == 20
+    deploy_other(server, scf, name, tmp_path / "other", by)
     assert result(scf, name) == 3
+    if then == "save":
+        (folder / "index.py").write_text(ANSWER.format(400))
+        one.line(f"cosette: {name} was deployed from elsewhere and stays so: {folder} is watched no more, and not deployed")
+        assert one.process.wait(timeout=60) == 1
+    else:
+        assert one.stop() == 1
+        one.line("was deployed from elsewhere")
+    assert result(scf, name) == 3
+
+
+def test_a_folder_is_run_in_place_of_the_code_that_is_expected(server, scf, new_function, tmp_path):
+    name = new_function("watched")
+    deploy(scf, name, {"index.py": ANSWER.format(1)})
+    (tmp_path / "index.py").write_text(ANSWER.format(2))
+
+    def run_from(path, **more):
+        ask = json.dumps({"function": name, "path": path, **more}).encode()
+        headers = {"Content-Type": "application/json"}
+        with web.open_session() as session:
+            return session.post(f"{server.url}/_cosette/folder", data=ask, headers=headers)
+
+    refused = run_from(str(tmp_path), code="0" * 64)
+    assert (refused.status_code, refused.json()["error"]) == (409, f"function {name} has other code by now")
+    assert result(scf, name) == 1
+    code = run_from(str(tmp_path)).json()["code"]
+    assert code == call(scf, "GetFunctionAddress", FunctionName=name)["CodeSha256"]
+    assert result(scf, name) == 2
+    assert run_from(None, code=code).status_code == 200
+    assert result(scf, name) == 1
 
 
 def test_a_server_that_others_reach_runs_no_folder(tmp_path):
@@ -372,7 +424,8 @@ def test_doctor_says_what_is_there(server, tmp_path):
     assert languages["Node.js"]["version"].startswith("Node.js ") and languages["Node.js"]["runtimes"] == "Nodejs<n>.<n>"
     checks = {check["what"]: check for check in told["checks"]}
     assert all(check["ok"] for check in checks.values()), checks
-    assert set(checks) == {"data directory", "isolation", "server", "keys"} and server.url in checks["server"]["text"]
+    assert set(checks) == {"data directory", "isolation", "system calls", "memory", "server", "keys"}
+    assert server.url in checks["server"]["text"]
     assert not (tmp_path / "data").exists() and list(tmp_path.iterdir()) == []
     shown = server.cli("doctor", "--data-dir", tmp_path).stdout
     assert re.search(r"^ok   Python +Python 3\.\d+\.\d+ \(/.*\); runs Python3\.<n>$", shown, re.M)

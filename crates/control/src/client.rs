@@ -52,6 +52,11 @@ impl CallError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Api { code, .. } if code.starts_with("ResourceNotFound"))
     }
+
+    /// Whether the admin API said that something is not as it was expected.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Admin { status: StatusCode::CONFLICT, .. })
+    }
 }
 
 impl Client {

@@ -168,6 +168,8 @@ impl From<cosette_function::Error> for ApiError {
             E::Invalid { field, message } => Self::invalid_value(field, message),
             E::Limit { what, message } => Self::of_field("LimitExceeded", what, message),
             E::Refused { code, message } => Self::new(code, message),
+            // No action says which code it expects.
+            E::OtherCode(_) => Self::internal(text),
             E::Store(error) => error.into(),
             E::Io(error) => Self::internal(error),
         }

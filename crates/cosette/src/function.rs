@@ -14,7 +14,8 @@ use crate::binding::{self, Binding};
 use crate::exit::Failure;
 use crate::kind::Kind;
 use crate::remote::Scope;
-use crate::{install, url, watch};
+use crate::watch::Watch;
+use crate::{install, url};
 
 /// Triggers go to the alias every function has, as the cloud's console makes them.
 pub(crate) const QUALIFIER: &str = "$DEFAULT";
@@ -170,8 +171,10 @@ impl Deploy {
             Kind::Program if self.runtime.as_ref().is_some_and(|runtime| runtime != CUSTOM) => Kind::Handler,
             kind => kind,
         };
-        let code = json!({"ZipFile": STANDARD.encode(code)});
         let name = self.name;
+        let client = self.scope.client();
+        let watch = self.watch.then(|| Watch::new(&client, &name, &self.source, &code)).transpose()?;
+        let code = json!({"ZipFile": STANDARD.encode(code)});
         let mut settings = Map::new();
         settings.insert("FunctionName".into(), json!(name));
         if let Some(runtime) = &self.runtime {
@@ -188,7 +191,6 @@ impl Deploy {
                 self.environment.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
             settings.insert("Environment".into(), json!({"Variables": variables}));
         }
-        let client = self.scope.client();
         // What it is stays.
         let (exists, is_web) = match client.call("GetFunction", &json!({"FunctionName": name})).await {
             Ok(found) => (true, found.get("Type") == Some(&json!("HTTP"))),
@@ -228,10 +230,8 @@ impl Deploy {
         if is_web || self.url {
             url::deployed(&client, &name).await?;
         }
-        if !self.watch {
-            return Ok(());
-        }
-        watch::run(&client, &name, &self.source).await?;
+        let Some(watch) = watch else { return Ok(()) };
+        watch.run().await?;
         let code = code_of(&self.source, ENVIRONMENTS)?;
         if let Some(left) = ENVIRONMENTS.iter().find(|name| self.source.join(name).is_dir()) {
             eprintln!(
@@ -242,6 +242,8 @@ impl Deploy {
         let update = json!({
             "FunctionName": name, "Handler": self.handler, "Code": {"ZipFile": STANDARD.encode(code)},
         });
+        // Over nobody else's code.
+        watch.tell().await?;
         client.call("UpdateFunctionCode", &update).await?;
         eprintln!("updated function {name} ({bytes} bytes of code)");
         Ok(())

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cosette_control::client::Client;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::archive::{DEPENDENCIES, SKIPPED};
 use crate::exit::Failure;
@@ -17,48 +18,80 @@ const EVERY: Duration = Duration::from_millis(100);
 /// A file's or dependency folder's name, time of change and length: what is equal is taken to be unchanged.
 type Seen = Vec<(PathBuf, Option<SystemTime>, u64)>;
 
-/// Returns when it is interrupted; the function runs from the folder until it is deployed again.
-pub(crate) async fn run(client: &Client, function: &str, folder: &Path) -> Result<(), Failure> {
-    let unreadable = |error| Failure::Usage(format!("cannot read {}: {error}", folder.display()));
-    let folder = folder.canonicalize().map_err(unreadable)?;
-    let mut seen = look(&folder);
-    tell(client, function, &folder).await?;
-    eprintln!("{function} runs from {}; Ctrl-C ends that and deploys what is there", folder.display());
-    let mut interrupted = std::pin::pin!(interrupted());
-    loop {
-        tokio::select! {
-            result = &mut interrupted => return Ok(result?),
-            () = tokio::time::sleep(EVERY) => {}
-        }
-        let now = look(&folder);
-        if now == seen {
-            continue;
-        }
-        let began = Instant::now();
-        let what = changed(&folder, &seen, &now);
-        seen = now;
-        match tell(client, function, &folder).await {
-            Ok(()) => eprintln!("{what}; reloaded in {} ms", began.elapsed().as_millis()),
-            // The server may come back, and is told with the next change.
-            Err(Failure::Call(error)) => eprintln!("cosette: {what}; not reloaded: {error}"),
-            Err(other) => return Err(other),
-        }
-    }
+/// A function that runs from a folder until it is deployed again.
+pub(crate) struct Watch<'a> {
+    client: &'a Client,
+    function: &'a str,
+    folder: PathBuf,
+    /// Hex SHA-256 of the package that was deployed.
+    code: String,
 }
 
-async fn tell(client: &Client, function: &str, folder: &Path) -> Result<(), Failure> {
-    let path = folder
-        .to_str()
-        .ok_or_else(|| Failure::Usage(format!("{} is not UTF-8 and cannot be watched", folder.display())))?;
-    client
-        .post(
-            "/_cosette/folder",
-            &json!({
-                "function": function, "namespace": client.namespace, "region": client.region, "path": path,
-            }),
-        )
-        .await?;
-    Ok(())
+impl<'a> Watch<'a> {
+    /// `code` is the package that was deployed: once the function has another one, it is left alone.
+    pub(crate) fn new(
+        client: &'a Client,
+        function: &'a str,
+        folder: &Path,
+        code: &[u8],
+    ) -> Result<Self, Failure> {
+        let unreadable = |error| Failure::Usage(format!("cannot read {}: {error}", folder.display()));
+        let folder = folder.canonicalize().map_err(unreadable)?;
+        Ok(Self { client, function, folder, code: format!("{:x}", Sha256::digest(code)) })
+    }
+
+    /// Returns when it is interrupted.
+    pub(crate) async fn run(&self) -> Result<(), Failure> {
+        let mut seen = look(&self.folder);
+        self.tell().await?;
+        eprintln!(
+            "{} runs from {}; Ctrl-C ends that and deploys what is there",
+            self.function,
+            self.folder.display()
+        );
+        let mut interrupted = std::pin::pin!(interrupted());
+        loop {
+            tokio::select! {
+                result = &mut interrupted => return Ok(result?),
+                () = tokio::time::sleep(EVERY) => {}
+            }
+            let now = look(&self.folder);
+            if now == seen {
+                continue;
+            }
+            let began = Instant::now();
+            let what = changed(&self.folder, &seen, &now);
+            seen = now;
+            match self.tell().await {
+                Ok(()) => eprintln!("{what}; reloaded in {} ms", began.elapsed().as_millis()),
+                // The server may come back, and is told with the next change.
+                Err(Failure::Call(error)) => eprintln!("cosette: {what}; not reloaded: {error}"),
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
+    /// Has the function run from the folder as it is now.
+    ///
+    /// # Errors
+    /// `Failed` if other code was deployed meanwhile.
+    pub(crate) async fn tell(&self) -> Result<(), Failure> {
+        let Self { client, function, folder, code } = self;
+        let path = folder.to_str().ok_or_else(|| {
+            Failure::Usage(format!("{} is not UTF-8 and cannot be watched", folder.display()))
+        })?;
+        let ask = json!({
+            "function": function, "namespace": client.namespace, "region": client.region, "path": path, "code": code,
+        });
+        match client.post("/_cosette/folder", &ask).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_conflict() => Err(Failure::Failed(format!(
+                "{function} was deployed from elsewhere and stays so: {} is watched no more, and not deployed",
+                folder.display()
+            ))),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 #[cfg(unix)]

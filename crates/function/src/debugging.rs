@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cosette_model::function::FunctionName;
-use cosette_runtime::Runtime;
+use cosette_runtime::{DebugSession, Runtime};
 
 use crate::{Error, Functions};
 
@@ -19,20 +19,20 @@ pub struct Debugged {
     pub root: PathBuf,
 }
 
-/// Ports by the ids of functions.
+/// By the ids of functions.
 #[derive(Default)]
-pub(crate) struct Debugging(Mutex<HashMap<String, u16>>);
+pub(crate) struct Debugging(Mutex<HashMap<String, DebugSession>>);
 
 impl Debugging {
-    fn all(&self) -> MutexGuard<'_, HashMap<String, u16>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, DebugSession>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn port(&self, id: &str) -> Option<u16> {
-        self.all().get(id).copied()
+    pub(crate) fn session(&self, id: &str) -> Option<DebugSession> {
+        self.all().get(id).cloned()
     }
 
-    fn forget(&self, id: &str) -> Option<u16> {
+    fn forget(&self, id: &str) -> Option<DebugSession> {
         self.all().remove(id)
     }
 }
@@ -59,14 +59,22 @@ impl Functions {
         let root = self.shared.runtime.seen_at(&runtime, &code).await;
         let before = {
             let mut all = self.shared.debugging.all();
-            if all.iter().any(|(id, taken)| *taken == port && *id != function.id) {
+            if all.iter().any(|(id, taken)| taken.port() == port && *id != function.id) {
                 return Err(invalid("Port", format!("another function is debugged at port {port}")));
             }
-            all.insert(function.id.clone(), port)
+            match all.get(&function.id) {
+                Some(same) if same.port() == port => None,
+                _ => all.insert(function.id.clone(), DebugSession::new(port)),
+            }
         };
-        match before {
-            Some(before) if before != port => self.shared.runtime.end_debugging(before).await,
-            _ => self.shared.runtime.debug_anew(port).await,
+        if let Some(before) = before {
+            self.shared.runtime.end_debugging(&before).await;
+        }
+        self.shared.runtime.debug_anew(port).await;
+        // Who deletes it from here on gives the port back; who did before could not.
+        if !self.get(of).is_ok_and(|now| now.id == function.id) {
+            self.forget_debugging(&function.id).await;
+            return Err(Error::NoSuchFunction(function.name));
         }
         Ok(Debugged { runtime, port, root })
     }
@@ -80,8 +88,8 @@ impl Functions {
     }
 
     pub(crate) async fn forget_debugging(&self, id: &str) {
-        if let Some(port) = self.shared.debugging.forget(id) {
-            self.shared.runtime.end_debugging(port).await;
+        if let Some(session) = self.shared.debugging.forget(id) {
+            self.shared.runtime.end_debugging(&session).await;
         }
     }
 }

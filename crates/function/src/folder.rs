@@ -28,12 +28,22 @@ struct Folder {
 
 impl Functions {
     /// Runs the function from a folder from now on, or again from its package; said again, from the folder as it
-    /// has become. Instances of before end with what they are doing.
+    /// has become. Instances of before end with what they are doing. Gives the hex SHA-256 of the package.
     ///
     /// # Errors
-    /// `NoSuchFunction`; `Invalid` when it is no folder of this machine.
-    pub async fn run_from(&self, of: &FunctionName, path: Option<PathBuf>) -> Result<(), Error> {
+    /// `NoSuchFunction`; `Invalid` when it is no folder of this machine; `OtherCode` when the package is not the one
+    /// that is `expected`, by its SHA-256.
+    pub async fn run_from(
+        &self,
+        of: &FunctionName,
+        path: Option<PathBuf>,
+        expected: Option<&str>,
+    ) -> Result<String, Error> {
+        // What is deployed from here on has another revision, which no folder is kept for.
         let function = self.get(of)?;
+        if expected.is_some_and(|expected| expected != function.code_sha256) {
+            return Err(Error::OtherCode(function.name));
+        }
         let path = path.map(|path| existing(&path)).transpose()?;
         let before = {
             let mut all = self.shared.folders.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,7 +59,7 @@ impl Functions {
             None => instance_id(&function),
         };
         self.shared.runtime.retire(&before).await;
-        Ok(())
+        Ok(function.code_sha256)
     }
 
     /// What the function runs from: a folder of its author's, or its package.

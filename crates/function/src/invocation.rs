@@ -214,7 +214,7 @@ impl Functions {
             uin: function.uin.clone(),
             keys,
             asynchronous: configuration.async_run,
-            debug: self.shared.debugging.port(&function.id),
+            debug: self.shared.debugging.session(&function.id),
             web: configuration.served().map(|web| cosette_runtime::Web {
                 concurrency: web.concurrency as usize,
                 websocket: web.websocket_secs.map(|secs| Duration::from_secs(secs.into())),

@@ -81,6 +81,8 @@ pub enum Error {
     /// `code` is SCF's own, such as `ResourceInUse.Alias`.
     #[error("{message}")]
     Refused { code: &'static str, message: String },
+    #[error("function {0} has other code by now")]
+    OtherCode(String),
     #[error(transparent)]
     Store(#[from] cosette_store::Error),
     #[error("{0}")]

@@ -20,20 +20,35 @@ use crate::{Ran, Runtime, Spec};
 /// How often a debugger that does not listen yet is called.
 const KNOCK: Duration = Duration::from_millis(10);
 
-/// Who is at which port.
-#[derive(Default)]
-pub(crate) struct Turns(Mutex<HashMap<u16, Arc<Turn>>>);
-
-#[derive(Default)]
-struct Turn {
-    /// By the run that is debugged.
-    held: tokio::sync::Mutex<()>,
-    /// Told when no debugger is waited for any more.
-    ends: watch::Sender<()>,
+/// A port of loopback at which a function's runs wait for a debugger, until [`end_debugging`](Runtime::end_debugging).
+/// A run that was decided on before that and begins after it does not wait either.
+#[derive(Clone, Debug)]
+pub struct DebugSession {
+    port: u16,
+    has_ended: Arc<watch::Sender<bool>>,
 }
 
+impl DebugSession {
+    pub fn new(port: u16) -> Self {
+        Self { port, has_ended: Arc::new(watch::Sender::new(false)) }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    async fn ended(&self) {
+        // Its sender is here.
+        let _ = self.has_ended.subscribe().wait_for(|has_ended| *has_ended).await;
+    }
+}
+
+/// By the run that is debugged, of each port.
+#[derive(Default)]
+pub(crate) struct Turns(Mutex<HashMap<u16, Arc<tokio::sync::Mutex<()>>>>);
+
 impl Turns {
-    fn at(&self, port: u16) -> Arc<Turn> {
+    fn at(&self, port: u16) -> Arc<tokio::sync::Mutex<()>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(port).or_default().clone()
     }
 }
@@ -42,26 +57,29 @@ impl Runtime {
     pub(crate) async fn run_debugged(
         &self,
         spec: &Spec,
-        port: u16,
+        session: &DebugSession,
         request_id: &str,
         chain: &Chain,
         event: &str,
     ) -> Ran {
+        let port = session.port;
         let turn = self.shared.turns.at(port);
-        let mut ends = turn.ends.subscribe();
         // Held to the end: who debugs follows one event at a time, and the port has one instance.
         let held = tokio::select! {
-            held = turn.held.lock() => Some(held),
-            _ = ends.changed() => None,
+            biased;
+            () = session.ended() => None,
+            held = turn.lock() => Some(held),
         };
         if let Some(_held) = held {
             // One of a revision before has the port.
             let own = instance_id(&spec.id, port);
             self.shared.pool.retire_all(|id| id != own && is_at(id, port)).await;
             let (lease, warm) = self.shared.pool.lease(&own);
+            // An instance that is there before the session ends is ended with those of its port.
             let begun = tokio::select! {
+                biased;
+                () = session.ended() => None,
                 begun = self.begin(warm, spec, request_id, chain) => Some(begun),
-                _ = ends.changed() => None,
             };
             if let Some(begun) = begun {
                 return self.go_on(lease, begun, spec, request_id, chain, event).await;
@@ -78,11 +96,11 @@ impl Runtime {
         self.shared.pool.retire_all(|id| is_at(id, port)).await;
     }
 
-    /// Runs that wait at a port for their turn, or for a debugger, go on without. One that has come to its
+    /// Runs that wait for their turn, or for a debugger, go on without. One that has come to its
     /// handler ends first.
-    pub async fn end_debugging(&self, port: u16) {
-        self.shared.turns.at(port).ends.send_replace(());
-        self.debug_anew(port).await;
+    pub async fn end_debugging(&self, session: &DebugSession) {
+        session.has_ended.send_replace(true);
+        self.debug_anew(session.port).await;
     }
 
     /// Where a function of the runtime's language finds code that lies in a folder of this machine.

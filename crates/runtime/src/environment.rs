@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::Spec;
 use crate::contain::Seen;
+use crate::debugging::DebugSession;
 use crate::interpreter::Family;
 use crate::outward::Exit;
 use crate::process::MARK;
@@ -203,7 +204,7 @@ pub(crate) fn boot(spec: &Spec, home: &Home<'_>) -> Value {
         "code": home.seen.code.to_string_lossy(),
         "layers": home.seen.layers.iter().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>(),
         "handler": spec.handler,
-        "debug": spec.debug,
+        "debug": spec.debug.as_ref().map(DebugSession::port),
         "request_id": home.request_id,
         "result_bytes_max": RESULT_BYTES_MAX,
         "context": {

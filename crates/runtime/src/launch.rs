@@ -61,7 +61,7 @@ pub(crate) fn command(
         }
         Family::Java => {
             let mut args = java::arguments(spec.memory_mb, seen, folder, exit);
-            args.splice(..0, spec.debug.map(java::debugger));
+            args.splice(..0, spec.debug.as_ref().map(|session| java::debugger(session.port())));
             args
         }
         Family::Go => return Ok((own_executable(&spec.code, &spec.handler)?, Vec::new())),

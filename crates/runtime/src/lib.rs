@@ -48,6 +48,7 @@ use crate::closure::Closures;
 pub use crate::closure::{CLOSURE, Closure, Context};
 pub use crate::contain::Isolation;
 use crate::contain::keeper::Keeper;
+pub use crate::debugging::DebugSession;
 use crate::debugging::Turns;
 use crate::fence::Fences;
 use crate::instance::{Instance, NotStarted, Parts, Started};
@@ -91,9 +92,9 @@ pub struct Spec {
     pub keys: KeyGiver,
     /// Whether it runs asynchronously for everybody: an instance whose run failed, however it did, is not used again.
     pub asynchronous: bool,
-    /// The port of loopback at which the language's debugger waits for a client, before the code is
-    /// loaded. Then there is one instance, and no limit of time and memory.
-    pub debug: Option<u16>,
+    /// Where the language's debugger waits for a client, before the code is loaded. Then there is one instance, and
+    /// no limit of time and memory.
+    pub debug: Option<DebugSession>,
     /// Set of a function that answers HTTP requests, or is an image.
     pub web: Option<Web>,
 }
@@ -246,8 +247,8 @@ impl Runtime {
         if spec.web.is_some() {
             return self.run_image(spec, request_id, chain, source, event).await;
         }
-        if let Some(port) = spec.debug {
-            return self.run_debugged(spec, port, request_id, chain, event).await;
+        if let Some(session) = &spec.debug {
+            return self.run_debugged(spec, session, request_id, chain, event).await;
         }
         let (lease, warm) = self.shared.pool.lease(&spec.id);
         if spec.runtime == CLOSURE {

@@ -25,6 +25,8 @@ impl Admin {
             namespace: Option<String>,
             region: Option<String>,
             path: Option<PathBuf>,
+            /// Hex SHA-256 of the package that the function is taken to have.
+            code: Option<String>,
         }
         if !self.is_local {
             let why = "a server that other machines can reach runs nothing from a folder";
@@ -49,13 +51,17 @@ impl Admin {
         let namespace = folder.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
         let (region, name) = (folder.region.unwrap_or_default(), folder.function.clone());
         let named = self.located(FunctionName { region, namespace, name })?;
-        self.functions.run_from(&named, folder.path.clone()).await.map_err(|error| match error {
+        let run = self.functions.run_from(&named, folder.path.clone(), folder.code.as_deref());
+        let code = run.await.map_err(|error| match error {
+            Error::OtherCode(_) => Refused(StatusCode::CONFLICT, error.to_string()),
             Error::NoSuchFunction(_) | Error::NoSuchNamespace(_) => {
                 Refused(StatusCode::NOT_FOUND, error.to_string())
             }
             Error::Invalid { .. } => Refused::bad(error.to_string()),
             other => Refused::internal(other),
         })?;
-        Ok(json!({"function": folder.function, "namespace": named.namespace, "path": folder.path}))
+        Ok(json!({
+            "function": folder.function, "namespace": named.namespace, "path": folder.path, "code": code,
+        }))
     }
 }

@@ -97,7 +97,7 @@ async fn a_version_is_of_the_package_while_latest_runs_from_a_folder() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("index.py"), "def main_handler(event, context):\n    return 'mine'\n")
         .unwrap();
-    house.functions.run_from(&named("f1"), Some(folder)).await.unwrap();
+    house.functions.run_from(&named("f1"), Some(folder), None).await.unwrap();
     publish(&house).await;
     assert_eq!(said(&house, "$LATEST").await, "\"mine\"");
     assert_eq!(said(&house, "1").await, r#"["hello", "1"]"#);
@@ -208,7 +208,7 @@ async fn only_latest_runs_from_a_folder() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("index.py"), "def main_handler(event, context):\n    return 'folder'\n")
         .unwrap();
-    house.functions.run_from(&named("f1"), Some(folder)).await.unwrap();
+    house.functions.run_from(&named("f1"), Some(folder), None).await.unwrap();
     assert_eq!(publish(&house).await, Version::Number(1));
     assert_eq!(said(&house, "$LATEST").await, r#""folder""#);
     assert_eq!(said(&house, "1").await, r#"["hello", "1"]"#);

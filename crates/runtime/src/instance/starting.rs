@@ -248,8 +248,8 @@ impl Instance {
         let met = async {
             let output = Output::new(reader)?;
             let links = links.started().await?;
-            let relay = match spec.debug {
-                Some(port) => debugging::relay(port, &links.reach).await?,
+            let relay = match &spec.debug {
+                Some(session) => debugging::relay(session.port(), &links.reach).await?,
                 None => None,
             };
             Ok((output, links, relay))

@@ -14,7 +14,7 @@ fn debugged(house: &House, port: u16) -> Spec {
     let files = [("index.py", PID), ("debugpy.py", WAITS)];
     let mut spec = house.function("Python3.9", "index.main_handler", &files);
     spec.environment.push(("PLACE".into(), house.folder.display().to_string()));
-    spec.debug = Some(port);
+    spec.debug = Some(DebugSession::new(port));
     spec
 }
 
@@ -22,6 +22,7 @@ fn debugged(house: &House, port: u16) -> Spec {
 async fn nobody_waits_for_a_debugger_that_is_not_to_come() {
     let house = House::new();
     let spec = debugged(&house, 5678);
+    let session = spec.debug.as_ref().unwrap();
     let mut runs = tokio::task::JoinSet::new();
     // One waits for the debugger, one for its turn.
     for _ in 0..2 {
@@ -29,11 +30,14 @@ async fn nobody_waits_for_a_debugger_that_is_not_to_come() {
         runs.spawn(async move { runtime.run(&spec, ID, &Chain::default(), "API", "{}").await });
     }
     until("one waits", || house.folder.join("waits").exists()).await;
-    house.runtime.end_debugging(5678).await;
+    house.runtime.end_debugging(session).await;
     for _ in 0..2 {
         let ran = tokio::time::timeout(Duration::from_secs(30), runs.join_next()).await;
         succeeded(&ran.expect("it waits on").unwrap().unwrap());
     }
+    // Nor does one that was on its way here meanwhile.
+    let ran = tokio::time::timeout(Duration::from_secs(30), house.run(&spec, "{}")).await;
+    succeeded(&ran.expect("it waits"));
 }
 
 #[tokio::test]
@@ -51,8 +55,8 @@ async fn a_port_has_one_instance() {
     house.runtime.debug_anew(5678).await;
     assert!(!lives(other.as_i64().unwrap()));
     // At another port it is another instance, and one that is not debugged another still.
-    for port in [Some(4000), None] {
-        assert!(house.run(&Spec { debug: port, ..second.clone() }, "{}").await.init_duration.is_some());
+    for debug in [Some(DebugSession::new(4000)), None] {
+        assert!(house.run(&Spec { debug, ..second.clone() }, "{}").await.init_duration.is_some());
     }
     house.runtime.retire(&second.id).await;
     assert_eq!(house.instances(), 0);

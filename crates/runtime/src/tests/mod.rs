@@ -18,7 +18,7 @@ use cosette_model::function::StatusCode;
 use cosette_model::{Account, Chain, Key, KeyGiver, RoleKey, Timestamp};
 use serde_json::Value;
 
-use crate::{Keeping, Ran, Runtime, Spec};
+use crate::{DebugSession, Keeping, Ran, Runtime, Spec};
 
 pub(super) const ID: &str = "6add56fa-58f1-11e8-89a9-5254005d5fdb";
 
