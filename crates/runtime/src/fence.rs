@@ -28,9 +28,11 @@ type Left = Arc<Mutex<Vec<PathBuf>>>;
 #[derive(Debug)]
 pub(crate) struct Fences {
     parent: PathBuf,
-    next: AtomicU64,
     left: Left,
 }
+
+/// The number of the next group. A process may have several servers.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Fences {
     /// Finds out whether there can be fences. Where the server is alone in its group it may move to a group below that,
@@ -50,7 +52,7 @@ impl Fences {
         let itself = (!own.ends_with(SERVERS)).then_some(own.as_path());
         for parent in [itself, own.parent()].into_iter().flatten() {
             let parent = parent.to_owned();
-            let fences = Self { parent, next: AtomicU64::default(), left: Left::default() };
+            let fences = Self { parent, left: Left::default() };
             match fences.prepare(&own) {
                 Ok(()) => return Ok(fences),
                 Err(error) => why = why.or(Some(format!("{}: {error}", own.display()))),
@@ -87,8 +89,10 @@ impl Fences {
                 && server.parse::<u32>().is_ok()
                 && !Path::new("/proc").join(server).exists()
             {
-                // One with processes stays.
-                let _ = fs::remove_dir(entry.path());
+                // One with processes stays; they may be dying.
+                if fs::remove_dir(entry.path()).is_err() {
+                    self.left().push(entry.path());
+                }
             }
         }
     }
@@ -100,9 +104,16 @@ impl Fences {
     /// A group for one instance. `keeps_files`: its `/tmp` is in memory.
     pub(crate) fn make(&self, memory: u64, keeps_files: bool) -> io::Result<Fence> {
         self.left().retain(|folder| fs::remove_dir(folder).is_err());
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let folder = self.parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
-        fs::create_dir(&folder)?;
+        let folder = loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let folder = self.parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
+            match fs::create_dir(&folder) {
+                Ok(()) => break folder,
+                // Of a server that was killed and had our number.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        };
         let fence = Fence { folder, left: Arc::clone(&self.left) };
         let most = memory + BESIDES + if keeps_files { FILES } else { 0 };
         fence.write("memory.max", &most.to_string())?;
@@ -224,5 +235,32 @@ mod tests {
         fs::remove_file(folder.join("memory.events")).unwrap();
         drop(fence);
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn each_has_a_group_of_its_own() {
+        let parent = std::env::temp_dir().join(format!("cosette-fences-{}", std::process::id()));
+        fs::create_dir_all(&parent).unwrap();
+        let server = || Fences { parent: parent.clone(), left: Left::default() };
+        let (one, other) = (server(), server());
+        // Of one that was killed and had our number.
+        let next = NEXT.load(Ordering::Relaxed);
+        for number in next..next + 10 {
+            let _ = fs::create_dir(parent.join(format!("{PREFIX}{}-{number}", std::process::id())));
+        }
+        let fences = [one.make(0, false), other.make(0, false), one.make(0, true)].map(Result::unwrap);
+        let mut folders: Vec<_> = fences.iter().map(|fence| fence.folder.clone()).collect();
+        folders.sort();
+        folders.dedup();
+        assert_eq!(folders.len(), 3);
+        drop(fences);
+        // Of one that was killed: no process has this number.
+        let dead = parent.join(format!("{PREFIX}{}-1", u32::MAX));
+        fs::create_dir_all(dead.join("busy")).unwrap();
+        one.sweep();
+        fs::remove_dir(dead.join("busy")).unwrap();
+        drop(one.make(0, false).unwrap());
+        assert!(!dead.exists());
+        fs::remove_dir_all(&parent).unwrap();
     }
 }

@@ -22,7 +22,7 @@ impl Tree {
         if self.known.is_empty() {
             return self.first().map_or(0, |first| resident(first.as_raw_pid()));
         }
-        self.known.iter().map(|pid| resident(*pid)).sum()
+        self.known.iter().map(|known| resident(known.pid)).sum()
     }
 
     /// The first process's greatest resident memory since [`Tree::forget_peak`], in bytes.

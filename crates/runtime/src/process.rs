@@ -182,6 +182,13 @@ pub(crate) struct Entry {
     dead: bool,
 }
 
+impl Entry {
+    /// Whether the process is still the one that was seen.
+    fn is_there(&self) -> bool {
+        entry(self.pid).is_some_and(|now| now.start == self.start)
+    }
+}
+
 pub(crate) fn entry(pid: i32) -> Option<Entry> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in parentheses, which may itself hold any of these.
@@ -211,7 +218,7 @@ pub(crate) fn marked(pid: i32, test: impl Fn(&[u8]) -> bool) -> bool {
 
 /// Sends a signal, if the process is still the one that was seen.
 fn signal(seen: &Entry, signal: Signal) {
-    if entry(seen.pid).is_some_and(|now| now.start == seen.start)
+    if seen.is_there()
         && let Some(pid) = Pid::from_raw(seen.pid)
     {
         // It may have ended since; that is what is wanted.
@@ -245,7 +252,7 @@ pub(crate) struct Tree {
     mark: Vec<u8>,
     seen: HashSet<(i32, u64)>,
     /// Those that the last look found, without our launchers.
-    pub(crate) known: Vec<i32>,
+    pub(crate) known: Vec<Entry>,
     /// How many processes of ours stand between the root and what it was started for.
     launchers: usize,
     /// The first process that is not ours, once it is known.
@@ -332,13 +339,21 @@ impl Tree {
         let mut ours = self.chain();
         ours.truncate(self.launchers);
         let ours = |pid| ours.iter().any(|one| one.as_raw_pid() == pid);
-        self.known = members.iter().map(|found| found.pid).filter(|pid| !ours(*pid)).collect();
+        self.known = members.into_iter().filter(|found| !ours(found.pid)).collect();
+    }
+
+    /// Forgets of those who are known the ones that are gone: since the last look their numbers may have become others'.
+    pub(crate) fn forget_gone(&mut self) {
+        self.known.retain(Entry::is_there);
     }
 
     /// Stops those who are known, that they do no more until they are ended.
     pub(crate) fn stop(&self) {
-        for pid in self.first().into_iter().chain(self.known.iter().filter_map(|pid| Pid::from_raw(*pid))) {
-            let _ = kill_process(pid, Signal::STOP);
+        if let Some(first) = self.first() {
+            let _ = kill_process(first, Signal::STOP);
+        }
+        for known in &self.known {
+            signal(known, Signal::STOP);
         }
     }
 
@@ -449,4 +464,37 @@ fn descendants(root: Pid) -> Option<Vec<Entry>> {
         }
     }
     Some(found)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_number_of_one_that_is_gone_is_left_alone() {
+        let mut children: Vec<_> =
+            (0..2).map(|_| std::process::Command::new("sleep").arg("1000").spawn().unwrap()).collect();
+        let [root, other] = [0, 1].map(|n: usize| entry(children[n].id().cast_signed()).unwrap());
+        let mut tree = Tree::new(Pid::from_raw(root.pid).unwrap(), Path::new("/nowhere"), 0);
+        tree.known = vec![root, Entry { start: other.start - 1, ..other }];
+        tree.stop();
+        let state = |pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.chars().next()
+        };
+        let began = std::time::Instant::now();
+        while state(root.pid) != Some('T') && began.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let states = [state(root.pid), state(other.pid)];
+        tree.forget_gone();
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(states[0], Some('T'));
+        assert_ne!(states[1], Some('T'));
+        assert_eq!(tree.known, [root]);
+    }
 }

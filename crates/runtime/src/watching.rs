@@ -35,6 +35,8 @@ pub(crate) struct Watcher {
     /// When memory is looked at next, and when processes are looked for.
     look: Instant,
     find: Instant,
+    /// Whether it was looked at before.
+    has_looked: bool,
 }
 
 impl Watcher {
@@ -45,7 +47,7 @@ impl Watcher {
         };
         // Nothing is known of it: it may be warm, and near its limit.
         let look = Instant::now() + OFTEN;
-        Self { deadline, memory_max, peak: 0, look, find: look + FIND }
+        Self { deadline, memory_max, peak: 0, look, find: look + FIND, has_looked: false }
     }
 
     pub(crate) async fn next(
@@ -68,6 +70,10 @@ impl Watcher {
                 }
                 () = sleep_until(self.deadline.into()) => return Event::TimedOut,
                 () = sleep_until(self.look.into()) => {
+                    if !std::mem::replace(&mut self.has_looked, true) {
+                        // It may have been idle for long.
+                        instance.tree.forget_gone();
+                    }
                     if Instant::now() >= self.find {
                         instance.tree.find();
                         if instance.tree.known.len() as u64 > PROCESSES_MAX {

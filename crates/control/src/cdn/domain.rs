@@ -42,6 +42,8 @@ pub(crate) fn is_internal(name: &str) -> bool {
         "myqcloud.com",
         "tencentcos.cn",
         "tencentcloudapi.com",
+        "tencentcloudapi.cn",
+        "api.qcloud.com",
         "tencentscf.com",
         "dnsv1.com",
         "amazonaws.com",
@@ -159,4 +161,20 @@ fn found(call: &Call<'_>, params: &Params<'_>) -> Result<Vec<Domain>, ApiError> 
         });
     }
     Ok(domains)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_services_are_nobodys() {
+        for name in ["scf.tencentcloudapi.com", "scf.tencentcloudapi.cn", "scf.api.qcloud.com", "a.localhost"]
+        {
+            assert!(is_internal(name), "{name}");
+        }
+        for name in ["www.example.com", "mytencentcloudapi.cn"] {
+            assert!(!is_internal(name), "{name}");
+        }
+    }
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use rustix::io::Errno;
 use seccompiler::{
-    SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
-    apply_filter,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, apply_filter, sock_filter,
 };
 
 /// Mounts, modules, clocks, the machine's rest and start.
@@ -72,6 +72,9 @@ const NEWTIME: i32 = 0x80;
 /// Sockets that namespaces do not divide: to the machine that a virtual machine runs on.
 const VSOCK: i32 = libc::AF_VSOCK;
 
+/// The bit that second numbers of calls have.
+const X32: u32 = 0x4000_0000;
+
 /// Whether the kernel can refuse calls, and this processor's are known.
 pub(super) fn can_be_refused() -> bool {
     arch().is_some() && Path::new("/proc/sys/kernel/seccomp/actions_avail").exists()
@@ -90,11 +93,31 @@ pub(super) fn refuse() -> io::Result<()> {
     {
         let action = SeccompAction::Errno(errno.raw_os_error().unsigned_abs());
         let filter = SeccompFilter::new(rules.into_iter().collect(), SeccompAction::Allow, action, arch)
-            .and_then(TryInto::<seccompiler::BpfProgram>::try_into)
+            .and_then(TryInto::<BpfProgram>::try_into)
             .map_err(|error| other(error.into()))?;
-        apply_filter(&filter).map_err(other)?;
+        apply_filter(&[second_numbers().as_slice(), &filter].concat()).map_err(other)?;
     }
     Ok(())
+}
+
+/// Refuses calls by their second numbers, of which the rules know nothing: x86-64 kernels may have all calls once more
+/// for programs with short pointers (x32). A tracer that skips a call has the number -1 in its place.
+fn second_numbers() -> [sock_filter; 4] {
+    let step = |code: u32, if_so, if_not, k| {
+        // All codes are of 16 bits.
+        sock_filter { code: code as u16, jt: if_so, jf: if_not, k }
+    };
+    [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 2, X32),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, 0, u32::MAX),
+        step(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            0,
+            SeccompAction::Errno(Errno::PERM.raw_os_error().unsigned_abs()).into(),
+        ),
+    ]
 }
 
 /// A call, and the arguments with which it is refused; without any it always is.
@@ -121,4 +144,45 @@ fn forbidden() -> Result<Vec<Rule>, seccompiler::BackendError> {
     rules.push((libc::SYS_unshare, unshared));
     rules.push((libc::SYS_socket, vec![with(SeccompCmpOp::Eq, VSOCK)?]));
     Ok(rules)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of a call with one argument.
+    fn call(number: libc::c_long, argument: i32) -> Result<libc::c_long, i32> {
+        // SAFETY: those below take no pointers, or fail at what they are given.
+        #[allow(unsafe_code)]
+        let result = unsafe { libc::syscall(number, argument, 0, 0, 0, 0) };
+        if result < 0 { Err(io::Error::last_os_error().raw_os_error().unwrap_or(0)) } else { Ok(result) }
+    }
+
+    #[test]
+    fn what_no_function_needs_is_refused_by_each_of_its_numbers() {
+        if !can_be_refused() {
+            return;
+        }
+        // It holds for the thread.
+        let thread = std::thread::spawn(|| {
+            let refused = refuse().map_err(|error| error.to_string());
+            let second = libc::c_long::from(X32);
+            let calls = [
+                call(libc::SYS_getpid, 0).map(|_| 0),
+                call(libc::SYS_bpf, -1),
+                call(libc::SYS_unshare, libc::CLONE_NEWUSER),
+                call(libc::SYS_unshare, 0),
+                call(libc::SYS_socket, libc::AF_VSOCK),
+                call(libc::SYS_io_uring_setup, 0),
+                call(second | libc::SYS_getpid, 0),
+                call(second | libc::SYS_unshare, 0),
+                call(-1, 0),
+            ];
+            (refused, calls)
+        });
+        let (refused, calls) = thread.join().unwrap_or_else(|_| panic!("it ended"));
+        assert_eq!(refused, Ok(()));
+        let (perm, nosys) = (Err(libc::EPERM), Err(libc::ENOSYS));
+        assert_eq!(calls, [Ok(0), perm, perm, Ok(0), perm, nosys, perm, perm, nosys]);
+    }
 }
