@@ -128,14 +128,7 @@ impl World {
     }
 
     pub(super) async fn create(&self, name: &str, code: &str) {
-        let params = json!({
-            "FunctionName": name,
-            "Runtime": "Python3.9",
-            "Handler": "index.main_handler",
-            "Timeout": 30,
-            "Code": {"ZipFile": STANDARD.encode(zip(code))},
-        });
-        self.call("CreateFunction", params).await;
+        self.call("CreateFunction", create_params(name, code)).await;
     }
 
     pub(super) async fn bucket(&self, name: &str, region: &str, appid: &str) {
@@ -166,6 +159,16 @@ impl World {
         let quiet = self.triggers.wait(None, Duration::from_secs(60)).await.unwrap();
         assert!(quiet.quiet, "{quiet:?}");
     }
+}
+
+pub(super) fn create_params(name: &str, code: &str) -> Value {
+    json!({
+        "FunctionName": name,
+        "Runtime": "Python3.9",
+        "Handler": "index.main_handler",
+        "Timeout": 30,
+        "Code": {"ZipFile": STANDARD.encode(zip(code))},
+    })
 }
 
 pub(super) fn response(answer: &Answer) -> Value {
