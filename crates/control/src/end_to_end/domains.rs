@@ -5,7 +5,7 @@ use cosette_model::{BucketName, Cause, Setting, SettingName};
 use serde_json::{Value, json};
 
 use super::world::{ECHO, World, create_params, response};
-use super::{HOME, OTHER_ID};
+use super::{EXAMPLE_ID, HOME, OTHER_ID};
 
 const NAME: &str = "www.example.com";
 
@@ -37,6 +37,22 @@ async fn a_name_that_a_bucket_has_is_not_taken() {
     };
     set(Some(vec![rule])).await.unwrap();
     assert_eq!(world.refused("CreateCustomDomain", domain()).await, "ResourceInUse");
+    // Nor by the CDN, but for the bucket's own account.
+    let edge = json!({
+        "Domain": NAME,
+        "ServiceType": "web",
+        "Origin": {"Origins": [format!("{bucket}.cos.{HOME}.myqcloud.com")], "OriginType": "cos"},
+    });
+    for (id, code) in [(EXAMPLE_ID, Some("ResourceInUse.CdnHostExists")), (OTHER_ID, None)] {
+        let cdn = ("cdn", "2018-06-06");
+        let answer = world.ask_service(cdn, id, None, "AddCdnDomain", edge.clone(), None).await;
+        assert_eq!(answer.error.as_deref(), code, "{}", answer.json);
+    }
+    for action in ["StopCdnDomain", "DeleteCdnDomain"] {
+        let domain = json!({"Domain": NAME});
+        let answer = world.ask_service(("cdn", "2018-06-06"), OTHER_ID, None, action, domain, None).await;
+        assert_eq!(answer.error, None, "{}", answer.json);
+    }
     set(None).await.unwrap();
     world.call("CreateCustomDomain", domain()).await;
     world.stop().await;

@@ -87,18 +87,29 @@ impl World {
         params: Value,
         token: Option<&str>,
     ) -> Answer {
+        self.ask_service(("scf", "2018-04-16"), id, region, action, params, token).await
+    }
+
+    pub(super) async fn ask_service(
+        &self,
+        (service, version): (&str, &str),
+        id: &str,
+        region: Option<&str>,
+        action: &str,
+        params: Value,
+        token: Option<&str>,
+    ) -> Answer {
         let body = Bytes::from(params.to_string());
         let account = accounts().by_secret_id(id).unwrap().account;
         let host = "127.0.0.1:9000";
         let timestamp = self.clock.now().as_secs();
-        let signing =
-            Signing { secret_id: id, secret_key: &account.secret_key, service: "scf", host, timestamp };
+        let signing = Signing { secret_id: id, secret_key: &account.secret_key, service, host, timestamp };
         let mut request = Request::post("/")
             .header("Host", host)
             .header("Content-Type", "application/json")
             .header("Authorization", signing.authorization(&body))
             .header("X-TC-Action", action)
-            .header("X-TC-Version", "2018-04-16")
+            .header("X-TC-Version", version)
             .header("X-TC-Timestamp", timestamp);
         if let Some(region) = region {
             request = request.header("X-TC-Region", region);

@@ -1,8 +1,6 @@
 //! Domains of the users' own that lead to functions (API of 2018-04-16: `CreateCustomDomain` and its kin).
 
 use cosette_cdn::is_name;
-use cosette_model::setting::Domains;
-use cosette_model::{Setting, SettingName};
 use cosette_trigger::{Domain, DomainSettings, Protocols, Rewrite, Route};
 use serde_json::{Map, Value, json};
 
@@ -10,7 +8,7 @@ use super::function::tags;
 use super::{LATEST, Paging, descending, function_of, qualified, reply, sort_by_key};
 use crate::Call;
 use crate::action::Reply;
-use crate::cdn::domain::is_internal;
+use crate::cdn::domain::{bound, is_internal};
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -26,7 +24,7 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     if call.cdn.of_host(&name).is_some() {
         return Err(ApiError::new("ResourceInUse", format!("{name} is a domain of the CDN")));
     }
-    if is_bound(call, &name)? {
+    if bound(call, &name)?.is_some() {
         return Err(ApiError::new("ResourceInUse", format!("{name} is a domain of a bucket")));
     }
     let nothing = Protocols { http: false, https: false };
@@ -80,24 +78,6 @@ pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, A
     let total = domains.len();
     let page: Vec<Value> = paging.page(domains).map(|domain| shown(&domain)).collect();
     Ok(reply(json!({"Total": total, "Domains": page})))
-}
-
-/// Whether a bucket is bound to the name, whoever's: it would be answered by functions from now on.
-fn is_bound(call: &Call<'_>, name: &str) -> Result<bool, ApiError> {
-    for bucket in call.store.buckets()? {
-        let kept = match call.store.setting(&bucket.name, &SettingName::Domain.row_of(None)) {
-            Err(cosette_store::Error::NoSuchBucket(_)) => None,
-            kept => kept?,
-        };
-        let Some(bytes) = kept else { continue };
-        let setting = SettingName::Domain.decode(&bytes).map_err(ApiError::internal)?;
-        if let Setting::Domain(Domains { rules }) = setting
-            && rules.iter().any(|rule| rule.name.eq_ignore_ascii_case(name))
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// What a request sets; the rest stays.
