@@ -320,7 +320,7 @@ def test_memory_is_bounded_however_fast_it_is_taken(house, server, runtime):
     name, code = GREEDY[runtime]
     functions.deploy(scf, "greedy-" + runtime[:4], {name: code}, runtime, MemorySize=128, Timeout=60)
     answer = functions.call(scf, "Invoke", FunctionName="greedy-" + runtime[:4], LogType="Tail")["Result"]
-    if answer["InvokeResult"] == 445:
+    if answer["InvokeResult"] == -1 and json.loads(answer["RetMsg"])["statusCode"] == 445:
         pytest.skip("this user can reach no node")
     out_of_memory(answer)
     assert re.search(r"Memory limit of 128 MB reached|Max Memory", answer["Log"]), answer["Log"]
@@ -451,7 +451,7 @@ def test_node_is_isolated_too(house, server):
     code = "exports.main_handler = async () => [process.cwd(), require('fs').readdirSync('/var/user'), process.env.HOME]"
     functions.deploy(scf, "in-node", {"index.js": code}, runtime="Nodejs18.15")
     answer = functions.call(scf, "Invoke", FunctionName="in-node")["Result"]
-    if answer["InvokeResult"] == 445:
+    if answer["InvokeResult"] == -1 and json.loads(answer["RetMsg"])["statusCode"] == 445:
         pytest.skip("this user can reach no node")
     assert json.loads(answer["RetMsg"]) == ["/var/user", ["index.js"], "/home/qcloud"], answer
 

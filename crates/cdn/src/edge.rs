@@ -189,7 +189,10 @@ impl Edge {
         if let Some(thing) = kept {
             match thing.policy.before_request(&self.question(visit, &thing), self.now()) {
                 BeforeRequest::Fresh(_) => return Found::Fresh(thing),
-                BeforeRequest::Stale { request, matches } if matches && is_check(&request.headers) => {
+                // That one client may still have it says nothing of the others.
+                BeforeRequest::Stale { request, matches }
+                    if matches && !visit.for_one() && is_check(&request.headers) =>
+                {
                     let mut conditions = HeaderMap::new();
                     for name in [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE] {
                         if let Some(value) = request.headers.get(&name) {

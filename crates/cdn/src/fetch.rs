@@ -74,9 +74,10 @@ impl Edge {
         let (tell, coming) = watch::channel(None);
         let (answer, answered) = oneshot::channel();
         list.insert(target.clone(), coming);
-        let closing = self.fetches.open.closing(target);
         let (edge, visit) = (Arc::clone(self), Arc::clone(visit));
         tokio::spawn(async move {
+            // Made here: a runtime that is stopping drops this at once, while the list is still held.
+            let closing = edge.fetches.open.closing(target);
             let fetched = edge.fetch(&visit, check).await;
             tell.send_replace(Some(fetched.thing().cloned()));
             drop(closing);

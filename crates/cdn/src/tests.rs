@@ -89,7 +89,11 @@ fn asking(path: &str) -> Parts {
 }
 
 async fn answer(edge: &Arc<Edge>, path: &str) -> (String, Response<Content>) {
-    let response = edge.answer(&domain(), &asking(path), PEER, "1").await;
+    answer_of(edge, &domain(), path).await
+}
+
+async fn answer_of(edge: &Arc<Edge>, domain: &Domain, path: &str) -> (String, Response<Content>) {
+    let response = edge.answer(domain, &asking(path), PEER, "1").await;
     let lookup = response.headers()["x-cache-lookup"].to_str().unwrap().to_owned();
     (lookup, response)
 }
@@ -142,6 +146,28 @@ async fn what_is_not_kept_is_fetched_by_each() {
         assert_eq!((lookup.as_str(), response.status()), ("Cache Miss", StatusCode::OK));
     }
     assert_eq!(origin.asked(), 3);
+}
+
+#[tokio::test]
+async fn what_a_signature_gets_is_not_for_others() {
+    let origin = Scripted::of(10, 9);
+    let edge = edge(&origin);
+    let mut by_path = domain();
+    by_path.setup.full_url = false;
+    for query in [
+        "q-sign-algorithm=sha1&q-signature=a",
+        "sign=a",
+        "AWSAccessKeyId=a&Signature=b",
+        "X%2DAmz-Signature=a",
+    ] {
+        assert_eq!(answer_of(&edge, &by_path, &format!("/k?{query}")).await.0, "Cache Miss");
+    }
+    assert_eq!(answer_of(&edge, &by_path, "/k?v=1").await.0, "Cache Miss");
+    assert_eq!(answer_of(&edge, &by_path, "/k?v=2").await.0, "Cache Hit");
+    // Where the query is a part of the name, only who has the signature has it.
+    assert_eq!(answer(&edge, "/k?sign=a").await.0, "Cache Miss");
+    assert_eq!(answer(&edge, "/k?sign=a").await.0, "Cache Hit");
+    assert_eq!(answer(&edge, "/k?sign=b").await.0, "Cache Miss");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
 use http_cache_semantics::{CacheOptions, CachePolicy};
+use percent_encoding::percent_decode_str;
 
 use crate::cache::{Epoch, Thing, beside};
 use crate::domain::Domain;
@@ -21,6 +22,9 @@ const PARTIAL: [HeaderName; 6] = [
     header::IF_MODIFIED_SINCE,
     header::IF_UNMODIFIED_SINCE,
 ];
+
+/// What signatures in queries are called.
+const SIGNATURES: [&str; 4] = ["q-signature", "sign", "Signature", "X-Amz-Signature"];
 
 pub(crate) struct Visit {
     pub(crate) domain: Domain,
@@ -57,6 +61,15 @@ impl Visit {
         via.any(|value| value.contains("cosette-"))
     }
 
+    /// Whether the origin may answer this client what it does not answer others: by a signature that is no part of
+    /// what a thing is kept under.
+    pub(crate) fn for_one(&self) -> bool {
+        let query = self.target.split_once('?').filter(|_| self.place.query.is_none());
+        !self.domain.setup.origin.private
+            && (self.headers.contains_key(header::AUTHORIZATION)
+                || query.is_some_and(|(_, query)| is_signed(query)))
+    }
+
     /// The request as the cache knows it.
     pub(crate) fn asked(&self, mut headers: HeaderMap) -> Request<()> {
         headers.remove(header::HOST);
@@ -72,7 +85,7 @@ impl Visit {
 
     /// When the answer may be used, if it may be kept.
     pub(crate) fn policy(&self, response: &Response<Content>, now: SystemTime) -> Option<CachePolicy> {
-        if response.status() != StatusCode::OK {
+        if response.status() != StatusCode::OK || self.for_one() {
             return None;
         }
         let mut shown = Response::new(());
@@ -81,4 +94,13 @@ impl Visit {
         let policy = CachePolicy::new_options(&self.asked(self.whole()), &shown, now, options);
         policy.is_storable().then_some(policy)
     }
+}
+
+/// Whether a query has a signature, of whichever service.
+fn is_signed(query: &str) -> bool {
+    let mut names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    names.any(|name| {
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        SIGNATURES.iter().any(|one| name.eq_ignore_ascii_case(one))
+    })
 }

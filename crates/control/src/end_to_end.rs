@@ -1,5 +1,6 @@
 //! The actions over the real parts: a store in memory, the registry, the triggers, and Python.
 
+mod domains;
 mod triggers;
 mod world;
 

@@ -53,7 +53,9 @@ impl Parameters {
         let prefix = format!("{path}.");
         let lists = [self.taken, self.refused];
         if !lists.iter().any(|list| list.split(' ').any(|one| one.starts_with(&prefix))) {
-            tracing::warn!("{} has no parameter {path}: ignored", self.action);
+            // The client's text: it goes to the log cut.
+            let shown: String = path.chars().take(64).collect();
+            tracing::warn!("{} has no parameter {shown}: ignored", self.action);
             return Ok(());
         }
         match value {

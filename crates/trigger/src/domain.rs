@@ -158,10 +158,13 @@ impl Triggers {
     }
 }
 
-/// Which domain leads to the URL of a function.
-pub(crate) fn using(tx: &Tx<'_>, function: &FunctionRef) -> Result<Option<String>, Error> {
+/// Which domain of its account leads to the URL of a function: another account's may still name one that was deleted,
+/// and leads to nothing that has come to be called so since.
+pub(crate) fn using(tx: &Tx<'_>, function: &FunctionRef, appid: &str) -> Result<Option<String>, Error> {
     let domains = decode(tx.scan(Table::Rule, PREFIX.as_bytes(), SCAN_MAX)?)?;
-    let uses = |domain: &Domain| domain.settings.routes.iter().any(|route| route.function == *function);
+    let uses = |domain: &Domain| {
+        domain.appid == appid && domain.settings.routes.iter().any(|route| route.function == *function)
+    };
     Ok(domains.into_iter().find(uses).map(|domain| domain.name))
 }
 

@@ -187,11 +187,11 @@ impl Triggers {
     }
 
     /// # Errors
-    /// `NoSuchRule`; `Ambiguous` where the function has several; `UrlUsed` of one that a domain leads to.
-    pub async fn delete_url(&self, selector: UrlSelector) -> Result<Url, Error> {
+    /// `NoSuchRule`; `Ambiguous` where the function has several; `UrlUsed` of one that a domain of its account leads to.
+    pub async fn delete_url(&self, selector: UrlSelector, appid: String) -> Result<Url, Error> {
         let delete = move |tx: &mut Tx<'_>| {
             let url = selector.pick(tx)?;
-            if let Some(domain) = domain::using(tx, &url.function)? {
+            if let Some(domain) = domain::using(tx, &url.function, &appid)? {
                 return Err(Error::UrlUsed(domain));
             }
             tx.delete(Table::Rule, key(&url.id).as_bytes());

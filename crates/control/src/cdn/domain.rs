@@ -1,7 +1,8 @@
-//! Domains: made, changed, switched, listed. One is served as soon as it is made; nobody looks at whose its name is.
+//! Domains: made, changed, switched, listed. One is served as soon as it is made; nobody looks at whose its name is,
+//! but for what others here have.
 
 use cosette_cdn::{Domain, is_name};
-use cosette_model::Account;
+use cosette_model::{Account, Setting, SettingName};
 use serde_json::{Value, json};
 
 use super::{page, reply, setup, time, wrong};
@@ -32,8 +33,29 @@ pub(crate) async fn add(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
         let message = format!("{name} is a domain of functions");
         return Err(ApiError::new("ResourceInUse.CdnHostExists", message));
     }
+    if bound(call, &name)?.is_some_and(|appid| appid != call.account.appid) {
+        let message = format!("{name} is a domain of another account's bucket");
+        return Err(ApiError::new("ResourceInUse.CdnHostExists", message));
+    }
     call.cdn.add(&name, &call.account.appid, setup::new(&params)?).await?;
     Ok(Reply::new())
+}
+
+/// Whose bucket is bound to the name, by APPID: requests for it would not come to the bucket any more.
+pub(crate) fn bound(call: &Call<'_>, name: &str) -> Result<Option<String>, ApiError> {
+    for bucket in call.store.buckets()? {
+        let kept = match call.store.setting(&bucket.name, SettingName::Domain.row()) {
+            Err(cosette_store::Error::NoSuchBucket(_)) => None,
+            kept => kept?,
+        };
+        let Some(kept) = kept else { continue };
+        if let Setting::Domain(domains) = SettingName::Domain.decode(&kept).map_err(ApiError::internal)?
+            && domains.rules.iter().any(|rule| rule.name.eq_ignore_ascii_case(name))
+        {
+            return Ok(Some(bucket.owner_appid));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether it is a name of the services', or of this machine.

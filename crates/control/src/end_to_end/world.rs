@@ -87,18 +87,29 @@ impl World {
         params: Value,
         token: Option<&str>,
     ) -> Answer {
+        self.ask_service(("scf", "2018-04-16"), id, region, action, params, token).await
+    }
+
+    pub(super) async fn ask_service(
+        &self,
+        (service, version): (&str, &str),
+        id: &str,
+        region: Option<&str>,
+        action: &str,
+        params: Value,
+        token: Option<&str>,
+    ) -> Answer {
         let body = Bytes::from(params.to_string());
         let account = accounts().by_secret_id(id).unwrap().account;
         let host = "127.0.0.1:9000";
         let timestamp = self.clock.now().as_secs();
-        let signing =
-            Signing { secret_id: id, secret_key: &account.secret_key, service: "scf", host, timestamp };
+        let signing = Signing { secret_id: id, secret_key: &account.secret_key, service, host, timestamp };
         let mut request = Request::post("/")
             .header("Host", host)
             .header("Content-Type", "application/json")
             .header("Authorization", signing.authorization(&body))
             .header("X-TC-Action", action)
-            .header("X-TC-Version", "2018-04-16")
+            .header("X-TC-Version", version)
             .header("X-TC-Timestamp", timestamp);
         if let Some(region) = region {
             request = request.header("X-TC-Region", region);
@@ -128,14 +139,7 @@ impl World {
     }
 
     pub(super) async fn create(&self, name: &str, code: &str) {
-        let params = json!({
-            "FunctionName": name,
-            "Runtime": "Python3.9",
-            "Handler": "index.main_handler",
-            "Timeout": 30,
-            "Code": {"ZipFile": STANDARD.encode(zip(code))},
-        });
-        self.call("CreateFunction", params).await;
+        self.call("CreateFunction", create_params(name, code)).await;
     }
 
     pub(super) async fn bucket(&self, name: &str, region: &str, appid: &str) {
@@ -166,6 +170,16 @@ impl World {
         let quiet = self.triggers.wait(None, Duration::from_secs(60)).await.unwrap();
         assert!(quiet.quiet, "{quiet:?}");
     }
+}
+
+pub(super) fn create_params(name: &str, code: &str) -> Value {
+    json!({
+        "FunctionName": name,
+        "Runtime": "Python3.9",
+        "Handler": "index.main_handler",
+        "Timeout": 30,
+        "Code": {"ZipFile": STANDARD.encode(zip(code))},
+    })
 }
 
 pub(super) fn response(answer: &Answer) -> Value {

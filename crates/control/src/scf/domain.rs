@@ -8,7 +8,7 @@ use super::function::tags;
 use super::{LATEST, Paging, descending, function_of, qualified, reply, sort_by_key};
 use crate::Call;
 use crate::action::Reply;
-use crate::cdn::domain::is_internal;
+use crate::cdn::domain::{bound, is_internal};
 use crate::error::ApiError;
 use crate::params::Params;
 
@@ -23,6 +23,9 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     }
     if call.cdn.of_host(&name).is_some() {
         return Err(ApiError::new("ResourceInUse", format!("{name} is a domain of the CDN")));
+    }
+    if bound(call, &name)?.is_some() {
+        return Err(ApiError::new("ResourceInUse", format!("{name} is a domain of a bucket")));
     }
     let nothing = Protocols { http: false, https: false };
     let mut settings = DomainSettings { protocols: nothing, certificate: None, routes: Vec::new() };
@@ -165,7 +168,8 @@ fn rewrite(params: &Params<'_>) -> Result<Rewrite, ApiError> {
         }
     };
     let to = params.needed("Rewrite")?;
-    let fits = to.starts_with('/') && to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?');
+    let fits =
+        to.starts_with('/') && to.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
     if !fits {
         return Err(path_error(format!("{to} is no path that another can become")));
     }

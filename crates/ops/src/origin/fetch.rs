@@ -286,6 +286,8 @@ pub(super) fn join(
         pieces,
         held: Arc::default(),
     };
+    // A runtime that is stopping drops the fetch at once, and with it takes it off the list.
+    drop(open);
     tokio::spawn(fetch.run());
     Joining::Joined(joined)
 }
