@@ -2,10 +2,7 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::opening::Opening;
-
-/// Of a host's name, in SOCKS and in DNS.
-const HOST_BYTES_MAX: usize = 255;
+use crate::opening::{HOST_BYTES_MAX, Opening};
 
 /// What comes first on a connection, HAProxy's line, SOCKS or TLS: all that was not for us is there to be read again.
 pub fn opening(bytes: &[u8]) {

@@ -2,7 +2,7 @@
 
 use cosette_model::ByteStream;
 use http::{Request, header};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use super::Exchange;
@@ -14,20 +14,23 @@ pub fn head(bytes: &[u8]) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() else { return };
     runtime.block_on(async {
         let (mut server, client) = tokio::io::duplex(bytes.len() + (1 << 16));
-        if server.write_all(bytes).await.and(server.shutdown().await).is_err() {
-            return;
-        }
         let body: ByteStream = Box::pin(Nothing);
         let Ok(request) = Request::get("/").header("host", "a").body(body) else { return };
         let (answer, answered) = oneshot::channel::<http::Response<ByteStream>>();
         let stream: Box<dyn Duplex> = Box::new(client);
+        let serve = async {
+            // What comes before there is a request is no answer to it.
+            server.read(&mut [0; 1024]).await?;
+            server.write_all(bytes).await?;
+            server.shutdown().await
+        };
         let read = async {
             let response = answered.await.ok()?;
             let (head, mut body) = response.into_parts();
             while std::future::poll_fn(|cx| body.as_mut().poll_next(cx)).await.is_some() {}
             Some(head)
         };
-        let (_, head) = tokio::join!(carry(Ok(stream), Exchange { request, answer }, None), read);
+        let (_, _, head) = tokio::join!(serve, carry(Ok(stream), Exchange { request, answer }, None), read);
         let Some(head) = head else { return };
         let size: usize =
             head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
