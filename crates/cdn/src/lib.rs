@@ -6,6 +6,8 @@ mod domain;
 mod edge;
 mod error;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod place;
 mod rules;
 mod serve;

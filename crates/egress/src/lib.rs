@@ -4,6 +4,8 @@
 //! Knows no HTTP, and opens no connection.
 
 mod authority;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod opening;
 mod rules;
 mod trust;

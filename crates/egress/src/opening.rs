@@ -17,7 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const HELLO_BYTES_MAX: usize = 64 << 10;
 /// A line of HAProxy's protocol, version 1 ("The PROXY protocol", 2.1).
 /// A name may be longer than its addresses.
-const LINE_BYTES_MAX: usize = 107 + 255;
+const LINE_BYTES_MAX: usize = 107 + HOST_BYTES_MAX;
+
+/// Of a host's name, in SOCKS and in DNS.
+pub(crate) const HOST_BYTES_MAX: usize = 255;
 
 /// The alert `access_denied` (RFC 8446, 6.2): the only thing that can be said to a TLS client without a certificate.
 pub const TLS_DENIED: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 49];
@@ -113,8 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Rewound<S> {
             }
         };
         let line = self.take(end).await?;
-        let line = String::from_utf8_lossy(&line);
-        let words: Vec<&str> = line.split_whitespace().collect();
+        let words: Vec<&str> = text(&line)?.split_whitespace().collect();
         match words[..] {
             [_, "TCP4" | "TCP6", _, host, _, port] => {
                 let port = port.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
@@ -156,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Rewound<S> {
             }
             3 => {
                 let length = usize::from(self.take(1).await?[0]);
-                readable(&String::from_utf8_lossy(&self.take(length).await?))?
+                readable(text(&self.take(length).await?)?)?
             }
             4 => {
                 let bytes: [u8; 16] = self.array().await?;
@@ -179,10 +181,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Rewound<S> {
     }
 }
 
+fn text(bytes: &[u8]) -> io::Result<&str> {
+    std::str::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
 /// A host's name as it can be shown: it goes to logs, a line each.
 fn readable(host: &str) -> io::Result<String> {
     let odd = |c: char| c.is_control() || c.is_whitespace();
-    if host.is_empty() || host.contains(odd) {
+    if host.is_empty() || host.len() > HOST_BYTES_MAX || host.contains(odd) {
         Err(io::ErrorKind::InvalidData.into())
     } else {
         Ok(host.to_owned())
@@ -273,6 +279,12 @@ mod tests {
         assert!(opened(b"PROXY x\r\n").await.is_err());
         assert!(opened(b"").await.is_err());
         assert!(opened(&[b"PROXY ".as_slice(), &[b'a'; 500]].concat()).await.is_err());
+        // A name that is no text, and one that is longer than any.
+        assert!(opened(b"PROXY TCP4 1 \xff 1 5432\r\n").await.is_err());
+        for (length, is_taken) in [(HOST_BYTES_MAX, true), (HOST_BYTES_MAX + 1, false)] {
+            let line = format!("PROXY TCP4 1 {} 1 5432\r\n", "a".repeat(length));
+            assert_eq!(opened(line.as_bytes()).await.is_ok(), is_taken);
+        }
     }
 
     #[tokio::test]
@@ -282,6 +294,7 @@ mod tests {
         assert_eq!((opening, rest.as_str()), (to("localhost", 5432, true), "hello"));
         // What would be more than a line of a log.
         assert!(opened(b"\x05\x01\x00\x05\x01\x00\x03\x04a\nb\x1b\x15\x38").await.is_err());
+        assert!(opened(b"\x05\x01\x00\x05\x01\x00\x03\x01\xff\x15\x38").await.is_err());
         // To listen is not to be had.
         assert!(opened(b"\x05\x01\x00\x05\x02\x00\x01\x7f\x00\x00\x01\x00\x50").await.is_err());
     }

@@ -12,6 +12,8 @@ mod debugging;
 mod environment;
 mod failure;
 mod fence;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod go;
 mod gob;
 mod instance;

@@ -68,7 +68,7 @@ impl Names {
     }
 
     /// What is answered to a message; nothing to what is no question.
-    fn answer(&self, message: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn answer(&self, message: &[u8]) -> Option<Vec<u8>> {
         let head = message.get(..12)?;
         if head[2] & 0x80 != 0 {
             return None;

@@ -13,6 +13,8 @@ mod delivery;
 mod dispatch;
 mod domain;
 mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod letter;
 mod matcher;
 mod pump;

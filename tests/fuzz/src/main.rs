@@ -15,6 +15,12 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("action", cosette_control::fuzzing::action),
     ("frame", cosette_store::fuzzing::frame),
     ("object", cosette_store::fuzzing::object),
+    ("cron", cosette_trigger::fuzzing::cron),
+    ("place", cosette_cdn::fuzzing::place),
+    ("opening", cosette_egress::fuzzing::opening),
+    ("gob", cosette_runtime::fuzzing::gob),
+    ("name", cosette_runtime::fuzzing::name),
+    ("head", cosette_runtime::fuzzing::head),
 ];
 
 static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {

@@ -23,7 +23,7 @@ use crate::outward::Duplex;
 use crate::protocol::RESULT_BYTES_MAX;
 
 /// Bytes of an answer's head (scf.md 5.8).
-const HEAD_BYTES_MAX: usize = 4 * 1024;
+pub(super) const HEAD_BYTES_MAX: usize = 4 * 1024;
 
 /// Parts of an answer on their way to the client.
 const PARTS_WAITING: usize = 8;
@@ -262,7 +262,7 @@ impl Stream for Passed {
     }
 }
 
-struct Nothing;
+pub(super) struct Nothing;
 
 impl Stream for Nothing {
     type Item = Result<Bytes, BodyError>;

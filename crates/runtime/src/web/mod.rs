@@ -5,6 +5,8 @@
 //! server listens, `lang` where it finds the interpreters, `image` how a server gets events.
 
 mod carry;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod host;
 pub(crate) mod image;
 pub(crate) mod lang;

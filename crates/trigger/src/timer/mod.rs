@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{Error, Triggers, row};
-use cron::Cron;
+pub(crate) use cron::Cron;
 
 /// Timers of one function, over all its qualifiers (scf.md 2.4).
 pub const TIMERS_PER_FUNCTION_MAX: usize = 10;
