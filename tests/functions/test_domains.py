@@ -71,7 +71,7 @@ def test_paths_lead_to_functions(server, scf, shown, domain, tccli):
         route(one, "/*"),
         route(two, "/two/*", ("ExactRules", "/two/old", "/new"), ("WildcardRules", "/two/in/*", "/$")),
     ]
-    call(scf, "CreateCustomDomain", Domain=domain.upper(), Protocol="HTTP", EndpointsConfig=routes)
+    tccli("CreateCustomDomain", Domain=domain.upper(), Protocol="HTTP", EndpointsConfig=routes)
     for path, said in (
         ("/", f"{one} / {{}}"),
         ("/two", f"{one} /two {{}}"),
@@ -93,7 +93,7 @@ def test_paths_lead_to_functions(server, scf, shown, domain, tccli):
         "Tags": [],
     }
     # Only what is named changes.
-    call(scf, "UpdateCustomDomain", Domain=domain, EndpointsConfig=[route(two, "/only")])
+    tccli("UpdateCustomDomain", Domain=domain, EndpointsConfig=[route(two, "/only")])
     assert asked(server, domain, "/only").text == f"{two} /only {{}}"
     missing = asked(server, domain, "/two/x")
     assert (missing.status_code, "leads nowhere" in missing.json()["errorMessage"]) == (404, True)
@@ -106,7 +106,7 @@ def test_paths_lead_to_functions(server, scf, shown, domain, tccli):
     # One that goes with its function leads nowhere.
     call(scf, "DeleteFunction", FunctionName=two)
     assert asked(server, domain, "/only").status_code == 404
-    call(scf, "DeleteCustomDomain", Domain=domain)
+    tccli("DeleteCustomDomain", Domain=domain)
     assert refused(scf, "GetCustomDomain", Domain=domain) == "FailedOperation.Domain.UnExist"
     assert "NoSuchBucket" in asked(server, domain, "/only").text, "nobody's name"
 
