@@ -5,22 +5,13 @@ use cosette_store::{Store, Table, Tx};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::rules::Caching;
+use crate::rules::{Caching, Service};
 
 /// Longest name of a host (RFC 1035).
 const NAME_MAX: usize = 253;
 
 /// Domains of one account.
 pub const DOMAINS_MAX: usize = 100;
-
-/// What is served, by which the default rules of the cache differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Service {
-    Web,
-    Download,
-    Media,
-}
 
 /// Where a domain is served: quotas are counted by it. The one edge stands for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,13 +2,10 @@
 //! used is for `http_cache_semantics` to say (RFC 9111), of headers that the domain's rules have been applied to.
 
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use cosette_clock::Clock;
-use cosette_model::ByteStream;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_cache_semantics::{AfterResponse, BeforeRequest};
@@ -17,39 +14,11 @@ use tokio::sync::{oneshot, watch};
 use crate::cache::{Cache, Thing};
 use crate::domain::{self, Domain};
 use crate::fetch::{Fetched, Fetches, Told, wait};
+use crate::origin::{Content, Origin, Pull, words};
 use crate::place::Place;
 use crate::serve::serve;
 use crate::task::Status;
 use crate::visit::Visit;
-
-/// The body of an answer.
-pub enum Content {
-    Empty,
-    Full(Bytes),
-    /// `length` in bytes, where it is known.
-    Stream {
-        length: Option<u64>,
-        stream: ByteStream,
-    },
-}
-
-/// A request to the bucket behind a domain.
-pub struct Pull {
-    /// With the whole URI and its `Host`.
-    pub request: Request<()>,
-    /// The APPID of the account in whose name it is made; `None` for nobody's.
-    pub on_behalf: Option<String>,
-    /// Who asks the edge.
-    pub peer: IpAddr,
-}
-
-pub type Pulled<'a> = Pin<Box<dyn Future<Output = Response<Content>> + Send + 'a>>;
-
-/// Where buckets are.
-pub trait Origin: Send + Sync {
-    /// Failures have become responses.
-    fn pull(&self, pull: Pull) -> Pulled<'_>;
-}
 
 /// How an answer came about, as `X-Cache-Lookup` says it.
 const LOOKUP: HeaderName = HeaderName::from_static("x-cache-lookup");
@@ -344,13 +313,4 @@ impl Edge {
 
 fn is_check(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_NONE_MATCH) || headers.contains_key(header::IF_MODIFIED_SINCE)
-}
-
-/// A few words for people.
-pub(crate) fn words(status: StatusCode, text: String) -> Response<Content> {
-    let mut response = Response::new(Content::Full(text.into()));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
 }

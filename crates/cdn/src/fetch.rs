@@ -10,7 +10,8 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::cache::{BODY_MAX, BYTES_MAX, Epoch, Thing};
-use crate::edge::{Content, Edge, words};
+use crate::edge::Edge;
+use crate::origin::{Content, words};
 use crate::place::Place;
 use crate::visit::Visit;
 

@@ -8,6 +8,7 @@ mod error;
 mod fetch;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod origin;
 mod place;
 mod rules;
 mod serve;
@@ -27,11 +28,11 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 pub use cache::{BODY_MAX, BYTES_MAX};
-pub use domain::{Area, CNAME, DOMAINS_MAX, Domain, LOCAL, Origin as Bucket, Service, Setup, is_name};
-pub use edge::{Content, Origin, Pull, Pulled};
+pub use domain::{Area, CNAME, DOMAINS_MAX, Domain, LOCAL, Origin as Bucket, Setup, is_name};
 pub use error::Error;
 pub use fetch::MOVING_MAX;
-pub use rules::{Caching, Rule, SECONDS_MAX, To};
+pub use origin::{Content, Origin, Pull, Pulled};
+pub use rules::{Caching, Rule, SECONDS_MAX, Service, To};
 pub use task::{Ask, Flush, KEPT, Kind, Status, Task};
 
 use edge::Edge;

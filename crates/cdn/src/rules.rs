@@ -3,8 +3,6 @@
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Service;
-
 const DAY: u64 = 86_400;
 
 /// What is not kept of a domain for web pages, and how long all else is, by default.
@@ -12,6 +10,15 @@ const DYNAMIC: [&str; 4] = ["php", "jsp", "asp", "aspx"];
 const KEPT: u64 = 30 * DAY;
 /// The longest that may be chosen, in seconds.
 pub const SECONDS_MAX: u64 = 365 * DAY;
+
+/// What is served, by which the default rules of the cache differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    Web,
+    Download,
+    Media,
+}
 
 /// A domain's rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

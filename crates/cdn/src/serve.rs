@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
-use crate::edge::Content;
+use crate::origin::Content;
 
 /// What a 304 has of the thing's headers.
 const OF_304: [HeaderName; 6] = [

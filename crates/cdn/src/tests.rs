@@ -13,11 +13,12 @@ use http::{Request, Response, StatusCode, header};
 use tokio::sync::Semaphore;
 
 use crate::cache::BODY_MAX;
-use crate::domain::{self, Area, Domain, Service, Setup};
-use crate::edge::{Content, Edge, Origin, Pull, Pulled};
+use crate::domain::{self, Area, Domain, Setup};
+use crate::edge::Edge;
 use crate::fetch::MOVING_MAX;
+use crate::origin::{Content, Origin, Pull, Pulled};
 use crate::place::Place;
-use crate::rules::Caching;
+use crate::rules::{Caching, Service};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

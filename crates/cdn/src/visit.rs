@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::cache::{Epoch, Thing, beside};
 use crate::domain::Domain;
-use crate::edge::Content;
+use crate::origin::Content;
 use crate::place::Place;
 
 /// What the edge itself sees to, and does not ask of the origin when it asks for the whole.

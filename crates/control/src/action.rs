@@ -4,34 +4,16 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use cosette_model::Timestamp;
-use serde_json::{Map, Value};
-
-use crate::Call;
+use crate::call::Call;
 use crate::cdn;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 use crate::scf::{
     account, alias, async_event, concurrency, domain, function, function_list, invocation, layer, log,
     namespace, provisioned, retry, test_model, trigger, version,
 };
 use crate::sts;
-
-/// The reply's fields, without `RequestId`.
-pub(crate) type Reply = Map<String, Value>;
-
-/// A `json!` object as a reply.
-pub(crate) fn reply(value: Value) -> Reply {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Reply::new(),
-    }
-}
-
-/// `2020-04-15 21:48:55`, in UTC wherever the server is.
-pub(crate) fn time(at: Timestamp) -> Value {
-    Value::String(at.plain())
-}
 
 pub(crate) type Handler = for<'a> fn(
     &'a Call<'a>,

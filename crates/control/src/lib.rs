@@ -10,13 +10,14 @@ use bytes::Bytes;
 use cosette_cdn::Cdn;
 use cosette_clock::Clock;
 use cosette_function::Functions;
-use cosette_model::{Account, Chain, Issuer, Key, Region, Timestamp};
-use cosette_store::{Kept, Store};
+use cosette_model::{Issuer, Region};
+use cosette_store::Store;
 use cosette_trigger::Triggers;
 use http::request::Parts;
 use serde_json::{Map, Value, json};
 
 mod action;
+mod call;
 mod cdn;
 pub mod client;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub mod fuzzing;
 mod parameter_table;
 mod parameters;
 mod params;
+mod reply;
 mod request;
 mod scf;
 mod signature;
@@ -37,10 +39,11 @@ mod sts;
 mod testing;
 mod url;
 
-use action::Reply;
 pub use action::{ACTIONS, Action};
+use call::Call;
 use error::ApiError;
 use params::Params;
+use reply::Reply;
 use request::ApiRequest;
 pub use url::UrlRefused;
 
@@ -63,33 +66,6 @@ struct Workings {
     /// The server's own, as `http://127.0.0.1:9000`.
     address: String,
     images: OnceLock<Vec<(String, String)>>,
-}
-
-/// One authenticated request, for its action.
-pub(crate) struct Call<'a> {
-    store: &'a Store,
-    functions: &'a Functions,
-    triggers: &'a Triggers,
-    cdn: &'a Cdn,
-    issuer: &'a dyn Issuer,
-    account: Arc<Account>,
-    /// What has signed.
-    key: &'a Key,
-    /// How the call came to be made, if a function makes it.
-    chain: Chain,
-    now: Timestamp,
-    region: Region,
-    strict: bool,
-    address: &'a str,
-    /// Images by their names, and the commands that stand for them.
-    images: &'a [(String, String)],
-}
-
-impl Call<'_> {
-    /// Where a package can be fetched for a while.
-    fn link(&self, package: Kept) -> String {
-        format!("{}/_cosette/packages/{}", self.address, self.functions.offer(package))
-    }
 }
 
 impl Control {

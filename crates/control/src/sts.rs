@@ -9,10 +9,10 @@ use cosette_model::{Key, NewSession, Persona, PolicyRefused};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 pub(crate) const SERVICE: &str = "sts";
 

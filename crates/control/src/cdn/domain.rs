@@ -6,10 +6,10 @@ use cosette_model::{Account, Setting, SettingName};
 use serde_json::{Value, json};
 
 use super::{page, reply, setup, time, wrong};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 /// Domains of one page: by default, and at most (`Limit` of the two lists).
 const BRIEF: (usize, usize) = (100, 1000);

@@ -3,10 +3,10 @@
 
 use cosette_cdn::{Area, Error as E};
 
-use crate::Call;
-use crate::action::{reply, time};
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::{reply, time};
 
 pub(crate) mod domain;
 mod setup;

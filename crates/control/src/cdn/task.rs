@@ -5,10 +5,10 @@ use cosette_model::Timestamp;
 use serde_json::{Value, json};
 
 use super::{area, area_name, page, reply, time, wrong};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 /// Tasks of one page.
 const PAGE_MAX: usize = 10_000;

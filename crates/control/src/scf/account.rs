@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::reply;
 use super::test_model::MODELS_MAX;
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 /// Kinds of triggers that no function has here.
 const OTHER_TRIGGERS: [&str; 9] = ["Cmq", "Ckafka", "Apigw", "Cls", "Clb", "Mps", "Cm", "Vod", "Eb"];

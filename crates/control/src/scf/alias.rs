@@ -6,10 +6,10 @@ use cosette_trigger::Triggers;
 use serde_json::{Value, json};
 
 use super::{Paging, function_of, reference, reply, time};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     set(call, &params, true).await

@@ -5,10 +5,10 @@ use cosette_trigger::{AsyncEvent, Error as TriggerError, EventStatus};
 use serde_json::{Value, json};
 
 use super::{Paging, descending, function_of, reply, sort_by_key};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 /// Events looked through for one answer: those that are over are kept up to a number, and so many may wait.
 const EVENTS_MAX: usize = 100_000;

@@ -5,9 +5,9 @@ use cosette_model::function::RetryPolicy;
 use serde_json::json;
 
 use super::reply;
-use crate::action::Reply;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 const RUN: &str = "AsyncRunEnable";
 const TRACE: &str = "TraceEnable";

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use cosette_model::{BucketName, ObjectKey};
 
-use crate::Call;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
 

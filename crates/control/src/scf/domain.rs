@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::function::tags;
 use super::{LATEST, Paging, descending, function_of, qualified, reply, sort_by_key};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::cdn::domain::{bound, is_internal};
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 /// Domains of one page at most.
 const LIMIT_MAX: usize = 100;

@@ -12,10 +12,10 @@ use super::letter::{self, dead_letter};
 use super::{
     DEFAULT_NAMESPACE, LATEST, code, function_of, image, namespace_of, qualified, reply, time, version, web,
 };
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 use crate::sts;
 
 /// The API's own default, however old (scf.md 3.8).

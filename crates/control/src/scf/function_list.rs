@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::function::shown_tags;
 use super::{Paging, asynchronous, descending, known_namespace, reply, sort_by_key, time, web};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let paging = Paging::of(&params)?;

@@ -6,7 +6,7 @@ use cosette_function::{Function, Image, image_package};
 use serde_json::{Value, json};
 
 use super::web::PORT;
-use crate::Call;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
 

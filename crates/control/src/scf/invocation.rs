@@ -6,10 +6,10 @@ use cosette_model::function::{FunctionRef, Invocation, Invoke, Outcome, StatusCo
 use serde_json::{Value, json};
 
 use super::{DEFAULT_ALIAS, LATEST, function_of, qualified, reply, web};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 /// Limits of an event, in bytes (scf.md 6.3).
 const SYNC_EVENT_BYTES_MAX: usize = 6 << 20;

@@ -4,10 +4,10 @@ use cosette_function::{Layer, LayerRef, NewLayer};
 use serde_json::{Value, json};
 
 use super::{Paging, code, reply, time};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 pub(crate) async fn publish(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let runtimes =

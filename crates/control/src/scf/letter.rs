@@ -5,7 +5,7 @@ use cosette_function::{DeadLetter, Function};
 use cosette_model::Target;
 use serde_json::{Value, json};
 
-use crate::Call;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
 

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::invocation::bill_duration;
 use super::{Paging, descending, function_of, known_namespace, reply, time};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 /// The service shows no more than this of a list, and the registry keeps more.
 const WINDOW_MAX: usize = 10_000;

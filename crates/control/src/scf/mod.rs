@@ -4,10 +4,10 @@
 use cosette_function::{DEFAULT_NAMESPACE, Function};
 use cosette_model::function::{FunctionName, FunctionRef, Invoke};
 
-use crate::Call;
-use crate::action::{reply, time};
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::{reply, time};
 
 pub(crate) mod account;
 pub(crate) mod alias;

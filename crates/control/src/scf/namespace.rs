@@ -4,10 +4,10 @@ use cosette_function::Namespace;
 use serde_json::{Value, json};
 
 use super::{Paging, descending, reply, sort_by_key, time};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let name = params.needed("Namespace")?;

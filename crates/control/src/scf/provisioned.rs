@@ -4,10 +4,10 @@ use cosette_function::{Function, Provisioned, Version};
 use serde_json::{Value, json};
 
 use super::{function_of, reference, reply};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 pub(crate) async fn put(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;

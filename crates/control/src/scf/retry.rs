@@ -4,10 +4,10 @@ use cosette_function::ConfigurationPatch;
 use serde_json::json;
 
 use super::{LATEST, function_of, qualified, reply};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::trigger::{Item, enable, resource_id};
 use super::{LATEST, qualified, time};
-use crate::Call;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
 

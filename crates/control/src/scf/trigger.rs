@@ -7,10 +7,10 @@ use cosette_trigger::{NewRule, Rule, RuleSelector, region_code};
 use serde_json::{Map, Value, json};
 
 use super::{LATEST, Paging, descending, function_of, qualified, reply, sort_by_key, time, timer, url, web};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 /// The types that SCF has and that do not work here (scf.md 2.6).
 const OTHER_TYPES: &[&str] = &["apigw", "ckafka", "cmq", "cls", "mps", "clb", "eb", "vod", "cm"];

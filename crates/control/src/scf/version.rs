@@ -6,10 +6,10 @@ use cosette_trigger::Triggers;
 use serde_json::{Value, json};
 
 use super::{LATEST, Paging, descending, function_of, reference, reply, sort_by_key, time};
-use crate::Call;
-use crate::action::Reply;
+use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::reply::Reply;
 
 pub(crate) async fn publish(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;

@@ -4,10 +4,10 @@ use cosette_function::{Function, Web};
 use serde_json::json;
 
 use super::reply;
-use crate::action::Reply;
 use crate::error::ApiError;
 use crate::parameters::asks_nothing;
 use crate::params::Params;
+use crate::reply::Reply;
 
 /// Where a server listens.
 pub(super) const PORT: u16 = 9000;
