@@ -86,7 +86,9 @@ def neighbour():
 def test_a_function_that_asks_its_proxy(scf, new_function, neighbour):
     name = new_function("hops")
     functions.deploy(scf, name, {"index.py": FUNCTION}, Timeout=60)
-    event = {"url": f"http://127.0.0.1:{neighbour}/", "headers": {**SAID, "Proxy-Authorization": "Basic eA=="}}
+    # The target says whom it is for, whatever is said beside it (RFC 9112, 3.2.2).
+    said = {**SAID, "Host": "elsewhere.example.com", "Proxy-Authorization": "Basic eA=="}
+    event = {"url": f"http://127.0.0.1:{neighbour}/", "headers": said}
     answer = functions.call(scf, "Invoke", FunctionName=name, ClientContext=json.dumps(event))["Result"]
     assert answer["InvokeResult"] == 0, answer
     status, headers, text = json.loads(answer["RetMsg"])

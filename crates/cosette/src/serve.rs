@@ -23,6 +23,11 @@ pub(crate) struct Serve {
     #[arg(long, env = "COSETTE_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
 
+    /// A name that clients ask this server by, for its admin API to answer to; may be given more than once
+    #[arg(long = "host-name", env = "COSETTE_HOST_NAMES", value_name = "HOST", value_delimiter = ',',
+          value_parser = parse_host_name)]
+    host_names: Vec<String>,
+
     /// Folder for everything that is kept [default: .cosette]
     #[arg(long, env = "COSETTE_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -199,6 +204,14 @@ fn parse_account(text: &str) -> Result<Account, String> {
     Ok(account)
 }
 
+fn parse_host_name(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    match !text.is_empty() && text.bytes().all(fits) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("a host's name has no port, no scheme and no *".into()),
+    }
+}
+
 fn parse_image(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, command)) if !name.is_empty() && !command.trim().is_empty() => {
@@ -260,6 +273,7 @@ impl Serve {
         accounts.extend(self.accounts);
         Ok(Config {
             listen: self.listen,
+            host_names: self.host_names,
             data_dir,
             relaxed: self.durability == Durability::Relaxed,
             strict: self.strict,
@@ -352,6 +366,7 @@ mod tests {
             "--listen=127.0.0.1:0",
             "--memory",
             "--durability=relaxed",
+            "--host-name=Build.example.com,box",
             "--strict",
             "--account=AKIDa:ka:1260000000:100000000002:alice",
             "--account=AKIDb:kb:1270000000:100000000003",
@@ -372,6 +387,8 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.data_dir, None);
+        assert_eq!(config.host_names, ["build.example.com", "box"]);
+        assert!(parse_host_name("http://a:1").is_err() && parse_host_name("").is_err());
         assert!(config.relaxed && config.strict);
         let names: Vec<&str> = config.accounts.iter().map(|a| a.name.as_str()).collect();
         assert_eq!(names, ["cosette", "alice", "1270000000"]);

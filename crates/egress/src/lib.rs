@@ -12,5 +12,5 @@ mod trust;
 
 pub use crate::authority::{Authority, CERTIFICATE, KEY};
 pub use crate::opening::{Opening, Rewound, TLS_DENIED, Target, socks_done, socks_refused};
-pub use crate::rules::{Allowed, Rules, Verdict};
+pub use crate::rules::{Allowed, Rules, SERVICES, Verdict};
 pub use crate::trust::{Trust, trust};

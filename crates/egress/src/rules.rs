@@ -60,8 +60,8 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default)]
 pub struct Rules(pub Vec<Allowed>);
 
-/// Host names of the object services, of the Cloud API, of function URLs and of AWS.
-const SERVICES: [&str; 9] = [
+/// Ends of the host names of the object services, of the Cloud API, of function URLs and of AWS.
+pub const SERVICES: [&str; 9] = [
     ".myqcloud.com",
     ".tencentcos.cn",
     ".tencentcloudapi.com",

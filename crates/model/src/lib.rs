@@ -15,6 +15,7 @@ pub mod error;
 pub mod etag;
 pub mod event;
 pub mod function;
+pub mod host;
 pub mod metadata;
 pub mod name;
 pub mod op;

@@ -27,6 +27,8 @@ pub fn default_account() -> Account {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: SocketAddr,
+    /// Names that it is called by, besides this machine's.
+    pub host_names: Vec<String>,
     /// `None` keeps everything in memory.
     pub data_dir: Option<PathBuf>,
     /// Acknowledge before the sync.
@@ -74,6 +76,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
+            host_names: Vec::new(),
             data_dir: None,
             relaxed: false,
             strict: false,

@@ -8,6 +8,7 @@ use cosette_clock::Clock;
 use cosette_control::{Answer, Control};
 use cosette_egress::Rules;
 use cosette_jobs::AccessLog;
+use cosette_model::host::Reserved;
 use cosette_model::op::Op;
 use cosette_model::setting::Bound;
 use cosette_model::{ByteStream, Error, RequestId, Times, Timestamp};
@@ -23,9 +24,10 @@ use crate::accounts::Accounts;
 use crate::admin::Admin;
 use crate::body::{Leftover, Outgoing, incoming, plain, typed};
 use crate::edge;
+use crate::names;
 use crate::spelling::Spelling;
 use crate::throttle::throttled;
-use crate::url::Urls;
+use crate::url::{Urls, host};
 
 /// What answers requests.
 pub(crate) struct Door {
@@ -40,6 +42,8 @@ pub(crate) struct Door {
     pub(crate) urls: Urls,
     pub(crate) access_log: AccessLog,
     pub(crate) spelling: Spelling,
+    /// The names that we are called by.
+    pub(crate) reserved: Reserved,
     /// Where we listen, for telling our own name from others in proxy requests.
     pub(crate) address: SocketAddr,
 }
@@ -52,30 +56,35 @@ impl Door {
             let request = Request::from_parts(parts, body);
             return Box::pin(self.urls.answer(place, request, peer)).await;
         }
-        if let Some(bound) = Wire::own_name(&parts).and_then(|name| self.ops.bound(&name)) {
+        if let Some(bound) = names::domain(&parts, &self.reserved).and_then(|name| self.ops.bound(&name)) {
             parts.extensions.insert(bound);
         }
         let domain = self.cdn_domain(&parts);
+        let is_own = domain.is_none() && !is_bound(&parts);
         let times = self.clock.times();
         let path = parts.uri.path();
-        let mut response =
-            if let Some(path) = path.strip_prefix("/_cosette/").filter(|_| self.is_admins(&parts)) {
-                let path = path.to_owned();
-                self.admin.answer(&path, parts, body).await
-            } else if path.starts_with("/_console") && self.is_ours(&parts) {
-                plain(StatusCode::NOT_FOUND, "there is no console in this version\n")
-            } else if let Some(domain) = domain {
-                self.edge(&domain, parts, peer, times).await
-            } else if Control::is_for_us(&parts) {
-                self.cloud_api(parts, body).await
-            } else if Wire::is_sts(&parts) {
-                self.token_service(parts, body, times).await
-            } else if !self.is_ours(&parts) && !is_service(&parts) && !is_bound(&parts) {
-                refuse_proxy(&parts, "only COS, S3 and Tencent Cloud API hosts are answered here")
-            } else {
-                let (stream, leftover) = incoming(body);
-                self.object_service(parts, stream, leftover, peer, times).await
-            };
+        let mut response = if let Some(path) =
+            path.strip_prefix("/_cosette/").filter(|_| is_own && self.is_admins(&parts))
+        {
+            if !is_open(&parts) && !names::may_administer(&parts, &self.reserved) {
+                return refuse_name(&parts);
+            }
+            let path = path.to_owned();
+            self.admin.answer(&path, parts, body).await
+        } else if path.starts_with("/_console") && self.is_ours(&parts) {
+            plain(StatusCode::NOT_FOUND, "there is no console in this version\n")
+        } else if let Some(domain) = domain {
+            self.edge(&domain, parts, peer, times).await
+        } else if Control::is_for_us(&parts) {
+            self.cloud_api(parts, body).await
+        } else if Wire::is_sts(&parts) {
+            self.token_service(parts, body, times).await
+        } else if !self.is_ours(&parts) && !is_service(&parts) && !is_bound(&parts) {
+            refuse_proxy(&parts, "only COS, S3 and Tencent Cloud API hosts are answered here")
+        } else {
+            let (stream, leftover) = incoming(body);
+            self.object_service(parts, stream, leftover, peer, times).await
+        };
         self.spelling.apply(response.extensions_mut());
         response
     }
@@ -245,14 +254,12 @@ impl Door {
 
     /// Whether the admin API answers it.
     fn is_admins(&self, parts: &Parts) -> bool {
-        parts.uri.path().starts_with("/_cosette/") && self.is_ours(parts)
+        parts.uri.path().starts_with("/_cosette/") && self.is_ours(parts) && !names::is_of_a_service(parts)
     }
 
-    /// Whether the admin API would answer it, and not to functions. Function URLs by path and the packages that the
-    /// Cloud API has said where to get are for whoever they let in.
+    /// Whether the admin API would answer it, and not to functions.
     pub(crate) fn is_closed_to_functions(&self, parts: &Parts) -> bool {
-        let open = ["/_cosette/url/", "/_cosette/packages/"];
-        self.is_admins(parts) && !open.iter().any(|open| parts.uri.path().starts_with(open))
+        self.is_admins(parts) && !is_open(parts)
     }
 
     /// A request that does not name a foreign host: origin-form, or absolute-form with our own address.
@@ -275,6 +282,11 @@ fn keeps_alive(parts: &Parts) -> bool {
     parts.version == Version::HTTP_11 && !parts.headers.get(header::CONNECTION).is_some_and(says_close)
 }
 
+/// Function URLs by path and the packages that the Cloud API has said where to get are for whoever they let in.
+fn is_open(parts: &Parts) -> bool {
+    ["/_cosette/url/", "/_cosette/packages/"].iter().any(|open| parts.uri.path().starts_with(open))
+}
+
 /// A name of a user's own that a bucket has.
 fn is_bound(parts: &Parts) -> bool {
     parts.extensions.get::<Bound>().is_some()
@@ -290,6 +302,17 @@ fn refuse_proxy(parts: &Parts, why: &str) -> Response<Outgoing> {
     let target = parts.uri.authority().map_or("", |authority| authority.as_str());
     tracing::warn!(%target, "refused to act as a proxy for a foreign host");
     plain(StatusCode::FORBIDDEN, &format!("Cosette does not pass requests on to {target}: {why}\n"))
+}
+
+/// By a name that a page's owner could have lead here.
+fn refuse_name(parts: &Parts) -> Response<Outgoing> {
+    let (name, _) = host(parts);
+    tracing::warn!(%name, "refused an admin request by a name that is not this server's");
+    let why = format!(
+        "the admin API does not answer to the name {name:?}, which a page in a browser may have made lead here: \
+         ask by localhost or by an address, or start the server with --host-name {name}"
+    );
+    typed(StatusCode::FORBIDDEN, "application/json", serde_json::json!({ "error": why }).to_string())
 }
 
 /// Base64 of `<hex unix time>_<hex>_<hex>_<hex>`, COS's own form (cos-api 3.0).

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use cosette_cdn::{Content, Domain, LOCAL, Origin, Pull, Pulled};
+use cosette_cdn::{CNAME, Content, Domain, LOCAL, Origin, Pull, Pulled};
 use cosette_model::{Issuer, Key, NewSession, Persona, Times, Timestamp};
-use cosette_wire::{ReplyBody, Wire, sign};
+use cosette_wire::{ReplyBody, sign};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, header};
 use http_body::Body;
@@ -15,6 +15,7 @@ use http_body_util::BodyDataStream;
 
 use crate::body::{Leftover, Outgoing, plain};
 use crate::door::Door;
+use crate::names;
 
 /// The role that the edge has at buckets whose owner has let it, and what that may do.
 const ROLE: (&str, &str) = ("CDN_QCSRole", "cdn");
@@ -30,13 +31,17 @@ pub(crate) struct Keys(Mutex<HashMap<String, (Key, Timestamp)>>);
 impl Door {
     /// The CDN's domain that a request is for.
     pub(crate) fn cdn_domain(&self, parts: &Parts) -> Option<Domain> {
-        match Wire::own_name(parts) {
+        match names::domain(parts, &self.reserved) {
             Some(name) => self.cdn.of_host(&name),
             None => {
                 let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
                 let host = parts.uri.host().or(named)?;
                 let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
-                host.ends_with(LOCAL).then(|| self.cdn.of_host(&host)).flatten()
+                [LOCAL, CNAME]
+                    .iter()
+                    .any(|end| host.ends_with(end))
+                    .then(|| self.cdn.of_host(&host))
+                    .flatten()
             }
         }
     }

@@ -288,6 +288,11 @@ impl Gateway {
             Ok(stream) => stream,
             Err(why) => return gone(why),
         };
+        // Whatever the client says beside the target (RFC 9112, 3.2.2).
+        let host = parts.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+        if let Some(host) = host {
+            parts.headers.insert(header::HOST, host);
+        }
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         parts.uri = match path.parse() {
             Ok(path) => path,

@@ -14,6 +14,7 @@ mod embedded;
 mod explain;
 mod folder;
 mod gateway;
+mod names;
 mod notify;
 mod origin;
 mod pipe;
@@ -39,6 +40,7 @@ pub use cosette_egress::{Allowed, CERTIFICATE, KEY};
 use cosette_egress::{Authority, Rules};
 use cosette_function::Functions;
 use cosette_jobs::{AccessLog, Jobs, Replication};
+use cosette_model::host::Reserved;
 use cosette_model::op::Owner;
 use cosette_model::{KeyGiver, Region};
 use cosette_ops::Ops;
@@ -182,6 +184,7 @@ struct House {
     gateway: Arc<Gateway>,
     address: SocketAddr,
     region: Region,
+    reserved: Reserved,
     /// The last of us.
     _scratch: Scratch,
 }
@@ -285,6 +288,7 @@ impl House {
         let options = cosette_jobs::Options { day: config.day, log_interval: config.log_interval };
         let replication = Replication::default();
         let jobs = Arc::new(Jobs::start(&store, &clock, &access_log, &replication, options));
+        let reserved = names::own(&config.host_names);
         let control = Control::new(
             store.clone(),
             functions.clone(),
@@ -332,6 +336,7 @@ impl House {
             gateway,
             address,
             region: config.region.clone(),
+            reserved,
             _scratch: kept,
         })
     }
@@ -360,9 +365,11 @@ impl House {
                 triggers: self.triggers.clone(),
                 control: self.control.clone(),
                 accounts: Arc::clone(&self.accounts),
+                reserved: self.reserved.clone(),
             },
             access_log: self.access_log.clone(),
             spelling,
+            reserved: self.reserved.clone(),
             address: self.address,
         }
     }

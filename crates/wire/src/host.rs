@@ -1,6 +1,7 @@
 //! What a host name says: which service's, which bucket, which region (cos-api 1.1, 1.3).
 
 use cosette_model::Region;
+use cosette_model::host::is_service;
 use cosette_model::setting::{Bound, DomainKind};
 
 /// A host name understood. The port plays no part.
@@ -168,13 +169,7 @@ impl Host {
 
 /// Whether a host could be somebody's own: no address, no name of a machine here, none of a service.
 pub(crate) fn is_own(name: &str) -> bool {
-    let ours = ["localhost", "myqcloud.com", "tencentcos.cn", "amazonaws.com", "amazonaws.com.cn"];
-    name.contains('.')
-        && !name.starts_with('[')
-        && !is_ipv4(name)
-        && !ours
-            .iter()
-            .any(|ours| name.strip_suffix(ours).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+    name.contains('.') && !name.starts_with('[') && !is_ipv4(name) && !is_service(name)
 }
 
 fn labels(name: &str) -> Vec<&str> {
@@ -309,6 +304,8 @@ mod tests {
             ("bucket.localhost", false),
             ("b-1250000000.cos.ap-beijing.myqcloud.com", false),
             ("amazonaws.com", false),
+            ("scf.tencentcloudapi.com", false),
+            ("1250000000-abcdefghij.ap-guangzhou.tencentscf.com", false),
             ("127.0.0.1", false),
             ("[::1]", false),
             ("cosette", false),

@@ -1,12 +1,12 @@
 //! Domains of the users' own: a path of one is a path of a function's URL.
 
 use cosette_trigger::Domain;
-use cosette_wire::Wire;
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
 
 use super::place::{self, Place};
 use super::{Refused, Urls};
+use crate::names;
 
 impl Urls {
     /// A domain by its name in small letters.
@@ -21,7 +21,8 @@ impl Urls {
     pub(super) fn by_domain(&self, parts: &Parts) -> Option<Result<Place, Refused>> {
         let (host, port) = place::host(parts);
         let local = place::local(&host);
-        let name = local.map_or_else(|| Wire::own_name(parts), |name| Some(name.to_owned()))?;
+        let name =
+            local.map_or_else(|| names::domain(parts, &self.reserved), |name| Some(name.to_owned()))?;
         let domain = self.domain(&name)?;
         Some(self.led(&domain, local.is_some(), parts, port))
     }

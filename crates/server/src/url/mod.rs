@@ -14,6 +14,7 @@ use std::sync::Arc;
 use cosette_control::{Control, UrlRefused};
 use cosette_function::{Exchange, Function, Functions};
 use cosette_model::function::{Invocation, Invoke, Outcome, StatusCode as Status};
+use cosette_model::host::Reserved;
 use cosette_model::{ByteStream, Chain, Link, RoleKey};
 use cosette_trigger::{Authorization, Triggers, Url};
 use cosette_wire::ReplyBody;
@@ -26,7 +27,7 @@ use tokio::sync::oneshot;
 
 use crate::accounts::Accounts;
 use crate::body::{Outgoing, incoming, typed};
-pub(crate) use place::Place;
+pub(crate) use place::{Place, host};
 
 /// Bytes of a request for a function (scf.md 6.3).
 const REQUEST_BYTES_MAX: usize = 6 << 20;
@@ -43,6 +44,7 @@ pub(crate) struct Urls {
     pub(crate) triggers: Triggers,
     pub(crate) control: Control,
     pub(crate) accounts: Arc<Accounts>,
+    pub(crate) reserved: Reserved,
 }
 
 /// Why a request does not get to the function.

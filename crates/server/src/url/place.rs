@@ -34,7 +34,7 @@ enum How {
 }
 
 /// The host that a request is for, in small letters, and the port.
-pub(super) fn host(parts: &Parts) -> (String, &str) {
+pub(crate) fn host(parts: &Parts) -> (String, &str) {
     let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = parts.uri.authority().map(|authority| authority.as_str()).or(named).unwrap_or_default();
     let (host, port) = match authority.rsplit_once(':') {
