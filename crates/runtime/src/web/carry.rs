@@ -267,9 +267,10 @@ enum Part {
 /// An answer's body on its way to the client.
 struct Passed {
     receiver: mpsc::Receiver<Part>,
-    /// What the last part waits for.
+    /// What the end waits for.
     held: Option<oneshot::Receiver<Infallible>>,
-    last: Option<Bytes>,
+    /// The last part, or that there is none.
+    last: Option<Result<Bytes, BodyError>>,
     is_over: bool,
 }
 
@@ -281,20 +282,17 @@ impl Stream for Passed {
             return Poll::Ready(None);
         }
         if self.last.is_none() {
-            match std::task::ready!(self.receiver.poll_recv(cx)) {
+            self.last = match std::task::ready!(self.receiver.poll_recv(cx)) {
                 Some(Part::More(bytes)) => return Poll::Ready(Some(Ok(bytes))),
-                Some(Part::Last(bytes)) => self.last = Some(bytes),
-                None => {
-                    self.is_over = true;
-                    return Poll::Ready(Some(Err(BodyError::Incomplete)));
-                }
-            }
+                Some(Part::Last(bytes)) => Some(Ok(bytes)),
+                None => Some(Err(BodyError::Incomplete)),
+            };
         }
         if let Some(held) = &mut self.held {
             let _ = std::task::ready!(Pin::new(held).poll(cx));
         }
         self.is_over = true;
-        Poll::Ready(self.last.take().filter(|last| !last.is_empty()).map(Ok))
+        Poll::Ready(self.last.take().filter(|last| !matches!(last, Ok(bytes) if bytes.is_empty())))
     }
 }
 
