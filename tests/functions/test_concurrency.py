@@ -97,6 +97,20 @@ def test_a_function_has_no_more_than_it_reserved(server, scf, new_function, gate
     assert [one.result()["InvokeResult"] for one in both] == [0, 0]
 
 
+def test_whoever_has_a_result_may_ask_again(scf, new_function):
+    name = new_function()
+    deploy(scf, name)
+    call(scf, "PutReservedConcurrencyConfig", FunctionName=name, ReservedConcurrencyMem=128)
+    # Every other fails: its place is free as soon.
+    results = [
+        call(scf, "Invoke", FunctionName=name, ClientContext=event, LogType="Tail")["Result"]
+        for event in ("{}", "[]") * 100
+    ]
+    assert [json.loads(result["RetMsg"]) == "ran" for result in results] == [True, False] * 100
+    assert {result["InvokeResult"] for result in results} == {0, 1}
+    assert sum("Init Report" in result["Log"] for result in results) == 1, "one instance had them all"
+
+
 def test_none_reserved_lets_nothing_run(scf, new_function):
     name = new_function()
     deploy(scf, name)

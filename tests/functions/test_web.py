@@ -2,7 +2,9 @@
 
 import concurrent.futures
 import json
+import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -167,8 +169,7 @@ def test_each_kind_of_address(server, new_web, localhost_names):
 
 
 def test_an_answer_comes_as_it_is_sent(new_web):
-    # Room for more than two: a request counts until a moment after its answer is here, and the next is to meet this instance.
-    ask = new_web(InstanceConcurrencyConfig={"DynamicEnabled": "FALSE", "MaxConcurrency": 10})
+    ask = new_web(InstanceConcurrencyConfig={"DynamicEnabled": "FALSE", "MaxConcurrency": 2})
     answer = ask("GET", "/stream", stream=True)
     assert answer.headers["Content-Type"].startswith("text/event-stream")
     parts = answer.iter_content(None)
@@ -194,6 +195,22 @@ def test_several_requests_at_once(scf, new_web):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         both = [pool.submit(alone, "GET", "/echo/x") for _ in range(2)]
         assert {one.result().status_code for one in both} == {201}
+
+
+def test_whoever_has_an_answer_may_ask_again(scf, server, new_web):
+    ask = new_web()
+    memory = call(scf, "GetFunction", FunctionName=ask.name)["MemorySize"]
+    call(scf, "PutReservedConcurrencyConfig", FunctionName=ask.name, ReservedConcurrencyMem=memory)
+    # All at once on one connection: each is taken up as soon as the answer before it is out.
+    kinds = ["GET /echo/x", "HEAD /echo/x", "GET /large/65536"] * 10
+    asked = [f"{kind} HTTP/1.1\r\nHost: {ask.host}\r\n" for kind in kinds]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall("\r\n".join([*asked, "GET /echo/x HTTP/1.1"]).encode())
+        connection.sendall(f"\r\nHost: {ask.host}\r\nConnection: close\r\n\r\n".encode())
+        said = b"".join(iter(lambda: connection.recv(65536), b""))
+    statuses = re.findall(rb"HTTP/1.1 (\d+)", said)
+    assert statuses == [b"201", b"201", b"200"] * 10 + [b"201"]
+    assert len(set(re.findall(rb'"who": ?"([^"]+)"', said))) == 1
 
 
 def test_what_several_print_is_in_the_log_of_each(scf, new_web):

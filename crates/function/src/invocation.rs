@@ -69,7 +69,7 @@ impl Functions {
         self.run(invocation, Some(exchange)).await
     }
 
-    pub(crate) async fn run(&self, invocation: Invocation, exchange: Option<Exchange>) -> Outcome {
+    pub(crate) async fn run(&self, invocation: Invocation, mut exchange: Option<Exchange>) -> Outcome {
         let started = self.shared.clock.now();
         let Target::Function(function) = &invocation.target else {
             let (id, text) = (&invocation.request_id, format!("{} is no function", invocation.target));
@@ -95,7 +95,10 @@ impl Functions {
         let entered = self.shared.running.enter(record.clone());
         let mut under_way =
             UnderWay { functions: self.clone(), record: Some((record, entered)), began: Instant::now() };
+        let hold = exchange.as_mut().map(Exchange::hold);
         let (outcome, refused) = self.attempt(function, drawn, &invocation, exchange, started).await;
+        // Its share and its slot are free.
+        drop(hold);
         if let Some((record, _)) = &mut under_way.record {
             record.refused = refused;
         }

@@ -236,7 +236,7 @@ impl Lease {
     }
 
     /// The instance again, if it cannot wait here.
-    fn park(&self, instance: Instance, fate: Fate) -> Option<Instance> {
+    pub(crate) fn park(&self, instance: Instance, fate: Fate) -> Option<Instance> {
         let mut groups = self.pool.groups();
         let number = groups.next;
         groups.next += 1;

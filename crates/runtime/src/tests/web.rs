@@ -44,6 +44,17 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
         self.wfile.write(b"0\r\n\r\n")
 
+    def do_PUT(self):
+        self.send_response(200)
+        self.send_header("content-length", "9")
+        self.end_headers()
+        self.wfile.write(b"part")
+        self.close_connection = True
+
+    def do_DELETE(self):
+        self.send_response(204)
+        self.end_headers()
+
     def log_message(self, *args):
         pass
 
@@ -77,15 +88,24 @@ fn function(house: &House, server: &str, concurrency: usize) -> Spec {
 
 /// What came of a request, and the answer if there was one.
 async fn ask(house: &House, spec: &Spec, path: &str, body: Option<&str>) -> (Ran, Option<(u16, String)>) {
-    let mut request = Request::builder().uri(path).header("host", "function").header("x-own", "kept");
+    let (exchange, answered) = exchange(if body.is_some() { "POST" } else { "GET" }, path, body);
+    let chain = Chain::default();
+    tokio::join!(house.runtime.serve(spec, ID, &chain, exchange), read(answered))
+}
+
+fn exchange(
+    method: &str,
+    path: &str,
+    body: Option<&str>,
+) -> (Exchange, oneshot::Receiver<Response<ByteStream>>) {
+    let mut request =
+        Request::builder().method(method).uri(path).header("host", "function").header("x-own", "kept");
     if let Some(body) = body {
-        request = request.method("POST").header("content-length", body.len());
+        request = request.header("content-length", body.len());
     }
     let body: ByteStream = Box::pin(Once(body.map(|body| Bytes::copy_from_slice(body.as_bytes()))));
     let (answer, answered) = oneshot::channel();
-    let exchange = Exchange { request: request.body(body).unwrap(), answer };
-    let chain = Chain::default();
-    tokio::join!(house.runtime.serve(spec, ID, &chain, exchange), read(answered))
+    (Exchange { request: request.body(body).unwrap(), answer, held: None }, answered)
 }
 
 async fn read(answered: oneshot::Receiver<Response<ByteStream>>) -> Option<(u16, String)> {
@@ -142,6 +162,31 @@ async fn an_instance_has_as_many_requests_as_it_may() {
     let alone = function(&house, SERVER, 1);
     let (one, other) = tokio::join!(ask(&house, &alone, "/", None), ask(&house, &alone, "/", None));
     assert_ne!(pid(&one.1), pid(&other.1));
+}
+
+/// Whether its end is known by its length, comes on its own, is the head's, or is too early.
+#[tokio::test]
+async fn the_last_of_an_answer_is_held_until_its_place_is_free() {
+    let house = House::new();
+    let spec = function(&house, SERVER, 1);
+    for (method, body, status) in [
+        ("GET", None, Some(201)),
+        ("POST", Some("one,two"), Some(200)),
+        ("DELETE", None, Some(204)),
+        ("PUT", None, None),
+    ] {
+        let (mut exchange, answered) = exchange(method, "/", body);
+        let hold = exchange.hold();
+        let reading = tokio::spawn(read(answered));
+        let ran = house.runtime.serve(&spec, ID, &Chain::default(), exchange).await;
+        assert_eq!(ran.status == StatusCode::Success, status.is_some(), "{ran:#?}");
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!reading.is_finished(), "{method}");
+        drop(hold);
+        assert_eq!(reading.await.unwrap().map(|(status, _)| status), status);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! One request on its way to the server in an instance, and the answer on its way back.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -54,7 +56,7 @@ pub(super) async fn carry(
     exchange: Exchange,
     websocket: Option<Duration>,
 ) -> End {
-    let Exchange { request, mut answer } = exchange;
+    let Exchange { request, mut answer, held } = exchange;
     let (mut parts, body) = request.into_parts();
     let theirs = parts.extensions.remove::<OnUpgrade>().filter(|_| websocket.is_some());
     let length = match parts.headers.contains_key(header::TRANSFER_ENCODING) {
@@ -122,8 +124,19 @@ pub(super) async fn carry(
     }
     cosette_hop::strip(response.headers_mut(), |_| false);
     let (parts, body) = response.into_parts();
+    if body.is_end_stream() {
+        // The head is the whole of it.
+        let response = Response::from_parts(parts, Box::pin(Nothing) as ByteStream);
+        tokio::spawn(async move {
+            if let Some(held) = held {
+                let _ = held.await;
+            }
+            let _ = answer.send(response);
+        });
+        return End::Answered { status: status.as_u16(), bytes: 0 };
+    }
     let (sender, receiver) = mpsc::channel(PARTS_WAITING);
-    let passed: ByteStream = Box::pin(Passed { receiver, is_over: false });
+    let passed: ByteStream = Box::pin(Passed { receiver, held, last: None, is_over: false });
     if answer.send(Response::from_parts(parts, passed)).is_err() {
         return End::Left;
     }
@@ -131,7 +144,7 @@ pub(super) async fn carry(
 }
 
 /// The answer's body, part by part. An end that nobody told of is a broken one.
-async fn pass(status: StatusCode, mut body: Incoming, client: &mpsc::Sender<Option<Bytes>>) -> End {
+async fn pass(status: StatusCode, mut body: Incoming, client: &mpsc::Sender<Part>) -> End {
     let mut bytes = 0;
     loop {
         let frame = tokio::select! {
@@ -140,7 +153,7 @@ async fn pass(status: StatusCode, mut body: Incoming, client: &mpsc::Sender<Opti
         };
         match frame {
             None => {
-                let _ = client.send(None).await;
+                let _ = client.send(Part::Last(Bytes::new())).await;
                 return End::Answered { status: status.as_u16(), bytes };
             }
             Some(Err(error)) => return End::Broken(error.to_string()),
@@ -151,8 +164,14 @@ async fn pass(status: StatusCode, mut body: Incoming, client: &mpsc::Sender<Opti
                 if bytes > RESULT_BYTES_MAX as u64 {
                     return End::TooLarge("its body has more than 6 MB");
                 }
-                if client.send(Some(data)).await.is_err() {
+                // Of an answer whose length was told, the client knows the last part, and leaves.
+                let is_last = body.is_end_stream();
+                let part = if is_last { Part::Last(data) } else { Part::More(data) };
+                if client.send(part).await.is_err() {
                     return End::Left;
+                }
+                if is_last {
+                    return End::Answered { status: status.as_u16(), bytes };
                 }
             }
         }
@@ -239,9 +258,19 @@ impl Body for Sending {
     }
 }
 
-/// An answer's body on its way to the client; the last part is none.
+enum Part {
+    More(Bytes),
+    /// Empty if the end came alone.
+    Last(Bytes),
+}
+
+/// An answer's body on its way to the client.
 struct Passed {
-    receiver: mpsc::Receiver<Option<Bytes>>,
+    receiver: mpsc::Receiver<Part>,
+    /// What the end waits for.
+    held: Option<oneshot::Receiver<Infallible>>,
+    /// The last part, or that there is none.
+    last: Option<Result<Bytes, BodyError>>,
     is_over: bool,
 }
 
@@ -252,13 +281,18 @@ impl Stream for Passed {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let part = std::task::ready!(self.receiver.poll_recv(cx));
-        self.is_over = !matches!(part, Some(Some(_)));
-        Poll::Ready(match part {
-            Some(Some(bytes)) => Some(Ok(bytes)),
-            Some(None) => None,
-            None => Some(Err(BodyError::Incomplete)),
-        })
+        if self.last.is_none() {
+            self.last = match std::task::ready!(self.receiver.poll_recv(cx)) {
+                Some(Part::More(bytes)) => return Poll::Ready(Some(Ok(bytes))),
+                Some(Part::Last(bytes)) => Some(Ok(bytes)),
+                None => Some(Err(BodyError::Incomplete)),
+            };
+        }
+        if let Some(held) = &mut self.held {
+            let _ = std::task::ready!(Pin::new(held).poll(cx));
+        }
+        self.is_over = true;
+        Poll::Ready(self.last.take().filter(|last| !matches!(last, Ok(bytes) if bytes.is_empty())))
     }
 }
 

@@ -32,7 +32,8 @@ pub fn head(bytes: &[u8]) {
             while std::future::poll_fn(|cx| body.as_mut().poll_next(cx)).await.is_some() {}
             Some(head)
         };
-        let (_, _, head) = tokio::join!(serve, carry(Ok(stream), Exchange { request, answer }, None), read);
+        let (_, _, head) =
+            tokio::join!(serve, carry(Ok(stream), Exchange { request, answer, held: None }, None), read);
         let Some(head) = head else { return };
         let size: usize =
             head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();

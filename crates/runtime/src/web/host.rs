@@ -56,6 +56,18 @@ struct Running {
     _under_way: Entered,
 }
 
+/// What came of a request, on its way to whoever asked.
+struct Told {
+    done: oneshot::Sender<Ran>,
+    ran: Ran,
+}
+
+impl Told {
+    fn tell(self) {
+        let _ = self.done.send(self.ran);
+    }
+}
+
 impl Host {
     /// Starts an instance, or takes one that is warm, and serves with it until it has nothing to do.
     pub(super) async fn run(mut self) {
@@ -68,8 +80,15 @@ impl Host {
             Ok(begun) => begun,
             Err(failed) => return self.refuse(first, &failed),
         };
-        let (instance, fate) = self.serve(instance, started, first).await;
-        lease.give_back(instance, fate).await;
+        let (instance, fate, last) = self.serve(instance, started, first).await;
+        let left = lease.park(instance, fate);
+        // Whoever asks again finds it warm.
+        if let Some(last) = last {
+            last.tell();
+        }
+        if let Some(instance) = left {
+            instance.end().await;
+        }
     }
 
     /// Nothing was started; all who wait for it hear so.
@@ -94,7 +113,7 @@ impl Host {
         mut instance: Instance,
         mut started: Option<Started>,
         first: Job,
-    ) -> (Instance, Fate) {
+    ) -> (Instance, Fate, Option<Told>) {
         let spec = Arc::clone(&self.spec);
         let mut closing = self.runtime.shared.pool.closing();
         let mut watcher = Watcher::new(&spec, Instant::now() + ENDLESS);
@@ -119,13 +138,16 @@ impl Host {
                     });
                     let Some(one) = running.remove(&id) else { continue };
                     let result = self.judged(end, &one, &mut instance, &mut spent).await;
-                    let is_idle = self.end(one, result, &instance, &mut running, &watcher, spent);
+                    let told = self.end(one, result, &instance, &mut running, &watcher);
+                    // Before who asked hears of the end, and asks for more.
+                    let is_idle = self.runtime.shared.hosts.done(&spec.id, self.number) || spent;
                     if spent {
                         self.turn_away();
                     }
                     if is_idle && running.is_empty() {
-                        return (instance, if spent { Fate::Spent } else { Fate::Keep });
+                        return (instance, if spent { Fate::Spent } else { Fate::Keep }, Some(told));
                     }
+                    told.tell();
                     continue;
                 }
                 job = self.queue.recv(), if !spent => {
@@ -138,11 +160,11 @@ impl Host {
                             self.send_on(job);
                             self.turn_away();
                             if running.is_empty() {
-                                return (instance, Fate::Spent);
+                                return (instance, Fate::Spent, None);
                             }
                         }
                         // Taken out of the list: it serves what it has.
-                        None if running.is_empty() => return (instance, Fate::Spent),
+                        None if running.is_empty() => return (instance, Fate::Spent, None),
                         None => spent = true,
                     }
                     continue;
@@ -174,10 +196,10 @@ impl Host {
             for (id, failure) in ended {
                 let Some(one) = running.remove(&id) else { continue };
                 one.task.abort();
-                self.end(one, Err(failure), &instance, &mut running, &watcher, true);
+                self.end(one, Err(failure), &instance, &mut running, &watcher).tell();
             }
             if running.is_empty() {
-                return (instance, Fate::Spent);
+                return (instance, Fate::Spent, None);
             }
         }
     }
@@ -325,7 +347,7 @@ impl Host {
         }
     }
 
-    /// Tells of a request's end. Whether the instance may rest: it is out of the list then.
+    /// What is to be told of a request's end.
     fn end(
         &self,
         mut one: Running,
@@ -333,8 +355,7 @@ impl Host {
         instance: &Instance,
         others: &mut HashMap<Id, Running>,
         watcher: &Watcher,
-        spent: bool,
-    ) -> bool {
+    ) -> Told {
         let mut memory_bytes = watcher.peak.max(instance.tree.peak_with_children());
         let (status, result, error) = match result {
             Ok(result) => (StatusCode::Success, result, String::new()),
@@ -371,10 +392,7 @@ impl Host {
             memory_bytes,
             refused: one.refused,
         };
-        // Before who asked hears of the end, and asks for more.
-        let is_idle = self.runtime.shared.hosts.done(&self.spec.id, self.number) || spent;
-        let _ = one.done.send(ran);
-        is_idle
+        Told { done: one.done, ran }
     }
 }
 

@@ -58,7 +58,7 @@ impl Runtime {
         }
         *request.body_mut() = Box::pin(Event(Some(event)));
         let (answer, answered) = oneshot::channel();
-        let exchange = Exchange { request, answer };
+        let exchange = Exchange { request, answer, held: None };
         let (mut ran, answer) = tokio::join!(self.serve(spec, request_id, chain, exchange), whole(answered));
         let Some((status, body)) = answer.filter(|_| ran.status == StatusCode::Success) else { return ran };
         let answer = match status.is_success() {

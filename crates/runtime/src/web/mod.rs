@@ -13,6 +13,7 @@ pub(crate) mod lang;
 pub(crate) mod ports;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +45,18 @@ pub struct Exchange {
     pub request: Request<ByteStream>,
     /// Gets the answer's head as soon as it is there, and its body as it comes. Dropped if there is none.
     pub answer: oneshot::Sender<Response<ByteStream>>,
+    /// The client does not get the last of the answer before this ends, if it is there.
+    pub held: Option<oneshot::Receiver<Infallible>>,
+}
+
+impl Exchange {
+    /// For whoever has a place for each request: a client that has the whole answer may ask again at once, so it gets
+    /// the last of it once this is dropped.
+    pub fn hold(&mut self) -> oneshot::Sender<Infallible> {
+        let (hold, held) = oneshot::channel();
+        self.held = Some(held);
+        hold
+    }
 }
 
 /// The instances that serve requests now.

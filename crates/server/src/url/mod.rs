@@ -210,7 +210,7 @@ impl Urls {
             Content::Coming(body) => incoming(body).0,
         };
         let (answer, answered) = oneshot::channel();
-        let exchange = Exchange { request: Request::from_parts(parts, body), answer };
+        let exchange = Exchange { request: Request::from_parts(parts, body), answer, held: None };
         let (functions, invocation) = (self.functions.clone(), invocation(url, event, id, chain));
         // In a task of its own: it is recorded also if the client leaves.
         let run = tokio::spawn(async move { functions.serve(invocation, exchange).await });
