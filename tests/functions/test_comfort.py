@@ -12,8 +12,10 @@ import subprocess
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 from support import web
 from support.functions import FUNCTIONS, base64_zip, bind, call, deploy
@@ -308,6 +310,54 @@ def test_what_others_deploy_meanwhile_stays(server, scf, watch, new_function, tm
         assert one.stop() == 1
         one.line("was deployed from elsewhere")
     assert result(scf, name) == 3
+
+
+@pytest.mark.parametrize("then", ["save", "interrupt"])
+def test_a_function_that_is_deleted_is_watched_no_more(server, scf, watch, new_function, tmp_path, then):
+    name = new_function("watched")
+    (tmp_path / "index.py").write_text(ANSWER.format(1))
+    one = watch(tmp_path, name, "Python3.9")
+    call(scf, "DeleteFunction", FunctionName=name)
+    if then == "save":
+        (tmp_path / "index.py").write_text(ANSWER.format(20))
+        one.line(f"^cosette: {name} was deleted: {tmp_path} is watched no more, and not deployed$")
+        assert one.process.wait(timeout=60) == 1
+    else:
+        assert one.stop() == 1
+        one.line(f"^cosette: {name} was deleted")
+    assert one.lines.empty()
+    with pytest.raises(TencentCloudSDKException, match="ResourceNotFound.FunctionName"):
+        call(scf, "GetFunction", FunctionName=name)
+
+
+def test_of_those_who_deploy_over_the_same_code_one_does(server, scf, new_function):
+    """What Ctrl-C of a watch asks for: that nobody else has deployed by then."""
+    name = new_function("watched")
+    deploy(scf, name, {"index.py": ANSWER.format(0)})
+    code = call(scf, "GetFunctionAddress", FunctionName=name)["CodeSha256"]
+
+    def deploy_over(code, number):
+        zipped = base64_zip({"index.py": ANSWER.format(number)})
+        update = {"FunctionName": name, "Handler": "index.main_handler", "Code": {"ZipFile": zipped}}
+        try:
+            scf.call_json("UpdateFunctionCode", update, headers={"X-Cosette-If-Code": code})
+        except TencentCloudSDKException as error:
+            assert (error.code, error.message) == (
+                "FailedOperation.UpdateFunctionCode",
+                f"function {name} has other code by now",
+            )
+            return None
+        return number
+
+    with ThreadPoolExecutor(4) as pool:
+        done = [number for number in pool.map(lambda number: deploy_over(code, number), range(1, 9)) if number]
+    assert len(done) == 1
+    assert result(scf, name) == done[0]
+    assert deploy_over(code, 9) is None
+    assert deploy_over("no digest", 9) is None
+    code = call(scf, "GetFunctionAddress", FunctionName=name)["CodeSha256"]
+    assert deploy_over(code, 9) == 9
+    assert result(scf, name) == 9
 
 
 def test_a_folder_is_run_in_place_of_the_code_that_is_expected(server, scf, new_function, tmp_path):

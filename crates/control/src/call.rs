@@ -24,6 +24,9 @@ pub(crate) struct Call<'a> {
     pub(crate) region: Region,
     pub(crate) strict: bool,
     pub(crate) address: &'a str,
+    /// Hex SHA-256 of the package that the function is taken to have ([`crate::client::IF_CODE`]); of
+    /// `UpdateFunctionCode`.
+    pub(crate) expected_code: Option<String>,
     /// Images by their names, and the commands that stand for them.
     pub(crate) images: &'a [(String, String)],
 }

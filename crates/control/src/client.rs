@@ -29,6 +29,13 @@ pub struct Client {
     pub namespace: String,
 }
 
+/// A header of ours, which no SDK sends: `UpdateFunctionCode` changes nothing unless the function's package has this
+/// SHA-256, in hex (`CodeSha256` of `GetFunctionAddress`).
+pub const IF_CODE: &str = "x-cosette-if-code";
+
+/// What it answers then.
+pub(crate) const OTHER_CODE: &str = "FailedOperation.UpdateFunctionCode";
+
 /// Why a call brought no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -48,20 +55,42 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether the action said that what was named is not there.
+    /// Whether the answer is that what was named is not there.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Api { code, .. } if code.starts_with("ResourceNotFound"))
+        match self {
+            Self::Admin { status, .. } => *status == StatusCode::NOT_FOUND,
+            Self::Api { code, .. } => code.starts_with("ResourceNotFound"),
+            _ => false,
+        }
     }
 
-    /// Whether the admin API said that something is not as it was expected.
+    /// Whether the answer is that something is not as it was expected.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Admin { status: StatusCode::CONFLICT, .. })
+        match self {
+            Self::Admin { status, .. } => *status == StatusCode::CONFLICT,
+            Self::Api { code, .. } => code == OTHER_CODE,
+            _ => false,
+        }
     }
 }
 
 impl Client {
     /// Calls an action of SCF; what is in `Response` comes back.
     pub async fn call(&self, action: &str, params: &Value) -> Result<Value, CallError> {
+        self.call_with(action, params, &[]).await
+    }
+
+    /// `UpdateFunctionCode`, which is a conflict if the function has not the package with this SHA-256, in hex.
+    pub async fn update_code_if(&self, code: &str, params: &Value) -> Result<Value, CallError> {
+        self.call_with("UpdateFunctionCode", params, &[(IF_CODE, code)]).await
+    }
+
+    async fn call_with(
+        &self,
+        action: &str,
+        params: &Value,
+        headers: &[(&str, &str)],
+    ) -> Result<Value, CallError> {
         let host = self.host()?;
         let mut params = params.clone();
         if let Value::Object(fields) = &mut params {
@@ -76,9 +105,11 @@ impl Client {
             host: &host,
             timestamp,
         };
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri("/")
+        let mut request = Request::builder().method(Method::POST).uri("/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request
             .header(header::HOST, &host)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::AUTHORIZATION, signing.authorization(&body))

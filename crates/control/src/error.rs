@@ -169,7 +169,7 @@ impl From<cosette_function::Error> for ApiError {
             E::Limit { what, message } => Self::of_field("LimitExceeded", what, message),
             E::Refused { code, message } => Self::new(code, message),
             // No action says which code it expects.
-            E::OtherCode(_) => Self::internal(text),
+            E::OtherCode(_) => Self::new(crate::client::OTHER_CODE, text),
             E::Store(error) => error.into(),
             E::Io(error) => Self::internal(error),
         }

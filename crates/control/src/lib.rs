@@ -164,6 +164,11 @@ impl Control {
             region,
             strict: workings.strict,
             address: &workings.address,
+            // What is no text is no package's digest either.
+            expected_code: parts
+                .headers
+                .get(client::IF_CODE)
+                .map(|value| value.to_str().unwrap_or_default().to_owned()),
             images: workings.images.get().map(Vec::as_slice).unwrap_or_default(),
         };
         let params = Params::new(&fields);

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use cosette_control::client::Client;
-use serde_json::json;
+use cosette_control::client::{CallError, Client};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::archive::{DEPENDENCIES, SKIPPED};
@@ -74,8 +74,8 @@ impl<'a> Watch<'a> {
     /// Has the function run from the folder as it is now.
     ///
     /// # Errors
-    /// `Failed` if other code was deployed meanwhile.
-    pub(crate) async fn tell(&self) -> Result<(), Failure> {
+    /// `Failed` if other code was deployed meanwhile, or the function was deleted.
+    async fn tell(&self) -> Result<(), Failure> {
         let Self { client, function, folder, code } = self;
         let path = folder.to_str().ok_or_else(|| {
             Failure::Usage(format!("{} is not UTF-8 and cannot be watched", folder.display()))
@@ -83,14 +83,31 @@ impl<'a> Watch<'a> {
         let ask = json!({
             "function": function, "namespace": client.namespace, "region": client.region, "path": path, "code": code,
         });
-        match client.post("/_cosette/folder", &ask).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_conflict() => Err(Failure::Failed(format!(
-                "{function} was deployed from elsewhere and stays so: {} is watched no more, and not deployed",
-                folder.display()
-            ))),
-            Err(error) => Err(error.into()),
-        }
+        client.post("/_cosette/folder", &ask).await.map_err(|error| self.lost(error))?;
+        Ok(())
+    }
+
+    /// Deploys a package over the one that was deployed before, and over nobody else's.
+    ///
+    /// # Errors
+    /// As of `tell`.
+    pub(crate) async fn deploy(&self, update: &Value) -> Result<(), Failure> {
+        self.client.update_code_if(&self.code, update).await.map_err(|error| self.lost(error))?;
+        Ok(())
+    }
+
+    /// In words, when the function is not there any more as it was deployed.
+    fn lost(&self, error: CallError) -> Failure {
+        let Self { function, folder, .. } = self;
+        let happened = if error.is_conflict() {
+            "deployed from elsewhere and stays so"
+        } else if error.is_not_found() {
+            "deleted"
+        } else {
+            return error.into();
+        };
+        let folder = folder.display();
+        Failure::Failed(format!("{function} was {happened}: {folder} is watched no more, and not deployed"))
     }
 }
 

@@ -188,13 +188,15 @@ impl Functions {
     /// Gives it other code, and if so another handler or, of a function of an image, the image that the code is of.
     ///
     /// # Errors
-    /// `NoSuchFunction` if it is not there, or another one has its name by now; `Invalid`, `Limit`, and the store's.
+    /// `NoSuchFunction` if it is not there, or another one has its name by now; `OtherCode` if its package is not the
+    /// one that is `expected`, by its SHA-256; `Invalid`, `Limit`, and the store's.
     pub async fn update_code(
         &self,
         of: &Function,
         handler: Option<String>,
         image: Option<Image>,
         code: Bytes,
+        expected: Option<String>,
     ) -> Result<Function, Error> {
         let mut checked = of.configuration.clone();
         if checked.runtime == CLOSURE {
@@ -210,6 +212,9 @@ impl Functions {
         let package = self.receive(code).await?;
         let store = self.shared.store.clone();
         self.change(of, move |tx, function| {
+            if expected.is_some_and(|expected| expected != function.code_sha256) {
+                return Err(Error::OtherCode(function.name.clone()));
+            }
             let Function { appid, region, configuration, .. } = &*function;
             layers::check(tx, appid, region, &configuration.layers, package.unpacked)?;
             versions::release(&store, tx, &function.full_name(), function.code)?;

@@ -256,7 +256,7 @@ async fn a_change_takes_effect_at_once() {
     let code = zip(&[("main.py", 0o644, "def run(event, context):\n    return 'new'\n")]);
     let third = house
         .functions
-        .update_code(&house.now("thumbnail"), Some("main.run".into()), None, code)
+        .update_code(&house.now("thumbnail"), Some("main.run".into()), None, code, None)
         .await
         .unwrap();
     assert_eq!((third.revision, third.configuration.handler.as_str()), (3, "main.run"));
@@ -290,7 +290,7 @@ async fn what_is_done_to_a_function_is_done_to_no_other_of_its_name() {
     let alias =
         AliasChange { name: "a".into(), version: Version::Latest, additional: None, description: None };
     for refused in [
-        functions.update_code(&gone, None, None, python(ECHO)).await.map(drop),
+        functions.update_code(&gone, None, None, python(ECHO), None).await.map(drop),
         functions.update_configuration(&gone, patch()).await.map(drop),
         functions.publish(&gone, None, false).await.map(drop),
         functions.set_alias(&gone, alias, true).await.map(drop),

@@ -93,7 +93,8 @@ pub(crate) async fn update_code(call: &Call<'_>, params: Params<'_>) -> Result<R
         None => code::read(call, &params).await?,
     };
     let image = image.map(|(image, _)| image);
-    let made = call.functions.update_code(&function, handler, image, code).await?;
+    let made =
+        call.functions.update_code(&function, handler, image, code, call.expected_code.clone()).await?;
     version::publish_if(is_published, call, &made).await?;
     Ok(Reply::new())
 }

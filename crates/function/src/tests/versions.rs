@@ -52,7 +52,7 @@ async fn a_version_stays_what_it_was() {
     assert_eq!(publish(&house).await, Version::Number(2));
     let code = python("def main_handler(event, context):\n    return 'new'\n");
     let before = house.now("f1").code;
-    house.functions.update_code(&house.now("f1"), None, None, code).await.unwrap();
+    house.functions.update_code(&house.now("f1"), None, None, code, None).await.unwrap();
     assert!(house.store.is_kept(before).unwrap(), "two versions have it");
 
     assert_eq!(said(&house, "1").await, r#"["hello", "1"]"#);
