@@ -349,6 +349,15 @@ def test_a_policy_lets_the_cloud_api_be_called(server):
     assert "Functions" in functions.call(functions.client(server, **whole), "ListFunctions")
 
 
+def test_a_session_of_the_account_may_do_what_the_account_may(server, bucket):
+    given = cam_call(cam_sts(server), "GetSessionToken", DurationSeconds=600)
+    keys = cam_keys(given)
+    assert 500 < given["ExpiredTime"] - time.time() <= 600
+    assert cam_call(cam_sts(server, keys), "GetCallerIdentity")["Type"] == "RootAccount"
+    assert "Functions" in functions.call(functions.client(server, **keys), "ListFunctions")
+    cos_with(server, keys).put_object(Bucket=bucket, Key="k", Body=b"1")
+
+
 def test_a_policy_is_asked_about_both_functions_of_a_copy(server):
     def scf_of(*names):
         resources = [f"qcs::scf:{server.region}:uin/{UIN}:namespace/default/function/{name}" for name in names]
@@ -382,8 +391,10 @@ def test_tencents_refusals(server):
         ("AssumeRole", {**role, "DurationSeconds": 43201}, "InvalidParameter.OverTimeError"),
         ("AssumeRole", {**role, "Tags": [{"Key": "a", "Value": "b"}]}, "UnsupportedOperation"),
         ("AssumeRole", {**role, "SerialNumber": "s", "TokenCode": "1"}, "FailedOperation.CheckMFAError"),
-        ("GetSessionToken", {}, "UnsupportedOperation"),
+        ("GetSessionToken", {"DurationSeconds": 7201}, "InvalidParameter.OverTimeError"),
+        ("GetSessionToken", {"SerialNumber": "s", "TokenCode": "1"}, "FailedOperation.CheckMFAError"),
     ]:
         assert refused(cam_call, client, action, **parameters) == code, (action, parameters)
     assert refused(cam_call, cam_sts(server, keys), "GetFederationToken", **user) == "FailedOperation.TempKeyNotAllowed"
     assert refused(cam_call, cam_sts(server, keys), "AssumeRole", **role) == "UnauthorizedOperation"
+    assert refused(cam_call, cam_sts(server, keys), "GetSessionToken") == "FailedOperation.TempKeyNotAllowed"

@@ -80,7 +80,14 @@ def test_the_trigger(scf, server, tccli, echo):
     desc = json.loads(tccli("ListTriggers", FunctionName=echo)["Triggers"][0]["TriggerDesc"])
     assert (desc["AuthType"], desc["NetConfig"]["EnableExtranet"]) == ("CAM", True)
     assert ask() == 401
-    tccli("DeleteTrigger", **more)
+    # A TriggerDesc that is not its own means none.
+    for other, code in [
+        (json.dumps(settings), "ResourceNotFound.Trigger"),
+        ('{"Auth":"CAM"}', "InvalidParameterValue.TriggerDesc"),
+    ]:
+        assert code in (done := tccli.run("DeleteTrigger", TriggerDesc=other, **more)).stdout + done.stderr
+    assert ask() == 401
+    tccli("DeleteTrigger", TriggerDesc=json.dumps(desc), **more)
     assert ask() == 404
     gone = tccli.run("DeleteTrigger", **more)
     assert "ResourceNotFound.Trigger" in gone.stdout + gone.stderr
@@ -242,6 +249,12 @@ def test_urls_go_with_what_they_lead_to(scf, server, new_function):
     with pytest.raises(TencentCloudSDKException) as refused:
         call(scf, "DeleteTrigger", FunctionName=name, Type="http", TriggerName="url-trigger")
     assert refused.value.code == "InvalidParameterValue.TriggerDesc", "it is said of two of this name"
+    # Where their descriptions differ these say which is meant.
+    signed = {"FunctionName": name, "Type": "http", "TriggerName": "url-trigger", "TriggerDesc": '{"AuthType":"CAM"}'}
+    call(scf, "UpdateTrigger", **signed, Qualifier="live")
+    call(scf, "UpdateTriggerStatus", **signed, Enable="CLOSE")
+    triggers = call(scf, "ListTriggers", FunctionName=name)["Triggers"]
+    assert {t["Qualifier"]: t["Enable"] for t in triggers} == {"live": 0, "$LATEST": 1}
     call(scf, "DeleteAlias", FunctionName=name, Name="live")
     assert [ask("GET", "/").status_code for ask in (live, latest)] == [404, 200]
     call(scf, "DeleteFunction", FunctionName=name)

@@ -87,7 +87,17 @@ def test_triggers_are_listed_changed_and_removed(server):
     assert json.loads(shown["TriggerDesc"]) == {"cron": "0 15 * * * * *"}
     move(server, advance="1h")
     assert times(scf, "tick") == ["02:15:00"]
-    call(scf, "DeleteTrigger", **one)
+    # What a TriggerDesc says must be so of the one that is named.
+    for action in [{"action": "DeleteTrigger"}, {"action": "UpdateTriggerStatus", "Enable": "CLOSE"}]:
+        for other, code in [
+            ("0 0 * * * * *", "ResourceNotFound.Trigger"),
+            ('{"crown":"0 15 * * * * *"}', "InvalidParameterValue.TriggerDesc"),
+        ]:
+            with pytest.raises(TencentCloudSDKException) as refused:
+                call(scf, **action, **one, TriggerDesc=other)
+            assert refused.value.code == code
+    call(scf, "UpdateTriggerStatus", **one, Enable="CLOSE", TriggerDesc=shown["TriggerDesc"])
+    call(scf, "DeleteTrigger", **one, TriggerDesc="0  15 * * * * *")
     assert call(scf, "ListTriggers", FunctionName="tick")["TotalCount"] == 0
     move(server, advance="2h")
     assert len(times(scf, "tick")) == 1

@@ -143,11 +143,11 @@ actions! {
         AssumeRole "A temporary key of a role" => sts::assume_role;
         GetCallerIdentity "Whose key has signed" => sts::caller;
         GetFederationToken "A temporary key that may do what a policy says" => sts::federation_token;
+        GetSessionToken "A temporary key of the account's own" => sts::session_token;
     }
     unsupported {
         AssumeRoleWithSAML "A temporary key for whom a SAML provider vouches";
         AssumeRoleWithWebIdentity "A temporary key for whom an OIDC provider vouches";
-        GetSessionToken "A temporary key for whom a device vouches";
         QueryApiKey "The keys of a user";
     }
     "cdn" "2018-06-06"

@@ -119,15 +119,7 @@ pub(crate) const TABLE: &[Parameters] = &[
     row("ListVersionByFunction", "FunctionName Namespace Offset Limit Order OrderBy", ""),
     row("DeleteFunctionVersion", "FunctionName Qualifier Namespace", "ForceDelete"),
     row(
-        "CreateAlias",
-        "Name FunctionName FunctionVersion Namespace RoutingConfig.AdditionalVersionWeights.Version \
-                RoutingConfig.AdditionalVersionWeights.Weight RoutingConfig.AddtionVersionMatchs.Version \
-                RoutingConfig.AddtionVersionMatchs.Key RoutingConfig.AddtionVersionMatchs.Method \
-                RoutingConfig.AddtionVersionMatchs.Expression Description",
-        "",
-    ),
-    row(
-        "UpdateAlias",
+        "CreateAlias UpdateAlias",
         "FunctionName Name FunctionVersion Namespace RoutingConfig.AdditionalVersionWeights.Version \
                 RoutingConfig.AdditionalVersionWeights.Weight RoutingConfig.AddtionVersionMatchs.Version \
                 RoutingConfig.AddtionVersionMatchs.Key RoutingConfig.AddtionVersionMatchs.Method \
@@ -180,6 +172,7 @@ pub(crate) const TABLE: &[Parameters] = &[
     ),
     row("GetCallerIdentity", "", ""),
     row("GetFederationToken", "Name Policy DurationSeconds", ""),
+    row("GetSessionToken", "SerialNumber TokenCode DurationSeconds", ""),
     row("AddCdnDomain", "*", ""),
     row("UpdateDomainConfig", "*", ""),
     row("DescribeDomains", "Offset Limit Filters.Name Filters.Value Filters.Fuzzy", ""),
@@ -200,6 +193,6 @@ pub(crate) const TABLE: &[Parameters] = &[
     row("DescribePushQuota", "", ""),
 ];
 
-const fn row(action: &'static str, taken: &'static str, refused: &'static str) -> Parameters {
-    Parameters { action, taken, refused }
+const fn row(actions: &'static str, taken: &'static str, refused: &'static str) -> Parameters {
+    Parameters { actions, taken, refused }
 }

@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 
-/// Parameters of one action.
+/// Parameters of an action, or of several that have the same.
 pub(crate) struct Parameters {
-    pub(crate) action: &'static str,
+    pub(crate) actions: &'static str,
     /// Those that the handler reads; `*` where it looks at all itself.
     pub(crate) taken: &'static str,
     /// Those that may only ask for nothing.
@@ -21,7 +21,7 @@ pub(crate) struct Parameters {
 
 /// The row of an action.
 pub(crate) fn of(action: &str) -> Option<&'static Parameters> {
-    crate::parameter_table::TABLE.iter().find(|row| row.action == action)
+    crate::parameter_table::TABLE.iter().find(|row| listed(row.actions, action))
 }
 
 impl Parameters {
@@ -41,7 +41,7 @@ impl Parameters {
                 if asks_nothing(value) {
                     continue;
                 }
-                let message = format!("{path} of {} is not supported by Cosette; leave it out", self.action);
+                let message = format!("{path} is not supported by Cosette; leave it out");
                 return Err(ApiError::unsupported(message));
             }
             self.check_inside(value, &path)?;
@@ -55,7 +55,7 @@ impl Parameters {
         if !lists.iter().any(|list| list.split(' ').any(|one| one.starts_with(&prefix))) {
             // The client's text: it goes to the log cut.
             let shown: String = path.chars().take(64).collect();
-            tracing::warn!("{} has no parameter {shown}: ignored", self.action);
+            tracing::warn!("{} has no parameter {shown}: ignored", self.actions);
             return Ok(());
         }
         match value {
@@ -106,7 +106,7 @@ mod tests {
     fn every_action_that_works_has_one_row() {
         let mut supported: Vec<&str> =
             ACTIONS.iter().filter(|row| row.supported()).map(|row| row.name).collect();
-        let mut rows: Vec<&str> = TABLE.iter().map(|row| row.action).collect();
+        let mut rows: Vec<&str> = TABLE.iter().flat_map(|row| row.actions.split(' ')).collect();
         supported.sort_unstable();
         rows.sort_unstable();
         assert_eq!(rows, supported);
@@ -116,7 +116,7 @@ mod tests {
             let all = paths.len();
             paths.sort_unstable();
             paths.dedup();
-            assert_eq!(paths.len(), all, "{} has a parameter twice", row.action);
+            assert_eq!(paths.len(), all, "{} has a parameter twice", row.actions);
         }
     }
 

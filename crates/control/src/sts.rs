@@ -16,7 +16,7 @@ use crate::reply::Reply;
 
 pub(crate) const SERVICE: &str = "sts";
 
-/// Seconds that a federated user's key lives, unless it is said, and at most, for a root account.
+/// Seconds that a federated user's or a session's key lives, unless it is said, and at most, for a root account.
 const FEDERATED: (u64, u64) = (1800, 7200);
 /// The same of a role's.
 const ROLE: (u64, u64) = (7200, 43_200);
@@ -58,6 +58,25 @@ pub(crate) async fn federation_token(call: &Call<'_>, params: Params<'_>) -> Res
     issue(call, Persona::Federated { name: name.to_owned() }, Some(policy.into_owned()), seconds)
 }
 
+/// A key that is its account's own for a while.
+pub(crate) async fn session_token(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
+    if call.key.session.is_some() {
+        let message = "GetSessionToken does not take temporary keys";
+        return Err(ApiError::new("FailedOperation.TempKeyNotAllowed", message));
+    }
+    let seconds = seconds(&params, FEDERATED)?;
+    no_device(&params)?;
+    issue(call, Persona::Account, None, seconds)
+}
+
+/// Nobody has a device that could vouch for them.
+fn no_device(params: &Params<'_>) -> Result<(), ApiError> {
+    if params.get("SerialNumber").is_some() || params.get("TokenCode").is_some() {
+        return Err(ApiError::new("FailedOperation.CheckMFAError", "there is no such device"));
+    }
+    Ok(())
+}
+
 pub(crate) async fn assume_role(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let arn = params.needed("RoleArn")?;
     let session = named(&params, "RoleSessionName", 2, 128)?;
@@ -66,9 +85,7 @@ pub(crate) async fn assume_role(call: &Call<'_>, params: Params<'_>) -> Result<R
         None => None,
     };
     let seconds = seconds(&params, ROLE)?;
-    if params.get("SerialNumber").is_some() || params.get("TokenCode").is_some() {
-        return Err(ApiError::new("FailedOperation.CheckMFAError", "there is no such device"));
-    }
+    no_device(&params)?;
     let (owner, name) = role_of(arn)
         .ok_or_else(|| ApiError::new("InvalidParameter.ParamError", format!("{arn} is not a role")))?;
     let federated = matches!(&call.key.session, Some(by) if matches!(by.persona, Persona::Federated { .. }));

@@ -64,13 +64,15 @@ pub struct Url {
     pub modified: Timestamp,
 }
 
-/// Which one is meant: that of a qualifier, or the one there is; by its name or its id, where that is said.
+/// Which one is meant: that of a qualifier, or the one there is; by its name or its id and by its settings, where they
+/// are said.
 #[derive(Clone, Debug)]
 pub struct UrlSelector {
     /// Its qualifier is not looked at.
     pub function: FunctionRef,
     pub qualifier: Option<String>,
     pub name: Option<String>,
+    pub settings: Option<UrlSettings>,
 }
 
 /// A function URL to be made.
@@ -98,13 +100,16 @@ impl Url {
 }
 
 impl UrlSelector {
+    pub fn is(&self, url: &Url) -> bool {
+        url.is_of(&self.function)
+            && self.qualifier.as_ref().is_none_or(|qualifier| *qualifier == url.function.qualifier)
+            && self.name.as_ref().is_none_or(|name| [&url.name, &url.id].contains(&name))
+            && self.settings.as_ref().is_none_or(|settings| *settings == url.settings)
+    }
+
     fn pick(&self, tx: &Tx<'_>) -> Result<Url, Error> {
         let mut found = standing(tx)?;
-        found.retain(|url| {
-            url.is_of(&self.function)
-                && self.qualifier.as_ref().is_none_or(|qualifier| *qualifier == url.function.qualifier)
-                && self.name.as_ref().is_none_or(|name| [&url.name, &url.id].contains(&name))
-        });
+        found.retain(|url| self.is(url));
         match <[Url; 1]>::try_from(found) {
             Ok([url]) => Ok(url),
             Err(none) if none.is_empty() => Err(Error::NoSuchRule),

@@ -39,7 +39,7 @@ pub(super) async fn update(
         description: super::description(params)?,
         enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?,
     };
-    Ok(item(&call.triggers.change_timer(selector(params, function)?, change).await?, function))
+    Ok(item(&call.triggers.change_timer(named(params, function)?, change).await?, function))
 }
 
 pub(super) async fn set_enabled(
@@ -69,12 +69,19 @@ pub(super) fn of_function(call: &Call<'_>, function: &Function) -> Result<Vec<It
     Ok(mine.map(|timer| item(timer, function)).collect())
 }
 
-/// Names are unique under a function, so that clients may leave out the qualifier.
+/// The timer that is to be switched or deleted. A `TriggerDesc` may be left out, and must be its own otherwise.
 fn selector(params: &Params<'_>, function: &Function) -> Result<TimerSelector, ApiError> {
+    let cron = params.text("TriggerDesc")?.filter(|text| !text.is_empty()).map(cron).transpose()?;
+    Ok(TimerSelector { cron, ..named(params, function)? })
+}
+
+/// Names are unique under a function, so that clients may leave out the qualifier.
+fn named(params: &Params<'_>, function: &Function) -> Result<TimerSelector, ApiError> {
     Ok(TimerSelector {
         function: function.full_name(),
         qualifier: params.text("Qualifier")?.filter(|text| !text.is_empty()).map(str::to_owned),
         name: params.needed("TriggerName")?.to_owned(),
+        cron: None,
     })
 }
 

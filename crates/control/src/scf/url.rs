@@ -42,12 +42,8 @@ pub(super) async fn update(
     params: &Params<'_>,
     function: &Function,
 ) -> Result<Item, ApiError> {
-    let selector = selector(params, function)?;
-    let now = call.triggers.urls()?.into_iter().find(|url| {
-        url.is_of(&selector.function)
-            && selector.qualifier.as_ref().is_none_or(|qualifier| *qualifier == url.function.qualifier)
-            && selector.name.as_ref().is_none_or(|name| [&url.name, &url.id].contains(&name))
-    });
+    let selector = named(params, function)?;
+    let now = call.triggers.urls()?.into_iter().find(|url| selector.is(url));
     let now = now.map_or(DEFAULT, |url| url.settings);
     let change = UrlChange {
         settings: settings(params, now)?,
@@ -64,7 +60,7 @@ pub(super) async fn set_enabled(
     enabled: bool,
 ) -> Result<(), ApiError> {
     let change = UrlChange { enabled: Some(enabled), ..UrlChange::default() };
-    call.triggers.change_url(selector(params, function)?, change).await?;
+    call.triggers.change_url(selector(call, params, function)?, change).await?;
     Ok(())
 }
 
@@ -73,7 +69,7 @@ pub(super) async fn delete(
     params: &Params<'_>,
     function: &Function,
 ) -> Result<(), ApiError> {
-    call.triggers.delete_url(selector(params, function)?, function.appid.clone()).await?;
+    call.triggers.delete_url(selector(call, params, function)?, function.appid.clone()).await?;
     Ok(())
 }
 
@@ -84,13 +80,38 @@ pub(super) fn of_function(call: &Call<'_>, function: &Function) -> Result<Vec<It
     Ok(urls.iter().filter(|url| url.is_of(&of)).map(|url| item(url, function)).collect())
 }
 
+/// The URL that is to be switched or deleted. A `TriggerDesc` may be left out; otherwise it says which one it is, as
+/// far as it says anything.
+fn selector(call: &Call<'_>, params: &Params<'_>, function: &Function) -> Result<UrlSelector, ApiError> {
+    let named = named(params, function)?;
+    // What is described wrongly is told, whether there is any or not.
+    if settings(params, DEFAULT)?.is_none() {
+        return Ok(named);
+    }
+    let mut described = Vec::new();
+    for url in call.triggers.urls()?.into_iter().filter(|url| named.is(url)) {
+        if settings(params, url.settings.clone())?.is_some_and(|settings| settings == url.settings) {
+            described.push(url);
+        }
+    }
+    match <[Url; 1]>::try_from(described) {
+        Ok([Url { function, settings, .. }]) => {
+            Ok(UrlSelector { qualifier: Some(function.qualifier), settings: Some(settings), ..named })
+        }
+        Err(none) if none.is_empty() => Err(cosette_trigger::Error::NoSuchRule.into()),
+        // It says no more than their name.
+        Err(_) => Ok(named),
+    }
+}
+
 /// A qualifier has at most one, so that clients may leave out one or the other.
-fn selector(params: &Params<'_>, function: &Function) -> Result<UrlSelector, ApiError> {
+fn named(params: &Params<'_>, function: &Function) -> Result<UrlSelector, ApiError> {
     let given = |name| params.text(name).map(|text| text.filter(|text| !text.is_empty()).map(str::to_owned));
     Ok(UrlSelector {
         function: reference(function, LATEST),
         qualifier: given("Qualifier")?,
         name: given("TriggerName")?,
+        settings: None,
     })
 }
 

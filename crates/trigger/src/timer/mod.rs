@@ -66,12 +66,13 @@ pub struct TimerChange {
     pub enabled: Option<bool>,
 }
 
-/// Which timer of a function is meant; a qualifier that is given must be its own.
+/// Which timer of a function is meant; a qualifier and an expression that are given must be its own.
 #[derive(Clone, Debug)]
 pub struct TimerSelector {
     pub function: FunctionName,
     pub qualifier: Option<String>,
     pub name: String,
+    pub cron: Option<String>,
 }
 
 impl TimerSelector {
@@ -80,6 +81,10 @@ impl TimerSelector {
             timer.function.is_of(&self.function)
                 && timer.name == self.name
                 && self.qualifier.as_ref().is_none_or(|qualifier| *qualifier == timer.function.qualifier)
+                && self
+                    .cron
+                    .as_ref()
+                    .is_none_or(|cron| cron.split_whitespace().eq(timer.cron.split_whitespace()))
         };
         standing(tx)?.into_iter().find(is_it).ok_or(Error::NoSuchRule)
     }

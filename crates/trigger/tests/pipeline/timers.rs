@@ -21,7 +21,7 @@ fn new(name: &str, cron: &str) -> NewTimer {
 }
 
 fn named(name: &str) -> TimerSelector {
-    TimerSelector { function: function("f").full_name(), qualifier: None, name: name.into() }
+    TimerSelector { function: function("f").full_name(), qualifier: None, name: name.into(), cron: None }
 }
 
 async fn world() -> World {
