@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cosette_control::client::CallError;
+use cosette_server::contain::Kept;
 use serde_json::{Value, json};
 
 use crate::exit::Failure;
@@ -47,13 +48,16 @@ impl Doctor {
             "isolation",
             true,
             match cosette_server::contain::check().await {
-                Ok(None) => "functions are kept apart from this machine and each other".to_owned(),
-                Ok(Some(why)) => {
+                (Kept::Alone, _) => "functions are kept apart from this machine and each other".to_owned(),
+                (Kept::Apart, why) => {
                     format!(
                         "functions are kept apart, but for this machine's network, which they share: {why}"
                     )
                 }
-                Err(why) => format!("functions see this machine as the server does: {why}"),
+                (Kept::Walled, why) => {
+                    format!("functions share this machine, but most of its files are closed to them: {why}")
+                }
+                (Kept::Not, why) => format!("functions see this machine as the server does: {why}"),
             },
         );
         look(

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::contain::Seen;
+use crate::contain::{Kept, Seen};
 use crate::interpreter::Family;
 use crate::reach::Reach;
 use crate::{Ran, Runtime, Spec};
@@ -107,7 +107,7 @@ impl Runtime {
     pub async fn seen_at(&self, runtime: &str, code: &Path) -> PathBuf {
         let Some(family) = Family::of(runtime) else { return code.to_owned() };
         let Some(interpreter) = self.shared.interpreters.get(family).await else { return code.to_owned() };
-        match self.shared.keeper.keeps(&interpreter.program).await {
+        match self.shared.keeper.keeps(&interpreter.program).await >= Kept::Apart {
             true => Seen::contained().code,
             false => code.to_owned(),
         }

@@ -347,10 +347,10 @@ impl Runtime {
         }
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         let folder = shared.scratch.join("instances").join(number.to_string());
-        let contained = shared.keeper.keeps(&interpreter.program).await;
+        let kept = shared.keeper.keeps(&interpreter.program).await;
         Ok(Parts {
-            own_network: contained && shared.keeper.has_networks(),
-            keeper: contained.then_some(&shared.keeper),
+            keeper: &shared.keeper,
+            kept,
             fences: shared.fences.as_ref(),
             spawner: &shared.spawner,
             interpreter,

@@ -88,6 +88,15 @@ fn give_up() -> io::Result<()> {
         let most = hard.map_or(PROCESSES_MAX, |hard| hard.min(PROCESSES_MAX));
         setrlimit(Resource::Nproc, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
+    give_up_privileges()?;
+    // The function, the same user, is not to look into this process, whose program is outside.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // What this changed is set back for the function when it starts. This one is taken away by it.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    Ok(())
+}
+
+pub(super) fn give_up_privileges() -> io::Result<()> {
     set_no_new_privs(true)?;
     for bit in 0..64 {
         // Those that this kernel does not have are an error, and not there to be had.
@@ -95,12 +104,7 @@ fn give_up() -> io::Result<()> {
     }
     clear_ambient_capability_set()?;
     let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
-    // The function, the same user, is not to look into this process, whose program is outside.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    // What this changed is set back for the function when it starts. This one is taken away by it.
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    Ok(())
+    Ok(set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?)
 }
 
 fn counts_for_namespaces() -> bool {

@@ -6,6 +6,7 @@
 //! the server knows; the one `inside` is the first process of the new process table, builds the
 //! root and starts the function. When it ends, the kernel ends all that is in there.
 //! `keeper` decides and prepares, `plan` is what they are told; `root` is what the function sees of the machine.
+//! Where the kernel refuses namespaces, `walls` closes the machine's files to it, and that is all.
 
 mod calls;
 mod inside;
@@ -15,6 +16,7 @@ pub(crate) mod network;
 mod outside;
 mod plan;
 mod root;
+mod walls;
 
 use std::ffi::OsString;
 use std::io;
@@ -36,11 +38,24 @@ const FAILED: u8 = 125;
 /// Whether functions are kept apart from the machine and each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isolation {
-    /// Where the kernel allows it; said in the log where it does not.
+    /// As far as the kernel allows it; said in the log where that is not all.
     Auto,
     /// Functions see the machine as the server does.
     #[default]
     Off,
+}
+
+/// How far a function is kept from the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kept {
+    /// It sees the machine as the server does.
+    Not,
+    /// Most files of the machine are closed to it, and privileges and rare system calls taken. All else it shares.
+    Walled,
+    /// It has a root, a process table, and more of its own, but shares the machine's network.
+    Apart,
+    /// It has a network of its own as well.
+    Alone,
 }
 
 /// Whether this program has called [`main_if_asked`], so that it may be started as a launcher.
@@ -79,15 +94,14 @@ pub(crate) fn command(plan: PathBuf) -> io::Result<(PathBuf, Vec<OsString>)> {
     Ok((launcher()?, vec![OUTSIDE.into(), plan.into()]))
 }
 
-/// Whether a function could be isolated here. Starts a process and waits for it, some milliseconds;
-/// `folder` is an existing one to be used meanwhile. With `program`, whether that would start; with `network`, whether
-/// it could have a network of its own.
+/// Whether a function could be kept so far from the machine here. Starts a process and waits for it, some milliseconds;
+/// `folder` is to be used meanwhile. With `program`, whether that would start.
 ///
 /// # Errors
 /// Why not, in words.
-pub(crate) async fn try_out(folder: &Path, program: Option<&Path>, network: bool) -> Result<(), String> {
+pub(crate) async fn try_out(folder: &Path, program: Option<&Path>, kept: Kept) -> Result<(), String> {
     let mut plan = Plan::new(folder, None);
-    plan.network = network;
+    (plan.walls, plan.network) = (kept == Kept::Walled, kept == Kept::Alone);
     if let Some(program) = program {
         plan.show_program(program);
         plan.program = Some(program.to_owned());
@@ -113,18 +127,24 @@ pub(crate) async fn try_out(folder: &Path, program: Option<&Path>, network: bool
     }
 }
 
-/// Whether functions would be isolated on this machine by this program; `Some` says why they would share the machine's
-/// network all the same.
-///
-/// # Errors
-/// Why they would not be, in words.
-pub async fn check() -> Result<Option<String>, String> {
-    let name = format!("cosette-check-{}", uuid::Uuid::new_v4().simple());
-    let folder = std::env::temp_dir().join(name);
-    match try_out(&folder, None, true).await {
-        Ok(()) => Ok(None),
-        Err(why) => try_out(&folder, None, false).await.map(|()| Some(why)),
+/// How far functions can be kept from the machine here, and why not further, in words.
+pub(crate) async fn how_far(folder: &Path) -> (Kept, String) {
+    let mut whys = Vec::new();
+    for kept in [Kept::Alone, Kept::Apart, Kept::Walled] {
+        match try_out(folder, None, kept).await {
+            Ok(()) => return (kept, whys.pop().unwrap_or_default()),
+            Err(why) => whys.push(why),
+        }
     }
+    // Mostly for the same reason as the one before.
+    whys.dedup();
+    (Kept::Not, whys.join("; "))
+}
+
+/// How far this program would keep functions from this machine, and why not further, in words.
+pub async fn check() -> (Kept, String) {
+    let name = format!("cosette-check-{}", uuid::Uuid::new_v4().simple());
+    how_far(&std::env::temp_dir().join(name)).await
 }
 
 /// Whether this process could fence functions' memory: whether it may make control groups. It may move to one itself.

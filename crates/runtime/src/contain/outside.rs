@@ -1,5 +1,5 @@
 //! The process between the server and the namespaces: makes them, starts the first process in
-//! there, and ends as that did.
+//! there, and ends as that did. Where there are none, it becomes the function's program itself ([`walls`]).
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -17,7 +17,7 @@ use rustix::thread::{
 };
 
 use super::plan::{Plan, leave};
-use super::{FAILED, INSIDE, launcher, network};
+use super::{FAILED, INSIDE, launcher, network, walls};
 use crate::process::MARK;
 
 /// Whom the function is in its own root, where it has no other (scf.md 5.9: user `qcloud`).
@@ -55,6 +55,9 @@ fn run(mut file: &std::fs::File) -> io::Result<ExitCode> {
     // Nobody else is to read the keys in it.
     file.set_len(0)?;
     let read: Plan = serde_json::from_slice(&plan)?;
+    if read.walls {
+        return walls::run(&read);
+    }
     let server = match read.network {
         true => Some(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?)),
         false => None,

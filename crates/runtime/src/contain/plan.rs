@@ -31,6 +31,8 @@ pub(crate) struct Show {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
+    /// All is where it is, and what is not shown is closed; of the fields below it is only told `show`, layers and program.
+    pub(crate) walls: bool,
     /// The instance's own folder; the new root is put on a folder below it.
     pub(crate) folder: PathBuf,
     /// Nothing below it is seen but what `show` names itself.
@@ -61,6 +63,7 @@ const FILE: &str = "launch";
 impl Plan {
     pub(crate) fn new(folder: &Path, hidden: Option<PathBuf>) -> Self {
         Self {
+            walls: false,
             folder: folder.to_owned(),
             hidden,
             show: Vec::new(),

@@ -23,7 +23,7 @@ pub(super) const SYSTEM: [&str; 8] = ["usr", "bin", "sbin", "lib", "lib32", "lib
 
 /// What programs and libraries read of `/etc`. No passwords, no private keys, nothing of the
 /// machine's services.
-const ETC: &[&str] = &[
+pub(super) const ETC: &[&str] = &[
     "ImageMagick-6",
     "ImageMagick-7",
     "alternatives",
@@ -59,7 +59,7 @@ const ETC: &[&str] = &[
     "timezone",
 ];
 
-const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+pub(super) const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
 /// Writing to these changes the whole machine, when the server is run by root.
 const KERNELS: [&str; 7] = ["sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"];

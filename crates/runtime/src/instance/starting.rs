@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::{CLOSING, Instance, RUN_MAX, memory_text, remove, seconds};
 use crate::Spec;
 use crate::contain::keeper::{Keeper, Sights};
-use crate::contain::{Seen, error_in};
+use crate::contain::{Kept, Seen, error_in};
 use crate::debugging;
 use crate::environment::{self, Home};
 use crate::failure::Failure;
@@ -34,10 +34,9 @@ pub(crate) struct Parts<'a> {
     pub(crate) spawner: &'a Spawner,
     pub(crate) interpreter: Interpreter,
     pub(crate) family: Family,
-    /// Who keeps it apart, if it can be.
-    pub(crate) keeper: Option<&'a Keeper>,
-    /// Whether it also has a network of its own.
-    pub(crate) own_network: bool,
+    pub(crate) keeper: &'a Keeper,
+    /// How far it is kept from the machine.
+    pub(crate) kept: Kept,
     /// Where its memory is fenced, if it can be.
     pub(crate) fences: Option<&'a Fences>,
     /// Where the bootstraps are.
@@ -171,15 +170,15 @@ impl Instance {
         }
         // From here on the folder is removed on failure as well.
         let folder = Private(Some(folder));
-        let seen = match parts.keeper {
-            Some(_) => Seen::contained(),
-            None => Seen::real(&spec.code, &spec.layers, &parts.bootstraps, folder.path()),
+        let seen = match parts.kept >= Kept::Apart {
+            true => Seen::contained(),
+            false => Seen::real(&spec.code, &spec.layers, &parts.bootstraps, folder.path()),
         };
         let key = spec.keys.give();
         // What it does while it starts is the doing of the invocation that it starts for.
         key.begin(chain.clone());
         let listens_itself = matches!(parts.family, Family::Go | Family::Web);
-        let (links, line) = match parts.way.filter(|_| parts.own_network) {
+        let (links, line) = match parts.way.filter(|_| parts.kept == Kept::Alone) {
             Some(way) => {
                 let (links, line) = Before::in_its_own_network(way, &key)?;
                 (links, Some(line))
@@ -217,18 +216,22 @@ impl Instance {
         let directory = spec.code.clone();
         let mut launch = Launch { program, args, environment, directory, output, input: None, gate: None };
         let mut launchers = 0;
-        if let Some(keeper) = parts.keeper {
-            let sights = Sights {
-                bootstraps: &parts.bootstraps,
-                trust: parts.way.and_then(|way| Path::new(&way.bundle).parent()),
-                lang: parts.lang.as_deref().map(|lang| (interpreter.program.as_path(), lang)),
-            };
-            let network = line.map(|line| (line, listens_itself));
-            launch = keeper.keep(launch, spec, &sights, folder.path(), network)?;
-            launchers = Keeper::LAUNCHERS;
+        let sights = Sights {
+            bootstraps: &parts.bootstraps,
+            trust: parts.way.and_then(|way| Path::new(&way.bundle).parent()),
+            lang: parts.lang.as_deref().map(|lang| (interpreter.program.as_path(), lang)),
+        };
+        match parts.kept {
+            Kept::Not => {}
+            Kept::Walled => launch = parts.keeper.wall(launch, spec, &sights, folder.path())?,
+            Kept::Apart | Kept::Alone => {
+                let network = line.map(|line| (line, listens_itself));
+                launch = parts.keeper.keep(launch, spec, &sights, folder.path(), network)?;
+                launchers = Keeper::LAUNCHERS;
+            }
         }
         let fence = match parts.fences.filter(|_| spec.debug.is_none()) {
-            Some(fences) => Some(fences.make(u64::from(spec.memory_mb) << 20, parts.keeper.is_some())?),
+            Some(fences) => Some(fences.make(u64::from(spec.memory_mb) << 20, parts.kept >= Kept::Apart)?),
             None => None,
         };
         launch.gate = fence.as_ref().map(Fence::gate).transpose()?;
