@@ -73,7 +73,7 @@ pub(super) async fn delete(
     params: &Params<'_>,
     function: &Function,
 ) -> Result<(), ApiError> {
-    call.triggers.delete_url(selector(params, function)?, function.appid.clone()).await?;
+    call.triggers.delete_url(selector(params, function)?).await?;
     Ok(())
 }
 
