@@ -2,9 +2,9 @@
 //! reserved for itself; the others share what is left of the region. What goes beyond fails with 432.
 //!
 //! Table `Concurrency`, three kinds of row, told apart by the key's first byte; the first two hold a number of MB:
-//! - `f <full name>`: what is reserved for a function;
+//! - `m <full name>`: what is reserved for a function;
 //! - `t appid 0x00 region`: what an account has in a region, if it was set;
-//! - `p ...`: what is provisioned of a version, see `provisioned`.
+//! - `q ...`: what is provisioned of a version, see `provisioned`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,11 +20,16 @@ use crate::{Error, Function, Functions, row, versions};
 pub const TOTAL_MB: u64 = 128_000;
 
 pub(crate) fn reserved_key(of: &FunctionName) -> Vec<u8> {
-    row::kind(b'f', &row::function_key(of))
+    row::kind(b'm', &row::function_key(of))
 }
 
 fn total_key(appid: &str, region: &str) -> Vec<u8> {
     row::kind(b't', &[appid.as_bytes(), region.as_bytes()].join(&0))
+}
+
+/// What the keys of an account's rows of one kind and region begin with.
+pub(crate) fn place(kind: u8, appid: &str, region: &str) -> Vec<u8> {
+    row::kind(kind, &row::below(&[appid, region]))
 }
 
 fn number(value: Option<Vec<u8>>) -> Result<Option<u64>, Error> {
@@ -50,16 +55,13 @@ impl Division {
     ) -> Result<Self, Error> {
         let total = number(get(Table::Concurrency, &total_key(appid, region))?)?.unwrap_or(TOTAL_MB);
         let mut reserved = Vec::new();
-        for (key, value) in scan(b"f")? {
+        for (key, value) in scan(&place(b'm', appid, region))? {
             let function = key.get(1..).map(|key| get(Table::Function, key)).transpose()?.flatten();
             let Some(function) = function else { continue };
             let function: Function = row::decode("function", &function)?;
-            if function.appid == appid && function.region == region {
-                reserved.push((function.id, number(Some(value))?.unwrap_or_default()));
-            }
+            reserved.push((function.id, number(Some(value))?.unwrap_or_default()));
         }
-        let mut provisions = provisioned::read(scan(provisioned::ALL)?)?;
-        provisions.retain(|provision| provision.appid == appid && provision.region == region);
+        let provisions = provisioned::read(scan(&place(provisioned::ALL, appid, region))?)?;
         Ok(Self { total, reserved, provisions })
     }
 

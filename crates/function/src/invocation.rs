@@ -77,12 +77,18 @@ impl Functions {
             return outcome(id, NO_MEMORY, Duration::ZERO, started, ran);
         };
         let drawn = self.drawn(function);
+        let found = match &drawn {
+            Ok(drawn) => Some(drawn.clone()),
+            Err(Error::NoSuchQualifier(_)) => self.get(&function.full_name()).ok(),
+            Err(_) => None,
+        };
         let record = Record {
             request_id: invocation.request_id.clone(),
-            function: match &drawn {
-                Ok(drawn) => FunctionRef { region: drawn.region.clone(), routed: None, ..function.clone() },
-                Err(_) => function.clone(),
+            function: match &found {
+                Some(found) => FunctionRef { routed: None, ..found.full_name().under(&function.qualifier) },
+                None => function.clone(),
             },
+            id: found.map(|found| found.id),
             version: drawn.as_ref().ok().map(|drawn| drawn.version),
             event: log::cut(&invocation.event, KEPT_BYTES_MAX).to_owned(),
             source: invocation.source.clone(),

@@ -64,12 +64,7 @@ pub struct NewLayer {
 
 /// Whose layers and where: the beginning of a layer's key.
 fn place(kind: u8, appid: &str, region: &str) -> Vec<u8> {
-    let mut key = vec![kind];
-    for part in [appid, region] {
-        key.extend_from_slice(part.as_bytes());
-        key.push(0);
-    }
-    key
+    row::kind(kind, &row::below(&[appid, region]))
 }
 
 fn versions_of(appid: &str, region: &str, name: &str) -> Vec<u8> {
@@ -193,9 +188,8 @@ impl Functions {
         let delete = move |tx: &mut Tx<'_>| {
             let key = version_key(&appid, &region, &layer);
             let value = tx.get(Table::Layer, &key)?.ok_or_else(|| missing(&layer))?;
-            for function in crate::registry::every(tx, &[])? {
-                let has_it = function.configuration.layers.contains(&layer);
-                if has_it && function.appid == appid && function.region == region {
+            for function in crate::registry::every(tx, &row::below(&[&appid, &region]))? {
+                if function.configuration.layers.contains(&layer) {
                     return Err(Error::LayerInUse { layer: layer.name, function: function.name });
                 }
             }

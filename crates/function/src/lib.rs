@@ -192,9 +192,14 @@ pub struct Function {
 
 impl Function {
     pub fn full_name(&self) -> FunctionName {
-        let Self { region, namespace, name, .. } = self;
-        FunctionName { region: region.clone(), namespace: namespace.clone(), name: name.clone() }
+        let Self { appid, region, namespace, name, .. } = self;
+        full_name(appid, region, namespace, name)
     }
+}
+
+fn full_name(appid: &str, region: &str, namespace: &str, name: &str) -> FunctionName {
+    let [appid, region, namespace, name] = [appid, region, namespace, name].map(str::to_owned);
+    FunctionName { appid, region, namespace, name }
 }
 
 pub struct NewFunction {
@@ -210,8 +215,8 @@ pub struct NewFunction {
 
 impl NewFunction {
     fn full_name(&self) -> FunctionName {
-        let Self { region, namespace, name, .. } = self;
-        FunctionName { region: region.clone(), namespace: namespace.clone(), name: name.clone() }
+        let Self { appid, region, namespace, name, .. } = self;
+        full_name(appid, region, namespace, name)
     }
 }
 
@@ -239,6 +244,9 @@ pub struct ConfigurationPatch {
 pub struct Record {
     pub request_id: String,
     pub function: FunctionRef,
+    /// The function's; `None` if there was none of that name.
+    #[serde(default)]
+    pub id: Option<String>,
     /// What the qualifier stood for; `None` if for nothing.
     #[serde(default)]
     pub version: Option<Version>,
@@ -337,8 +345,14 @@ impl Functions {
         let store = &self.shared.store;
         let rows: Vec<Vec<u8>> = match function {
             Some(of) => {
-                running.retain(|record| record.function.is_of(of));
-                let rows = store.scan_back(Table::Invocation, &row::records_of(of), max)?;
+                let id = match self.get(of) {
+                    Ok(function) => Some(function.id),
+                    Err(Error::NoSuchFunction(_)) => None,
+                    Err(error) => return Err(error),
+                };
+                running.retain(|record| record.id == id && record.function.is_of(of));
+                let owner = row::owner(id.as_deref(), of);
+                let rows = store.scan_back(Table::Invocation, &row::records_of(&owner), max)?;
                 rows.into_iter().map(|(_, value)| value).collect()
             }
             None => {

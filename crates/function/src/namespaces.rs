@@ -27,7 +27,7 @@ pub struct Namespace {
 
 /// What the keys of an account's namespaces of a region begin with.
 fn place(appid: &str, region: &str) -> Vec<u8> {
-    row::functions_of(appid, region)
+    row::below(&[appid, region])
 }
 
 fn key(appid: &str, region: &str, name: &str) -> Vec<u8> {
@@ -152,12 +152,11 @@ impl Functions {
         let [appid, region, name] = [appid, region, name].map(str::to_owned);
         let delete = move |tx: &mut Tx<'_>| {
             need(tx, &appid, &region, &name)?;
-            for (_, value) in tx.scan(Table::Function, &row::functions_of(&region, &name), usize::MAX)? {
-                let function: Function = row::decode("function", &value)?;
-                if function.appid == appid {
-                    let message = format!("the namespace {name} still has function {}", function.name);
-                    return Err(refused(message));
-                }
+            let functions = row::functions_of(&appid, &region, &name);
+            if let Some((_, value)) = tx.scan(Table::Function, &functions, 1)?.first() {
+                let function: Function = row::decode("function", value)?;
+                let message = format!("the namespace {name} still has function {}", function.name);
+                return Err(refused(message));
             }
             tx.delete(Table::Namespace, &key(&appid, &region, &name));
             Ok(())

@@ -1,8 +1,8 @@
 //! Provisioned concurrency (scf.md 3.9): of a version, so many instances are started ahead of any event and kept
 //! however long they wait. Their memory counts as used, also while nothing runs.
 //!
-//! Rows of table `Concurrency`, key `p <function's id> 0x00 <version's number>`, the number big-endian in 8 bytes. By
-//! the id, not the name: another function of that name has none of it.
+//! Rows of table `Concurrency`, key `q appid 0x00 region 0x00 <function's id> 0x00 <version's number>`, the number
+//! big-endian in 8 bytes. By the id, not the name: another function of that name has none of it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,10 +15,10 @@ use tokio::time::Instant;
 
 use crate::concurrency::Division;
 use crate::invocation::{Slots, version_id};
-use crate::{Error, Function, Functions, Shared, Version, registry, row};
+use crate::{Error, Function, Functions, Shared, Version, row, versions};
 
 /// What the keys of all rows begin with.
-pub(crate) const ALL: &[u8] = b"p";
+pub(crate) const ALL: u8 = b'q';
 
 /// Pauses after an instance that could not be started: the first, which also lies between one that has ended and the
 /// next, and the longest.
@@ -45,8 +45,10 @@ impl Provision {
         self.function == function.id && Version::Number(self.version) == function.version
     }
 
-    fn key(&self) -> Vec<u8> {
-        key(&self.function, self.version)
+    pub(crate) fn key(&self) -> Vec<u8> {
+        let mut key = of_function(&self.appid, &self.region, &self.function);
+        key.extend_from_slice(&self.version.to_be_bytes());
+        key
     }
 }
 
@@ -62,17 +64,13 @@ pub struct Provisioned {
     pub failure: Option<String>,
 }
 
-fn of_function(id: &str) -> Vec<u8> {
-    let mut key = ALL.to_vec();
-    key.extend_from_slice(id.as_bytes());
-    key.push(0);
-    key
+fn of_function(appid: &str, region: &str, id: &str) -> Vec<u8> {
+    row::kind(ALL, &row::below(&[appid, region, id]))
 }
 
-fn key(id: &str, version: u64) -> Vec<u8> {
-    let mut key = of_function(id);
-    key.extend_from_slice(&version.to_be_bytes());
-    key
+/// What the keys of all of a function's begin with.
+fn all_of(Function { appid, region, id, .. }: &Function) -> Vec<u8> {
+    of_function(appid, region, id)
 }
 
 pub(crate) fn read(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<Provision>, Error> {
@@ -82,13 +80,12 @@ pub(crate) fn read(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<Provision>, Erro
 
 /// Forgets what is provisioned of a version, or of all versions of a function, in the commit that deletes them.
 pub(crate) fn forget(tx: &mut Tx<'_>, function: &Function) -> Result<(), Error> {
-    match function.version {
-        Version::Number(number) => tx.delete(Table::Concurrency, &key(&function.id, number)),
-        Version::Latest => {
-            for (key, _) in tx.scan(Table::Concurrency, &of_function(&function.id), usize::MAX)? {
-                tx.delete(Table::Concurrency, &key);
-            }
-        }
+    let mut prefix = all_of(function);
+    if let Version::Number(number) = function.version {
+        prefix.extend_from_slice(&number.to_be_bytes());
+    }
+    for (key, _) in tx.scan(Table::Concurrency, &prefix, usize::MAX)? {
+        tx.delete(Table::Concurrency, &key);
     }
     Ok(())
 }
@@ -133,8 +130,11 @@ impl Functions {
             memory_mb: version.configuration.memory_mb,
             number,
         };
+        let key = versions::key(&version.full_name(), version.version);
         let write = move |tx: &mut Tx<'_>| {
-            if !registry::every(tx, &[])?.iter().any(|function| provision.is_of(function)) {
+            let there = tx.get(Table::Function, &key)?;
+            let there = there.map(|value| row::decode("function", &value)).transpose()?;
+            if !there.is_some_and(|function| provision.is_of(&function)) {
                 return Err(Error::NoSuchQualifier(numbered.to_string()));
             }
             let mut division = Division::in_commit(tx, &provision.appid, &provision.region)?;
@@ -168,8 +168,7 @@ impl Functions {
     /// The store's.
     pub fn provisioned(&self, function: &Function) -> Result<Vec<Provisioned>, Error> {
         let keepers = self.shared.provisioned.all();
-        let rows =
-            self.shared.store.scan(Table::Concurrency, &of_function(&function.id), None, usize::MAX)?;
+        let rows = self.shared.store.scan(Table::Concurrency, &all_of(function), None, usize::MAX)?;
         let show = |provision: Provision| {
             let id = version_id(&provision.function, provision.version);
             let (_, ready) = self.shared.runtime.instances(&id);
@@ -214,7 +213,7 @@ impl Functions {
         let runtime = &self.shared.runtime;
         let mut keepers = self.shared.provisioned.all();
         // Read under the lock: who comes later has read later.
-        let provisions = read(self.shared.store.scan(Table::Concurrency, ALL, None, usize::MAX)?)?;
+        let provisions = read(self.shared.store.scan(Table::Concurrency, &[ALL], None, usize::MAX)?)?;
         let mut before = std::mem::take(&mut *keepers);
         for provision in provisions {
             let id = version_id(&provision.function, provision.version);
@@ -252,7 +251,8 @@ impl Functions {
     }
 
     async fn spec_ahead(&self, provision: &Provision) -> Result<cosette_runtime::Spec, Error> {
-        let rows = self.shared.store.scan(Table::Function, &[], None, usize::MAX)?;
+        let place = row::below(&[&provision.appid, &provision.region]);
+        let rows = self.shared.store.scan(Table::Function, &place, None, usize::MAX)?;
         let functions = rows.iter().map(|(_, value)| row::decode::<Function>("function", value));
         let functions = functions.collect::<cosette_store::Result<Vec<_>>>()?;
         let function = functions.into_iter().find(|function| provision.is_of(function));

@@ -81,30 +81,30 @@ impl Functions {
             // Only the process that has the closure makes its function.
             return Err(limits::unknown_runtime(CLOSURE));
         }
-        let full = FunctionName { region, namespace, name };
+        let full = FunctionName { appid, region, namespace, name };
         match self.get(&full) {
             Ok(_) => return Err(Error::Exists(full.name)),
             Err(Error::NoSuchFunction(_)) => {}
             Err(error) => return Err(error),
         }
-        self.namespace(&appid, &full.region, &full.namespace)?;
+        self.namespace(&full.appid, &full.region, &full.namespace)?;
         let package = self.receive(code).await?;
         let status_desc = self.status_desc(&configuration).await;
-        // What a function of the same name may have left when its deletion was interrupted.
-        self.purge(&full).await?;
+        // What was asked of it while it was not there.
+        row::purge(&self.shared.store, row::owner(None, &full)).await?;
         let store = self.shared.store.clone();
         let (_, function) = self
             .shared
             .store
             .commit(move |tx| {
                 let key = row::function_key(&full);
-                let FunctionName { region, namespace, name } = full;
+                let FunctionName { appid, region, namespace, name } = full;
                 if tx.get(Table::Function, &key)?.is_some() {
                     return Err(Error::Exists(name));
                 }
                 namespaces::need(tx, &appid, &region, &namespace)?;
-                let others = every(tx, &row::functions_of(&region, &namespace))?;
-                let is_counted = |other: &&Function| other.appid == appid && other.version == Version::Latest;
+                let others = every(tx, &row::functions_of(&appid, &region, &namespace))?;
+                let is_counted = |other: &&Function| other.version == Version::Latest;
                 if others.iter().filter(is_counted).count() >= limits::FUNCTIONS_MAX {
                     let message = format!("a namespace has at most {} functions", limits::FUNCTIONS_MAX);
                     return Err(Error::Limit { what: "Function", message });
@@ -308,7 +308,8 @@ impl Functions {
         F: FnOnce(&mut Tx<'_>) -> cosette_store::Result<()> + Send + 'static,
     {
         let (of, full) = (of.clone(), of.full_name());
-        let name = full.clone();
+        let id = of.id.clone();
+        let name = full.name.clone();
         let store = self.shared.store.clone();
         let (_, gone) = self
             .shared
@@ -320,6 +321,7 @@ impl Functions {
                 concurrency::forget(tx, &full);
                 provisioned::forget(tx, &function)?;
                 also(tx)?;
+                tx.put(Table::Invocation, &row::kind(row::DELETED, function.id.as_bytes()), Vec::new());
                 gone.push(function);
                 Ok::<_, Error>(gone)
             })
@@ -331,31 +333,24 @@ impl Functions {
             self.shared.slots.forget(&function.id);
             self.forget_debugging(&function.id).await;
         }
-        self.purge(&name).await?;
-        tracing::info!(function = name.name, "function deleted");
+        row::purge(&self.shared.store, id.into_bytes()).await?;
+        tracing::info!(function = name, "function deleted");
         Ok(())
     }
 
-    /// Deletes a function's records, a few in each commit so that others have their turn.
-    async fn purge(&self, of: &FunctionName) -> Result<(), Error> {
-        loop {
-            let of = of.clone();
-            let commit = self.shared.store.commit(move |tx| row::purge(tx, &of, 20));
-            let done: Result<_, cosette_store::Error> = commit.await;
-            if done?.1 {
-                return Ok(());
-            }
-        }
-    }
-
-    /// A function as it is in `$LATEST`. One that is named without a region is that of the region that sorts first.
+    /// A function as it is in `$LATEST`. One that is named without a region is that of the region that sorts first; one
+    /// without an account, as older rows have it, is the first account's that has it.
     ///
     /// # Errors
     /// `NoSuchFunction`, and the store's.
     pub fn get(&self, of: &FunctionName) -> Result<Function, Error> {
-        if of.region.is_empty() {
-            let is_it = |function: &Function| function.namespace == of.namespace && function.name == of.name;
-            let found = self.latest(&[])?.into_iter().find(is_it);
+        if of.region.is_empty() || of.appid.is_empty() {
+            let prefix = if of.appid.is_empty() { Vec::new() } else { row::below(&[&of.appid]) };
+            let is_it = |function: &Function| {
+                (of.region.is_empty() || function.region == of.region)
+                    && (&function.namespace, &function.name) == (&of.namespace, &of.name)
+            };
+            let found = self.latest(&prefix)?.into_iter().find(is_it);
             return found.ok_or_else(|| Error::NoSuchFunction(of.name.clone()));
         }
         let value = self.shared.store.get(Table::Function, &row::function_key(of))?;
@@ -387,9 +382,7 @@ impl Functions {
     /// # Errors
     /// The store's.
     pub fn list(&self, appid: &str, region: &str, namespace: &str) -> Result<Vec<Function>, Error> {
-        let mut functions = self.latest(&row::functions_of(region, namespace))?;
-        functions.retain(|function| function.appid == appid);
-        Ok(functions)
+        self.latest(&row::functions_of(appid, region, namespace))
     }
 
     /// Of the rows that begin so, the functions as they are in `$LATEST`.

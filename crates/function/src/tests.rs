@@ -91,8 +91,8 @@ fn called(name: &str, qualifier: &str) -> FunctionRef {
 }
 
 fn named(name: &str) -> FunctionName {
-    let [region, namespace, name] = ["ap-guangzhou", "default", name].map(str::to_owned);
-    FunctionName { region, namespace, name }
+    let [appid, region, namespace, name] = ["1250000000", "ap-guangzhou", "default", name].map(str::to_owned);
+    FunctionName { appid, region, namespace, name }
 }
 
 fn call(name: &str, event: &str) -> Invocation {
@@ -432,6 +432,7 @@ async fn only_the_newest_thousand_records_are_kept() {
         let record = Record {
             request_id: n.to_string(),
             function: called("thumbnail", "$LATEST"),
+            id: None,
             version: None,
             event: "{}".into(),
             source: "API".into(),
@@ -464,6 +465,7 @@ async fn all_records_since_a_moment_are_found_and_who_looks_at_fewer_is_told() {
             let record = Record {
                 request_id: number.to_string(),
                 function: called("thumbnail", "$LATEST"),
+                id: None,
                 version: None,
                 event: String::new(),
                 source: "API".into(),

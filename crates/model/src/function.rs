@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Chain, Target, Timestamp};
 
-/// Which function: unique on a server. One name may be taken once in each namespace of each region.
+/// Which function: unique on a server. Each account may take a name once in each namespace of each region.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FunctionName {
+    /// The owner's APPID.
+    pub appid: String,
     pub region: String,
     pub namespace: String,
     pub name: String,
@@ -19,14 +21,17 @@ impl FunctionName {
     /// One of its versions, by `$LATEST`, `$DEFAULT`, a number or an alias.
     #[must_use]
     pub fn under(self, qualifier: &str) -> FunctionRef {
-        let Self { region, namespace, name } = self;
-        FunctionRef { region, namespace, name, qualifier: qualifier.to_owned(), routed: None }
+        let Self { appid, region, namespace, name } = self;
+        FunctionRef { appid, region, namespace, name, qualifier: qualifier.to_owned(), routed: None }
     }
 }
 
 /// Which function, and which of its versions: `namespace.name.qualifier` in an event's queue name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FunctionRef {
+    /// The owner's APPID. Nothing in rows from before it was kept, until they are brought up to date.
+    #[serde(default)]
+    pub appid: String,
     /// Nothing when whoever names it did not say: the function of that name, wherever it is.
     #[serde(default)]
     pub region: String,
@@ -41,13 +46,14 @@ pub struct FunctionRef {
 
 impl FunctionRef {
     pub fn full_name(&self) -> FunctionName {
-        let Self { region, namespace, name, .. } = self.clone();
-        FunctionName { region, namespace, name }
+        let Self { appid, region, namespace, name, .. } = self.clone();
+        FunctionName { appid, region, namespace, name }
     }
 
     /// Whether it is a version of this function.
     pub fn is_of(&self, function: &FunctionName) -> bool {
-        self.region == function.region && self.namespace == function.namespace && self.name == function.name
+        let FunctionName { appid, region, namespace, name } = function;
+        (&self.appid, &self.region, &self.namespace, &self.name) == (appid, region, namespace, name)
     }
 }
 

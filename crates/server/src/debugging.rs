@@ -16,6 +16,7 @@ pub(crate) struct Debug {
     namespace: String,
     #[serde(default)]
     region: String,
+    account: Option<String>,
     port: Option<u16>,
     /// Ends it.
     #[serde(default)]
@@ -27,9 +28,10 @@ fn default_namespace() -> String {
 }
 
 pub(crate) async fn debug(admin: &Admin, asked: Debug) -> Result<Value, Refused> {
-    let Debug { function, namespace, region, port, stop } = asked;
+    let Debug { function, namespace, region, account, port, stop } = asked;
     let functions = &admin.functions;
-    let named = admin.located(FunctionName { region, namespace, name: function.clone() })?;
+    let appid = admin.account(account.as_deref())?;
+    let named = admin.located(FunctionName { appid, region, namespace, name: function.clone() })?;
     let refused = |error: Error| match error {
         Error::NoSuchFunction(_) | Error::NoSuchNamespace(_) => {
             Refused(StatusCode::NOT_FOUND, error.to_string())

@@ -69,7 +69,9 @@ pub(crate) async fn install(
         match made.await {
             Ok(_) => {}
             Err(FunctionError::Exists(_)) => {
-                if functions.get(&named(&config.region, name))?.configuration.runtime != CLOSURE {
+                if functions.get(&named(&account.appid, &config.region, name))?.configuration.runtime
+                    != CLOSURE
+                {
                     return Err(RunError::Refused(format!("there is a function {name} that is no closure")));
                 }
             }
@@ -80,9 +82,10 @@ pub(crate) async fn install(
 }
 
 /// A function that is a closure.
-fn named(region: &Region, name: &str) -> FunctionName {
-    let [region, namespace, name] = [region.as_str(), DEFAULT_NAMESPACE, name].map(str::to_owned);
-    FunctionName { region, namespace, name }
+fn named(appid: &str, region: &Region, name: &str) -> FunctionName {
+    let [appid, region, namespace, name] =
+        [appid, region.as_str(), DEFAULT_NAMESPACE, name].map(str::to_owned);
+    FunctionName { appid, region, namespace, name }
 }
 
 fn refused(error: impl std::fmt::Display) -> RunError {
@@ -121,7 +124,7 @@ impl Server {
         let Binding { bucket, event, prefix, suffix, function } = binding;
         let event =
             EventPattern::parse(&event).ok_or_else(|| refused(format!("there is no event {event}")))?;
-        let target = named(&self.region, &function).under("$DEFAULT").into();
+        let target = named(&self.owner.appid, &self.region, &function).under("$DEFAULT").into();
         let rule = NewRule {
             bucket: BucketName::new(bucket.as_str()).map_err(refused)?,
             event,
@@ -160,6 +163,6 @@ impl Server {
     /// # Errors
     /// The store's.
     pub fn invocations(&self, function: &str, max: usize) -> Result<Vec<Record>, RunError> {
-        Ok(self.house.functions.records(Some(&named(&self.region, function)), max)?)
+        Ok(self.house.functions.records(Some(&named(&self.owner.appid, &self.region, function)), max)?)
     }
 }

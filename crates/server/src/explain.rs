@@ -268,6 +268,7 @@ mod tests {
         let options = Options { retry_interval: Duration::from_secs(60), finished_max: 10, loop_limit: 16 };
         let triggers = Triggers::start(store.clone(), clock.clone(), Arc::new(Nobody), options).unwrap();
         let function = FunctionRef {
+            appid: "1250000000".into(),
             region: "ap-guangzhou".into(),
             namespace: "default".into(),
             name: "f".into(),
@@ -309,6 +310,7 @@ mod tests {
         let record = |n: usize| Record {
             request_id: n.to_string(),
             function: function.clone(),
+            id: None,
             version: None,
             event: "{}".into(),
             source: "API".into(),

@@ -24,6 +24,7 @@ impl Admin {
             function: String,
             namespace: Option<String>,
             region: Option<String>,
+            account: Option<String>,
             path: Option<PathBuf>,
             /// Hex SHA-256 of the package that the function is taken to have.
             code: Option<String>,
@@ -50,7 +51,8 @@ impl Admin {
         let folder: Folder = asked(body).await?;
         let namespace = folder.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
         let (region, name) = (folder.region.unwrap_or_default(), folder.function.clone());
-        let named = self.located(FunctionName { region, namespace, name })?;
+        let appid = self.account(folder.account.as_deref())?;
+        let named = self.located(FunctionName { appid, region, namespace, name })?;
         let run = self.functions.run_from(&named, folder.path.clone(), folder.code.as_deref());
         let code = run.await.map_err(|error| match error {
             Error::OtherCode(_) => Refused(StatusCode::CONFLICT, error.to_string()),

@@ -40,6 +40,7 @@ pub use cosette_egress::{Allowed, CERTIFICATE, KEY};
 use cosette_egress::{Authority, Rules};
 use cosette_function::Functions;
 use cosette_jobs::{AccessLog, Jobs, Replication};
+use cosette_model::function::Home;
 use cosette_model::host::Reserved;
 use cosette_model::op::Owner;
 use cosette_model::{KeyGiver, Region};
@@ -183,7 +184,8 @@ struct House {
     accounts: Arc<Accounts>,
     gateway: Arc<Gateway>,
     address: SocketAddr,
-    region: Region,
+    /// Where what is named without a region or an account is.
+    home: Home,
     reserved: Reserved,
     /// The last of us.
     _scratch: Scratch,
@@ -245,7 +247,12 @@ impl House {
             hidden: Some(config.data_dir.clone().unwrap_or_else(|| scratch.clone())),
         };
         let runtime = Runtime::start_keeping(scratch.join("run"), keeping)?.with_way(way);
-        cosette_function::upgrade(&store, config.region.as_str()).await?;
+        let first = config.accounts.first();
+        let home = Home {
+            region: config.region.to_string(),
+            appid: first.map(|account| account.appid.clone()).unwrap_or_default(),
+        };
+        cosette_function::upgrade(&store, &home).await?;
         let functions =
             Functions::start(store.clone(), runtime.clone(), clock.clone(), scratch.join("code"))?;
         let (keys, time, strict) = (Arc::clone(&accounts), clock.clone(), config.strict);
@@ -273,7 +280,8 @@ impl House {
         let client = Client::default();
         let webhooks = Webhooks::open(store.clone(), clock.clone(), client.clone(), webhooks)?;
         let targets = Targets { functions: functions.clone(), webhooks, store: store.clone() };
-        cosette_trigger::upgrade(&store, &targets).await?;
+        targets.upgrade(&home).await.map_err(|error| RunError::Refused(error.to_string()))?;
+        cosette_trigger::upgrade(&store, &targets, &home).await?;
         let triggers = Triggers::start(
             store.clone(),
             clock.clone(),
@@ -335,7 +343,7 @@ impl House {
             accounts,
             gateway,
             address,
-            region: config.region.clone(),
+            home,
             reserved,
             _scratch: kept,
         })
@@ -355,7 +363,8 @@ impl House {
                 scrubs: self.scrubs.clone(),
                 functions: self.functions.clone(),
                 webhooks: self.targets.webhooks.clone(),
-                region: self.region.clone(),
+                home: self.home.clone(),
+                accounts: Arc::clone(&self.accounts),
                 certificate: self.gateway.certificate().to_owned(),
                 traveller: self.traveller.clone(),
                 is_local: self.address.ip().is_loopback(),

@@ -1,7 +1,7 @@
 //! S3's bucket notifications as rules: which target an ARN means, and the rules that a configuration makes.
 
 use cosette_function::DEFAULT_NAMESPACE;
-use cosette_model::function::{Description, FunctionRef, Home, Invoke};
+use cosette_model::function::{FunctionRef, Invoke};
 use cosette_model::setting::{Notification, NotificationKind, NotificationRule};
 use cosette_model::{Events, Style, Target};
 use cosette_ops::Notify;
@@ -58,17 +58,14 @@ impl Targets {
         };
         let missing = Some(format!("The destination {kind} does not exist"));
         let Some(target) = target(bucket, rule) else { return missing };
-        let is_mine = |found: &Description| {
-            found.home.as_ref().is_none_or(|Home { appid, .. }| *appid == bucket.owner_appid)
-        };
-        if let Some(found) = self.describe(&target) {
-            return if is_mine(&found) { None } else { missing };
+        if self.describe(&target).is_some() {
+            return None;
         }
         let anywhere = match target {
             Target::Function(function) => FunctionRef { region: String::new(), ..function }.into(),
             other => other,
         };
-        if self.describe(&anywhere).as_ref().is_some_and(is_mine) {
+        if self.describe(&anywhere).is_some() {
             let why =
                 "The notification destination service region is not valid for the bucket location constraint";
             return Some(why.to_owned());
@@ -95,8 +92,9 @@ fn target(bucket: &Bucket, rule: &NotificationRule) -> Option<Target> {
                 None => (resource.strip_prefix("function:")?, "$LATEST"),
             };
             let (name, qualifier) = (name.to_owned(), qualifier.to_owned());
-            let (region, namespace) = (bucket.region.to_string(), DEFAULT_NAMESPACE.to_owned());
-            Some(FunctionRef { region, namespace, name, qualifier, routed: None }.into())
+            let (appid, region) = (bucket.owner_appid.clone(), bucket.region.to_string());
+            let namespace = DEFAULT_NAMESPACE.to_owned();
+            Some(FunctionRef { appid, region, namespace, name, qualifier, routed: None }.into())
         }
     }
 }

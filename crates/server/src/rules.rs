@@ -1,7 +1,7 @@
 //! The part of the admin API that says what goes where: rules, webhooks, dead letters. See `docs/admin-api.md`.
 
 use cosette_function::{ConfigurationPatch, DEFAULT_NAMESPACE, DeadLetter, Error as FunctionError};
-use cosette_model::function::{FunctionName, FunctionRef};
+use cosette_model::function::{FunctionName, FunctionRef, Home};
 use cosette_model::{BucketName, EventPattern, Events, Style, Target};
 use cosette_trigger::{Error as RuleError, NewRule, Rule};
 use cosette_webhook::{Error as WebhookError, Webhook};
@@ -33,12 +33,12 @@ enum Named {
 }
 
 impl Named {
-    /// A function that is named without a region is looked for in `home` first.
-    fn target(self, admin: &Admin, home: &str) -> Result<Target, Refused> {
+    /// A function that is named without an account is `home`'s; one without a region is looked for there first.
+    fn target(self, admin: &Admin, home: &Home) -> Result<Target, Refused> {
         let function = match self {
             Self::Function { function } => {
-                let (region, namespace) = (String::new(), DEFAULT_NAMESPACE.to_owned());
-                FunctionName { region, namespace, name: function }.under("$DEFAULT")
+                let (appid, region, namespace) = (String::new(), String::new(), DEFAULT_NAMESPACE.to_owned());
+                FunctionName { appid, region, namespace, name: function }.under("$DEFAULT")
             }
             Self::Qualified { function } => function,
             Self::Webhook { webhook } => return Ok(Target::Webhook { webhook }),
@@ -46,7 +46,12 @@ impl Named {
                 return Ok(Target::Bucket { bucket: bucket_named(&bucket)?, prefix });
             }
         };
-        let located = admin.functions.located(function.full_name(), home).map_err(Refused::internal)?;
+        let appid = match function.appid.as_str() {
+            "" => home.appid.clone(),
+            account => admin.account(Some(account))?,
+        };
+        let name = FunctionName { appid, ..function.full_name() };
+        let located = admin.functions.located(name, &home.region).map_err(Refused::internal)?;
         Ok(located.under(&function.qualifier).into())
     }
 }
@@ -115,8 +120,11 @@ impl Admin {
         };
         let bucket = bucket_named(&make.bucket)?;
         let found = self.store.bucket(&bucket).map_err(Refused::internal)?;
-        let home = found.map_or_else(|| self.region.clone(), |found| found.region);
-        let target = make.target.target(self, home.as_str())?;
+        let home = found.map_or_else(
+            || self.home.clone(),
+            |found| Home { region: found.region.into_string(), appid: found.owner_appid },
+        );
+        let target = make.target.target(self, &home)?;
         if matches!(target, Target::Bucket { .. }) {
             return Err(Refused::bad("a rule's target is a function or a webhook"));
         }
@@ -151,8 +159,7 @@ impl Admin {
         let Put { dead_letter, webhook: put } = asked(body).await?;
         let mut put: Webhook =
             serde_json::from_value(put.into()).map_err(|error| Refused::bad(error.to_string()))?;
-        let home = self.region.as_str();
-        put.dead_letter = dead_letter.map(|to| to.target(self, home)).transpose()?;
+        put.dead_letter = dead_letter.map(|to| to.target(self, &self.home)).transpose()?;
         if let Some(to) = &put.dead_letter
             && !self.traveller.triggers.knows(to)
         {
@@ -178,14 +185,17 @@ impl Admin {
             namespace: String,
             #[serde(default)]
             region: String,
+            account: Option<String>,
             to: Option<Named>,
         }
         fn default() -> String {
             DEFAULT_NAMESPACE.to_owned()
         }
-        let Set { function, namespace, region, to } = asked(body).await?;
-        let named = self.located(FunctionName { region, namespace, name: function })?;
-        let to = to.map(|to| to.target(self, &named.region)).transpose()?;
+        let Set { function, namespace, region, account, to } = asked(body).await?;
+        let appid = self.account(account.as_deref())?;
+        let named = self.located(FunctionName { appid, region, namespace, name: function })?;
+        let home = Home { region: named.region.clone(), appid: named.appid.clone() };
+        let to = to.map(|to| to.target(self, &home)).transpose()?;
         if let Some(to) = to.as_ref().filter(|to| !self.traveller.triggers.knows(to)) {
             return Err(Refused(StatusCode::NOT_FOUND, format!("{to} does not exist")));
         }

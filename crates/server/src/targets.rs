@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use cosette_function::Functions;
-use cosette_model::function::{Description, Invocation, Invoke, Outcome, RetryPolicy, StatusCode};
+use cosette_model::function::{Description, Home, Invocation, Invoke, Outcome, RetryPolicy, StatusCode};
 use cosette_model::{BucketName, Cause, ObjectKey, Target, Timestamp};
 use cosette_store::{Error as StoreError, Store};
 use cosette_webhook::Webhooks;
@@ -49,6 +49,22 @@ impl Invoke for Targets {
 }
 
 impl Targets {
+    /// Webhooks of older data directories do not say whose the functions are that hear of what is not delivered to them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn upgrade(&self, home: &Home) -> Result<(), cosette_webhook::Error> {
+        for mut webhook in self.webhooks.list() {
+            let Some(Target::Function(function)) = &mut webhook.dead_letter else { continue };
+            if function.appid.is_empty() {
+                let found = self.functions.get(&function.full_name());
+                function.appid = found.map_or_else(|_| home.appid.clone(), |found| found.appid);
+                self.webhooks.put(webhook).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the message as an object that is named after it: tried again it is the same object.
     async fn deposit(&self, bucket: &BucketName, prefix: &str, message: Invocation) -> Outcome {
         let name = format!("{prefix}{}.json", message.request_id);

@@ -29,6 +29,7 @@ impl Admin {
             .ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("there is no template {name}")))?;
         let text = |name: &str, otherwise: &str| query.get(name).unwrap_or(otherwise).to_owned();
         let named = FunctionName {
+            appid: self.account(query.get("account"))?,
             region: text("region", ""),
             namespace: text("namespace", DEFAULT_NAMESPACE),
             name: text("function", FUNCTION),
@@ -36,8 +37,8 @@ impl Admin {
         let function = self.located(named)?.under(&text("qualifier", "$DEFAULT"));
         let account = default_account();
         let home = self.functions.describe(&Target::Function(function.clone())).and_then(|d| d.home);
-        let (region, appid) =
-            home.map_or_else(|| (Region::DEFAULT.to_owned(), account.appid.clone()), |h| (h.region, h.appid));
+        let appid = function.appid.clone();
+        let region = home.map_or_else(|| Region::DEFAULT.to_owned(), |home| home.region);
         let key = ObjectKey::new(query.get("key").unwrap_or(KEY));
         let now = self.traveller.clock.now();
         let subject = Subject {

@@ -106,6 +106,7 @@ async fn main() {
         subject::create(&store, bucket).await;
     }
     let function = FunctionRef {
+        appid: "1250000000".into(),
         region: "ap-guangzhou".into(),
         namespace: "default".into(),
         name: "nothing".into(),

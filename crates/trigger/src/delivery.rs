@@ -422,10 +422,11 @@ mod tests {
         let created = Timestamp::from_secs(1);
         let old = OldFiled { id: "i", source: Some(source), function, event: "{}", created };
         let read: Filed = row::decode(&row::encode(&old).unwrap(), "delivery").unwrap();
-        let [region, namespace, name, qualifier] = ["", "default", "f", "$DEFAULT"].map(str::to_owned);
+        let [appid, region, namespace, name, qualifier] =
+            ["", "", "default", "f", "$DEFAULT"].map(str::to_owned);
         assert_eq!(
             read.target,
-            Target::Function(FunctionRef { region, namespace, name, qualifier, routed: None })
+            Target::Function(FunctionRef { appid, region, namespace, name, qualifier, routed: None })
         );
         assert_eq!(read.source.as_ref().unwrap().event, Happened::Cos(EventType::CreatedPut));
         assert_eq!(row::decode::<Filed>(&row::encode(&read).unwrap(), "delivery").unwrap(), read);
@@ -435,6 +436,7 @@ mod tests {
     fn targets_of_every_kind_are_read_as_they_were_written() {
         let bucket = BucketName::new("examplebucket-1250000000").unwrap();
         let function = FunctionRef {
+            appid: "1250000000".into(),
             region: "ap-guangzhou".into(),
             namespace: "n".into(),
             name: "f".into(),

@@ -3,7 +3,7 @@
 
 use cosette_model::Timestamp;
 use cosette_model::function::FunctionRef;
-use cosette_store::{Table, Tx};
+use cosette_store::{Store, Table, Tx};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Triggers, row, url};
@@ -145,7 +145,7 @@ impl Triggers {
     /// # Errors
     /// The store's.
     pub fn domains(&self) -> Result<Vec<Domain>, Error> {
-        decode(self.dispatcher.store.scan(Table::Rule, PREFIX.as_bytes(), None, SCAN_MAX)?)
+        all(&self.dispatcher.store)
     }
 
     /// The one with this name, whoever's.
@@ -158,13 +158,10 @@ impl Triggers {
     }
 }
 
-/// Which domain of its account leads to the URL of a function: another account's may still name one that was deleted,
-/// and leads to nothing that has come to be called so since.
-pub(crate) fn using(tx: &Tx<'_>, function: &FunctionRef, appid: &str) -> Result<Option<String>, Error> {
+/// Which domain leads to the URL of a function.
+pub(crate) fn using(tx: &Tx<'_>, function: &FunctionRef) -> Result<Option<String>, Error> {
     let domains = decode(tx.scan(Table::Rule, PREFIX.as_bytes(), SCAN_MAX)?)?;
-    let uses = |domain: &Domain| {
-        domain.appid == appid && domain.settings.routes.iter().any(|route| route.function == *function)
-    };
+    let uses = |domain: &Domain| domain.settings.routes.iter().any(|route| route.function == *function);
     Ok(domains.into_iter().find(uses).map(|domain| domain.name))
 }
 
@@ -188,6 +185,10 @@ fn write(tx: &mut Tx<'_>, domain: &Domain) -> Result<(), Error> {
     Ok(())
 }
 
+pub(crate) fn all(store: &Store) -> Result<Vec<Domain>, Error> {
+    decode(store.scan(Table::Rule, PREFIX.as_bytes(), None, SCAN_MAX)?)
+}
+
 fn decode(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<Domain>, Error> {
     let domains: Result<Vec<Domain>, Error> =
         rows.iter().map(|(_, value)| Ok(row::decode(value, "domain")?)).collect();
@@ -196,7 +197,7 @@ fn decode(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<Domain>, Error> {
     Ok(domains)
 }
 
-fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     format!("{PREFIX}{name}")
 }
 
@@ -207,6 +208,7 @@ mod tests {
     #[test]
     fn paths_lead_where_they_fit_best() {
         let function = |name: &str| FunctionRef {
+            appid: "1".into(),
             region: "r".into(),
             namespace: "default".into(),
             name: name.into(),

@@ -245,8 +245,8 @@ mod tests {
 
     fn function() -> Target {
         let (name, qualifier) = ("myfunc".into(), "$DEFAULT".into());
-        let (region, namespace) = ("ap-guangzhou".into(), "default".into());
-        FunctionRef { region, namespace, name, qualifier, routed: None }.into()
+        let [appid, region, namespace] = ["1250000000", "ap-guangzhou", "default"].map(str::to_owned);
+        FunctionRef { appid, region, namespace, name, qualifier, routed: None }.into()
     }
 
     fn put() -> Change {

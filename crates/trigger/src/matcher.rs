@@ -148,6 +148,7 @@ mod tests {
             prefix: prefix.into(),
             suffix: suffix.into(),
             target: FunctionRef {
+                appid: "1250000000".into(),
                 region: "ap-guangzhou".into(),
                 namespace: "default".into(),
                 name: "f".into(),

@@ -279,6 +279,7 @@ mod tests {
         let (name, qualifier) = ("myfunc".into(), "$DEFAULT".into());
         Subject {
             function: FunctionRef {
+                appid: "1250000000".into(),
                 region: "ap-guangzhou".into(),
                 namespace: "default".into(),
                 name,

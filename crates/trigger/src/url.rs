@@ -3,7 +3,7 @@
 
 use cosette_model::Timestamp;
 use cosette_model::function::FunctionRef;
-use cosette_store::{Table, Tx};
+use cosette_store::{Store, Table, Tx};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Triggers, domain, row};
@@ -151,7 +151,7 @@ impl Triggers {
     /// # Errors
     /// The store's.
     pub fn urls(&self) -> Result<Vec<Url>, Error> {
-        decode(self.dispatcher.store.scan(Table::Rule, PREFIX.as_bytes(), None, SCAN_MAX)?)
+        all(&self.dispatcher.store)
     }
 
     /// The one with this id.
@@ -192,11 +192,11 @@ impl Triggers {
     }
 
     /// # Errors
-    /// `NoSuchRule`; `Ambiguous` where the function has several; `UrlUsed` of one that a domain of its account leads to.
-    pub async fn delete_url(&self, selector: UrlSelector, appid: String) -> Result<Url, Error> {
+    /// `NoSuchRule`; `Ambiguous` where the function has several; `UrlUsed` of one that a domain leads to.
+    pub async fn delete_url(&self, selector: UrlSelector) -> Result<Url, Error> {
         let delete = move |tx: &mut Tx<'_>| {
             let url = selector.pick(tx)?;
-            if let Some(domain) = domain::using(tx, &url.function, &appid)? {
+            if let Some(domain) = domain::using(tx, &url.function)? {
                 return Err(Error::UrlUsed(domain));
             }
             tx.delete(Table::Rule, key(&url.id).as_bytes());
@@ -224,6 +224,10 @@ pub(crate) fn standing(tx: &Tx<'_>) -> Result<Vec<Url>, Error> {
     decode(tx.scan(Table::Rule, PREFIX.as_bytes(), SCAN_MAX)?)
 }
 
+pub(crate) fn all(store: &Store) -> Result<Vec<Url>, Error> {
+    decode(store.scan(Table::Rule, PREFIX.as_bytes(), None, SCAN_MAX)?)
+}
+
 fn decode(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<Url>, Error> {
     let urls: Result<Vec<Url>, Error> =
         rows.iter().map(|(_, value)| Ok(row::decode(value, "function URL")?)).collect();
@@ -232,7 +236,7 @@ fn decode(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<Url>, Error> {
     Ok(urls)
 }
 
-fn key(id: &str) -> String {
+pub(crate) fn key(id: &str) -> String {
     format!("{PREFIX}{id}")
 }
 

@@ -1,11 +1,12 @@
 //! The record of invocations, as the API shows it (scf.md 3.10, 7.3): one entry an attempt.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::time::Duration;
 
-use cosette_function::{Function, Record};
+use cosette_function::Record;
 use cosette_model::Timestamp;
-use cosette_model::function::{FunctionName, Outcome, StatusCode};
+use cosette_model::function::{Outcome, StatusCode};
 use serde_json::{Value, json};
 
 use super::invocation::bill_duration;
@@ -66,9 +67,9 @@ fn records(call: &Call<'_>, params: &Params<'_>) -> Result<Vec<Record>, ApiError
     }
     let namespace = known_namespace(call, params)?;
     let mine = call.functions.list(&call.account.appid, call.region.as_str(), namespace)?;
-    let mine: Vec<FunctionName> = mine.iter().map(Function::full_name).collect();
+    let mine: HashSet<String> = mine.into_iter().map(|function| function.id).collect();
     let mut records = call.functions.records(None, RECORDS_MAX)?;
-    records.retain(|record| mine.contains(&record.function.full_name()));
+    records.retain(|record| record.id.as_ref().is_some_and(|id| mine.contains(id)));
     Ok(records)
 }
 
@@ -276,12 +277,14 @@ mod tests {
         Record {
             request_id: "id".into(),
             function: FunctionRef {
+                appid: "1250000000".into(),
                 region: "ap-guangzhou".into(),
                 namespace: "default".into(),
                 name: "f".into(),
                 qualifier: "$DEFAULT".into(),
                 routed: None,
             },
+            id: None,
             version: None,
             event: "{}".into(),
             source: "COS".into(),

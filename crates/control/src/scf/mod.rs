@@ -86,16 +86,16 @@ fn known_namespace<'a>(call: &Call<'_>, params: &Params<'a>) -> Result<&'a str, 
 fn function_of(call: &Call<'_>, params: &Params<'_>) -> Result<Function, ApiError> {
     let name = params.needed("FunctionName")?;
     let namespace = known_namespace(call, params)?.to_owned();
-    let mut wanted = FunctionName { region: call.region.to_string(), namespace, name: name.to_owned() };
-    let is_mine = |function: &Function| function.appid == call.account.appid;
+    let (appid, region) = (call.account.appid.clone(), call.region.to_string());
+    let mut wanted = FunctionName { appid, region, namespace, name: name.to_owned() };
     match call.functions.get(&wanted) {
-        Ok(function) if is_mine(&function) => return Ok(function),
-        Ok(_) | Err(cosette_function::Error::NoSuchFunction(_)) => {}
+        Ok(function) => return Ok(function),
+        Err(cosette_function::Error::NoSuchFunction(_)) => {}
         Err(error) => return Err(error.into()),
     }
     wanted.region.clear();
     let message = match call.functions.get(&wanted) {
-        Ok(other) if is_mine(&other) => format!(
+        Ok(other) => format!(
             "function {name} does not exist in {}; there is one of this name in {}",
             call.region, other.region
         ),

@@ -69,7 +69,7 @@ pub(super) async fn delete(
     params: &Params<'_>,
     function: &Function,
 ) -> Result<(), ApiError> {
-    call.triggers.delete_url(selector(call, params, function)?, function.appid.clone()).await?;
+    call.triggers.delete_url(selector(call, params, function)?).await?;
     Ok(())
 }
 

@@ -155,7 +155,9 @@ impl Admin {
 
     pub(super) fn invocations(&self, query: &Query) -> Result<Value, Refused> {
         let text = |name, otherwise: &str| query.get(name).unwrap_or(otherwise).to_owned();
+        let appid = self.account(query.get("account"))?;
         let named = |name: &str| FunctionName {
+            appid: appid.clone(),
             region: text("region", ""),
             namespace: text("namespace", DEFAULT_NAMESPACE),
             name: name.to_owned(),

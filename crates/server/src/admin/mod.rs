@@ -8,11 +8,12 @@ mod history;
 mod query;
 mod show;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cosette_function::Functions;
-use cosette_model::Region;
-use cosette_model::function::FunctionName;
+use cosette_model::Accounts as _;
+use cosette_model::function::{FunctionName, Home};
 use cosette_store::Store;
 use cosette_trigger::Triggers;
 use cosette_webhook::Webhooks;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::accounts::Accounts;
 use crate::body::{Outgoing, typed};
 use crate::check::Scrubs;
 use crate::travel::Traveller;
@@ -38,8 +40,9 @@ pub(crate) struct Admin {
     pub(crate) functions: Functions,
     pub(crate) webhooks: Webhooks,
     pub(crate) traveller: Traveller,
-    /// Where functions are looked for first.
-    pub(crate) region: Region,
+    /// Where functions are looked for first: the default account and the server's region.
+    pub(crate) home: Home,
+    pub(crate) accounts: Arc<Accounts>,
     /// Our authority's, as PEM.
     pub(crate) certificate: String,
     /// Whether only this machine reaches the server.
@@ -143,9 +146,20 @@ impl Admin {
         typed(status, "application/json", value.to_string())
     }
 
+    /// The APPID of the account that is named, by that or by the SecretId of one of its keys; if none is, the default's.
+    pub(crate) fn account(&self, named: Option<&str>) -> Result<String, Refused> {
+        let Some(named) = named.filter(|named| !named.is_empty()) else { return Ok(self.home.appid.clone()) };
+        if self.accounts.owner(named).is_some() {
+            return Ok(named.to_owned());
+        }
+        let key = self.accounts.by_secret_id(named);
+        let unknown = || Refused(StatusCode::NOT_FOUND, format!("there is no account {named}"));
+        Ok(key.ok_or_else(unknown)?.account.appid.clone())
+    }
+
     /// A function's name with its region: if nobody said it the server's own, or another that has one.
     pub(crate) fn located(&self, name: FunctionName) -> Result<FunctionName, Refused> {
-        self.functions.located(name, self.region.as_str()).map_err(Refused::internal)
+        self.functions.located(name, &self.home.region).map_err(Refused::internal)
     }
 
     /// A package that a link of the Cloud API leads to.

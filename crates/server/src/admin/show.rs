@@ -93,6 +93,7 @@ pub(crate) fn invocation(record: &Record) -> Value {
 
 fn function(function: &FunctionRef) -> Value {
     json!({
+        "account": function.appid,
         "region": function.region,
         "namespace": function.namespace,
         "name": function.name,

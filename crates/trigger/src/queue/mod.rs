@@ -303,8 +303,8 @@ mod tests {
 
     fn qualified(name: &str, qualifier: &str) -> Target {
         let (name, qualifier) = (name.into(), qualifier.into());
-        let (region, namespace) = ("ap-guangzhou".into(), "default".into());
-        FunctionRef { region, namespace, name, qualifier, routed: None }.into()
+        let [appid, region, namespace] = ["1250000000", "ap-guangzhou", "default"].map(str::to_owned);
+        FunctionRef { appid, region, namespace, name, qualifier, routed: None }.into()
     }
 
     fn function(name: &str) -> Arc<Target> {

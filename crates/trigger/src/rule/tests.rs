@@ -4,6 +4,7 @@ use super::*;
 
 fn function(name: &str) -> FunctionRef {
     FunctionRef {
+        appid: "1250000000".into(),
         region: "ap-guangzhou".into(),
         namespace: "default".into(),
         name: name.into(),

@@ -261,6 +261,7 @@ mod tests {
                 id: id.into(),
                 name: id.into(),
                 function: FunctionRef {
+                    appid: "1250000000".into(),
                     region: "r".into(),
                     namespace: "n".into(),
                     name: "f".into(),

@@ -35,6 +35,7 @@ pub(crate) fn bucket() -> BucketName {
 
 pub(crate) fn function(name: &str) -> FunctionRef {
     FunctionRef {
+        appid: "1250000000".into(),
         region: "ap-guangzhou".into(),
         namespace: "default".into(),
         name: name.into(),
