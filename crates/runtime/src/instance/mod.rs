@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cosette_model::function::StatusCode;
-use cosette_model::{Chain, KeyGiver, RoleKey};
+use cosette_model::{Chain, Doing, KeyGiver, RoleKey};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -155,9 +155,9 @@ impl Instance {
         async move { keys.near_end(&key, time).await }
     }
 
-    /// What it signs from now on comes of `chain`.
-    pub(crate) fn begin(&self, chain: &Chain) {
-        self.key.begin(chain.clone());
+    /// What it signs may come of `chain` too, as long as the value that is returned is there.
+    pub(crate) fn begin_beside(&self, chain: &Chain) -> Doing {
+        self.key.begin_beside(chain.clone())
     }
 
     /// The way to its ports.
