@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from support import functions
+from support import functions, web
 from support.clients import cos_client
 from support.instance import Instance, cosette
 from support.networks import server  # noqa: F401
@@ -147,6 +147,49 @@ def test_elsewhere_is_refused_and_told(server, scf, python):
     # The next invocation of the instance has a record of its own.
     _, request_id = run(scf, python, ["get('http://www.example.org/')"])
     assert record(server, request_id)["refused"] == ["www.example.org:80"]
+
+
+# Calls out once it has the whole of a request.
+SERVER = """
+import os, urllib.error, urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        print("begins", flush=True)
+        self.rfile.read(int(self.headers["Content-Length"]))
+        try:
+            urllib.request.urlopen("http://www.example.com/", timeout=20)
+        except urllib.error.HTTPError as error:
+            self.send_response(error.code)
+            self.end_headers()
+
+ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def test_one_of_several_requests_is_refused(tmp_path):
+    with Instance(None, log=tmp_path / "log") as server, contextlib.ExitStack() as stack:
+        scf = functions.client(server)
+        files = {"scf_bootstrap": "#!/bin/bash\nexec python3 app.py\n", "app.py": SERVER}
+        web.deploy_web(scf, "web", files, InstanceConcurrencyConfig={"DynamicEnabled": "FALSE", "MaxConcurrency": 2})
+        ask = web.Url(server, web.url(scf, "web"))
+        first = stack.enter_context(contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)))
+        first.putrequest("POST", "/", skip_host=True)
+        first.putheader("Host", ask.host)
+        first.putheader("Content-Length", "1")
+        first.endheaders()
+        while not any("begins" in entry["Log"] for entry in functions.logs(scf, "web")):
+            pass
+        second = ask("POST")
+        first.send(b"x")
+        answer = first.getresponse()
+        assert (answer.status, second.status_code) == (403, 403)
+        ids = [answer.headers["X-Scf-Request-Id"], second.headers["X-Scf-Request-Id"]]
+        told = [line for line in server.log_text().splitlines() if "refused a function's call" in line]
+        # The first ran during both calls, the second not any more during the other.
+        assert [[id in line for id in ids] for line in told] == [[True, True], [True, False]], told
+        assert "one of " in told[0] and "one of " not in told[1]
 
 
 def test_elsewhere_is_refused_in_node(server, scf, new_function):

@@ -2,12 +2,13 @@
 
 import json
 import shutil
+import subprocess
 
 import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from support.functions import base64_zip, call, client, deploy
-from support.instance import Instance
+from support.functions import base64_zip, call, client, deploy, logs
+from support.instance import ROOT, Instance
 
 PYTHON = {"index.py": "import os\ndef main_handler(event, context):\n    return os.environ['SCF_RUNTIME']\n"}
 NODE = {"index.js": "exports.main_handler = async () => process.env.SCF_RUNTIME\n"}
@@ -109,3 +110,55 @@ def test_the_older_name_of_the_cos_sdk(scf, new_function, packages, told):
     name = new_function()
     deploy(scf, name, {"index.py": IMPORTS, **packages}, runtime="Python3.6")
     assert json.loads(call(scf, "Invoke", FunctionName=name)["Result"]["RetMsg"]) == told
+
+
+# Tell who they are called by.
+CALLED = {
+    "python3": (
+        "Python3.9",
+        "index.main_handler",
+        {"index.py": "import os\ndef main_handler(event, context):\n    return os.environ.get('TRIGGER_SRC')\n"},
+    ),
+    "node": (
+        "Nodejs18.15",
+        "index.main_handler",
+        {"index.js": "exports.main_handler = async () => process.env.TRIGGER_SRC || null\n"},
+    ),
+    "php": (
+        "Php7.4",
+        "index.main_handler",
+        {"index.php": "<?php function main_handler($event, $context) { return getenv('TRIGGER_SRC') ?: null; }"},
+    ),
+    "go": ("Go1", "main", None),
+}
+
+
+def test_a_timers_function_is_told_so(server, scf, new_function, tmp_path):
+    timer = {"Type": "timer", "TriggerName": "T", "TriggerDesc": "0 0 * * * * *", "Enable": "OPEN"}
+    names = []
+    for program, (runtime, handler, code) in CALLED.items():
+        if shutil.which(program) is None:
+            continue
+        if program == "go":
+            build = ["go", "build", "-o", tmp_path / "main", "./called"]
+            subprocess.run(build, cwd=ROOT / "tests/go", check=True, timeout=600)
+        names.append(new_function(program))
+        deploy(scf, names[-1], code or tmp_path, runtime=runtime, handler=handler)
+    own = new_function("own")
+    deploy(scf, own, CALLED["python3"][2], env={"TRIGGER_SRC": "mine; always"})
+    for name in (*names, own):
+        call(scf, "Invoke", FunctionName=name)
+        call(scf, "CreateTrigger", FunctionName=name, **timer)
+    server.admin("POST", "clock", {"advance": "1h"})
+    server.wait()
+    for name in (*names, own):
+        call(scf, "DeleteTrigger", FunctionName=name, Type="timer", TriggerName="T")
+        call(scf, "Invoke", FunctionName=name)
+        runs = logs(scf, name)
+        told = [json.loads(run["RetMsg"]) for run in runs]
+        # The hour may have begun by itself, too.
+        between = set(told[1:-1])
+        expected = ["mine; always"] * 3 if name == own else [None, "timer", None]
+        assert [told[0], *between, told[-1]] == expected, name
+        # By an instance that had a timer's event.
+        assert "Init Report" in runs[0]["Log"] and "Init Report" not in runs[-1]["Log"], name

@@ -284,14 +284,18 @@ with serve(echo, "0.0.0.0", int(os.environ["PORT"])) as server:
 """
 
 
-def test_websockets(scf, server, new_web):
-    from websockets.sync.client import connect
-
-    files = {
+def websockets():
+    return {
         "scf_bootstrap": "#!/bin/bash\nexec python3 -u app.py\n",
         "app.py": WEBSOCKETS,
         **web.vendored("websockets"),
     }
+
+
+def test_websockets(scf, server, new_web):
+    from websockets.sync.client import connect
+
+    files = websockets()
     ask = new_web(files, ProtocolType="WS", ProtocolParams={"WSParams": {"IdleTimeOut": 10}})
     got = call(scf, "GetFunction", FunctionName=ask.name)
     assert (got["ProtocolType"], got["ProtocolParams"]["WSParams"]["IdleTimeOut"]) == ("WS", 10)
@@ -307,6 +311,19 @@ def test_websockets(scf, server, new_web):
     plain = new_web(files)
     with pytest.raises(Exception, match="426|HTTP"):
         connect(f"ws://127.0.0.1:{server.port}/_cosette/url/{plain.id}/", proxy=None)
+
+
+def test_a_websocket_in_which_nothing_is_said_is_ended(scf, server, new_web):
+    from websockets.exceptions import ConnectionClosedError
+    from websockets.sync.client import connect
+
+    ask = new_web(websockets(), ProtocolType="WS", ProtocolParams={"WSParams": {"IdleTimeOut": 10}})
+    with connect(f"ws://127.0.0.1:{server.port}/_cosette/url/{ask.id}/", proxy=None) as line:
+        with pytest.raises(ConnectionClosedError):
+            line.recv()
+    entry = log(scf, ask.name)
+    assert entry["RetCode"] == 455
+    assert "nothing was said for 10 seconds" in entry["Log"]
 
 
 def failure(answer):

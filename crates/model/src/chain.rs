@@ -91,12 +91,41 @@ impl fmt::Display for Chain {
 }
 
 /// The key that one instance of a function signs with, and what it is running: whatever is signed with it is the
-/// doing of that invocation, or of the last one when none runs.
+/// doing of that invocation, of the one that began last if there are several, or of the last one when none runs.
 pub struct RoleKey {
     pub key: Key,
-    chain: RwLock<Chain>,
+    doings: RwLock<Doings>,
     refused: Mutex<Vec<String>>,
     log: OnceLock<Box<Log>>,
+}
+
+/// What an instance does.
+#[derive(Default)]
+struct Doings {
+    /// What it began last.
+    last: Chain,
+    /// What it does beside each other, in the order of their beginnings; nothing where it does one after another.
+    beside: Vec<(u64, Chain)>,
+    next: u64,
+}
+
+impl Doings {
+    fn now(&self) -> &Chain {
+        self.beside.last().map_or(&self.last, |(_, chain)| chain)
+    }
+}
+
+/// One of several things that an instance does at once; it ends with this.
+pub struct Doing {
+    key: Arc<RoleKey>,
+    number: u64,
+}
+
+impl Drop for Doing {
+    fn drop(&mut self) {
+        let mut doings = self.key.doings.write().unwrap_or_else(PoisonError::into_inner);
+        doings.beside.retain(|(number, _)| *number != self.number);
+    }
 }
 
 /// Takes a line for the log of the instance's invocation.
@@ -107,7 +136,7 @@ const REFUSED_MAX: usize = 32;
 
 impl RoleKey {
     pub fn new(key: Key) -> Arc<Self> {
-        Arc::new(Self { key, chain: RwLock::default(), refused: Mutex::default(), log: OnceLock::new() })
+        Arc::new(Self { key, doings: RwLock::default(), refused: Mutex::default(), log: OnceLock::new() })
     }
 
     /// One that signs nothing.
@@ -120,7 +149,17 @@ impl RoleKey {
 
     /// The instance, which runs one invocation at a time, begins one that comes of `chain`.
     pub fn begin(&self, chain: Chain) {
-        *self.chain.write().unwrap_or_else(PoisonError::into_inner) = chain;
+        self.doings.write().unwrap_or_else(PoisonError::into_inner).last = chain;
+    }
+
+    /// The instance, which may run several at once, begins one more, that comes of `chain`.
+    pub fn begin_beside(self: &Arc<Self>, chain: Chain) -> Doing {
+        let mut doings = self.doings.write().unwrap_or_else(PoisonError::into_inner);
+        let number = doings.next;
+        doings.next += 1;
+        doings.last = chain.clone();
+        doings.beside.push((number, chain));
+        Doing { key: self.clone(), number }
     }
 
     /// Says where lines for the instance's log go. The first call counts.
@@ -152,7 +191,17 @@ impl RoleKey {
 
     /// How what is signed with the key now came to be done.
     pub fn chain(&self) -> Chain {
-        self.chain.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.doings.read().unwrap_or_else(PoisonError::into_inner).now().clone()
+    }
+
+    /// Whose doing a call may be that shows no more than which instance makes it: of all that it runs now.
+    pub fn suspects(&self) -> Vec<String> {
+        let doings = self.doings.read().unwrap_or_else(PoisonError::into_inner);
+        let id = |chain: &Chain| chain.invocation().map(str::to_owned);
+        match doings.beside.as_slice() {
+            [] => id(&doings.last).into_iter().collect(),
+            beside => beside.iter().filter_map(|(_, chain)| id(chain)).collect(),
+        }
     }
 }
 
@@ -251,6 +300,21 @@ mod tests {
         assert_eq!((first[0].as_str(), first.len()), ("[egress] refused h0:443: no", REFUSED_MAX));
         assert_eq!(key.take_refused().len(), REFUSED_MAX);
         assert!(key.take_refused().is_empty());
+    }
+
+    #[test]
+    fn what_is_signed_is_the_doing_of_one_that_runs() {
+        let key = RoleKey::none();
+        let of = |n| Chain::default().then(link(n));
+        key.begin(of(0));
+        assert_eq!((key.chain(), key.suspects()), (of(0), vec!["i0".to_owned()]));
+        let first = key.begin_beside(of(1));
+        let second = key.begin_beside(of(2));
+        assert_eq!((key.chain(), key.suspects()), (of(2), vec!["i1".to_owned(), "i2".to_owned()]));
+        drop(second);
+        assert_eq!((key.chain(), key.suspects()), (of(1), vec!["i1".to_owned()]));
+        drop(first);
+        assert_eq!((key.chain(), key.suspects()), (of(2), vec!["i2".to_owned()]), "it began last");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub mod time;
 pub use access::{Access, AccessPart, LogTarget, Signed, SignedIn};
 pub use account::{Account, Identity, canonical_id};
 pub use body::{Body, BodyError, ByteStream, Expected, Trailer};
-pub use chain::{Chain, KeyGiver, Link, RoleKey};
+pub use chain::{Chain, Doing, KeyGiver, Link, RoleKey};
 pub use change::{Cause, Change, ChangeKind, LifecycleChange, ObjectSetting};
 pub use checksum::{Checksum, ChecksumAlgorithm, Digests, Wanted};
 pub use encryption::{CustomerKey, Encrypted, Encryption, KmsKey};

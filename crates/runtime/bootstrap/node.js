@@ -180,6 +180,9 @@ async function next() {
     const at = pair.indexOf('=');
     if (at > 0) process.env[pair.slice(0, at)] = pair.slice(at + 1);
   }
+  const source = headers['x-cosette-trigger-src'];
+  if (source) process.env.TRIGGER_SRC = source;
+  else if (source !== undefined) delete process.env.TRIGGER_SRC;
   const current = { id: headers.request_id, reply: null, delivered: false };
   invocation = current;
   lineId = current.id;

@@ -75,6 +75,10 @@ final class CosetteBootstrap
             foreach (explode(';', self::$boot['context']['environ']) as $pair) {
                 putenv($pair);
             }
+            if (isset($headers['x-cosette-trigger-src'])) {
+                $source = $headers['x-cosette-trigger-src'];
+                putenv($source === '' ? 'TRIGGER_SRC' : "TRIGGER_SRC=$source");
+            }
             $context = self::$boot['context'];
             $context['request_id'] = $headers['request_id'];
             $context['memory_limit_in_mb'] = (int) $headers['memory_limit_in_mb'];

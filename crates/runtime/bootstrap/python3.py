@@ -188,6 +188,11 @@ def main():
             name, _, value = pair.partition("=")
             if name:
                 os.environ[name] = value
+        source = headers.get("x-cosette-trigger-src")
+        if source:
+            os.environ["TRIGGER_SRC"] = source
+        elif source is not None:
+            os.environ.pop("TRIGGER_SRC", None)
         context = dict(boot["context"])
         context["request_id"] = headers.get("request_id", "")
         context["memory_limit_in_mb"] = int(headers.get("memory_limit_in_mb", "0"))

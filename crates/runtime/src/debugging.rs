@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cosette_model::Chain;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -15,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::contain::{Kept, Seen};
 use crate::interpreter::Family;
 use crate::reach::Reach;
-use crate::{Ran, Runtime, Spec};
+use crate::{Given, Ran, Runtime, Spec};
 
 /// How often a debugger that does not listen yet is called.
 const KNOCK: Duration = Duration::from_millis(10);
@@ -54,14 +53,7 @@ impl Turns {
 }
 
 impl Runtime {
-    pub(crate) async fn run_debugged(
-        &self,
-        spec: &Spec,
-        session: &DebugSession,
-        request_id: &str,
-        chain: &Chain,
-        event: &str,
-    ) -> Ran {
+    pub(crate) async fn run_debugged(&self, spec: &Spec, session: &DebugSession, given: &Given<'_>) -> Ran {
         let port = session.port;
         let turn = self.shared.turns.at(port);
         // Held to the end: who debugs follows one event at a time, and the port has one instance.
@@ -79,16 +71,16 @@ impl Runtime {
             let begun = tokio::select! {
                 biased;
                 () = session.ended() => None,
-                begun = self.begin(warm, spec, request_id, chain) => Some(begun),
+                begun = self.begin(warm, spec, given.request_id, given.chain) => Some(begun),
             };
             if let Some(begun) = begun {
-                return self.go_on(lease, begun, spec, request_id, chain, event).await;
+                return self.go_on(lease, begun, spec, given).await;
             }
         }
         let spec = Spec { debug: None, ..spec.clone() };
         let (lease, warm) = self.shared.pool.lease(&spec.id);
-        let begun = self.begin(warm, &spec, request_id, chain).await;
-        self.go_on(lease, begun, &spec, request_id, chain, event).await
+        let begun = self.begin(warm, &spec, given.request_id, given.chain).await;
+        self.go_on(lease, begun, &spec, given).await
     }
 
     /// Ends what is idle at a port: the next run there waits for a debugger anew.

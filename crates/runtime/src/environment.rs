@@ -173,6 +173,19 @@ fn path(first: Option<&Path>) -> OsString {
     path
 }
 
+/// Who sends the events of timers.
+pub(crate) const TIMER: &str = "TIMER";
+
+/// The variable that says so.
+pub(crate) const TRIGGER_SRC: &str = "TRIGGER_SRC";
+
+/// What [`TRIGGER_SRC`] is while an event of `source` is run (scf.md 5.9), empty for no such variable. `None` where it is
+/// the function's own.
+pub(crate) fn trigger_src(spec: &Spec, source: &str) -> Option<&'static str> {
+    let is_own = spec.environment.iter().any(|(name, _)| name == TRIGGER_SRC);
+    (!is_own).then_some(if source == TIMER { "timer" } else { "" })
+}
+
 /// `environment` and `environ` of a context: the namespace and the user's variables (scf.md 5.6),
 /// as JSON and as `name=value;name=value`.
 pub(crate) fn for_context(spec: &Spec) -> (String, String) {

@@ -1,6 +1,7 @@
 //! Programs built on the library for Go functions: they serve Go's `net/rpc` at the port of
 //! `_LAMBDA_SERVER_PORT`, and are asked for one result after another (scf.md 5.5).
 
+use std::borrow::Cow;
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
 
 use crate::Spec;
-use crate::environment;
+use crate::environment::{self, TRIGGER_SRC};
 use crate::gob::{self, BYTES, FIRST_OWN, INT, Out, TEXT, Types, UINT, Value};
 use crate::outward::Duplex;
 use crate::protocol::{Answer, Fault, Line, Offer, RESULT_BYTES_MAX, Signal};
@@ -30,6 +31,7 @@ pub(crate) struct About {
     namespace: String,
     name: String,
     version: String,
+    /// A JSON object; the namespace is always in it.
     environment: String,
     region: String,
     appid: String,
@@ -67,7 +69,8 @@ pub(crate) async fn drive(line: Line, reach: Reach, port: u16, about: About) {
 
 async fn serve(line: &Line, stream: Box<dyn Duplex>, about: &About) -> io::Result<()> {
     let (read, write) = tokio::io::split(stream);
-    let mut caller = Caller { read: BufReader::new(read), write, types: Types::default(), calls: 0 };
+    let mut caller =
+        Caller { read: BufReader::new(read), write, types: Types::default(), calls: 0, has_source: false };
     match caller.ping().await? {
         Reply::Value(_) => line.say(Signal::Ready(Instant::now())),
         // Something listens there, but it is not the library.
@@ -119,6 +122,8 @@ enum Reply {
 
 /// One connection of `net/rpc`, with one call at a time.
 struct Caller {
+    /// Whether the program has been given a `TRIGGER_SRC`.
+    has_source: bool,
     read: BufReader<ReadHalf<Box<dyn Duplex>>>,
     write: WriteHalf<Box<dyn Duplex>>,
     types: Types,
@@ -157,6 +162,7 @@ impl Caller {
     }
 
     async fn invoke(&mut self, offer: &Offer, about: &About) -> io::Result<Reply> {
+        let environment = self.environment(offer, about);
         let mut call = Vec::with_capacity(offer.event.len() + 1024);
         self.request(&mut call, "Function.Invoke");
         // The process compares it with the machine's time.
@@ -177,13 +183,25 @@ impl Caller {
                 Out::Text(&about.version),
                 Out::Int(offer.memory_mb.into()),
                 Out::Int(i32::try_from(offer.timeout.as_millis()).unwrap_or(i32::MAX).into()),
-                Out::Text(&about.environment),
+                Out::Text(&environment),
                 Out::Text(&about.region),
                 Out::Text(&about.appid),
                 Out::Text(&about.uin),
             ],
         );
         self.call(call).await
+    }
+
+    /// The library makes variables of the process of what it is told, and never takes one away.
+    fn environment<'a>(&mut self, offer: &Offer, about: &'a About) -> Cow<'a, str> {
+        let source = offer.trigger_src.filter(|source| self.has_source || !source.is_empty());
+        match (source, about.environment.strip_suffix('}')) {
+            (Some(source), Some(others)) => {
+                self.has_source = true;
+                format!(r#"{others},"{TRIGGER_SRC}":"{source}"}}"#).into()
+            }
+            _ => about.environment.as_str().into(),
+        }
     }
 
     fn request(&mut self, call: &mut Vec<u8>, method: &str) {

@@ -111,6 +111,17 @@ pub struct Keeping {
     pub hidden: Option<PathBuf>,
 }
 
+/// An event that is to be run.
+struct Given<'a> {
+    request_id: &'a str,
+    /// How it came to be.
+    chain: &'a Chain,
+    /// Who sends it.
+    source: &'a str,
+    /// JSON text.
+    event: &'a str,
+}
+
 /// What came of one run; the caller adds SCF's platform lines.
 #[derive(Clone, Debug)]
 pub struct Ran {
@@ -246,11 +257,12 @@ impl Runtime {
     /// the instance and everything it has started. What the instance signs meanwhile comes of `chain`; `source` is who
     /// sends the event, as [`Invocation`](cosette_model::function::Invocation) has it.
     pub async fn run(&self, spec: &Spec, request_id: &str, chain: &Chain, source: &str, event: &str) -> Ran {
+        let given = Given { request_id, chain, source, event };
         if spec.web.is_some() {
-            return self.run_image(spec, request_id, chain, source, event).await;
+            return self.run_image(spec, &given).await;
         }
         if let Some(session) = &spec.debug {
-            return self.run_debugged(spec, session, request_id, chain, event).await;
+            return self.run_debugged(spec, session, &given).await;
         }
         let (lease, warm) = self.shared.pool.lease(&spec.id);
         if spec.runtime == CLOSURE {
@@ -263,7 +275,7 @@ impl Runtime {
             return closure.invoke(spec, request_id, chain, event, &mut closing).await;
         }
         let begun = self.begin(warm, spec, request_id, chain).await;
-        self.go_on(lease, begun, spec, request_id, chain, event).await
+        self.go_on(lease, begun, spec, &given).await
     }
 
     /// An instance that is ready for an event: the warm one, or a new one.
@@ -302,9 +314,7 @@ impl Runtime {
         lease: Lease,
         begun: Result<(Instance, Option<Started>), NotStarted>,
         spec: &Spec,
-        request_id: &str,
-        chain: &Chain,
-        event: &str,
+        given: &Given<'_>,
     ) -> Ran {
         let (mut instance, started) = match begun {
             Ok(begun) => begun,
@@ -313,8 +323,8 @@ impl Runtime {
         let mut closing = self.shared.pool.closing();
         let early = started.as_ref().map_or(&instance.early, |started| &started.output);
         let log = instance.output.open();
-        let under_way = self.shared.under_way.enter(request_id, &instance, early, &log);
-        let (mut ran, fate) = instance.invoke(spec, request_id, chain, event, log, &mut closing).await;
+        let under_way = self.shared.under_way.enter(given.request_id, &instance, early, &log);
+        let (mut ran, fate) = instance.invoke(spec, given, log, &mut closing).await;
         drop(under_way);
         if let Some(started) = started {
             ran.init_output = started.output;

@@ -1,8 +1,8 @@
 //! The host's end of SCF's custom-runtime protocol (scf.md 5.7), one listener for each instance.
 //!
 //! The protocol names no invocation in its calls, so whose call it is follows from the port. Our
-//! own bootstraps speak it too, with additions: the secret header, `init/begin`, `init/error`, and
-//! the header `x-cosette-status` on errors. Knows nothing of processes.
+//! own bootstraps speak it too, with additions: the secret header, `init/begin`, `init/error`,
+//! the header `x-cosette-status` on errors, and `x-cosette-trigger-src` of events. Knows nothing of processes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::Spec;
+
 /// Largest result of a handler, in bytes (scf.md 6.3).
 pub(crate) const RESULT_BYTES_MAX: usize = 6 * 1024 * 1024;
 
@@ -26,6 +28,7 @@ const ERROR_BYTES_MAX: usize = 1024 * 1024;
 
 const SECRET: HeaderName = HeaderName::from_static("x-cosette-secret");
 const STATUS: HeaderName = HeaderName::from_static("x-cosette-status");
+const TRIGGER_SRC: HeaderName = HeaderName::from_static("x-cosette-trigger-src");
 
 /// One event on offer to the instance.
 pub(crate) struct Offer {
@@ -33,16 +36,19 @@ pub(crate) struct Offer {
     pub(crate) event: Bytes,
     pub(crate) memory_mb: u32,
     pub(crate) timeout: Duration,
+    /// What `TRIGGER_SRC` is to be meanwhile, empty for no such variable; `None` where it is the function's own.
+    pub(crate) trigger_src: Option<&'static str>,
     fetched: AtomicBool,
 }
 
 impl Offer {
-    pub(crate) fn new(request_id: &str, event: &str, memory_mb: u32, timeout: Duration) -> Self {
+    pub(crate) fn new(spec: &Spec, request_id: &str, trigger_src: Option<&'static str>, event: &str) -> Self {
         Self {
             request_id: request_id.to_owned(),
             event: Bytes::copy_from_slice(event.as_bytes()),
-            memory_mb,
-            timeout,
+            memory_mb: spec.memory_mb,
+            timeout: spec.timeout,
+            trigger_src,
             fetched: AtomicBool::new(false),
         }
     }
@@ -264,6 +270,9 @@ impl Shared {
         headers.insert(HeaderName::from_static("memory_limit_in_mb"), offer.memory_mb.into());
         let millis = u64::try_from(offer.timeout.as_millis()).unwrap_or(u64::MAX);
         headers.insert(HeaderName::from_static("time_limit_in_ms"), millis.into());
+        if let Some(source) = offer.trigger_src.filter(|_| self.secret.is_some()) {
+            headers.insert(TRIGGER_SRC, HeaderValue::from_static(source));
+        }
         response
     }
 

@@ -330,9 +330,13 @@ impl Gateway {
         let shown = shown(target);
         match &line.by {
             Some(key) => {
-                let chain = key.chain();
-                let (function, invocation) =
-                    chain.links.last().map_or(("-", "-"), |link| (&link.function, &link.invocation));
+                let (chain, suspects) = (key.chain(), key.suspects());
+                let function = chain.links.last().map_or("-", |link| &link.function);
+                let invocation = match suspects.as_slice() {
+                    [] => "-".to_owned(),
+                    [one] => one.clone(),
+                    several => format!("one of {}", several.join(", ")),
+                };
                 tracing::warn!(target = %shown, function, invocation, "refused a function's call to elsewhere");
                 key.refuse(&shown, &why(target));
             }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cosette_model::function::StatusCode;
-use cosette_model::{Chain, KeyGiver, RoleKey};
+use cosette_model::{Chain, Doing, KeyGiver, RoleKey};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::environment::trigger_src;
 use crate::failure::Failure;
 use crate::fence::Fence;
 use crate::output::{Log, Output};
@@ -22,7 +23,7 @@ use crate::protocol::{Answer, Endpoint, Offer, Signal};
 use crate::reach::Reach;
 use crate::watching::{Event, Watcher, limit};
 use crate::web::{self, ports::Ports};
-use crate::{Ran, Spec};
+use crate::{Given, Ran, Spec};
 pub(crate) use starting::{NotStarted, Parts, Started};
 
 /// The longest that a function which is waited for may run (scf.md 3.8).
@@ -70,16 +71,15 @@ impl Instance {
     pub(crate) async fn invoke(
         &mut self,
         spec: &Spec,
-        request_id: &str,
-        chain: &Chain,
-        event: &str,
+        given: &Given<'_>,
         log: Log,
         closing: &mut watch::Receiver<bool>,
     ) -> (Ran, Fate) {
+        let Given { request_id, chain, source, event } = *given;
         let offered = Instant::now();
         self.tree.forget_peak();
         self.key.begin(chain.clone());
-        self.endpoint.offer(Offer::new(request_id, event, spec.memory_mb, spec.timeout));
+        self.endpoint.offer(Offer::new(spec, request_id, trigger_src(spec, source), event));
         let mut watcher = Watcher::new(spec, offered + limit(spec, spec.timeout));
         let mut began = offered;
         let fail = |status, text: String| Err(Failure::new(status, text, request_id));
@@ -155,9 +155,9 @@ impl Instance {
         async move { keys.near_end(&key, time).await }
     }
 
-    /// What it signs from now on comes of `chain`.
-    pub(crate) fn begin(&self, chain: &Chain) {
-        self.key.begin(chain.clone());
+    /// What it signs may come of `chain` too, as long as the value that is returned is there.
+    pub(crate) fn begin_beside(&self, chain: &Chain) -> Doing {
+        self.key.begin_beside(chain.clone())
     }
 
     /// The way to its ports.

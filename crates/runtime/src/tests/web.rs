@@ -189,6 +189,27 @@ async fn the_last_of_an_answer_is_held_until_its_place_is_free() {
     }
 }
 
+/// Those that ran when it was kept from it, not those that came later.
+#[tokio::test]
+async fn what_an_instance_was_kept_from_is_told_of_those_that_ran() {
+    let house = House::new();
+    let mut spec = function(&house, SERVER, 3);
+    let key = RoleKey::none();
+    let same = key.clone();
+    spec.keys = KeyGiver::new(move || same.clone(), || Timestamp::from_secs(0), |_| std::future::pending());
+    let calls = async {
+        until("it is asked", || spec.code.join("asked").exists()).await;
+        key.refuse("elsewhere:443", "no");
+        let (ran, _) = ask(&house, &spec, "/", None).await;
+        assert_eq!(ran.refused, [""; 0]);
+        key.refuse("elsewhere:443", "no");
+        ask(&house, &spec, "/meet", None).await.0
+    };
+    let (first, last) = tokio::join!(ask(&house, &spec, "/meet", None), calls);
+    assert_eq!(first.0.refused, ["elsewhere:443"]);
+    assert_eq!(last.refused, [""; 0]);
+}
+
 #[tokio::test]
 async fn one_that_hangs_is_ended() {
     let house = House::new();

@@ -14,13 +14,12 @@ use http::header;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::Exchange;
+use super::{Exchange, socket};
 use crate::outward::Duplex;
 use crate::protocol::RESULT_BYTES_MAX;
 
@@ -120,7 +119,7 @@ pub(super) async fn carry(
         if answer.send(Response::from_parts(parts, Box::pin(Nothing))).is_err() {
             return End::Left;
         }
-        return switched(ours, theirs, websocket.unwrap_or_default()).await;
+        return socket::switched(ours, theirs, websocket.unwrap_or_default(), held).await;
     }
     cosette_hop::strip(response.headers_mut(), |_| false);
     let (parts, body) = response.into_parts();
@@ -176,40 +175,6 @@ async fn pass(status: StatusCode, mut body: Incoming, client: &mpsc::Sender<Part
             }
         }
     }
-}
-
-/// A WebSocket, until one side ends it or both are silent.
-async fn switched(ours: OnUpgrade, theirs: OnUpgrade, idle: Duration) -> End {
-    let (ours, theirs) = match tokio::try_join!(ours, theirs) {
-        Ok((ours, theirs)) => (TokioIo::new(ours), TokioIo::new(theirs)),
-        Err(error) => return End::Broken(error.to_string()),
-    };
-    let (mut ours_in, mut ours_out) = tokio::io::split::<TokioIo<Upgraded>>(ours);
-    let (mut theirs_in, mut theirs_out) = tokio::io::split::<TokioIo<Upgraded>>(theirs);
-    let (mut there, mut back) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
-    let mut bytes = 0;
-    loop {
-        let moved = tokio::select! {
-            read = theirs_in.read(&mut there) => match read {
-                Ok(0) | Err(_) => break,
-                Ok(n) => ours_out.write_all(&there[..n]).await,
-            },
-            read = ours_in.read(&mut back) => match read {
-                Ok(0) | Err(_) => break,
-                Ok(n) => {
-                    bytes += n as u64;
-                    theirs_out.write_all(&back[..n]).await
-                }
-            },
-            () = tokio::time::sleep(idle) => return End::Silent(idle),
-        };
-        if moved.is_err() {
-            break;
-        }
-    }
-    // What one has said last reaches the other before the end.
-    let _ = tokio::join!(ours_out.shutdown(), theirs_out.shutdown());
-    End::Answered { status: StatusCode::SWITCHING_PROTOCOLS.as_u16(), bytes }
 }
 
 fn length(headers: &HeaderMap) -> Option<u64> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cosette_model::function::StatusCode;
-use cosette_model::{Chain, Key};
+use cosette_model::{Chain, Doing, Key};
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -54,6 +54,7 @@ struct Running {
     /// What the instance was kept from calling meanwhile.
     refused: Vec<String>,
     _under_way: Entered,
+    _doing: Doing,
 }
 
 /// What came of a request, on its way to whoever asked.
@@ -123,9 +124,7 @@ impl Host {
         let mut next = Some(first);
         loop {
             if let Some(job) = next.take() {
-                let (id, one) =
-                    self.begin(job, &mut instance, started.take(), running.is_empty(), &mut tasks);
-                running.insert(id, one);
+                self.begin(job, &mut instance, started.take(), &mut running, &mut tasks);
             }
             let first_due =
                 running.iter().min_by_key(|(_, one)| one.deadline).map(|(id, one)| (*id, one.deadline));
@@ -226,10 +225,10 @@ impl Host {
         job: Job,
         instance: &mut Instance,
         started: Option<Started>,
-        is_alone: bool,
+        running: &mut HashMap<Id, Running>,
         tasks: &mut JoinSet<End>,
-    ) -> (Id, Running) {
-        if is_alone {
+    ) {
+        if running.is_empty() {
             instance.tree.forget_peak();
         }
         let Job { request_id, chain, mut exchange, done } = job;
@@ -237,7 +236,11 @@ impl Host {
         if !instance.key.key.account.secret_id.is_empty() {
             give_keys(exchange.request.headers_mut(), &instance.key.key);
         }
-        instance.begin(&chain);
+        if !running.is_empty() {
+            // It is not this one that called. What was refused before any ran is for the first, as what was printed.
+            share_refused(instance, running.values_mut());
+        }
+        let doing = instance.begin_beside(&chain);
         let early = match &started {
             Some(started) => started.output.clone(),
             // Of one that was started ahead.
@@ -249,7 +252,7 @@ impl Host {
         let websocket = self.spec.web.as_ref().and_then(|web| web.websocket);
         let task = tasks.spawn(async move { carry(reach.connect(port).await, exchange, websocket).await });
         let began = Instant::now();
-        let running = Running {
+        let one = Running {
             request_id,
             began,
             deadline: began + self.spec.timeout,
@@ -259,9 +262,10 @@ impl Host {
             log,
             refused: Vec::new(),
             _under_way: under_way,
+            _doing: doing,
             task: task.clone(),
         };
-        (task.id(), running)
+        running.insert(task.id(), one);
     }
 
     /// The headers that SCF adds (scf.md 5.8).
@@ -365,21 +369,14 @@ impl Host {
             StatusCode::TimeLimitReached => self.spec.timeout,
             _ => one.began.elapsed(),
         };
-        let (init_duration, runtime_duration) = match one.started {
+        let (init_duration, runtime_duration) = match one.started.take() {
             Some(started) => {
                 memory_bytes = memory_bytes.max(started.memory_bytes);
                 (Some(started.duration), Some(started.runtime_duration))
             }
             None => (None, None),
         };
-        // Who of them called cannot be told.
-        for target in instance.take_refused() {
-            for refused in others.values_mut().map(|other| &mut other.refused).chain([&mut one.refused]) {
-                if !refused.contains(&target) {
-                    refused.push(target.clone());
-                }
-            }
-        }
+        share_refused(instance, others.values_mut().chain([&mut one]));
         let ran = Ran {
             status,
             result,
@@ -393,6 +390,18 @@ impl Host {
             refused: one.refused,
         };
         Told { done: one.done, ran }
+    }
+}
+
+/// Who of those that ran until now called cannot be told: all of them may have.
+fn share_refused<'a>(instance: &Instance, running: impl Iterator<Item = &'a mut Running>) {
+    let targets = instance.take_refused();
+    for one in running {
+        for target in &targets {
+            if !one.refused.contains(target) {
+                one.refused.push(target.clone());
+            }
+        }
     }
 }
 

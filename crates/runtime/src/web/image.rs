@@ -2,21 +2,19 @@
 
 use bytes::Bytes;
 use cosette_model::function::StatusCode;
-use cosette_model::{BodyError, ByteStream, Chain};
+use cosette_model::{BodyError, ByteStream};
 use futures_core::Stream;
 use http::{Method, Request, Response, StatusCode as HttpStatus, header};
 use tokio::sync::oneshot;
 
 use super::Exchange;
+use crate::environment::TIMER;
 use crate::instance::result;
 use crate::protocol::{Answer, Fault};
-use crate::{Ran, Runtime, Spec};
+use crate::{Given, Ran, Runtime, Spec};
 
 /// The runtime name of such functions.
 pub(crate) const IMAGE: &str = "CustomImage";
-
-/// Whose events an image is told the source of (scf.md 5.8, 5.9).
-const TIMER: &str = "TIMER";
 
 /// Where events are posted to.
 const PATH: &str = "/event-invoke";
@@ -37,14 +35,8 @@ impl Stream for Event {
 
 impl Runtime {
     /// As [`Runtime::run`], for a function whose server takes events.
-    pub(crate) async fn run_image(
-        &self,
-        spec: &Spec,
-        request_id: &str,
-        chain: &Chain,
-        source: &str,
-        event: &str,
-    ) -> Ran {
+    pub(crate) async fn run_image(&self, spec: &Spec, given: &Given<'_>) -> Ran {
+        let Given { request_id, chain, source, event } = *given;
         let event = Bytes::copy_from_slice(event.as_bytes());
         let mut request = Request::new(Box::pin(Event(None)) as ByteStream);
         *request.method_mut() = Method::POST;

@@ -1,8 +1,8 @@
 //! Web functions: the package's `scf_bootstrap` starts a server, requests are passed on to it as they are, and its
 //! answers back (scf.md 5.8). An instance may serve several at once.
 //!
-//! `host` is one instance with the requests that it serves, `carry` one request and its answer, `ports` where the
-//! server listens, `lang` where it finds the interpreters, `image` how a server gets events.
+//! `host` is one instance with the requests that it serves, `carry` one request and its answer, `socket` what a request
+//! becomes if it asks for a WebSocket, `ports` where the server listens, `lang` where it finds the interpreters, `image` how a server gets events.
 
 mod carry;
 #[cfg(any(test, fuzzing))]
@@ -11,6 +11,7 @@ mod host;
 pub(crate) mod image;
 pub(crate) mod lang;
 pub(crate) mod ports;
+mod socket;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
