@@ -125,12 +125,16 @@ pub(crate) fn own(tx: &Tx<'_>, name: &str, appid: &str) -> Result<Domain, Error>
 }
 
 /// # Errors
-/// `Exists`, `NotYours`, `TooMany`, and the store's.
+/// `Exists`, `UsedByOther`, `Taken`, `TooMany`, and the store's.
 pub(crate) fn add(tx: &mut Tx<'_>, name: &str, appid: &str, setup: Setup) -> Result<(), Error> {
     match own(tx, name, appid) {
         Ok(_) => return Err(Error::Exists(name.into())),
+        Err(Error::NotYours(name)) => return Err(Error::UsedByOther(name)),
         Err(Error::NoSuchDomain(_)) => {}
         Err(error) => return Err(error),
+    }
+    if let Some(by) = tx.name_of(name)? {
+        return Err(Error::Taken { name: name.into(), by });
     }
     let mut count = 0;
     for (_, row) in tx.scan(Table::CdnDomain, &[], usize::MAX)? {

@@ -9,6 +9,11 @@ pub enum Error {
     NotYours(String),
     #[error("the domain {0} exists")]
     Exists(String),
+    /// Who asks for it may not have it.
+    #[error("the domain {0} is in use by another account")]
+    UsedByOther(String),
+    #[error("{name} is {by} already")]
+    Taken { name: String, by: cosette_store::NameOf },
     #[error("{0}")]
     TooMany(String),
     #[error("the domain {0} is running: stop it first")]

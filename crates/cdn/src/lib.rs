@@ -100,7 +100,7 @@ impl Cdn {
     }
 
     /// # Errors
-    /// `Exists`, `NotYours`, `TooMany`, and the store's.
+    /// `Exists`, `UsedByOther`, `Taken`, `TooMany`, and the store's.
     pub async fn add(&self, name: &str, appid: &str, setup: Setup) -> Result<(), Error> {
         let (name, appid) = (name.to_owned(), appid.to_owned());
         self.shared.store.commit(move |tx: &mut Tx<'_>| domain::add(tx, &name, &appid, setup)).await?;
@@ -176,7 +176,7 @@ impl Cdn {
     /// begun. It is done to its end though who asked for it may leave.
     ///
     /// # Errors
-    /// All of [`Error`] but `Exists`, `TooMany` and `Running`.
+    /// All of [`Error`] but `Exists`, `UsedByOther`, `Taken`, `TooMany` and `Running`.
     pub async fn ask(&self, ask: Ask) -> Result<String, Error> {
         let cdn = self.clone();
         let died = |error: tokio::task::JoinError| Err(Error::Store(std::io::Error::other(error).into()));

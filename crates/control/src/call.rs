@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cosette_cdn::Cdn;
 use cosette_function::Functions;
+use cosette_model::host::Reserved;
 use cosette_model::{Account, Chain, Issuer, Key, Region, Timestamp};
 use cosette_store::{Kept, Store};
 use cosette_trigger::Triggers;
@@ -29,6 +30,8 @@ pub(crate) struct Call<'a> {
     pub(crate) expected_code: Option<String>,
     /// Images by their names, and the commands that stand for them.
     pub(crate) images: &'a [(String, String)],
+    /// Names that are nobody's.
+    pub(crate) reserved: &'a Reserved,
 }
 
 impl Call<'_> {

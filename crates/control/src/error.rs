@@ -189,7 +189,7 @@ impl From<cosette_trigger::Error> for ApiError {
             E::Exists => Self::new("ResourceInUse.Trigger", text),
             E::NoSuchRule | E::NoUrl(_) => Self::new("ResourceNotFound.Trigger", text),
             E::NoSuchDomain(_) => Self::new("FailedOperation.Domain.UnExist", text),
-            E::DomainExists(_) => Self::new("ResourceInUse", text),
+            E::NameTaken { .. } => Self::new("ResourceInUse", text),
             E::UrlUsed(_) => Self::new("FailedOperation.DeleteTrigger.UrlUsed", text),
             E::Ambiguous => Self::invalid_value("TriggerDesc", text),
             E::Unchanged(_) => Self::new("FailedOperation.UpdateTriggerStatus", text),
@@ -249,7 +249,7 @@ mod tests {
             (E::Unchanged(true), "FailedOperation.UpdateTriggerStatus"),
             (E::Limit("10".into()), "LimitExceeded.Trigger"),
             (E::NoSuchDomain("d".into()), "FailedOperation.Domain.UnExist"),
-            (E::DomainExists("d".into()), "ResourceInUse"),
+            (E::NameTaken { name: "d".into(), by: cosette_store::NameOf::Bucket }, "ResourceInUse"),
             (E::UrlUsed("d".into()), "FailedOperation.DeleteTrigger.UrlUsed"),
             (E::NoUrl("f".into()), "ResourceNotFound.Trigger"),
         ] {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use cosette_cdn::Cdn;
 use cosette_clock::Clock;
 use cosette_function::Functions;
+use cosette_model::host::Reserved;
 use cosette_model::{Issuer, Region};
 use cosette_store::Store;
 use cosette_trigger::Triggers;
@@ -66,6 +67,7 @@ struct Workings {
     /// The server's own, as `http://127.0.0.1:9000`.
     address: String,
     images: OnceLock<Vec<(String, String)>>,
+    reserved: OnceLock<Reserved>,
 }
 
 impl Control {
@@ -79,8 +81,9 @@ impl Control {
         address: String,
     ) -> Self {
         let cdn = Cdn::new(store.clone(), clock.clone());
-        let images = OnceLock::new();
-        let parts = Workings { store, functions, triggers, cdn, clock, region, strict, address, images };
+        let (images, reserved) = (OnceLock::new(), OnceLock::new());
+        let parts =
+            Workings { store, functions, triggers, cdn, clock, region, strict, address, images, reserved };
         Self { parts: Arc::new(parts) }
     }
 
@@ -93,6 +96,13 @@ impl Control {
     #[must_use]
     pub fn with_images(self, images: Vec<(String, String)>) -> Self {
         let _ = self.parts.images.set(images);
+        self
+    }
+
+    /// Says by what names the server is called, which then are nobody's domains. The first call counts.
+    #[must_use]
+    pub fn with_reserved(self, reserved: Reserved) -> Self {
+        let _ = self.parts.reserved.set(reserved);
         self
     }
 
@@ -169,6 +179,7 @@ impl Control {
                 .headers
                 .get(client::IF_CODE)
                 .map(|value| value.to_str().unwrap_or_default().to_owned()),
+            reserved: workings.reserved.get_or_init(Reserved::default),
             images: workings.images.get().map(Vec::as_slice).unwrap_or_default(),
         };
         let params = Params::new(&fields);

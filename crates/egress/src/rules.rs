@@ -96,6 +96,12 @@ impl Rules {
         }
     }
 
+    /// Whether `host` (without brackets) and `port` are allowed by name, and not only as everybody is.
+    pub fn names(&self, host: &str, port: u16) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        self.0.iter().any(|allowed| allowed.host != "*" && allowed.covers(&host, port))
+    }
+
     /// Whether anything is allowed that has a certificate of the world's own authorities.
     pub fn leaves_home(&self) -> bool {
         !self.0.is_empty()
@@ -155,6 +161,15 @@ mod tests {
             assert_eq!(rules.judge(host, port), verdict, "{host}:{port}");
         }
         assert_eq!(self::rules(&["*"]).judge("anything", 1), Verdict::Allowed);
+        let both = self::rules(&["*", "example.com", "*.api.test:80"]);
+        for (host, port, named) in [
+            ("Example.com.", 1, true),
+            ("a.api.test", 80, true),
+            ("a.api.test", 81, false),
+            ("anything", 1, false),
+        ] {
+            assert_eq!(both.names(host, port), named, "{host}:{port}");
+        }
         assert_eq!(self::rules(&["*:443"]).judge("anything", 80), Verdict::Refused);
         for bad in ["", ":80", "a:b", "a:70000", "http://a", "a b", "*.", "a*", "*.*.b", "[::1", "a:"] {
             assert!(bad.parse::<Allowed>().is_err(), "{bad}");

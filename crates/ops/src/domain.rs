@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cosette_model::op::{Context, reply};
 use cosette_model::setting::{Bound, Domains, Status};
 use cosette_model::{Error, ErrorCode, Setting, SettingName};
-use cosette_store::{Bucket, View};
+use cosette_store::{Bucket, Tx, View};
 
 use crate::Ops;
 use crate::error::{Failure, Result};
@@ -49,7 +49,7 @@ impl Ops {
         Ok(domains)
     }
 
-    /// Binds names that no other bucket has. A rule that forces it takes a name from another bucket of the
+    /// Binds names that nothing else here has, neither functions nor the CDN nor another bucket. A rule that forces it takes a name from another bucket of the
     /// same account; from another account's it would need a record of the domain, which nobody can look up here.
     pub(crate) async fn put_domains(
         &self,
@@ -63,8 +63,19 @@ impl Ops {
         if names.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Error::with(ErrorCode::InvalidArgument, "A domain is named twice.").into());
         }
+        if names.iter().any(|name| self.reserved.holds(name)) {
+            return Err(Error::with(ErrorCode::InvalidArgument, "The domain name is not valid.").into());
+        }
         let value = Setting::Domain(domains.clone()).encode().map_err(Error::internal)?;
-        let claim = move |view: &View, others: &mut [(View, Option<Vec<u8>>)]| {
+        let claim = move |tx: &Tx<'_>, view: &View, others: &mut [(View, Option<Vec<u8>>)]| {
+            for (name, rule) in domains.rules.iter().map(|rule| (rule.name.to_ascii_lowercase(), rule)) {
+                // It is not COS's to take, whatever is forced.
+                if let Some(by) = tx.name_of_no_bucket(&name)? {
+                    let why = format!("The domain is {by} already.");
+                    let error = Error::with(ErrorCode::DomainConfigConflict, why);
+                    return Err(error.detail("Domain", &*rule.name).into());
+                }
+            }
             for (other, kept) in others {
                 let mut theirs = of(kept.as_deref().unwrap_or(b"{}"))?;
                 let before = theirs.rules.len();

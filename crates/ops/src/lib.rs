@@ -46,6 +46,7 @@ mod website;
 use std::sync::Arc;
 
 pub use access::session::SessionPolicy;
+use cosette_model::host::Reserved;
 use cosette_model::op::{Call, Context, Owner, Reply};
 use cosette_model::{Day, Error, Origins, Region};
 use cosette_store::Store;
@@ -67,6 +68,8 @@ pub struct Ops {
     /// Who acts on notifications.
     notify: Option<Arc<dyn Notify>>,
     fetching: origin::Fetching,
+    /// Names that no bucket can have.
+    reserved: Reserved,
 }
 
 impl Ops {
@@ -80,6 +83,7 @@ impl Ops {
             queries: Arc::new(Semaphore::new(select::QUERIES_MAX)),
             notify: None,
             fetching: origin::Fetching::default(),
+            reserved: Reserved::default(),
         }
     }
 
@@ -93,6 +97,12 @@ impl Ops {
     #[must_use]
     pub fn with_origins(self, origins: Arc<dyn Origins>) -> Self {
         Self { fetching: origin::Fetching::by(origins), ..self }
+    }
+
+    /// With the names that the server is called by, which no bucket is bound to.
+    #[must_use]
+    pub fn with_reserved(self, reserved: Reserved) -> Self {
+        Self { reserved, ..self }
     }
 
     /// With another day than that of 24 hours.

@@ -95,7 +95,7 @@ impl Gateway {
             return plain(StatusCode::BAD_REQUEST, "the request does not say which host it is for\n");
         };
         parts.uri = uri;
-        match self.judge(&target) {
+        match self.judge(&target, line) {
             // It could have any folder run as a function.
             Verdict::Ours if line.by.is_some() && door.is_closed_to_functions(&parts) => {
                 plain(StatusCode::FORBIDDEN, "the admin API is not for functions\n")
@@ -113,10 +113,15 @@ impl Gateway {
         }
     }
 
-    fn judge(&self, target: &Target) -> Verdict {
+    /// Somebody's domain is led to whom it belongs, whoever calls it, as by any name service; but what functions may call
+    /// by its name goes out: that says who runs the server. (`*` names nobody.)
+    fn judge(&self, target: &Target, line: &Line) -> Verdict {
         let bound = || self.door().is_some_and(|door| door.has_name(&target.host.to_ascii_lowercase()));
         match self.rules.judge(&target.host, target.port) {
             Verdict::Loopback if Some(target.port) == self.own_port() => Verdict::Ours,
+            Verdict::Allowed if line.by.is_some() && self.rules.names(&target.host, target.port) => {
+                Verdict::Allowed
+            }
             Verdict::Refused | Verdict::Allowed if bound() => Verdict::Ours,
             verdict => verdict,
         }
@@ -131,7 +136,7 @@ impl Gateway {
         let Some(deeper) = line.deeper() else {
             return plain(StatusCode::BAD_REQUEST, "there are too many tunnels in one another\n");
         };
-        let peer = match self.judge(&target) {
+        let peer = match self.judge(&target, line) {
             Verdict::Ours => None,
             Verdict::Loopback | Verdict::Allowed if line.by.is_some() => match self.dial(&target, line).await
             {
@@ -196,7 +201,7 @@ impl Gateway {
     ) -> io::Result<()> {
         // Of an address that stands for a name the name is still to come.
         if !stands_for_a_name(&target) {
-            match self.judge(&target) {
+            match self.judge(&target, &line) {
                 Verdict::Ours => {}
                 // Those who speak first can be told why not, in their own way.
                 Verdict::Refused if matches!(target.port, 80 | 443) => {}
@@ -234,7 +239,7 @@ impl Gateway {
         let Some(target) = named.or(target) else {
             return stream.write_all(&TLS_DENIED).await;
         };
-        match self.judge(&target) {
+        match self.judge(&target, &line) {
             Verdict::Ours => {
                 let config = self.authority.server(&target.host).map_err(io::Error::other)?;
                 let agreed = tokio::time::timeout(TLS_TIMEOUT, TlsAcceptor::from(config).accept(stream));

@@ -306,7 +306,8 @@ impl House {
             config.strict,
             format!("http://{}", reachable(address)),
         )
-        .with_images(config.images.clone());
+        .with_images(config.images.clone())
+        .with_reserved(reserved.clone());
         let wire = Arc::new(Wire::new(cosette_wire::Config {
             default_region: config.region.clone(),
             default_dialect: config.dialect,
@@ -317,7 +318,8 @@ impl House {
         let ops = Ops::new(store.clone(), config.region.clone(), owners(config).collect())
             .with_day(config.day)
             .with_notify(Arc::new(targets.clone()))
-            .with_origins(Arc::new(origins));
+            .with_origins(Arc::new(origins))
+            .with_reserved(reserved.clone());
         let traveller = Traveller {
             store: store.clone(),
             clock: clock.clone(),

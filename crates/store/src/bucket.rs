@@ -234,7 +234,7 @@ impl Store {
     }
 
     /// Sets what `decide` makes of the bucket and of all others that have the setting, and may take it
-    /// from those, in one commit.
+    /// from those, in one commit, of which it sees all else.
     ///
     /// # Errors
     /// Those of `decide`, and `NoSuchBucket`.
@@ -246,7 +246,9 @@ impl Store {
         decide: F,
     ) -> Result<(), E>
     where
-        F: FnOnce(&View, &mut [(View, Option<Vec<u8>>)]) -> Result<Option<Vec<u8>>, E> + Send + 'static,
+        F: FnOnce(&Tx<'_>, &View, &mut [(View, Option<Vec<u8>>)]) -> Result<Option<Vec<u8>>, E>
+            + Send
+            + 'static,
         E: From<Error> + Send + 'static,
     {
         let bucket = bucket.into();
@@ -261,7 +263,7 @@ impl Store {
                     others.push((tx.view_of(other)?, Some(value)));
                 }
             }
-            let value = decide(&view, &mut others)?;
+            let value = decide(tx, &view, &mut others)?;
             for (other, value) in others {
                 if other.setting(setting) != value.as_deref() {
                     tx.set(&other.bucket, vec![(setting, value)]);

@@ -19,6 +19,7 @@ mod holder;
 mod journal;
 mod listing;
 mod little;
+mod names;
 mod object;
 mod open;
 mod read;
@@ -47,6 +48,7 @@ pub use check::{Finding, Progress, Report, verify};
 pub use cosette_blob::{Digester, Disk, Faults, Step, Verdict, combine, combine_crc64};
 pub use error::{Error, Result};
 pub use listing::{ListedVersion, Page, UploadPage, VersionPage};
+pub use names::{FUNCTION_DOMAIN, NameOf};
 pub use object::{
     AppendObject, CopiedContent, CopyObject, DeleteObject, Deleted, PutObject, ReviseObject, Revision, Seen,
 };

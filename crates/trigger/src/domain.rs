@@ -3,16 +3,13 @@
 
 use cosette_model::Timestamp;
 use cosette_model::function::FunctionRef;
-use cosette_store::{Store, Table, Tx};
+use cosette_store::{FUNCTION_DOMAIN as PREFIX, Store, Table, Tx};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Triggers, row, url};
 
 /// More than any store will hold; scans need a bound.
 const SCAN_MAX: usize = 100_000;
-
-/// Rows: this, then the name.
-const PREFIX: &str = "domain-";
 
 /// What a domain is asked by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +86,7 @@ impl Triggers {
     /// Makes a domain that nobody has. Each function has to have a URL under its qualifier.
     ///
     /// # Errors
-    /// `DomainExists`, `NoUrl`.
+    /// `NameTaken`, `NoUrl`.
     pub async fn create_domain(
         &self,
         name: String,
@@ -98,17 +95,19 @@ impl Triggers {
         tags: Vec<(String, String)>,
     ) -> Result<(), Error> {
         let create = move |tx: &mut Tx<'_>| {
-            if tx.get(Table::Rule, key(&name).as_bytes())?.is_some() {
-                return Err(Error::DomainExists(name));
+            if let Some(by) = tx.name_of(&name)? {
+                return Err(Error::NameTaken { name, by });
             }
             let now = tx.now();
+            need_urls(tx, &settings.routes)?;
             write(tx, &Domain { name, appid, region, settings, tags, created: now, modified: now })
         };
         self.dispatcher.store.commit(create).await?;
         Ok(())
     }
 
-    /// Changes one of the account's in the region.
+    /// Changes one of the account's in the region. `change` says whether it has set the routes; those that stay may
+    /// lead to what is gone.
     ///
     /// # Errors
     /// `NoSuchDomain`, `NoUrl`, and what `change` refuses.
@@ -116,11 +115,13 @@ impl Triggers {
         &self,
         name: String,
         owner: (String, String),
-        change: impl FnOnce(&mut DomainSettings) -> Result<(), E> + Send + 'static,
+        change: impl FnOnce(&mut DomainSettings) -> Result<bool, E> + Send + 'static,
     ) -> Result<(), E> {
         let change = move |tx: &mut Tx<'_>| {
             let mut domain = own(tx, &name, &owner)?;
-            change(&mut domain.settings)?;
+            if change(&mut domain.settings)? {
+                need_urls(tx, &domain.settings.routes)?;
+            }
             domain.modified = tx.now();
             write(tx, &domain).map_err(E::from)
         };
@@ -173,14 +174,20 @@ fn own(tx: &Tx<'_>, name: &str, (appid, region): &(String, String)) -> Result<Do
     if (&domain.appid, &domain.region) == (appid, region) { Ok(domain) } else { Err(missing()) }
 }
 
-fn write(tx: &mut Tx<'_>, domain: &Domain) -> Result<(), Error> {
+/// # Errors
+/// `NoUrl`.
+fn need_urls(tx: &Tx<'_>, routes: &[Route]) -> Result<(), Error> {
     let urls = url::standing(tx)?;
-    for Route { function, .. } in &domain.settings.routes {
+    for Route { function, .. } in routes {
         if !urls.iter().any(|url| url.function == *function) {
             let (name, qualifier) = (&function.name, &function.qualifier);
             return Err(Error::NoUrl(format!("function {name} has no URL under {qualifier}")));
         }
     }
+    Ok(())
+}
+
+fn write(tx: &mut Tx<'_>, domain: &Domain) -> Result<(), Error> {
     tx.put(Table::Rule, key(&domain.name).as_bytes(), row::encode(domain)?);
     Ok(())
 }

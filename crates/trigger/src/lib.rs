@@ -94,8 +94,8 @@ pub enum Error {
     Invalid { field: &'static str, message: String },
     #[error("there is no domain {0} in the region")]
     NoSuchDomain(String),
-    #[error("the domain {0} exists")]
-    DomainExists(String),
+    #[error("{name} is {by} already")]
+    NameTaken { name: String, by: cosette_store::NameOf },
     #[error("{0}")]
     NoUrl(String),
     #[error("the domain {0} leads to the URL")]
@@ -127,6 +127,7 @@ pub type Judged = (Rule, Result<Happened, Why>);
 pub struct Triggers {
     dispatcher: Arc<Dispatcher>,
     keeper: Arc<Keeper>,
+    urls: Arc<url::Index>,
     /// Taken by whoever stops them.
     tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
@@ -144,7 +145,7 @@ impl Triggers {
         let keeper = Arc::new(Keeper::new(dispatcher.clone())?);
         tokio::spawn(dispatcher.clone().keep_time());
         let tasks = vec![tokio::spawn(pump.run()), tokio::spawn(keeper.clone().run())];
-        Ok(Self { dispatcher, keeper, tasks: Arc::new(Mutex::new(tasks)) })
+        Ok(Self { dispatcher, keeper, urls: Arc::default(), tasks: Arc::new(Mutex::new(tasks)) })
     }
 
     /// Makes a rule that changes committed after it can fire. It must be able to fire: `NoSuchFunction`,

@@ -1,6 +1,9 @@
 //! Function URLs: triggers of type `http`, by which requests come to a function (scf.md 6.7). What they are and their
 //! rows in the store; whoever takes requests asks for them.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use cosette_model::Timestamp;
 use cosette_model::function::FunctionRef;
 use cosette_store::{Store, Table, Tx};
@@ -13,6 +16,9 @@ const SCAN_MAX: usize = 100_000;
 
 /// Rows: this, then the id.
 const PREFIX: &str = "url-";
+
+/// The number of the last commit that changed one, among the notes.
+const VERSION: &[u8] = b"urls";
 
 /// Letters of an id.
 const ID_LENGTH: usize = 10;
@@ -92,6 +98,29 @@ pub struct UrlChange {
     pub enabled: Option<bool>,
 }
 
+/// Ids by function and qualifier, read anew once a commit has changed any.
+#[derive(Default)]
+pub(crate) struct Index(Mutex<Option<(Option<Vec<u8>>, Ids)>>);
+
+type Ids = Arc<HashMap<FunctionRef, String>>;
+
+impl Index {
+    fn ids(&self, store: &Store) -> Result<Ids, Error> {
+        // Before the rows: of what is changed meanwhile the next call reads anew.
+        let version = store.get(Table::TriggerNote, VERSION)?;
+        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, ids)) = &*read
+            && *of == version
+        {
+            return Ok(Arc::clone(ids));
+        }
+        let urls = decode(store.scan(Table::Rule, PREFIX.as_bytes(), None, SCAN_MAX)?)?;
+        let ids: Ids = Arc::new(urls.into_iter().map(|url| (url.function, url.id)).collect());
+        *read = Some((version, Arc::clone(&ids)));
+        Ok(ids)
+    }
+}
+
 impl Url {
     /// Whether it leads to the function, under any qualifier.
     pub fn is_of(&self, function: &FunctionRef) -> bool {
@@ -154,6 +183,15 @@ impl Triggers {
         all(&self.dispatcher.store)
     }
 
+    /// The id of the one that leads to a function under its qualifier.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn url_of(&self, function: &FunctionRef) -> Result<Option<String>, Error> {
+        let ids = self.urls.ids(&self.dispatcher.store)?;
+        Ok(ids.get(function).cloned())
+    }
+
     /// The one with this id.
     ///
     /// # Errors
@@ -199,7 +237,7 @@ impl Triggers {
             if let Some(domain) = domain::using(tx, &url.function)? {
                 return Err(Error::UrlUsed(domain));
             }
-            tx.delete(Table::Rule, key(&url.id).as_bytes());
+            delete(tx, &url);
             Ok::<_, Error>(url)
         };
         let (_, url) = self.dispatcher.store.commit(delete).await?;
@@ -210,12 +248,24 @@ impl Triggers {
 /// Takes away all that `is_meant`.
 pub(crate) fn delete_all(tx: &mut Tx<'_>, is_meant: impl Fn(&Url) -> bool) -> Result<(), Error> {
     for url in standing(tx)?.into_iter().filter(is_meant) {
-        tx.delete(Table::Rule, key(&url.id).as_bytes());
+        delete(tx, &url);
     }
     Ok(())
 }
 
+fn delete(tx: &mut Tx<'_>, url: &Url) {
+    touch(tx);
+    tx.delete(Table::Rule, key(&url.id).as_bytes());
+}
+
+/// Tells [`Index`] that it is outdated.
+fn touch(tx: &mut Tx<'_>) {
+    let seq = tx.seq().0.to_be_bytes().to_vec();
+    tx.put(Table::TriggerNote, VERSION, seq);
+}
+
 fn write(tx: &mut Tx<'_>, url: Url) -> Result<Url, Error> {
+    touch(tx);
     tx.put(Table::Rule, key(&url.id).as_bytes(), row::encode(&url)?);
     Ok(url)
 }

@@ -1,8 +1,8 @@
-//! Domains: made, changed, switched, listed. One is served as soon as it is made; nobody looks at whose its name is,
-//! but for what others here have.
+//! Domains: made, changed, switched, listed. One is served as soon as it is made, if nobody here has its name; nobody
+//! looks at whose it is elsewhere.
 
 use cosette_cdn::{Domain, is_name};
-use cosette_model::{Account, Setting, SettingName};
+use cosette_model::Account;
 use serde_json::{Value, json};
 
 use super::{page, reply, setup, time, wrong};
@@ -22,58 +22,15 @@ pub(crate) async fn add(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
     if name.starts_with("*.") {
         return Err(ApiError::unsupported("domains with a wildcard are not supported by Cosette"));
     }
-    if is_internal(&name) {
-        let message = format!("{name} is a name of the services'");
+    if call.reserved.holds(&name) {
+        let message = format!("{name} is a name of the services' or of this server");
         return Err(ApiError::new("InvalidParameter.CdnHostInternalHost", message));
     }
     if !is_name(&name) {
         return Err(wrong(format!("{name} is no name of a host")));
     }
-    if call.triggers.domain(&name)?.is_some() {
-        let message = format!("{name} is a domain of functions");
-        return Err(ApiError::new("ResourceInUse.CdnHostExists", message));
-    }
-    if bound(call, &name)?.is_some_and(|appid| appid != call.account.appid) {
-        let message = format!("{name} is a domain of another account's bucket");
-        return Err(ApiError::new("ResourceInUse.CdnHostExists", message));
-    }
     call.cdn.add(&name, &call.account.appid, setup::new(&params)?).await?;
     Ok(Reply::new())
-}
-
-/// Whose bucket is bound to the name, by APPID: requests for it would not come to the bucket any more.
-pub(crate) fn bound(call: &Call<'_>, name: &str) -> Result<Option<String>, ApiError> {
-    for bucket in call.store.buckets()? {
-        let kept = match call.store.setting(&bucket.name, SettingName::Domain.row()) {
-            Err(cosette_store::Error::NoSuchBucket(_)) => None,
-            kept => kept?,
-        };
-        let Some(kept) = kept else { continue };
-        if let Setting::Domain(domains) = SettingName::Domain.decode(&kept).map_err(ApiError::internal)?
-            && domains.rules.iter().any(|rule| rule.name.eq_ignore_ascii_case(name))
-        {
-            return Ok(Some(bucket.owner_appid));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether it is a name of the services', or of this machine.
-pub(crate) fn is_internal(name: &str) -> bool {
-    let ends = [
-        "myqcloud.com",
-        "tencentcos.cn",
-        "tencentcloudapi.com",
-        "tencentcloudapi.cn",
-        "api.qcloud.com",
-        "tencentscf.com",
-        "dnsv1.com",
-        "amazonaws.com",
-        "amazonaws.com.cn",
-        "localhost",
-    ];
-    let is_below = |end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    ends.into_iter().any(is_below)
 }
 
 pub(crate) async fn update(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
@@ -183,20 +140,4 @@ fn found(call: &Call<'_>, params: &Params<'_>) -> Result<Vec<Domain>, ApiError> 
         });
     }
     Ok(domains)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_the_services_are_nobodys() {
-        for name in ["scf.tencentcloudapi.com", "scf.tencentcloudapi.cn", "scf.api.qcloud.com", "a.localhost"]
-        {
-            assert!(is_internal(name), "{name}");
-        }
-        for name in ["www.example.com", "mytencentcloudapi.cn"] {
-            assert!(!is_internal(name), "{name}");
-        }
-    }
 }

@@ -80,7 +80,8 @@ impl From<E> for ApiError {
         let code = match error {
             E::NoSuchDomain(_) => "ResourceNotFound.CdnHostNotExists",
             E::NotYours(_) => "UnauthorizedOperation.CdnHostUnauthorized",
-            E::Exists(_) => "ResourceInUse.CdnHostExists",
+            E::UsedByOther(_) => "UnauthorizedOperation.CdnHostIsUsedByOther",
+            E::Exists(_) | E::Taken { .. } => "ResourceInUse.CdnHostExists",
             E::TooMany(_) => "LimitExceeded.CdnUserTooManyHosts",
             E::Running(_) => "ResourceUnavailable.CdnHostIsNotOffline",
             E::Stopped(_) => "ResourceUnavailable.CdnHostIsNotOnline",

@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 use super::function::tags;
 use super::{LATEST, Paging, descending, function_of, qualified, reply, sort_by_key};
 use crate::call::Call;
-use crate::cdn::domain::{bound, is_internal};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::reply::Reply;
@@ -17,15 +16,9 @@ const LIMIT_MAX: usize = 100;
 
 pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let name = named(&params)?;
-    if is_internal(&name) || !is_name(&name) {
+    if call.reserved.holds(&name) || !is_name(&name) {
         let message = format!("{name} is no domain of one's own: a name of two parts at least, without *");
         return Err(wrong(message));
-    }
-    if call.cdn.of_host(&name).is_some() {
-        return Err(ApiError::new("ResourceInUse", format!("{name} is a domain of the CDN")));
-    }
-    if bound(call, &name)?.is_some() {
-        return Err(ApiError::new("ResourceInUse", format!("{name} is a domain of a bucket")));
     }
     let nothing = Protocols { http: false, https: false };
     let mut settings = DomainSettings { protocols: nothing, certificate: None, routes: Vec::new() };
@@ -120,18 +113,18 @@ impl Change {
         })
     }
 
-    fn make(self, settings: &mut DomainSettings) -> Result<(), ApiError> {
+    /// Whether the routes are among it.
+    fn make(self, settings: &mut DomainSettings) -> Result<bool, ApiError> {
+        let routed = self.routes.is_some();
         settings.protocols = self.protocols.unwrap_or(settings.protocols);
         settings.routes = self.routes.unwrap_or_else(|| std::mem::take(&mut settings.routes));
         settings.certificate = self.certificate.or_else(|| settings.certificate.take());
         match settings.protocols.https {
-            true if settings.certificate.is_none() => Err(ApiError::missing("CertConfig")),
-            true => Ok(()),
-            false => {
-                settings.certificate = None;
-                Ok(())
-            }
+            true if settings.certificate.is_none() => return Err(ApiError::missing("CertConfig")),
+            true => {}
+            false => settings.certificate = None,
         }
+        Ok(routed)
     }
 }
 

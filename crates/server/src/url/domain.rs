@@ -37,18 +37,18 @@ impl Urls {
         }
         let nowhere = || Refused::new(404, format!("the domain {name} leads nowhere by this path"));
         let (route, path) = domain.lead(parts.uri.path()).ok_or_else(nowhere)?;
-        let urls = self.triggers.urls().map_err(|error| {
+        let id = self.triggers.url_of(&route.function).map_err(|error| {
             tracing::error!(%error, "function URLs cannot be read");
             Refused::new(500, "the function URL cannot be read")
         })?;
         // Gone with its function.
-        let url = urls.into_iter().find(|url| url.function == route.function).ok_or_else(nowhere)?;
+        let id = id.ok_or_else(nowhere)?;
         let path = match parts.uri.query() {
             Some(query) => format!("{path}?{query}"),
             None => path,
         };
         let path: PathAndQuery =
             path.parse().map_err(|_| Refused::new(400, "the path cannot be rewritten as the domain says"))?;
-        Ok(Place::by_domain(domain, url.id, path, port))
+        Ok(Place::by_domain(domain, id, path, port))
     }
 }

@@ -76,7 +76,7 @@ async fn no_commit_meets_another_bucket_of_the_name() {
     assert!(is_gone(store.set_setting(&old, "cors", Some(vec![1]), cause()).await));
     let revised = store.revise_setting(&old, "cors", cause(), |_| Ok::<_, Error>(Some(vec![1]))).await;
     assert!(is_gone(revised));
-    assert!(is_gone(store.claim_setting(&old, "cors", cause(), |_, _| Ok::<_, Error>(None)).await));
+    assert!(is_gone(store.claim_setting(&old, "cors", cause(), |_, _, _| Ok::<_, Error>(None)).await));
     assert!(is_gone(store.set_versioning(&old, true, cause()).await));
     assert!(is_gone(store.delete_bucket(&old, true, cause()).await));
 
