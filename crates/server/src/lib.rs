@@ -323,6 +323,7 @@ impl House {
         let traveller = Traveller {
             store: store.clone(),
             clock: clock.clone(),
+            functions: functions.clone(),
             triggers: triggers.clone(),
             jobs: Arc::clone(&jobs),
             replication,
