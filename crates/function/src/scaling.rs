@@ -152,14 +152,19 @@ impl Functions {
     }
 
     fn provisions(&self) -> Result<Vec<Provision>, Error> {
-        provisioned::read(self.shared.store.scan(Table::Concurrency, &[provisioned::ALL], None, usize::MAX)?)
+        provisioned::read(self.shared.store.scan(
+            Table::Concurrency,
+            &[provisioned::ALL],
+            None,
+            usize::MAX,
+        )?)
     }
 
     /// Has the numbers follow the clock from now on; said again, looks anew what comes next.
     pub(crate) fn scale_anew(&self) {
         let mut changed = self.shared.scaler.changed.lock().unwrap_or_else(PoisonError::into_inner);
         match &*changed {
-            Some(changed) => _ = changed.send_replace(()),
+            Some(changed) => changed.send_replace(()),
             None => {
                 let (sender, told) = watch::channel(());
                 // It does not keep the registry, as `keep_up` does not.
