@@ -2,13 +2,14 @@
 
 import concurrent.futures
 import json
+import pathlib
 import re
 import socket
 
 import pytest
 
-from support.functions import base64_zip, call, deploy
-from support.instance import ISOLATION
+from support.functions import base64_zip, call, client, deploy
+from support.instance import ISOLATION, Instance
 
 
 def invoke(scf, name, event=None, **more):
@@ -157,3 +158,38 @@ def test_what_it_keeps_in_tmp_is_its_own(server, scf, new_function, gate):
     assert one["who"] != two["who"] and (one["note"], two["note"]) == ("one", "two")
     again = json.loads(invoke(scf, name)["RetMsg"])
     assert again["note"] == {one["who"]: "one", two["who"]: "two"}[again["who"]]
+
+
+def test_one_without_work_ends_after_five_minutes():
+    """Its process is gone, and what it had started; the next event is a cold start."""
+    code = """
+import os, subprocess
+child = subprocess.Popen(["sleep", "86400"])
+def main_handler(event, context):
+    return os.getpid(), child.pid
+"""
+    # So that its numbers are the machine's.
+    with Instance(None, "--isolation", "off") as server:
+        scf = client(server)
+        deploy(scf, "idle", {"index.py": code})
+
+        def run():
+            result = invoke(scf, "idle")
+            return json.loads(result["RetMsg"]), "Coldstart" in result["Log"]
+
+        def alive(pids):
+            return [pid for pid in pids if pathlib.Path(f"/proc/{pid}").exists()]
+
+        server.admin("POST", "clock", {"freeze": True})
+        first, is_cold = run()
+        assert is_cold
+        # Each event lets it wait anew.
+        for _ in range(3):
+            server.admin("POST", "clock", {"advance": "299s"})
+            assert run() == (first, False)
+        assert alive(first) == first
+        server.admin("POST", "clock", {"advance": "300s"})
+        while alive(first):
+            pass
+        second, is_cold = run()
+        assert is_cold and second != first

@@ -103,6 +103,11 @@ BESIDE = {
     "EndpointsConfig[].": ROUTE,
     "PathRewrite[].": {"Path": "/a", "Type": "ExactRules", "Rewrite": "/b"},
     "Filters[].": {"Name": "Description"},
+    "TriggerActions[].": {
+        "TriggerName": "a",
+        "TriggerProvisionedConcurrencyNum": 1,
+        "TriggerCronConfig": "0 0 8 * * * *",
+    },
 }
 FILTERS = {"ListFunctions": "Runtime", "DescribeDomains": "domain", "DescribeDomainsConfig": "domain"}
 

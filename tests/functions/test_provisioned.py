@@ -1,6 +1,7 @@
 """Provisioned concurrency: instances that are there before any event comes, by the SDK and tccli."""
 
 import concurrent.futures
+import datetime
 import json
 import os
 import pathlib
@@ -210,10 +211,98 @@ def test_refusals(house, notes):
     wanted["VersionProvisionedConcurrencyNum"] = 1
     tracking = {**wanted, "ProvisionedType": "ConcurrencyUtilizationTracking", "TrackingTarget": 0.5}
     assert code(scf, "PutProvisionedConcurrencyConfig", **tracking) == "UnsupportedOperation"
-    action = {"TriggerName": "a", "TriggerProvisionedConcurrencyNum": 1, "TriggerCronConfig": "0 0 8 * * * *"}
-    assert code(scf, "PutProvisionedConcurrencyConfig", **wanted, TriggerActions=[action]) == "UnsupportedOperation"
     assert code(scf, "PutProvisionedConcurrencyConfig", **{**wanted, "Qualifier": "2"}) == "ResourceNotFound.Qualifier"
     assert shown(scf)["Allocated"] == []
+
+
+def action(name, number, cron):
+    return {"TriggerName": name, "TriggerProvisionedConcurrencyNum": number, "TriggerCronConfig": cron}
+
+
+def to_midnight(server):
+    """Stops the clock at the next midnight in UTC+8, which is 16:00 in UTC."""
+    now = datetime.datetime.fromisoformat(server.admin("POST", "clock", {"freeze": True})["now"])
+    midnight = now.replace(hour=16, minute=0, second=0, microsecond=0) + datetime.timedelta(days=1)
+    server.admin("POST", "clock", {"set": midnight.strftime("%Y-%m-%dT%H:%M:%SZ")})
+
+
+def wanted_after(server, scf, hours):
+    assert server.admin("POST", "clock", {"advance": f"{hours}h"})["settled"]
+    (one,) = shown(scf)["Allocated"]
+    return one["AllocatedProvisionedConcurrencyNum"]
+
+
+def test_actions_set_the_number_at_their_times(tmp_path, notes):
+    actions = [
+        action("morning", 2, "0 0 8 * * * *"),
+        action("noon", 3, "0 0 12 * * * *"),
+        action("night", 0, "0 0 22 * * * *"),
+    ]
+    with Instance(tmp_path / "data", "--isolation", "off") as server:
+        scf = client(server)
+        make(scf, notes)
+        to_midnight(server)
+        of = {"FunctionName": "kept", "Qualifier": "1"}
+        call(scf, "PutProvisionedConcurrencyConfig", **of, VersionProvisionedConcurrencyNum=0, TriggerActions=actions)
+        assert done(scf)["AvailableProvisionedConcurrencyNum"] == 0
+        assert wanted_after(server, scf, 7) == 0
+        assert wanted_after(server, scf, 2) == 2
+        assert done(scf)["AvailableProvisionedConcurrencyNum"] == 2
+        assert len(alive(started(notes))) == 2
+        assert json.loads(invoke(scf)["RetMsg"]) in started(notes)
+        # Of all that a move passes over the last counts: noon, night, and the morning of the next day.
+        assert wanted_after(server, scf, 10) == 3
+        assert wanted_after(server, scf, 4) == 0
+        while alive(started(notes)):
+            pass
+        # By hand until the next action.
+        call(scf, "PutProvisionedConcurrencyConfig", **of, VersionProvisionedConcurrencyNum=1, TriggerActions=actions)
+        assert done(scf)["AvailableProvisionedConcurrencyNum"] == 1
+        assert wanted_after(server, scf, 8) == 1
+        assert wanted_after(server, scf, 2) == 2
+        # One that finds no room leaves the number as it is and says so, until one does.
+        call(scf, "PutReservedConcurrencyConfig", FunctionName="kept", ReservedConcurrencyMem=256)
+        assert wanted_after(server, scf, 4) == 2
+        failed = done(scf)
+        assert failed["Status"] == "Failed" and "384 MB are provisioned, of 256 MB" in failed["StatusReason"]
+        assert wanted_after(server, scf, 10) == 0
+        assert done(scf)["Status"] == "Done"
+        call(scf, "PutProvisionedConcurrencyConfig", **of, VersionProvisionedConcurrencyNum=1, TriggerActions=actions)
+    with Instance(tmp_path / "data", "--isolation", "off") as server:
+        scf = client(server)
+        again = done(scf)
+        assert again["TriggerActions"] == [{**one, "ProvisionedType": "Default"} for one in actions]
+        to_midnight(server)
+        assert wanted_after(server, scf, 9) == 2
+        # Said without them there are none.
+        put(scf, 1)
+        assert wanted_after(server, scf, 24) == 1
+        assert shown(scf)["Allocated"][0]["TriggerActions"] == []
+
+
+@pytest.mark.parametrize(
+    "wrong, refusal",
+    [
+        ([action("a", 1, "0 8 * * *")], "InvalidParameterValue.TriggerCronConfig"),
+        ([action("a", 1, "0 0 25 * * * *")], "InvalidParameterValue.TriggerCronConfig"),
+        ([action("a", 11, "0 0 8 * * * *")], "InvalidParameterValue.TriggerProvisionedConcurrencyNum"),
+        ([action("8", 1, "0 0 8 * * * *")], "InvalidParameterValue.ProvisionTriggerName"),
+        ([action("a", 1, f"0 0 {hour} * * * *") for hour in (8, 9)], "InvalidParameterValue.ProvisionTriggerNameDuplicate"),
+        ([action(name, 1, "0 0 8 * * * *") for name in "ab"], "InvalidParameterValue.ProvisionTriggerCronConfigDuplicate"),
+        ([action(f"a{hour}", 1, f"0 0 {hour} * * * *") for hour in range(11)], "LimitExceeded.ProvisionTriggerAction"),
+        ([{**action("a", 1, "0 0 8 * * * *"), "ProvisionedType": "Other"}], "InvalidParameterValue.ProvisionType"),
+        ([{"TriggerName": "a", "TriggerCronConfig": "0 0 8 * * * *"}], "MissingParameter"),
+    ],
+)
+def test_what_is_no_action(scf, new_function, wrong, refusal):
+    name = new_function()
+    deploy(scf, name, {"index.py": "def main_handler(event, context):\n    return 1\n"})
+    call(scf, "PublishVersion", FunctionName=name)
+    with pytest.raises(TencentCloudSDKException) as refused:
+        of = {"FunctionName": name, "Qualifier": "1", "VersionProvisionedConcurrencyNum": 1}
+        call(scf, "PutProvisionedConcurrencyConfig", **of, TriggerActions=wrong)
+    assert refused.value.code == refusal
+    assert shown(scf, name)["Allocated"] == []
 
 
 def test_by_tccli(tccli, scf, new_function):

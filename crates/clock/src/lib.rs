@@ -1,7 +1,9 @@
-//! The one source of time. Everything that needs *now* or *later* holds a [`Clock`].
+//! The one source of time. Everything that needs *now* or *later* holds a [`Clock`]; *again and again* is a [`Cron`].
 //!
 //! Real time by default. The clock can be moved forward and frozen, by tests and by the
 //! admin API; everybody who sleeps on it wakes when the moved clock has passed their time.
+
+mod cron;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cosette_model::{Times, Timestamp};
 use tokio::sync::watch;
+
+pub use cron::{Cron, NotCron};
 
 /// Who sleeps looks at the machine's clock again after so long: a timer does not count the time that the machine
 /// has slept.

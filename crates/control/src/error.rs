@@ -86,6 +86,7 @@ const FIELD_CODES: &[&str] = &[
     "InvalidParameterValue.Order",
     "InvalidParameterValue.OrderBy",
     "InvalidParameterValue.Param",
+    "InvalidParameterValue.ProvisionType",
     "InvalidParameterValue.Qualifier",
     "InvalidParameterValue.RetCode",
     "InvalidParameterValue.RoutingConfig",

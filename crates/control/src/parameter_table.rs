@@ -136,8 +136,10 @@ pub(crate) const TABLE: &[Parameters] = &[
     row(
         "PutProvisionedConcurrencyConfig",
         "FunctionName Qualifier VersionProvisionedConcurrencyNum Namespace ProvisionedType \
-                TrackingTarget MinCapacity MaxCapacity",
-        "TriggerActions",
+                TrackingTarget MinCapacity MaxCapacity TriggerActions.TriggerName \
+                TriggerActions.TriggerProvisionedConcurrencyNum TriggerActions.TriggerCronConfig \
+                TriggerActions.ProvisionedType",
+        "",
     ),
     row("GetProvisionedConcurrencyConfig", "FunctionName Namespace Qualifier", ""),
     row("DeleteProvisionedConcurrencyConfig", "FunctionName Qualifier Namespace", ""),

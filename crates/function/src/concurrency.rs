@@ -103,6 +103,21 @@ impl Division {
         self.provisions.iter().filter(is_of).map(Provision::mb).sum()
     }
 
+    /// Sets what is provisioned of a version, if there is room for it.
+    pub(crate) fn admit(&mut self, provision: Provision) -> Result<(), Error> {
+        let (of, key) = (provision.function.clone(), provision.key());
+        self.provisions.retain(|other| other.key() != key);
+        self.provisions.push(provision);
+        let numbers = self.provisions.iter().filter(|one| one.function == of).map(|one| one.number);
+        let (all, most) = (numbers.map(u64::from).sum::<u64>(), Slots::EACH);
+        if all > most as u64 {
+            let message = format!("at most {most} instances of a function are provisioned, not {all}");
+            let code = "LimitExceeded.FunctionTotalProvisionedConcurrencyNum";
+            return Err(Error::Refused { code, message });
+        }
+        self.check()
+    }
+
     /// Whether the instances that are kept find room.
     pub(crate) fn check(&self) -> Result<(), Error> {
         for (id, mb) in &self.reserved {

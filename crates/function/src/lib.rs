@@ -22,6 +22,7 @@ mod registry;
 mod routing;
 mod row;
 mod running;
+mod scaling;
 #[cfg(test)]
 mod tests;
 mod upgrade;
@@ -53,6 +54,7 @@ pub use crate::namespaces::{DEFAULT_NAMESPACE, NAMESPACES_MAX, Namespace};
 pub use crate::provisioned::Provisioned;
 pub use crate::routing::{Additional, Method, RoutingKey, When};
 use crate::running::Running;
+pub use crate::scaling::Action;
 pub use crate::upgrade::upgrade;
 pub use crate::versions::{Alias, AliasChange, Version};
 pub use cosette_runtime::Exchange;
@@ -287,6 +289,7 @@ struct Shared {
     debugging: debugging::Debugging,
     shares: concurrency::Shares,
     provisioned: provisioned::Keepers,
+    scaler: scaling::Scaler,
     downloads: download::Downloads,
     folders: folder::Folders,
     keys: OnceLock<Box<Keys>>,
@@ -308,6 +311,7 @@ impl Functions {
             debugging: debugging::Debugging::default(),
             shares: concurrency::Shares::default(),
             provisioned: provisioned::Keepers::default(),
+            scaler: scaling::Scaler::default(),
             downloads: download::Downloads::default(),
             folders: folder::Folders::default(),
             keys: OnceLock::new(),
@@ -432,6 +436,7 @@ impl Functions {
 
     /// Ends all invocations and instances, and returns when the last is on record.
     pub async fn stop(&self) {
+        self.shared.scaler.stop();
         self.shared.provisioned.stop();
         self.shared.slots.close();
         self.shared.runtime.stop().await;

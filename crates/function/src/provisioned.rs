@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use cosette_model::Timestamp;
 use cosette_store::{Table, Tx};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::concurrency::Division;
 use crate::invocation::{Slots, version_id};
+use crate::scaling::{self, Action};
 use crate::{Error, Function, Functions, Shared, Version, row, versions};
 
 /// What the keys of all rows begin with.
@@ -24,16 +26,25 @@ pub(crate) const ALL: u8 = b'q';
 /// next, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// What is provisioned of one version. All but the number is the version's own, which never changes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What is provisioned of one version. What stands before the number is the version's own, which never changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Provision {
     /// The function's id.
     pub(crate) function: String,
     pub(crate) version: u64,
     pub(crate) appid: String,
     pub(crate) region: String,
-    memory_mb: u32,
-    number: u32,
+    pub(crate) memory_mb: u32,
+    pub(crate) number: u32,
+    /// What changes the number by the clock.
+    #[serde(default)]
+    pub(crate) actions: Vec<Action>,
+    /// When the number was set; of what came due until then nothing counts.
+    #[serde(default)]
+    pub(crate) since: Timestamp,
+    /// Why an action could not set it, if the last could not.
+    #[serde(default)]
+    pub(crate) refused: Option<String>,
 }
 
 impl Provision {
@@ -60,8 +71,9 @@ pub struct Provisioned {
     pub wanted: u32,
     /// How many of these are.
     pub ready: u32,
-    /// Why the last one could not be started, while one is missing.
+    /// Why the last one could not be started, while one is missing, or why an action could not set the number.
     pub failure: Option<String>,
+    pub actions: Vec<Action>,
 }
 
 fn of_function(appid: &str, region: &str, id: &str) -> Vec<u8> {
@@ -112,12 +124,20 @@ impl Keepers {
 }
 
 impl Functions {
-    /// Has so many instances of a version started and kept; none if `number` is 0.
+    /// Has so many instances of a version started and kept until an action sets another number; none, and nothing is
+    /// known of it any more, if `number` is 0 and there are no actions.
     ///
     /// # Errors
     /// `InvalidParameterValue.Qualifier` of `$LATEST`, `NoSuchQualifier` of a version that is gone, `LimitExceeded` and
-    /// `FailedOperation.ProvisionedExceed...` for more than there is room for, and the store's.
-    pub async fn provision(&self, version: &Function, number: u32) -> Result<(), Error> {
+    /// `FailedOperation.ProvisionedExceed...` for more than there is room for, SCF's codes for what no action can be, and
+    /// the store's.
+    pub async fn provision(
+        &self,
+        version: &Function,
+        number: u32,
+        actions: Vec<Action>,
+    ) -> Result<(), Error> {
+        scaling::check(&actions)?;
         let Version::Number(numbered) = version.version else {
             let message = "$LATEST cannot have provisioned concurrency, only a version".to_owned();
             return Err(Error::Invalid { field: "Qualifier", message });
@@ -129,6 +149,9 @@ impl Functions {
             region: version.region.clone(),
             memory_mb: version.configuration.memory_mb,
             number,
+            actions,
+            since: self.shared.clock.now(),
+            refused: None,
         };
         let key = versions::key(&version.full_name(), version.version);
         let write = move |tx: &mut Tx<'_>| {
@@ -139,22 +162,12 @@ impl Functions {
             }
             let mut division = Division::in_commit(tx, &provision.appid, &provision.region)?;
             let key = provision.key();
-            division.provisions.retain(|other| other.key() != key);
-            if number == 0 {
+            if number == 0 && provision.actions.is_empty() {
                 tx.delete(Table::Concurrency, &key);
                 return Ok(());
             }
             let row = row::encode("provisioned concurrency", &provision)?;
-            let of = provision.function.clone();
-            division.provisions.push(provision);
-            let numbers = division.provisions.iter().filter(|one| one.function == of).map(|one| one.number);
-            let (all, most) = (numbers.map(u64::from).sum::<u64>(), Slots::EACH);
-            if all > most as u64 {
-                let message = format!("at most {most} instances of a function are provisioned, not {all}");
-                let code = "LimitExceeded.FunctionTotalProvisionedConcurrencyNum";
-                return Err(Error::Refused { code, message });
-            }
-            division.check()?;
+            division.admit(provision)?;
             tx.put(Table::Concurrency, &key, row);
             Ok(())
         };
@@ -174,8 +187,9 @@ impl Functions {
             let (_, ready) = self.shared.runtime.instances(&id);
             let ready = provision.number.min(u32::try_from(ready).unwrap_or(u32::MAX));
             let failure = keepers.get(&id).filter(|_| ready < provision.number);
-            let failure = failure.and_then(|keeper| lock(&keeper.failure).clone());
-            Provisioned { version: provision.version, wanted: provision.number, ready, failure }
+            let failure = failure.and_then(|keeper| lock(&keeper.failure).clone()).or(provision.refused);
+            let (version, wanted) = (provision.version, provision.number);
+            Provisioned { version, wanted, ready, failure, actions: provision.actions }
         };
         Ok(read(rows)?.into_iter().map(show).collect())
     }
@@ -227,6 +241,8 @@ impl Functions {
         for id in before.into_keys() {
             runtime.keep(&id, 0);
         }
+        drop(keepers);
+        self.scale_anew();
         Ok(())
     }
 

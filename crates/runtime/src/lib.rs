@@ -219,6 +219,16 @@ impl Runtime {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Has instances without work wait by another clock than the machine's. The first call counts.
+    #[must_use]
+    pub fn resting_by<W: Future<Output = ()> + Send + 'static>(
+        self,
+        rest: impl Fn(Duration) -> W + Send + Sync + 'static,
+    ) -> Self {
+        self.shared.pool.rest_by(rest);
+        self
+    }
+
     /// Lets the function of its name run it, from now on.
     pub fn install(&self, closure: Closure) {
         self.shared.closures.add(closure);

@@ -3,7 +3,8 @@
 //! are kept of, no more grow old than are beyond these.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,6 +14,11 @@ use crate::instance::{Fate, Instance};
 
 /// How long an instance is kept without work.
 pub(crate) const IDLE: Duration = Duration::from_secs(300);
+
+/// Waits for so long from now on, by whatever clock.
+type Rest = dyn Fn(Duration) -> Waits + Send + Sync;
+
+type Waits = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Clone)]
 pub(crate) struct Pool {
@@ -28,6 +34,8 @@ struct Shared {
     busy: watch::Sender<usize>,
     /// Told when of an id there have come to be fewer than are kept.
     losses: watch::Sender<()>,
+    /// What those without work wait by; the machine's time if nobody has said.
+    rest: OnceLock<Box<Rest>>,
 }
 
 #[derive(Default)]
@@ -83,8 +91,24 @@ impl Pool {
             closing: watch::Sender::new(false),
             busy: watch::Sender::new(0),
             losses: watch::Sender::new(()),
+            rest: OnceLock::new(),
         };
         Self { shared: Arc::new(shared), idle }
+    }
+
+    /// The first call counts.
+    pub(crate) fn rest_by<W: Future<Output = ()> + Send + 'static>(
+        &self,
+        rest: impl Fn(Duration) -> W + Send + Sync + 'static,
+    ) {
+        let _ = self.shared.rest.set(Box::new(move |time| Box::pin(rest(time))));
+    }
+
+    fn rest(&self) -> Waits {
+        match self.shared.rest.get() {
+            Some(rest) => rest(self.idle),
+            None => Box::pin(tokio::time::sleep(self.idle)),
+        }
     }
 
     fn groups(&self) -> MutexGuard<'_, Groups> {
@@ -246,15 +270,14 @@ impl Lease {
         });
         let Some(group) = group else { return Some(instance) };
         let (pool, id, mut exit) = (self.pool.clone(), self.id.clone(), instance.exit());
-        let keys_end = instance.keys_end();
+        let (keys_end, rest) = (instance.keys_end(), pool.rest());
         // It cannot run before the instance is in its place: the lock is held until then.
         let watcher = tokio::spawn(async move {
             let aged = async {
-                loop {
+                rest.await;
+                // One that is kept is nothing that a clock would have to stop for, again and again.
+                while !pool.is_too_old(&id) {
                     tokio::time::sleep(pool.idle).await;
-                    if pool.is_too_old(&id) {
-                        return;
-                    }
                 }
             };
             let outdated = async {

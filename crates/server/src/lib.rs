@@ -246,7 +246,12 @@ impl House {
             shared: config.shared.clone(),
             hidden: Some(config.data_dir.clone().unwrap_or_else(|| scratch.clone())),
         };
-        let runtime = Runtime::start_keeping(scratch.join("run"), keeping)?.with_way(way);
+        let time = clock.clone();
+        let rest = move |length| {
+            let (clock, until) = (time.clone(), time.now().plus(length));
+            async move { clock.sleep_until(until).await }
+        };
+        let runtime = Runtime::start_keeping(scratch.join("run"), keeping)?.with_way(way).resting_by(rest);
         let first = config.accounts.first();
         let home = Home {
             region: config.region.to_string(),
@@ -323,6 +328,7 @@ impl House {
         let traveller = Traveller {
             store: store.clone(),
             clock: clock.clone(),
+            functions: functions.clone(),
             triggers: triggers.clone(),
             jobs: Arc::clone(&jobs),
             replication,

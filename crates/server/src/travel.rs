@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cosette_clock::Clock;
+use cosette_function::Functions;
 use cosette_jobs::{Jobs, Replication};
 use cosette_model::{Seq, Timestamp};
 use cosette_store::{Error as StoreError, Store};
@@ -22,6 +23,7 @@ const PAGE: usize = 1000;
 pub(crate) struct Traveller {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
+    pub(crate) functions: Functions,
     pub(crate) triggers: Triggers,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) replication: Replication,
@@ -55,7 +57,9 @@ impl Traveller {
 
     /// When somebody next has something to do. Who has just said so may not sleep yet.
     fn next(&self) -> Option<Timestamp> {
-        let said = [self.clock.next_wake(), self.jobs.next_run(), self.triggers.next_due()];
+        // What cannot be read is told by who is to do it.
+        let scaling = self.functions.next_scaling().unwrap_or_default();
+        let said = [self.clock.next_wake(), self.jobs.next_run(), self.triggers.next_due(), scaling];
         said.into_iter().flatten().min()
     }
 
@@ -106,6 +110,7 @@ impl Traveller {
             self.clock.woken().await;
             self.jobs.settled().await;
             self.triggers.settled().await;
+            let _ = self.functions.scaled().await;
             // What the one has done may be work for the other, also between these two looks.
             let head = self.store.head();
             if self.jobs.is_settled() && self.triggers.is_settled() && self.store.head() == head {

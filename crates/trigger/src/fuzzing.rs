@@ -1,8 +1,7 @@
 //! Parsers as functions of any bytes, for `scripts/fuzz`.
 
+use cosette_clock::Cron;
 use cosette_model::Timestamp;
-
-use crate::timer::Cron;
 
 /// Seconds from 1970 to 2100.
 const END: u64 = 4_102_444_800;
@@ -18,6 +17,8 @@ pub fn cron(bytes: &[u8]) {
     assert!(next > from && next.as_secs() < END);
     let before = Timestamp::from_secs(next.as_secs() - 1);
     assert_eq!(cron.next(before.max(from)), Some(next));
+    assert_eq!(cron.last(from, next), Some(next));
+    assert_eq!(cron.last(from, before), None);
 }
 
 #[cfg(test)]

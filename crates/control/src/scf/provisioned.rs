@@ -1,6 +1,6 @@
 //! Provisioned concurrency: instances of a version that are started ahead and kept (scf.md 3.9).
 
-use cosette_function::{Function, Provisioned, Version};
+use cosette_function::{Action, Function, Provisioned, Version};
 use serde_json::{Value, json};
 
 use super::{function_of, reference, reply};
@@ -31,12 +31,33 @@ pub(crate) async fn put(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
     }
     let name = "VersionProvisionedConcurrencyNum";
     let number: u32 = params.count(name)?.ok_or_else(|| ApiError::missing(name))?;
-    if number == 0 {
+    let actions = actions(&params)?;
+    if number == 0 && actions.is_empty() {
         let message = format!("{name} must be 1 or more; DeleteProvisionedConcurrencyConfig takes all away");
         return Err(ApiError::invalid_value(name, message));
     }
-    call.functions.provision(&version, number).await?;
+    call.functions.provision(&version, number, actions).await?;
     Ok(Reply::new())
+}
+
+/// `TriggerActions`: what else the number is to be, and when.
+fn actions(params: &Params<'_>) -> Result<Vec<Action>, ApiError> {
+    let action = |action: Params<'_>| {
+        match action.text("ProvisionedType")? {
+            None | Some("" | "Default") => {}
+            Some(other) => {
+                let message = format!("ProvisionedType of an action is Default, not {other}");
+                return Err(ApiError::invalid_value("ProvisionType", message));
+            }
+        }
+        let number = "TriggerProvisionedConcurrencyNum";
+        Ok(Action {
+            name: action.needed("TriggerName")?.to_owned(),
+            cron: action.needed("TriggerCronConfig")?.trim().to_owned(),
+            number: action.count(number)?.ok_or_else(|| ApiError::missing(number))?,
+        })
+    };
+    params.objects("TriggerActions")?.unwrap_or_default().into_iter().map(action).collect()
 }
 
 /// Of all versions that have any, or of one.
@@ -57,7 +78,7 @@ pub(crate) async fn get(call: &Call<'_>, params: Params<'_>) -> Result<Reply, Ap
 pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
     let function = function_of(call, &params)?;
     let version = version(call, &function, params.needed("Qualifier")?)?;
-    call.functions.provision(&version, 0).await?;
+    call.functions.provision(&version, 0, Vec::new()).await?;
     Ok(Reply::new())
 }
 
@@ -72,16 +93,28 @@ fn version(call: &Call<'_>, function: &Function, qualifier: &str) -> Result<Func
 
 fn shown(one: &Provisioned) -> Value {
     let status = match &one.failure {
-        _ if one.ready == one.wanted => "Done",
         Some(_) => "Failed",
+        None if one.ready == one.wanted => "Done",
         None => "InProgress",
     };
+    let actions: Vec<Value> = one
+        .actions
+        .iter()
+        .map(|action| {
+            json!({
+                "TriggerName": action.name,
+                "TriggerProvisionedConcurrencyNum": action.number,
+                "TriggerCronConfig": action.cron,
+                "ProvisionedType": "Default",
+            })
+        })
+        .collect();
     json!({
         "Qualifier": one.version.to_string(),
         "AllocatedProvisionedConcurrencyNum": one.wanted,
         "AvailableProvisionedConcurrencyNum": one.ready,
         "Status": status,
         "StatusReason": one.failure.as_deref().unwrap_or_default(),
-        "TriggerActions": [],
+        "TriggerActions": actions,
     })
 }

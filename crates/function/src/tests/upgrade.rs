@@ -88,7 +88,7 @@ async fn upgraded_from(has_region: bool) {
     house.create("near", echo).await;
     let near = functions.get(&named("near")).unwrap();
     let version = functions.publish(&near, None, false).await.unwrap();
-    functions.provision(&version, 1).await.unwrap();
+    functions.provision(&version, 1, Vec::new()).await.unwrap();
     functions.reserve(&functions.get(&far).unwrap(), Some(256)).await.unwrap();
     for name in ["near", "near", "gone"] {
         house.invoke(name, "1").await;

@@ -3,9 +3,9 @@
 //! A timer is a row of `Table::Rule` beside the rules; each change of it gives it a new revision, by which the commit
 //! that files a firing checks that the timer is still the one that came due.
 
-pub(crate) mod cron;
 pub(crate) mod keeper;
 
+use cosette_clock::Cron;
 use cosette_model::function::{FunctionName, FunctionRef};
 use cosette_model::{Seq, Timestamp};
 use cosette_store::{Store, Table, Tx};
@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{Error, Triggers, row};
-pub(crate) use cron::Cron;
 
 /// Timers of one function, over all its qualifiers (scf.md 2.4).
 pub const TIMERS_PER_FUNCTION_MAX: usize = 10;

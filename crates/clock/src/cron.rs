@@ -19,7 +19,7 @@ const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 /// `second minute hour day month week year`, or the legacy `minute hour day month week`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cron {
+pub struct Cron {
     second: Field,
     minute: Field,
     hour: Field,
@@ -31,7 +31,7 @@ pub(crate) struct Cron {
 
 /// Why a text is no cron expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NotCron(String);
+pub struct NotCron(String);
 
 impl fmt::Display for NotCron {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,7 +139,7 @@ impl FromStr for Cron {
 
 impl Cron {
     /// The first time after `after`, in whole seconds; `None` when there is none before the year 2100.
-    pub(crate) fn next(&self, after: Timestamp) -> Option<Timestamp> {
+    pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let zone = UtcOffset::from_hms(ZONE_HOURS, 0, 0).ok()?;
         let after = i64::try_from(after.as_secs()).ok()?;
         let from = OffsetDateTime::from_unix_timestamp(after + 1).ok()?.to_offset(zone);
@@ -159,6 +159,22 @@ impl Cron {
             }
             (date, least) = (date.next_day()?, None);
         }
+    }
+
+    /// The last time after `after` and not after `until`, if there is one.
+    pub fn last(&self, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        let is_due = |from: &Timestamp| self.next(*from).filter(|at| *at <= until);
+        is_due(&after)?;
+        // After the first of these seconds there is one, after the second none.
+        let (mut low, mut high) = (after.as_secs(), until.as_secs().max(after.as_secs() + 1));
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            match is_due(&Timestamp::from_secs(middle)) {
+                Some(_) => low = middle,
+                None => high = middle,
+            }
+        }
+        is_due(&Timestamp::from_secs(low))
     }
 
     /// If day and day of the week are both said, either will do.
@@ -286,6 +302,22 @@ mod tests {
                 assert_eq!(want, (found == end).then_some(found), "{text} after {}", from.as_secs());
             }
         }
+    }
+
+    #[test]
+    fn the_last_of_those_that_are_due() {
+        let last = |cron: &str, after: &str, until: &str| {
+            cron.parse::<Cron>().unwrap().last(at(after), at(until)).map(|found| found.as_secs())
+        };
+        let of = |text: &str| Some(at(text).as_secs());
+        let (day, noon) = ("2024-05-06T00:00:00", "2024-05-06T12:00:00");
+        assert_eq!(last("0 0 8 * * * *", day, noon), of("2024-05-06T08:00:00"));
+        assert_eq!(last("0 0 8 * * * *", "2020-01-01T00:00:00", noon), of("2024-05-06T08:00:00"));
+        assert_eq!(last("0 0 12 * * * *", day, noon), of(noon));
+        assert_eq!(last("0 0 0 * * * *", day, noon), None);
+        assert_eq!(last("* * * * * * *", day, noon), of(noon));
+        assert_eq!(last("* * * * * * *", noon, noon), None);
+        assert_eq!(last("* * * * * * *", noon, day), None);
     }
 
     #[test]
