@@ -17,6 +17,9 @@ use cosette_model::{BucketName, EventPattern, Style, Target, Timestamp};
 use cosette_store::Store;
 use cosette_trigger::{NewRule, Options, Triggers};
 
+#[path = "../../store/examples/engine/measure.rs"]
+#[allow(dead_code, clippy::cast_precision_loss)]
+mod measure;
 #[path = "../../store/examples/engine/subject.rs"]
 #[allow(dead_code)]
 mod subject;
@@ -125,16 +128,25 @@ async fn main() {
     };
     triggers.create_rule(rule).await.unwrap();
     #[allow(clippy::cast_precision_loss)]
-    let all = puts as f64;
+    let (all, count) = (puts as f64, puts as u64);
     for round in 0..rounds {
+        let before = measure::processor();
         let without = all / put(&store, &quiet, round, puts).await;
         triggers.settled().await;
+        let quietly_used = measure::processor().saturating_sub(before);
+        let before = measure::processor();
         let began = Instant::now();
         let with = all / put(&store, &told, round, puts).await;
         let written = began.elapsed().as_secs_f64();
         triggers.settled().await;
         let rate = all / began.elapsed().as_secs_f64();
         let after = began.elapsed().as_secs_f64() - written;
+        let used = measure::processor().saturating_sub(before);
+        println!(
+            "processor time each, us: {:.1} without a rule, {:.1} with one",
+            measure::each(quietly_used, count),
+            measure::each(used, count)
+        );
         let [quietly, telling] = alone(&store, &triggers, [&quiet, &told], ALONE).await;
         #[allow(clippy::cast_precision_loss)]
         let ratio = telling as f64 / quietly as f64;

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::delivery::{self, Delivery, DeliveryState, Place, Progress};
-use crate::{Error, Triggers};
+use crate::{Error, Triggers, stored};
 
 /// Why one that was ended while it waited is dead.
 const TERMINATED: &str = "terminated by hand";
@@ -142,13 +142,13 @@ impl Triggers {
         pick: impl Fn(&FunctionRef, &str) -> bool + Send + 'static,
         max: usize,
     ) -> Result<Vec<AsyncEvent>, Error> {
-        let store = self.dispatcher.store.clone();
+        let (store, fresh) = (self.dispatcher.store.clone(), self.dispatcher.queues().fresh());
         let look = move || {
             let is_meant = |filed: &delivery::Filed| {
                 filed.target.function().is_some_and(|function| pick(function, &filed.id))
             };
             let make = |_: Place, delivery| AsyncEvent::of(delivery);
-            delivery::picked(&store, Seq(0), max, is_meant, make)
+            stored::picked(&store, fresh, Seq(0), max, is_meant, make)
         };
         let found = tokio::task::spawn_blocking(look).await;
         let found = found.unwrap_or(Err(Error::Store(cosette_store::Error::Closed)))?;

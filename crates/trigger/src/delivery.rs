@@ -1,17 +1,8 @@
-//! Deliveries: one event for one target, and how they lie in the store. Knows nothing of tasks or time.
-//!
-//! Rows of `Table::Delivery`, each key a kind and then the delivery's place:
-//!
-//! - `d`: what is to be delivered; written once, when it is filed.
-//! - `u`: how far it has come, while it is unfinished; a start reads these and no others.
-//! - `f`: how far it has come, once it is finished. The oldest are removed first.
+//! Deliveries: one event for one target. Knows nothing of tasks, time, or [where they lie](crate::stored).
 
 use cosette_model::function::StatusCode;
 use cosette_model::{BucketName, Chain, Happened, Link, ObjectKey, Seq, Target, Timestamp};
-use cosette_store::{Store, Table, Tx};
 use serde::{Deserialize, Serialize};
-
-use crate::{Error, row};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum DeliveryState {
@@ -122,7 +113,7 @@ impl Filed {
         }
     }
 
-    fn with(self, progress: Progress) -> Delivery {
+    pub(crate) fn with(self, progress: Progress) -> Delivery {
         let Self { id, source, timer, target, event, created, chain, letter_of, repeats } = self;
         let Progress { state, attempts, .. } = progress;
         Delivery { id, source, timer, target, event, created, state, attempts, chain, letter_of, repeats }
@@ -191,189 +182,17 @@ impl Default for Progress {
     }
 }
 
-/// Where a delivery stands among all: the commit that filed it, and which of that commit's it is.
+/// Where a delivery stands among all: the commit of its change, or the one that filed it if no change stands behind it,
+/// and which of that commit's it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place {
     pub(crate) commit: Seq,
     pub(crate) index: u32,
 }
 
-const FILED: u8 = b'd';
-const UNFINISHED: u8 = b'u';
-const FINISHED: u8 = b'f';
-
-/// The row that counts the finished ones.
-const FINISHED_COUNT: &[u8] = b"finished";
-
-/// What the error about a damaged row names.
-const PROGRESS: &str = "delivery progress";
-
-/// Deliveries removed in one commit.
-const REMOVED_MAX: usize = 1024;
-
-impl Place {
-    fn row(self, kind: u8) -> Vec<u8> {
-        let mut key = vec![kind];
-        key.extend(self.commit.0.to_be_bytes());
-        key.extend(self.index.to_be_bytes());
-        key
-    }
-
-    fn parse(row: &[u8]) -> Result<Self, cosette_store::Error> {
-        let damaged = || cosette_store::Error::Corrupt { what: "delivery key".into() };
-        let (commit, index) = row.get(1..).and_then(|row| row.split_at_checked(8)).ok_or_else(damaged)?;
-        let commit = u64::from_be_bytes(commit.try_into().map_err(|_| damaged())?);
-        let index = u32::from_be_bytes(index.try_into().map_err(|_| damaged())?);
-        Ok(Self { commit: Seq(commit), index })
-    }
-}
-
-/// The places that `count` deliveries filed by one commit get.
+/// The places that `count` deliveries of one commit get.
 pub(crate) fn places(commit: Seq, count: usize) -> impl Iterator<Item = Place> {
     (0..u32::try_from(count).unwrap_or(u32::MAX)).map(move |index| Place { commit, index })
-}
-
-/// Files encoded deliveries, in order, at the [`places`] of this commit. Those that come with words are dead from
-/// the beginning, for that reason.
-pub(crate) fn file(
-    tx: &mut Tx<'_>,
-    rows: Vec<(Vec<u8>, Option<String>)>,
-    finished_max: usize,
-) -> Result<(), Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let untried = row::encode(&Progress::default())?;
-    for (place, (filed, stopped)) in places(tx.seq(), rows.len()).zip(rows) {
-        tx.put(Table::Delivery, &place.row(FILED), filed);
-        match stopped {
-            None => tx.put(Table::Delivery, &place.row(UNFINISHED), untried.clone()),
-            Some(why) => {
-                let dead = Progress { state: DeliveryState::Dead { why }, ..Progress::default() };
-                finish(tx, place, row::encode(&dead)?, finished_max)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Writes how far an unfinished delivery has come.
-pub(crate) fn postpone(tx: &mut Tx<'_>, place: Place, progress: Vec<u8>) {
-    tx.put(Table::Delivery, &place.row(UNFINISHED), progress);
-}
-
-/// Writes how a delivery has ended, and forgets the oldest finished ones beyond `finished_max`.
-pub(crate) fn finish(
-    tx: &mut Tx<'_>,
-    place: Place,
-    progress: Vec<u8>,
-    finished_max: usize,
-) -> Result<(), Error> {
-    tx.delete(Table::Delivery, &place.row(UNFINISHED));
-    tx.put(Table::Delivery, &place.row(FINISHED), progress);
-    let mut count = 1 + match tx.get(Table::TriggerNote, FINISHED_COUNT)? {
-        Some(row) => row::decode(&row, "finished count")?,
-        None => 0_usize,
-    };
-    if count > finished_max {
-        // Some more than needed at a time, so that most commits remove nothing.
-        let surplus = (count - finished_max + (finished_max / 8).min(256)).min(REMOVED_MAX);
-        for (key, _) in tx.scan(Table::Delivery, &[FINISHED], surplus)? {
-            let old = Place::parse(&key)?;
-            tx.delete(Table::Delivery, &key);
-            tx.delete(Table::Delivery, &old.row(FILED));
-            count = count.saturating_sub(1);
-        }
-    }
-    tx.put(Table::TriggerNote, FINISHED_COUNT, row::encode(&count)?);
-    Ok(())
-}
-
-/// Unfinished deliveries after `after`, in order, at most `max`.
-pub(crate) fn unfinished(
-    store: &Store,
-    after: Option<Place>,
-    max: usize,
-) -> Result<Vec<(Place, Progress)>, Error> {
-    let after = after.map(|place| place.row(UNFINISHED));
-    let rows = store.scan(Table::Delivery, &[UNFINISHED], after.as_deref(), max)?;
-    rows.iter().map(|(key, row)| Ok((Place::parse(key)?, row::decode(row, PROGRESS)?))).collect()
-}
-
-/// What was filed there; `None` when it is there no more.
-pub(crate) fn filed(store: &Store, place: Place) -> Result<Option<Filed>, Error> {
-    let row = store.get(Table::Delivery, &place.row(FILED))?;
-    Ok(row.map(|row| row::decode(&row, "delivery")).transpose()?)
-}
-
-/// How far a delivery has come; `None` when it is there no more.
-pub(crate) fn progress(store: &Store, place: Place) -> Result<Option<Progress>, Error> {
-    // In this order: a delivery that is finished in between is found all the same.
-    for kind in [UNFINISHED, FINISHED] {
-        if let Some(row) = store.get(Table::Delivery, &place.row(kind))? {
-            return Ok(Some(row::decode(&row, PROGRESS)?));
-        }
-    }
-    Ok(None)
-}
-
-/// Those filed by commits after `after` that are picked, oldest first, at most `max`, as what is made of each. Reads all
-/// that there are.
-pub(crate) fn picked<T>(
-    store: &Store,
-    after: Seq,
-    max: usize,
-    mut pick: impl FnMut(&Filed) -> bool,
-    make: impl Fn(Place, Delivery) -> T,
-) -> Result<Vec<T>, Error> {
-    const PAGE: usize = 256;
-    let mut last = Place { commit: after, index: u32::MAX };
-    let mut found = Vec::new();
-    loop {
-        let rows = store.scan(Table::Delivery, &[FILED], Some(&last.row(FILED)), PAGE)?;
-        for (key, row) in &rows {
-            last = Place::parse(key)?;
-            let filed: Filed = row::decode(row, "delivery")?;
-            if found.len() < max
-                && pick(&filed)
-                && let Some(progress) = progress(store, last)?
-            {
-                found.push(make(last, filed.with(progress)));
-            }
-        }
-        if rows.len() < PAGE || found.len() >= max {
-            return Ok(found);
-        }
-    }
-}
-
-/// The next of what was filed, with its keys; nothing after the last.
-pub(crate) fn filed_after(store: &Store, after: &Option<Vec<u8>>) -> Result<Vec<(Vec<u8>, Filed)>, Error> {
-    const PAGE: usize = 256;
-    let rows = store.scan(Table::Delivery, &[FILED], after.as_deref(), PAGE)?;
-    rows.into_iter().map(|(key, row)| Ok((key, row::decode(&row, "delivery")?))).collect()
-}
-
-/// The delivery at a place; `None` when it is there no more.
-pub(crate) fn at(store: &Store, place: Place) -> Result<Option<Delivery>, Error> {
-    match (filed(store, place)?, progress(store, place)?) {
-        (Some(filed), Some(progress)) => Ok(Some(filed.with(progress))),
-        _ => Ok(None),
-    }
-}
-
-/// Newest first, at most `max`.
-pub(crate) fn newest(store: &Store, max: usize) -> Result<Vec<(Place, Delivery)>, Error> {
-    let rows = store.scan_back(Table::Delivery, &[FILED], max)?;
-    let mut newest = Vec::with_capacity(rows.len());
-    for (key, filed) in rows {
-        let place = Place::parse(&key)?;
-        let filed: Filed = row::decode(&filed, "delivery")?;
-        if let Some(progress) = progress(store, place)? {
-            newest.push((place, filed.with(progress)));
-        }
-    }
-    Ok(newest)
 }
 
 #[cfg(test)]
@@ -383,6 +202,7 @@ mod tests {
     use cosette_model::{EventType, Style};
 
     use super::*;
+    use crate::row;
 
     /// Rows as they were while functions were the only targets and COS's the only events.
     #[test]

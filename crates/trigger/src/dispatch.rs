@@ -1,8 +1,8 @@
-//! Runs deliveries: takes what may run from the queues, invokes, records each attempt's end, and keeps
+//! Runs deliveries: takes what may run from the queues, invokes, has each attempt's end recorded, and keeps
 //! the time of retries. Knows nothing of rules or of how a target takes a message.
 
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::{Future, pending, poll_fn};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,12 +18,10 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::asynchronous::CallsOff;
-use crate::delivery::{self, Attempt, Delivery, DeliveryState, Filed, Place, Progress};
-use crate::queue::{End, Queues, Ticket};
-use crate::{Error, Options, letter, retry, row};
-
-/// Ends of deliveries that are remembered for who follows them.
-const ENDS_MAX: usize = 4096;
+use crate::delivery::{Attempt, Delivery, DeliveryState, Filed, Place, Progress};
+use crate::queue::{Queues, Ticket};
+use crate::record::{Attempted, Recorder};
+use crate::{Error, Options, letter, retry, stored};
 
 /// How far the subsystem has been stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,8 +39,7 @@ pub(crate) struct Dispatcher {
     pub(crate) targets: Arc<dyn Invoke>,
     pub(crate) options: Options,
     queues: Mutex<Queues>,
-    /// The latest deliveries that have ended, each with its number among all that have since the start.
-    ends: Mutex<VecDeque<(u64, Place)>>,
+    pub(crate) recorder: Recorder,
     /// Told after every step of the cursor and every end of an attempt.
     pub(crate) moved: watch::Sender<()>,
     pub(crate) retry_set: Notify,
@@ -58,7 +55,7 @@ impl Dispatcher {
             targets,
             options,
             queues: Mutex::default(),
-            ends: Mutex::default(),
+            recorder: Recorder::default(),
             moved: watch::Sender::new(()),
             retry_set: Notify::new(),
             calls_off: CallsOff::default(),
@@ -73,7 +70,7 @@ impl Dispatcher {
 
     /// How many of the target may run at once. One of a missing target is let through: the
     /// invocation's own outcome says that it is missing.
-    fn limit(&self, target: &Target) -> usize {
+    pub(crate) fn limit(&self, target: &Target) -> usize {
         self.targets.describe(target).map_or(1, |description| description.concurrency.max(1))
     }
 
@@ -122,49 +119,61 @@ impl Dispatcher {
         limits
     }
 
+    /// Begins with what may run at once, though it is in no row yet, and gives back what has to wait. If nothing has,
+    /// the cursor moves to `cursor`.
+    pub(crate) fn begin(self: &Arc<Self>, fired: Vec<Fired>, cursor: Seq) -> Vec<Fired> {
+        let limits = self.limits(fired.iter().map(|fired| &fired.ticket));
+        let mut waiting = Vec::new();
+        let mut queues = self.queues();
+        let is_running = self.is_running();
+        for fired in fired {
+            let Fired { ticket, filed, stopped } = &fired;
+            let limit = limits.get(&ticket.target).copied().unwrap_or(1);
+            if is_running && stopped.is_none() && queues.seize(ticket, filed, limit) {
+                self.run(fired.ticket, Some(fired.filed));
+            } else {
+                waiting.push(fired);
+            }
+        }
+        if waiting.is_empty() {
+            queues.reach(cursor);
+        }
+        waiting
+    }
+
     /// Starts whatever of the target may run.
     pub(crate) fn start(self: &Arc<Self>, queues: &mut Queues, target: &Target) {
-        while *self.stage.borrow() == Stage::Running
+        while self.is_running()
             && let Some(ticket) = queues.take(target)
         {
-            let dispatcher = self.clone();
-            tokio::spawn(async move {
-                let (end, letter) = dispatcher.attempt(&ticket).await.unwrap_or_else(|error| {
-                    tracing::error!(delivery = %ticket.id, %error, "attempt not recorded");
-                    (End::Lost, None)
-                });
-                let letter = letter.map(|letter| (dispatcher.limit(&letter.target), letter));
-                let limit = dispatcher.limit(&ticket.target);
-                let target = ticket.target.clone();
-                let mut queues = dispatcher.queues();
-                // First the letter: at no moment is nothing of the two unfinished.
-                let letter = letter.map(|(limit, letter)| {
-                    let target = letter.target.clone();
-                    queues.note(&letter);
-                    queues.push(letter, limit);
-                    target
-                });
-                queues.end(ticket, end, limit);
-                dispatcher.start(&mut queues, &target);
-                if let Some(target) = letter {
-                    dispatcher.start(&mut queues, &target);
-                }
-                drop(queues);
-                if matches!(end, End::Retry(_)) {
-                    dispatcher.retry_set.notify_one();
-                }
-                dispatcher.moved.send_replace(());
-            });
+            self.run(ticket, None);
         }
     }
 
-    /// One attempt, from reading the delivery to having its end on record; with the dead letter that its end may bring.
-    async fn attempt(&self, ticket: &Ticket) -> Result<(End, Option<Ticket>), Error> {
-        let place = ticket.place;
-        let filed = delivery::filed(&self.store, place)?;
-        let (Some(filed), Some(progress)) = (filed, delivery::progress(&self.store, place)?) else {
-            let what = format!("delivery {} is missing", ticket.id);
-            return Err(cosette_store::Error::Corrupt { what }.into());
+    /// Runs what was taken; what is delivered is read from the store, unless it is in no row yet.
+    fn run(self: &Arc<Self>, ticket: Ticket, fresh: Option<Arc<Filed>>) {
+        let dispatcher = self.clone();
+        tokio::spawn(async move {
+            let ended = dispatcher.attempt(&ticket, fresh).await.unwrap_or_else(|error| {
+                tracing::error!(delivery = %ticket.id, %error, "attempt not recorded");
+                None
+            });
+            dispatcher.record(ticket, ended).await;
+        });
+    }
+
+    /// One attempt: how it ended, as it is to be recorded, with the dead letter that its end may bring; `None` when it was
+    /// let go of.
+    async fn attempt(&self, ticket: &Ticket, fresh: Option<Arc<Filed>>) -> Result<Option<Attempted>, Error> {
+        let (filed, progress) = match fresh {
+            Some(filed) => (filed, Progress::default()),
+            None => {
+                let missing = || format!("delivery {} is missing", ticket.id);
+                let found = stored::get(&self.store, ticket.place)?;
+                let (filed, progress) =
+                    found.ok_or_else(|| cosette_store::Error::Corrupt { what: missing() })?;
+                (Arc::new(filed), progress)
+            }
         };
         let invocation = Invocation {
             request_id: filed.id.clone(),
@@ -181,7 +190,7 @@ impl Dispatcher {
             biased;
             outcome = caught(async { self.targets.invoke(invocation).await }) => outcome.map(Some),
             () = call_off.comes() => Ok(None),
-            () = self.reached(Stage::Halted) => return Ok((End::Lost, None)),
+            () = self.reached(Stage::Halted) => return Ok(None),
         };
         let is_by_hand = matches!(outcome, Ok(None));
         let (status, error, answer) = match outcome {
@@ -195,7 +204,7 @@ impl Dispatcher {
         };
         if status == StatusCode::Canceled && *self.stage.borrow() > Stage::Running {
             // Called off because everything stops: the next start tries it again.
-            return Ok((End::Lost, None));
+            return Ok(None);
         }
         let ended = self.clock.now();
         let described = self.targets.describe(&ticket.target);
@@ -209,72 +218,7 @@ impl Dispatcher {
         // Of what somebody ends nobody is told, whether it ran or waited.
         let letter = described.filter(|_| !is_by_hand && !call_off.is_gentle());
         let letter = letter.and_then(|found| letter::of(&filed, &progress, found, ended));
-        self.record(ticket, progress, letter).await
-    }
-
-    async fn record(
-        &self,
-        ticket: &Ticket,
-        progress: Progress,
-        letter: Option<Filed>,
-    ) -> Result<(End, Option<Ticket>), Error> {
-        let retry = match &progress.state {
-            DeliveryState::Retrying { at } => Some(*at),
-            _ => None,
-        };
-        if let DeliveryState::Dead { why } = &progress.state {
-            tracing::warn!(delivery = %ticket.id, target = %ticket.target, why, "delivery is dead");
-        }
-        let row = row::encode(&progress)?;
-        let (place, finished_max) = (ticket.place, self.options.finished_max);
-        let letters =
-            letter.iter().map(|letter| Ok((row::encode(letter)?, None))).collect::<Result<_, Error>>()?;
-        // An end and its letter are one commit: there is never the one without the other.
-        let write = move |tx: &mut Tx<'_>| {
-            delivery::file(tx, letters, finished_max)?;
-            if retry.is_none() {
-                delivery::finish(tx, place, row, finished_max)?;
-            } else {
-                delivery::postpone(tx, place, row);
-            }
-            Ok(())
-        };
-        let (commit, ()) = self.store.commit::<_, Error, _>(write).await?;
-        if retry.is_none() {
-            self.note_end(place);
-        }
-        let at = Place { commit, index: 0 };
-        let queued = letter.map(|filed| self::ticket(at, &filed, Arc::new(filed.target.clone())));
-        Ok((retry.map_or(End::Finished(commit), End::Retry), queued.transpose()?))
-    }
-
-    /// A delivery has ended, and is on record.
-    pub(crate) fn note_end(&self, place: Place) {
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = ends.back().map_or(1, |(number, _)| number + 1);
-        ends.push_back((number, place));
-        if ends.len() > ENDS_MAX {
-            ends.pop_front();
-        }
-    }
-
-    /// Deliveries that have ended after the one of this number, oldest first, and the number of the last of them.
-    pub(crate) fn ended(&self, after: u64, max: usize) -> Result<(Vec<Delivery>, u64), Error> {
-        let (found, last) = {
-            let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-            let newest = ends.back().map_or(0, |(number, _)| *number);
-            // A number of an earlier run.
-            let after = if after > newest { 0 } else { after };
-            let found: Vec<(u64, Place)> =
-                ends.iter().filter(|(number, _)| *number > after).take(max).copied().collect();
-            let last = found.last().map_or(newest, |(number, _)| *number);
-            (found, last)
-        };
-        let mut deliveries = Vec::with_capacity(found.len());
-        for (_, place) in found {
-            deliveries.extend(delivery::at(&self.store, place)?);
-        }
-        Ok((deliveries, last))
+        Attempted::new(&filed, progress, letter).map(Some)
     }
 
     /// Lets retries run when they are due, until the stop.
@@ -339,9 +283,11 @@ impl Dispatcher {
 
     /// Files one more delivery; returns its id once it is durable and counted.
     pub(crate) async fn file(self: &Arc<Self>, filed: Filed) -> Result<String, Error> {
-        let row = row::encode(&filed)?;
-        let finished_max = self.options.finished_max;
-        let write = move |tx: &mut Tx<'_>| delivery::file(tx, vec![(row, None)], finished_max);
+        let row = stored::encode(&filed, &Progress::default())?;
+        let write = move |tx: &mut Tx<'_>| {
+            stored::file(tx, vec![row]);
+            Ok::<_, Error>(())
+        };
         let _filing = self.filing(filed.ids());
         let (commit, ()) = self.store.commit(write).await?;
         let place = Place { commit, index: 0 };
@@ -352,19 +298,20 @@ impl Dispatcher {
 
     /// Newest first, at most `max`.
     pub(crate) fn deliveries(&self, max: usize) -> Result<Vec<Delivery>, Error> {
-        Ok(self.as_they_are(delivery::newest(&self.store, max)?))
+        let fresh = self.queues().fresh();
+        Ok(self.as_they_are(stored::newest(&self.store, fresh, max)?))
     }
 
-    /// Of those filed by commits after `after`, the ones that are picked, oldest first, at most `max`.
+    /// Of those from the commit `from` on, the ones that are picked, oldest first, at most `max`.
     pub(crate) fn picked(
         &self,
-        after: Seq,
+        from: Seq,
         max: usize,
         pick: impl FnMut(&Filed) -> bool,
     ) -> Result<Vec<Delivery>, Error> {
-        Ok(self.as_they_are(delivery::picked(&self.store, after, max, pick, |place, delivery| {
-            (place, delivery)
-        })?))
+        let fresh = self.queues().fresh();
+        let with_place = |place, delivery| (place, delivery);
+        Ok(self.as_they_are(stored::picked(&self.store, fresh, from, max, pick, with_place)?))
     }
 
     /// With what only memory knows of them.
@@ -407,6 +354,14 @@ impl Dispatcher {
             let _ = moved.changed().await;
         }
     }
+}
+
+/// What a change has fired.
+pub(crate) struct Fired {
+    pub(crate) ticket: Ticket,
+    pub(crate) filed: Arc<Filed>,
+    /// Why it is dead from the beginning, if it is.
+    pub(crate) stopped: Option<String>,
 }
 
 /// The ticket of a delivery that has not been attempted yet.

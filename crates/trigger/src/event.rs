@@ -14,6 +14,9 @@ use serde::Serialize;
 /// What stays as it is in the path of `url`: RFC 3986's unreserved characters and the slash.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
+/// Most messages are shorter.
+const BYTES: usize = 1536;
+
 #[derive(Serialize)]
 struct Message<'a> {
     #[serde(rename = "Records")]
@@ -127,8 +130,10 @@ pub(crate) fn message(change: &Change, event: EventType, target: &Target) -> Str
             },
         }],
     };
+    let mut text = Vec::with_capacity(BYTES);
     // Only a map with keys that are not text could fail, and there is none.
-    serde_json::to_string(&message).unwrap_or_default()
+    let _ = serde_json::to_writer(&mut text, &message);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// Where the message waits for its target. Only functions have such a queue in the cloud.

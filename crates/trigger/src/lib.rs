@@ -1,8 +1,8 @@
 //! Rules, deliveries, retries: from the change log to functions. Knows no HTTP and no process.
 //!
 //! ```text
-//! change log -> pump + matcher -> delivery rows -> queues -> dispatcher -> Invoke -> attempt on record
-//!              (rows and cursor: one commit)                               (one commit)
+//! change log -> pump + matcher -> queues -> dispatcher -> Invoke -> recorder
+//!              (rows of what must wait)               (ends and cursor: one commit for all that have come)
 //! ```
 //!
 //! What it promises is in `docs/triggers.md`.
@@ -20,11 +20,13 @@ mod matcher;
 mod pump;
 mod queue;
 mod quiet;
+mod record;
 mod retry;
 mod row;
 mod rule;
 mod s3;
 mod steer;
+mod stored;
 mod template;
 mod timer;
 mod upgrade;
@@ -259,17 +261,17 @@ impl Triggers {
         self.dispatcher.queues().cursor()
     }
 
-    /// Of the deliveries filed after `after`, those of the changes at `seqs`, those that the request caused, and those
+    /// Of the deliveries from the commit `from` on, those of the changes at `seqs`, those that the request caused, and those
     /// that came of these. Oldest first, at most `max`.
     pub fn consequences(
         &self,
-        after: Seq,
+        from: Seq,
         seqs: &HashSet<Seq>,
         request_id: Option<&str>,
         max: usize,
     ) -> Result<Vec<Delivery>, Error> {
         let mut ids = HashSet::new();
-        self.dispatcher.picked(after, max, |filed| {
+        self.dispatcher.picked(from, max, |filed| {
             let of_change = filed.source.as_ref().is_some_and(|source| seqs.contains(&source.seq));
             let of_others = filed.chain.links.iter().any(|link| ids.contains(&link.invocation));
             let of_request = request_id.is_some_and(|request| filed.ids().any(|id| id == request));

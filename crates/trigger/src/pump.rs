@@ -1,24 +1,22 @@
-//! From the change log to deliveries: reads changes after its cursor, matches them, files what they fire.
+//! From the change log to deliveries: reads changes after its cursor, matches them, lets what they fire run, and files
+//! what has to wait.
 //!
-//! Deliveries and the cursor go into one commit, so a change is filed exactly once. A page that fires
-//! nothing is not worth a commit: the cursor in memory goes on, the one in the store follows now and then, and
-//! reading such changes again after a crash fires nothing again, as rules are matched by their intervals.
+//! What a change fires depends on the change and the rules alone, ids and all. So the cursor in the store
+//! is what makes it durable: it stays before each change with a delivery that is in no row yet. A start reads
+//! the changes after it once more and files what is not there. A page that has nothing to file is not
+//! worth a commit: the cursor in memory goes on, the one in the store follows with the ends of attempts, and now and then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cosette_model::{Change, Happened, Seq, Style, Target};
-use cosette_store::{Error as StoreError, Table, Tx};
-use uuid::Uuid;
+use cosette_store::{Error as StoreError, Tx};
 
-use crate::delivery::{self, DeliveryState, Filed, Place, Source};
-use crate::dispatch::{Dispatcher, Stage, ticket};
+use crate::delivery::{DeliveryState, Filed, Place, Progress, Source, places};
+use crate::dispatch::{Dispatcher, Fired, Stage, digest, ticket};
 use crate::matcher::{RuleSet, Why};
-use crate::{Error, Rule, event, row, rule, s3};
-
-/// The row of `Table::Cursor` with the seq up to which every change has been dealt with.
-pub(crate) const CURSOR: &[u8] = b"trigger.pump";
+use crate::{Error, Rule, event, rule, s3, stored};
 
 /// Changes read at a time.
 const PAGE: usize = 256;
@@ -34,9 +32,11 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 
 pub(crate) struct Pump {
     dispatcher: Arc<Dispatcher>,
-    /// Deliveries filed up to here are an earlier run's; later ones this run has admitted itself.
+    /// Changes up to here are an earlier run's, with their deliveries; later ones this run admits itself.
     born: Seq,
-    /// How far those have been taken up; `None` once all have.
+    /// What changes up to here fire may have begun or been filed before.
+    doubtful: Seq,
+    /// How far the deliveries of an earlier run have been taken up; `None` once all have.
     loaded: Option<Option<Place>>,
     cursor: Seq,
     /// Changes read since the cursor was saved.
@@ -50,11 +50,12 @@ pub(crate) struct Pump {
 impl Pump {
     pub(crate) fn new(dispatcher: Arc<Dispatcher>) -> Result<Self, Error> {
         let store = &dispatcher.store;
-        let cursor = saved_cursor(store.get(Table::Cursor, CURSOR)?.as_deref())?;
+        let cursor = stored::saved_cursor(store)?;
         let born = store.head();
         Ok(Self {
             dispatcher,
             born,
+            doubtful: born,
             loaded: Some(None),
             cursor,
             unsaved: 0,
@@ -70,8 +71,10 @@ impl Pump {
         let mut pause = PAUSE.0;
         while dispatcher.is_running() {
             let step = match self.loaded {
+                // First what a crash has left in no row, so that all are taken up in order.
+                Some(_) if self.cursor < self.born => self.step(self.born).await,
                 Some(after) => self.load(after),
-                None => self.step().await,
+                None => self.step(dispatcher.store.head()).await,
             };
             match step {
                 Ok(()) => pause = PAUSE.0,
@@ -82,6 +85,7 @@ impl Pump {
                 }
                 Err(error) => {
                     tracing::error!(%error, cursor = self.cursor.0, "events wait");
+                    self.doubtful = dispatcher.store.head();
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
                         () = dispatcher.reached(Stage::Draining) => {}
@@ -100,68 +104,98 @@ impl Pump {
             }
         }
         if self.unsaved > 0
-            && let Err(error) = self.commit(Vec::new(), Vec::new(), self.cursor).await
+            && let Err(error) = self.commit(&[], Vec::new(), self.cursor).await
         {
             tracing::warn!(%error, "cursor not saved");
         }
     }
 
-    /// One page of changes.
-    async fn step(&mut self) -> Result<(), Error> {
+    /// One page of changes, of those up to `head`.
+    async fn step(&mut self, head: Seq) -> Result<(), Error> {
         // Only what lies up to this head is read: all of it is there, changes and rules alike.
         let store = &self.dispatcher.store;
-        let head = store.head();
         let mut changes = store.changes(self.cursor, PAGE)?;
+        let is_more = changes.len() == PAGE;
         changes.retain(|change| change.seq <= head);
         let cursor = match changes.last() {
-            Some(last) if changes.len() == PAGE => last.seq,
+            Some(last) if is_more && changes.len() == PAGE => last.seq,
             _ => head.max(self.cursor),
         };
         // The rules are read after the changes: a change is never newer than the rules it meets.
         self.refresh()?;
-        let fired = fired(&self.rules, &changes, self.dispatcher.options.loop_limit);
+        let mut fired = fired(&self.rules, &changes, self.dispatcher.options.loop_limit)?;
+        if changes.first().is_some_and(|change| change.seq <= self.doubtful) {
+            fired = self.unknown(fired)?;
+        }
+        let is_loaded = self.loaded.is_none();
+        let waiting = if is_loaded { self.dispatcher.begin(fired, cursor) } else { fired };
         let spent = std::mem::take(&mut self.spent);
         self.unsaved += changes.len();
-        let mut tickets = Vec::with_capacity(fired.len());
-        if fired.is_empty() && spent.is_empty() && self.unsaved < UNSAVED_MAX {
+        if waiting.is_empty() && spent.is_empty() && self.unsaved < UNSAVED_MAX {
             tokio::task::yield_now().await;
         } else {
-            let rows = fired
-                .iter()
-                .map(|(filed, _, stopped)| Ok((row::encode(filed)?, stopped.clone())))
-                .collect::<Result<_, Error>>()?;
-            let commit = self.commit(rows, spent, cursor).await?;
-            for (place, (filed, target, stopped)) in delivery::places(commit, fired.len()).zip(fired) {
-                match stopped {
-                    None => tickets.push((ticket(place, &filed, target)?, DeliveryState::Pending)),
-                    Some(why) => {
-                        tracing::warn!(delivery = %filed.id, %target, why, "not delivered");
-                        self.dispatcher.note_end(place);
-                    }
+            self.commit(&waiting, spent, cursor).await?;
+        }
+        let mut tickets = Vec::with_capacity(waiting.len());
+        for Fired { ticket, filed, stopped } in waiting {
+            match stopped {
+                None => tickets.push((ticket, DeliveryState::Pending)),
+                Some(why) => {
+                    tracing::warn!(delivery = %filed.id, target = %ticket.target, why, "not delivered");
+                    self.dispatcher.note_end(ticket.place);
                 }
             }
         }
         self.cursor = cursor;
-        self.dispatcher.admit(tickets, Some(cursor));
+        if is_loaded {
+            self.dispatcher.admit(tickets, Some(cursor));
+            self.dispatcher.catch_up();
+        }
         Ok(())
     }
 
-    async fn commit(
-        &mut self,
-        rows: Vec<(Vec<u8>, Option<String>)>,
-        spent: Vec<String>,
-        cursor: Seq,
-    ) -> Result<Seq, Error> {
+    /// Of these, what neither waits nor runs nor is on record.
+    fn unknown(&self, fired: Vec<Fired>) -> Result<Vec<Fired>, Error> {
+        let mut unknown = Vec::with_capacity(fired.len());
+        for fired in fired {
+            let place = fired.ticket.place;
+            // In this order: what ends in between is on record.
+            let is_known = self.dispatcher.queues().is_unfinished(place)
+                || stored::get(&self.dispatcher.store, place)?.is_some();
+            if !is_known {
+                unknown.push(fired);
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Files what waits, and saves the cursor as far as it may go.
+    async fn commit(&mut self, waiting: &[Fired], spent: Vec<String>, cursor: Seq) -> Result<(), Error> {
+        let mut waits = Vec::new();
+        let mut ends = Vec::new();
+        for Fired { ticket, filed, stopped } in waiting {
+            let place = ticket.place;
+            match stopped.clone() {
+                None => waits.push((place, stored::encode(filed, &Progress::default())?)),
+                Some(why) => {
+                    let dead = Progress { state: DeliveryState::Dead { why }, ..Progress::default() };
+                    ends.push(stored::End { place, row: stored::encode(filed, &dead)?, waited: false });
+                }
+            }
+        }
+        let upto = self.dispatcher.queues().in_rows(cursor, &HashSet::new());
         let finished_max = self.dispatcher.options.finished_max;
         let write = move |tx: &mut Tx<'_>| {
-            delivery::file(tx, rows, finished_max)?;
+            stored::advance(tx, upto)?;
+            for (place, row) in waits {
+                stored::wait(tx, place, row);
+            }
             rule::purge(tx, &spent);
-            tx.put(Table::Cursor, CURSOR, cursor.0.to_be_bytes().to_vec());
-            Ok::<_, Error>(())
+            stored::end(tx, ends, finished_max)
         };
-        let (commit, ()) = self.dispatcher.store.commit(write).await?;
+        self.dispatcher.store.commit::<_, Error, _>(write).await?;
         self.unsaved = 0;
-        Ok(commit)
+        Ok(())
     }
 
     fn refresh(&mut self) -> Result<(), Error> {
@@ -169,7 +203,9 @@ impl Pump {
         let version = rule::version(store)?;
         if version != self.rules_version {
             let rules = rule::all(store)?;
-            self.spent = rule::spent(&rules, self.cursor, DELETED_RULES_MAX);
+            // What is read once more after a crash must find the same rules.
+            let upto = self.dispatcher.queues().in_rows(self.cursor, &HashSet::new());
+            self.spent = rule::spent(&rules, upto, DELETED_RULES_MAX);
             self.rules = RuleSet::new(rules, self.cursor);
             self.rules_version = version;
         }
@@ -179,13 +215,12 @@ impl Pump {
     /// Takes up a page of deliveries of an earlier run.
     fn load(&mut self, after: Option<Place>) -> Result<(), Error> {
         let store = &self.dispatcher.store;
-        let found = delivery::unfinished(store, after, PAGE)?;
-        let last = found.last().map(|(place, _)| *place);
+        let found = stored::unfinished(store, after, PAGE)?;
+        let last = found.last().map(|(place, ..)| *place);
         let is_more = found.len() == PAGE && last.is_some_and(|last| last.commit <= self.born);
         let mut targets: HashMap<Target, Arc<Target>> = HashMap::new();
         let mut tickets = Vec::with_capacity(found.len());
-        for (place, progress) in found.into_iter().filter(|(place, _)| place.commit <= self.born) {
-            let Some(filed) = delivery::filed(store, place)? else { continue };
+        for (place, filed, progress) in found.into_iter().filter(|(place, ..)| place.commit <= self.born) {
             let shared = || Arc::new(filed.target.clone());
             let target = targets.entry(filed.target.clone()).or_insert_with(shared).clone();
             let mut ticket = ticket(place, &filed, target)?;
@@ -200,10 +235,17 @@ impl Pump {
     }
 }
 
-/// The deliveries that `changes` fire, in order, with words those that the loop guard stops.
-fn fired(rules: &RuleSet, changes: &[Change], loop_limit: u32) -> Vec<(Filed, Arc<Target>, Option<String>)> {
+/// What `changes` fire, in order, with words what the loop guard stops.
+fn fired(rules: &RuleSet, changes: &[Change], loop_limit: u32) -> Result<Vec<Fired>, Error> {
     let mut fired = Vec::new();
     for change in changes {
+        let mut places = places(change.seq, usize::MAX);
+        let mut add = |filed: Filed, target: &Arc<Target>, stopped| {
+            let Some(place) = places.next() else { return Ok(()) };
+            let ticket = ticket(place, &filed, target.clone())?;
+            fired.push(Fired { ticket, filed: Arc::new(filed), stopped });
+            Ok::<_, Error>(())
+        };
         for (rule, target, judged) in rules.fired(change, loop_limit) {
             let (event, why) = match judged {
                 Ok(event) => (event, None),
@@ -214,17 +256,26 @@ fn fired(rules: &RuleSet, changes: &[Change], loop_limit: u32) -> Vec<(Filed, Ar
             };
             let Some(filed) = file(change, rule, event) else { continue };
             let stopped = why.map(|why| format!("{why}: {}", filed.chain.clone().then(filed.link())));
-            fired.push((filed, target.clone(), stopped));
+            add(filed, target, stopped)?;
         }
-        fired.extend(
-            rules.greeting(change).map(|(rule, target)| (greeting(change, rule), target.clone(), None)),
-        );
+        for (rule, target) in rules.greeting(change) {
+            add(greeting(change, rule), target, None)?;
+        }
     }
-    fired
+    Ok(fired)
+}
+
+/// The id of what a rule makes of a change: the same whenever it is made.
+fn id(change: &Change, rule: &Rule) -> String {
+    let half = |which: u8| {
+        let request = &change.cause.request_id;
+        u128::from(digest(&(which, change.seq, change.time, &change.bucket, request, &rule.id)))
+    };
+    uuid::Builder::from_random_bytes((half(0) << 64 | half(1)).to_be_bytes()).into_uuid().to_string()
 }
 
 fn file(change: &Change, rule: &Rule, event: Happened) -> Option<Filed> {
-    let id = Uuid::new_v4().to_string();
+    let id = id(change, rule);
     let plain = || rule::Configuration { id: rule.id.clone(), owner: change.appid.clone(), greets: false };
     let of = rule.configuration.clone().unwrap_or_else(plain);
     let message = match rule.style {
@@ -255,7 +306,7 @@ fn file(change: &Change, rule: &Rule, event: Happened) -> Option<Filed> {
 /// What tells a target that it is to hear of the bucket. No object stands behind it.
 fn greeting(change: &Change, rule: &Rule) -> Filed {
     Filed {
-        id: Uuid::new_v4().to_string(),
+        id: id(change, rule),
         source: None,
         timer: None,
         target: rule.target.clone(),
@@ -265,11 +316,4 @@ fn greeting(change: &Change, rule: &Rule) -> Filed {
         letter_of: None,
         repeats: None,
     }
-}
-
-/// Reads the row of the saved cursor: the beginning when there is none.
-pub(crate) fn saved_cursor(row: Option<&[u8]>) -> Result<Seq, Error> {
-    let Some(row) = row else { return Ok(Seq::default()) };
-    let bytes = row.try_into().map_err(|_| StoreError::Corrupt { what: "trigger cursor".into() })?;
-    Ok(Seq(u64::from_be_bytes(bytes)))
 }

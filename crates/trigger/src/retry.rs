@@ -15,8 +15,8 @@ pub(crate) fn after(
     policy: RetryPolicy,
     interval: Duration,
 ) -> Progress {
-    let end = (0..=ERROR_BYTES_MAX).rev().find(|&end| attempt.error.is_char_boundary(end));
     if attempt.error.len() > ERROR_BYTES_MAX {
+        let end = (0..=ERROR_BYTES_MAX).rev().find(|&end| attempt.error.is_char_boundary(end));
         attempt.error.truncate(end.unwrap_or_default());
     }
     let at = attempt.ended.plus(interval);

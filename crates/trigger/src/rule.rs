@@ -7,7 +7,7 @@ use cosette_store::{Bucket, Store, Table, Tx};
 use serde::{Deserialize, Serialize};
 
 use crate::matcher::Why;
-use crate::{Error, pump, row};
+use crate::{Error, row, stored};
 
 /// Rules of one bucket (scf.md 2.4).
 pub const RULES_PER_BUCKET_MAX: usize = 10;
@@ -289,7 +289,7 @@ pub(crate) fn set_enabled(tx: &mut Tx<'_>, selector: &RuleSelector, enabled: boo
         return Err(Error::Unchanged(enabled));
     }
     if enabled {
-        let cursor = pump::saved_cursor(tx.get(Table::Cursor, pump::CURSOR)?.as_deref())?;
+        let cursor = stored::saved_cursor_in(tx)?;
         while rule.active.len() >= INTERVALS_MAX && rule.active[0].is_passed(cursor) {
             rule.active.remove(0);
         }

@@ -9,10 +9,10 @@ use cosette_model::{Seq, Timestamp};
 use cosette_store::Tx;
 use uuid::Uuid;
 
-use crate::delivery::{self, Delivery, DeliveryState, Filed, Place, Progress};
+use crate::delivery::{Delivery, DeliveryState, Filed, Place, Progress};
 use crate::dispatch::{Dispatcher, digest};
 use crate::queue::{Hold, Ticket};
-use crate::{Error, Triggers, row};
+use crate::{Error, Triggers, stored};
 
 /// What is let go, and in which order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl Dispatcher {
             }
         };
         let state = state(self.clock.now());
-        match self.write(ticket.place, state.clone()).await {
+        match self.put_on_record(ticket.place, state.clone()).await {
             Ok(commit) => {
                 let mut queues = self.queues();
                 if let DeliveryState::Retrying { at } = state {
@@ -199,16 +199,18 @@ impl Dispatcher {
         }
     }
 
-    async fn write(&self, place: Place, state: DeliveryState) -> Result<Seq, Error> {
-        let before = delivery::progress(&self.store, place)?.unwrap_or_default();
+    async fn put_on_record(&self, place: Place, state: DeliveryState) -> Result<Seq, Error> {
+        let (filed, before) = stored::get(&self.store, place)?.ok_or_else(|| {
+            cosette_store::Error::Corrupt { what: format!("delivery at {place:?} is missing") }
+        })?;
         let is_finished = state.is_finished();
-        let row = row::encode(&Progress { state, ..before })?;
+        let row = stored::encode(&filed, &Progress { state, ..before })?;
         let finished_max = self.options.finished_max;
         let write = move |tx: &mut Tx<'_>| {
             if is_finished {
-                return delivery::finish(tx, place, row, finished_max);
+                return stored::end(tx, vec![stored::End { place, row, waited: true }], finished_max);
             }
-            delivery::postpone(tx, place, row);
+            stored::wait(tx, place, row);
             Ok(())
         };
         let (commit, ()) = self.store.commit::<_, Error, _>(write).await?;
@@ -218,10 +220,12 @@ impl Dispatcher {
     /// On a thread of its own: it may read all deliveries.
     async fn filed_as(&self, id: &str) -> Result<Filed, Error> {
         let (store, wanted) = (self.store.clone(), id.to_owned());
+        let fresh = self.queues().fresh();
         let look = move || {
             let mut found = None;
-            delivery::picked(
+            stored::picked(
                 &store,
+                fresh,
                 Seq(0),
                 1,
                 |filed| {

@@ -8,10 +8,7 @@ use cosette_model::Target;
 use cosette_model::function::{FunctionRef, Home, Invoke};
 use cosette_store::{Store, Table, Tx};
 
-use crate::{Error, delivery, domain, row, rule, timer, url};
-
-/// The row that says that deliveries have been looked at.
-const DONE: &[u8] = b"accounts";
+use crate::{Error, domain, row, rule, stored, timer, url};
 
 /// Before [`Triggers::start`](crate::Triggers::start), once the functions can be asked. Of a function that is not there
 /// the account is that of `home`. Interrupted, it goes on where it was.
@@ -74,26 +71,20 @@ pub async fn upgrade(store: &Store, targets: &dyn Invoke, home: &Home) -> Result
     deliveries(store, &complete).await
 }
 
+/// Deliveries were two rows each.
 async fn deliveries(store: &Store, complete: &impl Fn(&mut FunctionRef) -> bool) -> Result<(), Error> {
-    let mut after = None;
-    if store.get(Table::TriggerNote, DONE)?.is_some() || delivery::filed_after(store, &after)?.is_empty() {
-        return Ok(());
-    }
     loop {
-        let rows = delivery::filed_after(store, &after)?;
-        let Some((last, _)) = rows.last() else { break };
-        after = Some(last.clone());
-        let mut changed = Vec::new();
-        for (key, mut filed) in rows {
-            if let Target::Function(function) = &mut filed.target
-                && complete(function)
-            {
-                changed.push((key, row::encode(&filed)?));
+        let mut all = stored::outdated(store)?;
+        if all.is_empty() {
+            return Ok(());
+        }
+        for outdated in &mut all {
+            if let Target::Function(function) = &mut outdated.filed.target {
+                complete(function);
             }
         }
-        write(store, Table::Delivery, changed).await?;
+        store.commit(move |tx: &mut Tx<'_>| stored::renew(tx, all)).await?;
     }
-    write(store, Table::TriggerNote, vec![(DONE.to_vec(), Vec::new())]).await
 }
 
 async fn write(store: &Store, table: Table, rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), Error> {

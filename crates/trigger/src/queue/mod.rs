@@ -5,15 +5,16 @@
 
 mod of_target;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use cosette_model::{Seq, Target, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::delivery::Place;
+use crate::delivery::{Filed, Place};
 use crate::dispatch::digest;
+use crate::stored::Fresh;
 use of_target::Queue;
 
 /// A delivery's stand-in while it waits or runs.
@@ -82,6 +83,8 @@ pub(crate) struct Queues {
     /// What is finished while the cursor has not passed its end: it may have written something that fires.
     settling: BTreeMap<Seq, Vec<Arc<[u64]>>>,
     running: usize,
+    /// What has begun to run and is in no row yet.
+    fresh: BTreeMap<Place, Arc<Filed>>,
     /// What is being filed, see [`Filing`](crate::quiet::Filing).
     filing: usize,
     cursor: Seq,
@@ -138,6 +141,51 @@ impl Queues {
         }
         self.running += 1;
         Some(ticket)
+    }
+
+    /// Notes a delivery that is in no row, and counts it as running until it is [ended](Self::end); `false`, and
+    /// nothing done, where it would have to wait for its turn.
+    pub(crate) fn seize(&mut self, ticket: &Ticket, filed: &Arc<Filed>, limit: usize) -> bool {
+        if self.holds.iter().any(|hold| hold.holds(ticket)) {
+            return false;
+        }
+        let queue = self.by_target.entry(ticket.target.without_qualifier()).or_default();
+        if !queue.seize(ticket.lane, limit) {
+            return false;
+        }
+        self.note(ticket);
+        if let Some(unfinished) = self.unfinished.get_mut(&ticket.place) {
+            unfinished.running = true;
+        }
+        self.running += 1;
+        self.fresh.insert(ticket.place, filed.clone());
+        true
+    }
+
+    /// What is in no row.
+    pub(crate) fn fresh(&self) -> Fresh {
+        self.fresh.iter().map(|(place, filed)| (*place, filed.clone())).collect()
+    }
+
+    pub(crate) fn is_fresh(&self, place: Place) -> bool {
+        self.fresh.contains_key(&place)
+    }
+
+    /// It is in a row now.
+    pub(crate) fn written(&mut self, place: Place) {
+        self.fresh.remove(&place);
+    }
+
+    /// Of what is in no row, that of commits before this one.
+    pub(crate) fn lagging(&self, before: Seq) -> Fresh {
+        let first = Place { commit: before, index: 0 };
+        self.fresh.range(..first).map(|(place, filed)| (*place, filed.clone())).collect()
+    }
+
+    /// Up to where every delivery is in a row, if it is `reached` and those at `written` are as well.
+    pub(crate) fn in_rows(&self, reached: Seq, written: &HashSet<Place>) -> Seq {
+        let first = self.fresh.keys().find(|place| !written.contains(place));
+        first.map_or(reached, |first| reached.min(Seq(first.commit.0.saturating_sub(1))))
     }
 
     /// Gives back what was taken.
@@ -264,6 +312,11 @@ impl Queues {
 
     pub(crate) fn is_running(&self, place: Place) -> bool {
         self.unfinished.get(&place).is_some_and(|unfinished| unfinished.running)
+    }
+
+    /// Whether it is known and not finished.
+    pub(crate) fn is_unfinished(&self, place: Place) -> bool {
+        self.unfinished.contains_key(&place)
     }
 
     /// Whether its end could not be recorded.

@@ -25,6 +25,22 @@ impl Queue {
         self.ready.push_back(ticket);
     }
 
+    /// Takes a slot for a newcomer, if nothing stands before it; of the target at most `limit` run at once from now on.
+    pub(super) fn seize(&mut self, lane: Option<u64>, limit: usize) -> bool {
+        self.limit = limit;
+        if self.running >= limit || !self.ready.is_empty() || !self.granted.is_empty() {
+            return false;
+        }
+        if let Some(lane) = lane {
+            if self.lanes.contains_key(&lane) {
+                return false;
+            }
+            self.lanes.insert(lane, VecDeque::new());
+        }
+        self.running += 1;
+        true
+    }
+
     /// The next one that may run now.
     pub(super) fn take(&mut self) -> Option<Ticket> {
         if self.running >= self.limit {

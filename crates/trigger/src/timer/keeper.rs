@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{Timer, all};
-use crate::delivery::{self, DeliveryState, Filed};
+use crate::delivery::{DeliveryState, Filed, Progress, places};
 use crate::dispatch::{Dispatcher, Stage, ticket};
-use crate::{Error, row};
+use crate::{Error, row, stored};
 
 /// Firings that one commit files.
 const BATCH_MAX: usize = 256;
@@ -171,10 +171,12 @@ impl Keeper {
     /// One commit: those of the firings whose timers are still what they were.
     async fn file(&self, firings: &[Firing]) -> Result<(), Error> {
         let filed: Vec<Filed> = firings.iter().map(Firing::filed).collect();
-        let rows = filed.iter().map(row::encode).collect::<Result<Vec<_>, _>>()?;
+        let rows = filed
+            .iter()
+            .map(|filed| stored::encode(filed, &Progress::default()))
+            .collect::<Result<Vec<_>, _>>()?;
         let asked: Vec<(String, Seq)> =
             firings.iter().map(|firing| (firing.timer.id.clone(), firing.timer.revision)).collect();
-        let finished_max = self.dispatcher.options.finished_max;
         let write = move |tx: &mut Tx<'_>| {
             let mut stands = Vec::with_capacity(asked.len());
             for (id, revision) in &asked {
@@ -183,7 +185,7 @@ impl Keeper {
                 stands.push(timer.is_some_and(|timer| timer.enabled && timer.revision == *revision));
             }
             let rows = rows.into_iter().zip(&stands).filter(|(_, stands)| **stands);
-            delivery::file(tx, rows.map(|(row, _)| (row, None)).collect(), finished_max)?;
+            stored::file(tx, rows.map(|(row, _)| row).collect());
             Ok::<_, Error>(stands)
         };
         // Nobody knows their ids yet.
@@ -192,7 +194,7 @@ impl Keeper {
         let filed: Vec<Filed> =
             filed.into_iter().zip(stands).filter(|(_, stands)| *stands).map(|(filed, _)| filed).collect();
         let mut tickets = Vec::with_capacity(filed.len());
-        for (place, filed) in delivery::places(commit, filed.len()).zip(filed) {
+        for (place, filed) in places(commit, filed.len()).zip(filed) {
             let target = Arc::new(filed.target.clone());
             tickets.push((ticket(place, &filed, target)?, DeliveryState::Pending));
         }

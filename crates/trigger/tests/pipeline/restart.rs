@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cosette_model::Chain;
 use cosette_model::function::StatusCode;
+use cosette_store::Table;
 use cosette_trigger::DeliveryState;
 use tokio::sync::Semaphore;
 
@@ -132,4 +133,75 @@ async fn a_stop_lets_running_deliveries_end() {
     let world = world.restart().await;
     world.quiet().await;
     assert_eq!(world.functions.keys("f"), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn what_has_ended_is_not_made_again_though_an_older_one_still_runs() {
+    let world = World::directory().await;
+    world.functions.answer("f", StatusCode::Success);
+    world.functions.define("stuck", 1, |_| std::future::pending());
+    world.rule("stuck", PUT, "s").await.unwrap();
+    let rule = world.rule("f", PUT, "f").await.unwrap();
+    world.put("s").await;
+    for n in 0..5 {
+        let request = world.put(&format!("f{n}")).await;
+        world.quiet_for(&request).await;
+    }
+    // Its change is read once more, and meets the rule that there was.
+    world.triggers.delete_rule_by_id(&rule.id).await.unwrap();
+    let cursor = saved_cursor(&world);
+    assert!(cursor < world.deliveries()[0].source.as_ref().unwrap().seq.0, "it has begun without a row");
+    world.functions.answer("stuck", StatusCode::Success);
+    let world = world.restart().await;
+    world.quiet().await;
+    assert_eq!(world.functions.keys("f"), ["f0", "f1", "f2", "f3", "f4"]);
+    let ids = world.functions.ids("stuck");
+    assert_eq!((ids.len(), &ids[0]), (2, &ids[1]));
+    assert_eq!(world.deliveries().len(), 6);
+    assert!(world.deliveries().iter().all(|d| d.state == DeliveryState::Succeeded));
+}
+
+#[tokio::test]
+async fn a_lane_keeps_its_order_though_only_its_head_had_begun() {
+    let world = World::directory().await;
+    world.functions.define("f", 8, |_| std::future::pending());
+    world.rule("f", PUT, "").await.unwrap();
+    for _ in 0..3 {
+        world.put("a").await;
+    }
+    world.until(|all| all.len() == 3).await;
+    let filed: Vec<String> = world.deliveries().into_iter().map(|d| d.id).collect();
+    world.functions.answer("f", StatusCode::Success);
+    let world = world.restart().await;
+    world.quiet().await;
+    assert_eq!(world.functions.ids("f")[1..], filed);
+}
+
+#[tokio::test]
+async fn what_runs_for_long_does_not_hold_the_cursor_back() {
+    let world = World::directory().await;
+    world.functions.answer("f", StatusCode::Success);
+    world.functions.define("stuck", 1, |_| std::future::pending());
+    world.rule("stuck", PUT, "s").await.unwrap();
+    world.rule("f", PUT, "f").await.unwrap();
+    world.put("s").await;
+    let change = world.store.head();
+    for n in 0..200 {
+        let request = world.put(&format!("f{n}")).await;
+        world.quiet_for(&request).await;
+    }
+    assert!(saved_cursor(&world) > change.0);
+    let [stuck, ..] = &world.deliveries()[..] else { panic!("nothing is there") };
+    assert_eq!(stuck.state, DeliveryState::Running);
+    world.functions.answer("stuck", StatusCode::Success);
+    let world = world.restart().await;
+    world.quiet().await;
+    let ids = world.functions.ids("stuck");
+    assert_eq!((ids.len(), &ids[0]), (2, &ids[1]));
+    assert_eq!(world.functions.ids("f").len(), 200);
+}
+
+fn saved_cursor(world: &World) -> u64 {
+    let row = world.store.get(Table::Cursor, b"trigger.pump").unwrap();
+    row.map_or(0, |row| u64::from_be_bytes(row.try_into().unwrap()))
 }
