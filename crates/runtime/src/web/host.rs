@@ -25,11 +25,11 @@ use crate::{Ran, Runtime, Spec, not_started};
 const REASON: Duration = Duration::from_millis(250);
 
 /// A request for an instance.
-pub(super) struct Job {
-    pub(super) request_id: String,
-    pub(super) chain: Chain,
-    pub(super) exchange: Exchange,
-    pub(super) done: oneshot::Sender<Ran>,
+pub(crate) struct Job {
+    pub(crate) request_id: String,
+    pub(crate) chain: Chain,
+    pub(crate) exchange: Exchange,
+    pub(crate) done: oneshot::Sender<Ran>,
 }
 
 pub(super) struct Host {
