@@ -10,6 +10,7 @@ use http::{Request, Response};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::web::host::Job;
 use crate::{Exchange, Web};
 
 const SERVER: &str = r#"
@@ -27,6 +28,10 @@ class Handler(BaseHTTPRequestHandler):
             self.meet.wait()
         if self.path == "/hang":
             time.sleep(60)
+        if self.path == "/break":
+            self.close_connection = True
+            open("broken", "w").close()
+            return
         if self.path == "/exit":
             os._exit(3)
         body = f"{os.getpid()} {self.path} {self.headers.get('x-own')}".encode()
@@ -187,6 +192,42 @@ async fn the_last_of_an_answer_is_held_until_its_place_is_free() {
         drop(hold);
         assert_eq!(reading.await.unwrap().map(|(status, _)| status), status);
     }
+}
+
+#[tokio::test]
+async fn an_instance_that_was_given_up_gets_no_more() {
+    let house = House::new();
+    let spec = function(&house, SERVER, 2);
+    let job = || {
+        let (done, _) = oneshot::channel();
+        let exchange = exchange("GET", "/", None).0;
+        Job { request_id: ID.into(), chain: Chain::default(), exchange, done }
+    };
+    let hosts = &house.runtime.shared.hosts;
+    drop(hosts.give(&spec.id, 2, 0, job()).unwrap());
+    let queue = hosts.give(&spec.id, 2, 1, job()).unwrap();
+    assert!(hosts.give(&spec.id, 2, 2, job()).is_none(), "it joins the one that is there");
+    assert_eq!(queue.len(), 2);
+}
+
+#[tokio::test]
+async fn who_is_broken_off_holds_up_nobody() {
+    let house = House::new();
+    let spec = function(&house, SERVER, 2);
+    ask(&house, &spec, "/", None).await;
+    let mut broken = Box::pin(ask(&house, &spec, "/break", None));
+    let others = async {
+        until("it broke", || spec.code.join("broken").exists()).await;
+        for _ in 0..3 {
+            succeeded(&ask(&house, &spec, "/", None).await.0);
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = &mut broken => panic!("its end was told first"),
+        () = others => {}
+    }
+    failed(&broken.await.0, StatusCode::UserCodeException);
 }
 
 /// Those that ran when it was kept from it, not those that came later.

@@ -21,15 +21,15 @@ use crate::under_way::Entered;
 use crate::watching::{ENDLESS, Event, Watcher};
 use crate::{Ran, Runtime, Spec, not_started};
 
-/// How long after a broken connection the process's end may be its reason.
+/// How long after a broken connection the process's end may be its reason. Only who was broken off waits for it.
 const REASON: Duration = Duration::from_millis(250);
 
 /// A request for an instance.
-pub(super) struct Job {
-    pub(super) request_id: String,
-    pub(super) chain: Chain,
-    pub(super) exchange: Exchange,
-    pub(super) done: oneshot::Sender<Ran>,
+pub(crate) struct Job {
+    pub(crate) request_id: String,
+    pub(crate) chain: Chain,
+    pub(crate) exchange: Exchange,
+    pub(crate) done: oneshot::Sender<Ran>,
 }
 
 pub(super) struct Host {
@@ -136,7 +136,7 @@ impl Host {
                         (error.id(), End::Broken("passing it on failed".into()))
                     });
                     let Some(one) = running.remove(&id) else { continue };
-                    let result = self.judged(end, &one, &mut instance, &mut spent).await;
+                    let result = self.judged(end, &one, &instance, &mut spent);
                     let told = self.end(one, result, &instance, &mut running, &watcher);
                     // Before who asked hears of the end, and asks for more.
                     let is_idle = self.runtime.shared.hosts.done(&spec.id, self.number) || spent;
@@ -250,7 +250,15 @@ impl Host {
         let under_way = self.runtime.shared.under_way.enter(&request_id, instance, &early, &log);
         let (reach, port) = (instance.reach(), instance.port());
         let websocket = self.spec.web.as_ref().and_then(|web| web.websocket);
-        let task = tasks.spawn(async move { carry(reach.connect(port).await, exchange, websocket).await });
+        let mut exit = instance.exit();
+        let task = tasks.spawn(async move {
+            let end = carry(reach.connect(port).await, exchange, websocket).await;
+            if let End::Broken(_) = end {
+                // The process's end may be the reason.
+                let _ = tokio::time::timeout(REASON, exit.wait_for(Option::is_some)).await;
+            }
+            end
+        });
         let began = Instant::now();
         let one = Running {
             request_id,
@@ -290,11 +298,11 @@ impl Host {
     }
 
     /// What is told of a request that came to an end.
-    async fn judged(
+    fn judged(
         &self,
         end: End,
         one: &Running,
-        instance: &mut Instance,
+        instance: &Instance,
         spent: &mut bool,
     ) -> Result<String, Failure> {
         let fail = |status, text: String| Err(Failure::new(status, text, &one.request_id));
@@ -328,11 +336,7 @@ impl Host {
                 fail(StatusCode::WebSocketIdle, format!("nothing was said for {}", seconds(idle)))
             }
             End::Broken(why) => {
-                let exit = instance.exit.wait_for(Option::is_some);
-                let how = match tokio::time::timeout(REASON, exit).await {
-                    Ok(Ok(how)) => how.clone(),
-                    _ => None,
-                };
+                let how = instance.exit.borrow().clone();
                 match how {
                     Some(how) => {
                         *spent = true;

@@ -7,7 +7,7 @@
 mod carry;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod host;
+pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod lang;
 pub(crate) mod ports;
@@ -78,7 +78,7 @@ impl Hosts {
     }
 
     /// Gives the job to an instance that has room, or to one that is to be: then whoever asked has to see to it.
-    fn give(
+    pub(crate) fn give(
         &self,
         id: &str,
         concurrency: usize,
@@ -87,11 +87,12 @@ impl Hosts {
     ) -> Option<mpsc::UnboundedReceiver<Job>> {
         let mut all = self.lock();
         let open = all.entry(id.to_owned()).or_default();
+        // It takes all it is sent until it is taken out of the list, unless it ended by a fault of ours.
+        open.retain(|host| !host.jobs.is_closed());
         // The fullest: others come to rest.
         let place = open.iter_mut().filter(|host| host.taken < concurrency).max_by_key(|host| host.taken);
         if let Some(host) = place {
             host.taken += 1;
-            // It takes all it is sent until it is taken out of the list.
             let _ = host.jobs.send(job);
             return None;
         }

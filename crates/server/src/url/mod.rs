@@ -1,7 +1,7 @@
 //! Function URLs: requests that are for a function (scf.md 6.7).
 //!
-//! `place` says which URL a request is for, `domain` which by a domain of the user's own, `cors` what browsers are told, `event` what a function with events is told
-//! of a request, and what its result says to the client.
+//! `place` says which URL a request is for, `domain` which by a domain of the user's own, `cors` what browsers are told,
+//! `event` what a function with events is told of a request, and what its result says to the client.
 
 mod cors;
 mod domain;
@@ -65,6 +65,14 @@ impl From<UrlRefused> for Refused {
     }
 }
 
+/// Who asks, and by which way.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    place: &'a Place,
+    url: &'a Url,
+    peer: IpAddr,
+}
+
 /// A body that is there, or on its way.
 enum Content {
     Whole(bytes::Bytes),
@@ -100,34 +108,47 @@ impl Urls {
     pub(crate) async fn answer(
         &self,
         place: Result<Place, Refused>,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         peer: IpAddr,
     ) -> Response<Outgoing> {
         let mut id = uuid::Uuid::new_v4().to_string();
-        let place = match place {
-            Ok(place) => place,
-            Err(why) => return refused(&id, &why),
+        let answered = match place {
+            Ok(place) => self.answer_at(&place, request, peer, &mut id).await,
+            Err(why) => Err(why),
         };
+        let mut response = answered.unwrap_or_else(|why| refused(&id, &why));
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-scf-request-id", id);
+        }
+        response
+    }
+
+    /// The same of one whose place is known; `id` is the invocation's.
+    async fn answer_at(
+        &self,
+        place: &Place,
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+        id: &mut String,
+    ) -> Result<Response<Outgoing>, Refused> {
         if let Some(elsewhere) = place.for_browsers(request.headers()) {
             let mut response = Response::new(Outgoing::from(ReplyBody::Empty));
             *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
             response.headers_mut().insert(header::LOCATION, elsewhere);
-            return response;
+            return Ok(response);
         }
         let url = match self.triggers.url(&place.id) {
             Ok(Some(url)) => url,
-            Ok(None) => {
-                return refused(&id, &Refused::new(404, format!("there is no function URL {}", place.id)));
-            }
+            Ok(None) => return Err(Refused::new(404, format!("there is no function URL {}", place.id))),
             Err(error) => {
                 tracing::error!(%error, "a function URL cannot be read");
-                return refused(&id, &Refused::new(500, "the function URL cannot be read"));
+                return Err(Refused::new(500, "the function URL cannot be read"));
             }
         };
         let crossing = cors::Crossing::of(url.settings.cors.as_ref(), request.headers());
         if let Some(mut preflight) = crossing.preflight(request.method()) {
             crossing.mark(preflight.headers_mut());
-            return preflight;
+            return Ok(preflight);
         }
         // In its place if it becomes a WebSocket.
         let upgrade =
@@ -136,24 +157,20 @@ impl Urls {
         if let Some(upgrade) = upgrade {
             parts.extensions.insert(upgrade);
         }
-        let answered = self.through(&place, &url, parts, body, peer, &mut id).await;
-        let mut response = answered.unwrap_or_else(|why| refused(&id, &why));
+        let answered = self.through(Asking { place, url: &url, peer }, parts, body, id).await;
+        let mut response = answered.unwrap_or_else(|why| refused(id, &why));
         crossing.mark(response.headers_mut());
-        if let Ok(id) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert("x-scf-request-id", id);
-        }
-        response
+        Ok(response)
     }
 
     async fn through(
         &self,
-        place: &Place,
-        url: &Url,
+        asking: Asking<'_>,
         parts: Parts,
         body: Incoming,
-        peer: IpAddr,
         id: &mut String,
     ) -> Result<Response<Outgoing>, Refused> {
+        let Asking { place, url, .. } = asking;
         let gone = |error| Refused::new(404, format!("the URL leads to no function: {error}"));
         let function = self.functions.qualified(&url.function).map_err(gone)?;
         if !place.is_of(&function) {
@@ -172,26 +189,23 @@ impl Urls {
             }
         };
         if function.configuration.async_run {
-            *id = self.file(place, url, &parts, content, peer, chain).await?;
+            *id = self.file(asking, &parts, content, chain).await?;
             return Ok(Response::new(Outgoing::from(ReplyBody::Empty)));
         }
         let what = format!("{} {}", parts.method, place.path);
         let chain = chain.then(Link { what, ..Link::call(&function.name, id) });
         match function.configuration.web {
-            Some(_) => self.pass(place, url, parts, content, peer, id, chain).await,
-            None => self.tell(place, url, &parts, content, peer, id, chain).await,
+            Some(_) => self.pass(asking, parts, content, id, chain).await,
+            None => self.tell(asking, &parts, content, id, chain).await,
         }
     }
 
     /// The request itself, to a web function.
-    #[allow(clippy::too_many_arguments)] // all of them are the request
     async fn pass(
         &self,
-        place: &Place,
-        url: &Url,
+        Asking { place, url, peer }: Asking<'_>,
         mut parts: Parts,
         content: Content,
-        peer: IpAddr,
         id: &str,
         chain: Chain,
     ) -> Result<Response<Outgoing>, Refused> {
@@ -221,14 +235,11 @@ impl Urls {
     }
 
     /// An event of the request, to a function that takes them.
-    #[allow(clippy::too_many_arguments)] // all of them are the request
     async fn tell(
         &self,
-        place: &Place,
-        url: &Url,
+        Asking { place, url, peer }: Asking<'_>,
         parts: &Parts,
         content: Content,
-        peer: IpAddr,
         id: &str,
         chain: Chain,
     ) -> Result<Response<Outgoing>, Refused> {
@@ -247,11 +258,9 @@ impl Urls {
     /// The same to a function that runs asynchronously for everybody: only the request's id is answered.
     async fn file(
         &self,
-        place: &Place,
-        url: &Url,
+        Asking { place, url, peer }: Asking<'_>,
         parts: &Parts,
         content: Content,
-        peer: IpAddr,
         chain: Chain,
     ) -> Result<String, Refused> {
         let body = content.whole().await?;
