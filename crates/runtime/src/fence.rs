@@ -2,7 +2,7 @@
 //! limit holds for all of the instance's processes together, however fast they take memory; the kernel ends them all.
 //! It is wider than the function's memory by what is not counted for that; [`crate::watching`] sees to the rest.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -84,10 +84,9 @@ impl Fences {
     fn sweep(&self) {
         for entry in fs::read_dir(&self.parent).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let server = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-'));
-            if let Some((server, _)) = server
-                && server.parse::<u32>().is_ok()
-                && !Path::new("/proc").join(server).exists()
+            let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-'));
+            if number.is_some_and(|(server, _)| server.parse::<u32>().is_ok())
+                && let Some(_held) = hold(&entry.path())
             {
                 // One with processes stays; they may be dying.
                 if fs::remove_dir(entry.path()).is_err() {
@@ -103,18 +102,24 @@ impl Fences {
 
     /// A group for one instance. `keeps_files`: its `/tmp` is in memory.
     pub(crate) fn make(&self, memory: u64, keeps_files: bool) -> io::Result<Fence> {
-        self.left().retain(|folder| fs::remove_dir(folder).is_err());
-        let folder = loop {
+        self.left().retain(|folder| {
+            folder.exists() && hold(folder).is_none_or(|_held| fs::remove_dir(folder).is_err())
+        });
+        let (folder, held) = loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let folder = self.parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match fs::create_dir(&folder) {
-                Ok(()) => break folder,
-                // Of a server that was killed and had our number.
+                // Another server may have held it before us, to remove it.
+                Ok(()) => match hold(&folder).filter(|_| folder.exists()) {
+                    Some(held) => break (folder, held),
+                    None => continue,
+                },
+                // Of another server, which was killed or counts processes apart, and had our number.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
         };
-        let fence = Fence { folder, left: Arc::clone(&self.left) };
+        let fence = Fence { folder, left: Arc::clone(&self.left), _held: Some(held) };
         let most = memory + BESIDES + if keeps_files { FILES } else { 0 };
         fence.write("memory.max", &most.to_string())?;
         // Kernels that do not count swapped memory have no such file, and none before 4.19 the other.
@@ -129,6 +134,8 @@ impl Fences {
 pub(crate) struct Fence {
     folder: PathBuf,
     left: Left,
+    /// Says to other servers that it has an owner.
+    _held: Option<File>,
 }
 
 impl Fence {
@@ -155,6 +162,13 @@ impl Drop for Fence {
             left.push(std::mem::take(&mut self.folder));
         }
     }
+}
+
+/// Takes the lock on a group's folder, which its server holds until it ends, however it does. Process numbers would not
+/// say whether it lives: of a server in another container they mean others here.
+fn hold(folder: &Path) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    folder.try_lock().ok().map(|()| folder)
 }
 
 fn has(group: &Path, file: &str, controller: &str) -> bool {
@@ -226,7 +240,7 @@ mod tests {
     fn a_group_that_was_hit() {
         let folder = std::env::temp_dir().join(format!("cosette-fence-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let fence = Fence { folder: folder.clone(), left: Left::default() };
+        let fence = Fence { folder: folder.clone(), left: Left::default(), _held: None };
         assert!(!fence.was_hit());
         for (kills, hit) in [(0, false), (3, true)] {
             fence.write("memory.events", &format!("low 0\nmax 9\noom 1\noom_kill {kills}\n")).unwrap();
@@ -253,11 +267,20 @@ mod tests {
         folders.sort();
         folders.dedup();
         assert_eq!(folders.len(), 3);
+        one.sweep();
+        assert!(folders.iter().all(|folder| folder.exists()), "they have an owner");
         drop(fences);
-        // Of one that was killed: no process has this number.
+        // Of one that was killed, and of one that lives but whose number no process has here.
         let dead = parent.join(format!("{PREFIX}{}-1", u32::MAX));
         fs::create_dir_all(dead.join("busy")).unwrap();
+        let elsewhere = parent.join(format!("{PREFIX}{}-2", u32::MAX));
+        fs::create_dir(&elsewhere).unwrap();
+        let held = hold(&elsewhere).unwrap();
         one.sweep();
+        assert!(elsewhere.exists());
+        drop(held);
+        one.sweep();
+        assert!(!elsewhere.exists());
         fs::remove_dir(dead.join("busy")).unwrap();
         drop(one.make(0, false).unwrap());
         assert!(!dead.exists());
