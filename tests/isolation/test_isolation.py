@@ -329,6 +329,42 @@ def test_memory_is_bounded_however_fast_it_is_taken(house, server, runtime):
     print(runtime, "took", answer["MemUsage"] >> 20, "MB")
 
 
+# Comes near its limit, waits, and takes the rest as fast as the kernel clears pages. Then prints how long it has been over.
+GREEDY_NEAR_THE_LIMIT = """
+import mmap, os, time
+MAP_POPULATE = 0x8000
+
+def resident():
+    return int(open('/proc/self/statm').read().split()[1]) * mmap.PAGESIZE
+
+def take(size):
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_POPULATE)
+
+def main_handler(event, context):
+    kept = [take((120 << 20) - resident())]
+    time.sleep(0.1 + event / 1000)
+    has, over = resident(), None
+    for n in range(4000):
+        kept.append(take(1 << 20))
+        if has + (n << 20) >= 128 << 20:
+            over = over or time.monotonic()
+            os.write(1, b'over for %.1f ms\\n' % (1000 * (time.monotonic() - over)))
+"""
+
+
+def test_memory_near_its_limit_is_looked_at_often(house, server):
+    """Begins in each part of 50 ms. If it were looked at every 50 ms, it would be over for half as long on the average."""
+    scf = functions.client(server)
+    functions.deploy(scf, "near", {"index.py": GREEDY_NEAR_THE_LIMIT}, MemorySize=128, Timeout=60)
+    over = []
+    for wait_ms in range(0, 50, 7):
+        answer = functions.call(scf, "Invoke", FunctionName="near", ClientContext=str(wait_ms), LogType="Tail")["Result"]
+        out_of_memory(answer)
+        over.append(max(map(float, re.findall(r"over for (\d+\.\d) ms", answer["Log"])), default=0))
+    print("over the limit for, in ms:", over)
+    assert sorted(over)[len(over) // 2] < 15, over
+
+
 # Says that it is there, and waits for a word before it takes memory.
 GREEDY_IN_TIME = """
 import os
