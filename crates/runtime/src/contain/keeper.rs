@@ -86,7 +86,7 @@ impl Keeper {
             Kept::Apart => tracing::warn!(%why, "functions share the machine's network"),
             Kept::Walled => tracing::warn!(
                 %why,
-                "functions share the machine, but most of its files are closed to them (Landlock)"
+                "functions are not isolated; they share the machine, but most of its files are closed to them (Landlock)"
             ),
             Kept::Not => self.say_not("any", &why),
         }
