@@ -13,6 +13,13 @@ from support.instance import ROOT, Instance
 PYTHON = {"index.py": "import os\ndef main_handler(event, context):\n    return os.environ['SCF_RUNTIME']\n"}
 NODE = {"index.js": "exports.main_handler = async () => process.env.SCF_RUNTIME\n"}
 PHP = {"index.php": "<?php function main_handler($event, $context) { return getenv('SCF_RUNTIME'); }"}
+JAVA = """
+public class Names {
+    public String name(Object event) {
+        return System.getenv("SCF_RUNTIME");
+    }
+}
+"""
 LANGUAGES = {
     # What has to be there, code, what stands in, names.
     "python": ("python3", PYTHON, "Python 3.", ["Python3.6", "Python3.7", "Python3.9", "Python3.10", "Python3.11"]),
@@ -23,24 +30,28 @@ LANGUAGES = {
         "Nodejs6.10 Nodejs8.9 Nodejs10.15 Nodejs12.16 Nodejs14.18 Nodejs16.13 Nodejs18.15 Nodejs20.19".split(),
     ),
     "php": ("php", PHP, "PHP ", ["Php5", "Php5.6", "Php7", "Php7.2", "Php7.4", "Php8.0"]),
-    # How they run: test_endings.py.
-    "java": ("java", None, "Java ", ["Java8", "Java11", "Java17", "Java21"]),
+    "java": ("javac", JAVA, "Java ", ["Java8", "Java11", "Java17", "Java21"]),
 }
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_name_runs_on_what_is_installed(scf, new_function, language):
+def test_every_name_runs_on_what_is_installed(scf, new_function, tmp_path, language):
     program, code, version, names = LANGUAGES[language]
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
+    handler, memory = "index.main_handler", 128
+    if language == "java":
+        source = tmp_path / "Names.java"
+        source.write_text(JAVA)
+        subprocess.run(["javac", "-d", tmp_path / "classes", source], check=True, timeout=120)
+        code, handler, memory = tmp_path / "classes", "Names::name", 512
     for runtime in names:
         name = new_function(language)
-        deploy(scf, name, code or PYTHON, runtime=runtime)
+        deploy(scf, name, code, runtime=runtime, handler=handler, MemorySize=memory)
         shown = call(scf, "GetFunction", FunctionName=name)
         assert (shown["Runtime"], shown["Status"]) == (runtime, "Active")
         assert shown["StatusDesc"].startswith(f"{runtime} runs on {version}"), shown["StatusDesc"]
-        if code:
-            assert json.loads(call(scf, "Invoke", FunctionName=name)["Result"]["RetMsg"]) == runtime
+        assert json.loads(call(scf, "Invoke", FunctionName=name)["Result"]["RetMsg"]) == runtime
     listed = call(scf, "ListFunctions", Filters=[{"Name": "Runtime", "Values": names}], Limit=100)["Functions"]
     assert {one["Runtime"] for one in listed} >= set(names)
 
