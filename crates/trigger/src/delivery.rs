@@ -198,7 +198,7 @@ pub(crate) struct Place {
     pub(crate) index: u32,
 }
 
-const FILED: u8 = b'd';
+pub(crate) const FILED: u8 = b'd';
 const UNFINISHED: u8 = b'u';
 const FINISHED: u8 = b'f';
 
