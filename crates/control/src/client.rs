@@ -24,6 +24,8 @@ pub struct Client {
     pub endpoint: String,
     pub secret_id: String,
     pub secret_key: String,
+    /// Whose functions the admin API is asked for: the SecretId of a key, or nothing for the default account.
+    pub account: String,
     pub region: String,
     /// Of the functions that calls are about.
     pub namespace: String,
@@ -228,6 +230,7 @@ mod tests {
             endpoint: endpoint.into(),
             secret_id: "id".into(),
             secret_key: "key".into(),
+            account: String::new(),
             region: "ap-guangzhou".into(),
             namespace: "default".into(),
         }

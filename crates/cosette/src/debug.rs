@@ -43,7 +43,7 @@ impl Debug {
         let client = self.scope.client();
         let ask = json!({
             "function": self.name, "namespace": client.namespace, "region": client.region,
-            "port": self.port, "stop": self.stop,
+            "account": client.account, "port": self.port, "stop": self.stop,
         });
         let answer = client.post("/_cosette/debug", &ask).await?;
         let mut out = std::io::stdout().lock();

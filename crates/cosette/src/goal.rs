@@ -1,6 +1,7 @@
 //! Who is told of something, as the command line names it: `function:NAME[:QUALIFIER]`, `webhook:NAME`,
 //! `bucket:NAME[/PREFIX]`.
 
+use cosette_control::client::Client;
 use serde_json::{Value, json};
 
 use crate::function::QUALIFIER;
@@ -35,10 +36,11 @@ pub(crate) fn parse(text: &str) -> Result<Goal, String> {
 
 impl Goal {
     /// As the admin API takes it. A function's region is for the server to find.
-    pub(crate) fn asked(&self, namespace: &str) -> Value {
+    pub(crate) fn asked(&self, client: &Client) -> Value {
         match self {
             Self::Function { name, qualifier } => json!({"function": {
-                "region": "", "namespace": namespace, "name": name, "qualifier": qualifier,
+                "account": client.account, "region": "", "namespace": client.namespace,
+                "name": name, "qualifier": qualifier,
             }}),
             Self::Webhook(name) => json!({"webhook": name}),
             Self::Bucket { name, prefix } => json!({"bucket": name, "prefix": prefix}),

@@ -71,6 +71,7 @@ async fn look(client: &Client, function: &str, max: usize) -> Result<Vec<Value>,
         ("function", function),
         ("region", client.region.as_str()),
         ("namespace", client.namespace.as_str()),
+        ("account", client.account.as_str()),
     ]);
     let answer = client.get(&format!("/_cosette/invocations?{of}&max={max}")).await?;
     Ok(answer.get("invocations").and_then(Value::as_array).cloned().unwrap_or_default())

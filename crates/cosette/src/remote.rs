@@ -33,9 +33,11 @@ pub(crate) struct Remote {
 impl Remote {
     pub(crate) fn client(self) -> Client {
         let known = cosette_server::default_account();
+        let secret_id = self.secret_id.unwrap_or_else(|| known.secret_id.clone());
         Client {
             endpoint: self.endpoint,
-            secret_id: self.secret_id.unwrap_or(known.secret_id),
+            account: if secret_id == known.secret_id { String::new() } else { secret_id.clone() },
+            secret_id,
             secret_key: self.secret_key.unwrap_or(known.secret_key),
             region: self.region.into_string(),
             namespace: DEFAULT_NAMESPACE.to_owned(),

@@ -112,7 +112,7 @@ impl Add {
     async fn run(self) -> Result<(), Failure> {
         let client = self.scope.client();
         let mut ask = self.events.rule();
-        ask["target"] = self.target.asked(&client.namespace);
+        ask["target"] = self.target.asked(&client);
         ask["style"] = match self.style {
             Style::Cos => "cos".into(),
             Style::S3 => "s3".into(),

@@ -65,6 +65,7 @@ impl Test {
             ("function", name.as_str()),
             ("region", client.region.as_str()),
             ("namespace", client.namespace.as_str()),
+            ("account", client.account.as_str()),
             ("secret_id", client.secret_id.as_str()),
         ];
         asked.extend(self.bucket.as_deref().map(|bucket| ("bucket", bucket)));

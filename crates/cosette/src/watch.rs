@@ -81,7 +81,8 @@ impl<'a> Watch<'a> {
             Failure::Usage(format!("{} is not UTF-8 and cannot be watched", folder.display()))
         })?;
         let ask = json!({
-            "function": function, "namespace": client.namespace, "region": client.region, "path": path, "code": code,
+            "function": function, "namespace": client.namespace, "region": client.region,
+            "account": client.account, "path": path, "code": code,
         });
         client.post("/_cosette/folder", &ask).await.map_err(|error| self.lost(error))?;
         Ok(())

@@ -115,7 +115,7 @@ impl Add {
         let client = self.scope.client();
         let mut ask = json!({"name": self.name, "url": self.url});
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let dead_letter = self.dead_letter.as_ref().map(|to| to.asked(&client.namespace));
+        let dead_letter = self.dead_letter.as_ref().map(|to| to.asked(&client));
         for (name, value) in [
             ("secret", self.secret.map(Value::from).or(self.unsigned.then(|| "".into()))),
             ("timeout_ms", self.timeout.map(|time| millis(time).into())),

@@ -338,6 +338,18 @@ impl Functions {
         Ok(())
     }
 
+    /// Whether it still is this function, and not another one that was made of its name, in a commit.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn still(tx: &Tx<'_>, of: &Function) -> cosette_store::Result<bool> {
+        match versions::same(tx, of) {
+            Ok(_) => Ok(true),
+            Err(Error::Store(error)) => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// A function as it is in `$LATEST`. One that is named without a region is that of the region that sorts first; one
     /// without an account, as older rows have it, is the first account's that has it.
     ///

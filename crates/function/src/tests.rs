@@ -301,6 +301,11 @@ async fn what_is_done_to_a_function_is_done_to_no_other_of_its_name() {
     ] {
         assert!(matches!(refused, Err(Error::NoSuchFunction(_))), "{refused:?}");
     }
+    let (was, is) = (gone.clone(), there.clone());
+    let still = move |tx: &mut cosette_store::Tx<'_>| {
+        Ok::<_, Error>((Functions::still(tx, &was)?, Functions::still(tx, &is)?))
+    };
+    assert_eq!(house.store.commit(still).await.unwrap().1, (false, true));
     assert_eq!((house.now("thumbnail").revision, house.now("thumbnail").id), (1, there.id.clone()));
     functions.update_configuration(&there, patch()).await.unwrap();
 }

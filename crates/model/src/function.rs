@@ -30,7 +30,7 @@ impl FunctionName {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FunctionRef {
     /// The owner's APPID. Nothing in rows from before it was kept, until they are brought up to date.
-    #[serde(default)]
+    #[serde(default, alias = "account")]
     pub appid: String,
     /// Nothing when whoever names it did not say: the function of that name, wherever it is.
     #[serde(default)]

@@ -124,9 +124,13 @@ pub struct Options {
 /// A rule and the event that a change is to it, or why it is none.
 pub type Judged = (Rule, Result<Happened, Why>);
 
+/// What must hold in a commit that changes triggers.
+type Check = dyn Fn(&Tx<'_>) -> Result<(), Error> + Send + Sync;
+
 /// A handle; clones share one subsystem.
 #[derive(Clone)]
 pub struct Triggers {
+    check: Option<Arc<Check>>,
     dispatcher: Arc<Dispatcher>,
     keeper: Arc<Keeper>,
     urls: Arc<url::Index>,
@@ -147,7 +151,26 @@ impl Triggers {
         let keeper = Arc::new(Keeper::new(dispatcher.clone())?);
         tokio::spawn(dispatcher.clone().keep_time());
         let tasks = vec![tokio::spawn(pump.run()), tokio::spawn(keeper.clone().run())];
-        Ok(Self { dispatcher, keeper, urls: Arc::default(), tasks: Arc::new(Mutex::new(tasks)) })
+        let tasks = Arc::new(Mutex::new(tasks));
+        Ok(Self { check: None, dispatcher, keeper, urls: Arc::default(), tasks })
+    }
+
+    /// A handle that changes triggers only in commits in which `check` holds: whoever has looked a function up changes
+    /// nothing of another one that was made of its name since.
+    #[must_use]
+    pub fn checking(&self, check: impl Fn(&Tx<'_>) -> Result<(), Error> + Send + Sync + 'static) -> Self {
+        Self { check: Some(Arc::new(check)), ..self.clone() }
+    }
+
+    fn checked<T>(
+        &self,
+        write: impl FnOnce(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> impl FnOnce(&mut Tx<'_>) -> Result<T, Error> + Send + 'static {
+        let check = self.check.clone();
+        move |tx| {
+            check.map_or(Ok(()), |check| check(tx))?;
+            write(tx)
+        }
     }
 
     /// Makes a rule that changes committed after it can fire. It must be able to fire: `NoSuchFunction`,
@@ -157,7 +180,7 @@ impl Triggers {
         let missing = || missing(&target);
         let description = self.dispatcher.targets.describe(&target).ok_or_else(missing)?;
         let create = move |tx: &mut Tx<'_>| rule::create(tx, new, &description);
-        let (_, rule) = self.dispatcher.store.commit(create).await?;
+        let (_, rule) = self.dispatcher.store.commit(self.checked(create)).await?;
         if self.dispatcher.targets.describe(&target).is_none() {
             // Deleted in the meantime, perhaps after its rules were: this one must not stay behind.
             let id = rule.id;
@@ -177,7 +200,7 @@ impl Triggers {
     /// What happened before still reaches the function.
     pub async fn delete_rule(&self, selector: RuleSelector) -> Result<Rule, Error> {
         let delete = move |tx: &mut Tx<'_>| rule::delete(tx, &selector);
-        let (_, rule) = self.dispatcher.store.commit(delete).await?;
+        let (_, rule) = self.dispatcher.store.commit(self.checked(delete)).await?;
         Ok(rule)
     }
 
@@ -227,7 +250,7 @@ impl Triggers {
     /// `Unchanged` when it is so already.
     pub async fn set_enabled(&self, selector: RuleSelector, enabled: bool) -> Result<Rule, Error> {
         let set = move |tx: &mut Tx<'_>| rule::set_enabled(tx, &selector, enabled);
-        let (_, rule) = self.dispatcher.store.commit(set).await?;
+        let (_, rule) = self.dispatcher.store.commit(self.checked(set)).await?;
         Ok(rule)
     }
 

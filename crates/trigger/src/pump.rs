@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use cosette_model::{Change, Happened, Seq, Style, Target};
 use cosette_store::{Error as StoreError, Tx};
+use md5::{Digest, Md5};
 
 use crate::delivery::{DeliveryState, Filed, Place, Progress, Source, places};
-use crate::dispatch::{Dispatcher, Fired, Stage, digest, ticket};
+use crate::dispatch::{Dispatcher, Fired, Stage, ticket};
 use crate::matcher::{RuleSet, Why};
 use crate::{Error, Rule, event, rule, s3, stored};
 
@@ -265,13 +266,17 @@ fn fired(rules: &RuleSet, changes: &[Change], loop_limit: u32) -> Result<Vec<Fir
     Ok(fired)
 }
 
-/// The id of what a rule makes of a change: the same whenever it is made.
+/// The id of what a rule makes of a change: the same whenever and by whatever build it is made.
 fn id(change: &Change, rule: &Rule) -> String {
-    let half = |which: u8| {
-        let request = &change.cause.request_id;
-        u128::from(digest(&(which, change.seq, change.time, &change.bucket, request, &rule.id)))
-    };
-    uuid::Builder::from_random_bytes((half(0) << 64 | half(1)).to_be_bytes()).into_uuid().to_string()
+    let mut digest = Md5::new();
+    for number in [change.seq.0, change.time.as_millis()] {
+        digest.update(number.to_be_bytes());
+    }
+    for text in [change.bucket.as_str(), &change.cause.request_id, &rule.id] {
+        digest.update(text);
+        digest.update([0]);
+    }
+    uuid::Builder::from_random_bytes(digest.finalize().into()).into_uuid().to_string()
 }
 
 fn file(change: &Change, rule: &Rule, event: Happened) -> Option<Filed> {

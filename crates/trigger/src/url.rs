@@ -165,7 +165,7 @@ impl Triggers {
             let name = name.unwrap_or_else(|| id.clone());
             write(tx, Url { id, name, function, settings, description, enabled, created: now, modified: now })
         };
-        let (_, url) = self.dispatcher.store.commit(create).await?;
+        let (_, url) = self.dispatcher.store.commit(self.checked(create)).await?;
         if self.dispatcher.targets.describe(&target).is_none() {
             // Deleted in the meantime, perhaps after its URLs were: this one must not stay behind.
             let id = url.id;
@@ -225,7 +225,7 @@ impl Triggers {
             };
             write(tx, changed)
         };
-        let (_, url) = self.dispatcher.store.commit(change).await?;
+        let (_, url) = self.dispatcher.store.commit(self.checked(change)).await?;
         Ok(url)
     }
 
@@ -240,7 +240,7 @@ impl Triggers {
             delete(tx, &url);
             Ok::<_, Error>(url)
         };
-        let (_, url) = self.dispatcher.store.commit(delete).await?;
+        let (_, url) = self.dispatcher.store.commit(self.checked(delete)).await?;
         Ok(url)
     }
 }

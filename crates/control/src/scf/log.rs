@@ -1,7 +1,6 @@
 //! The record of invocations, as the API shows it (scf.md 3.10, 7.3): one entry an attempt.
 
-use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::cmp::{Ordering, Reverse};
 use std::time::Duration;
 
 use cosette_function::Record;
@@ -66,10 +65,12 @@ fn records(call: &Call<'_>, params: &Params<'_>) -> Result<Vec<Record>, ApiError
         return Ok(call.functions.records(Some(&function.full_name()), RECORDS_MAX)?);
     }
     let namespace = known_namespace(call, params)?;
-    let mine = call.functions.list(&call.account.appid, call.region.as_str(), namespace)?;
-    let mine: HashSet<String> = mine.into_iter().map(|function| function.id).collect();
-    let mut records = call.functions.records(None, RECORDS_MAX)?;
-    records.retain(|record| record.id.as_ref().is_some_and(|id| mine.contains(id)));
+    let mut records = Vec::new();
+    for function in call.functions.list(&call.account.appid, call.region.as_str(), namespace)? {
+        records.extend(call.functions.records(Some(&function.full_name()), RECORDS_MAX)?);
+    }
+    records.sort_by_key(|record| Reverse(record.started));
+    records.truncate(RECORDS_MAX);
     Ok(records)
 }
 

@@ -1,8 +1,9 @@
 //! The actions of SCF, 2018-04-16. Each reads its parameters, asks the registry or the triggers,
 //! and makes the reply of scf.md 3; rules about functions and triggers are theirs, not ours.
 
-use cosette_function::{DEFAULT_NAMESPACE, Function};
+use cosette_function::{DEFAULT_NAMESPACE, Function, Functions};
 use cosette_model::function::{FunctionName, FunctionRef, Invoke};
+use cosette_trigger::{Error as TriggerError, Triggers};
 
 use crate::call::Call;
 use crate::error::ApiError;
@@ -107,6 +108,15 @@ fn function_of(call: &Call<'_>, params: &Params<'_>) -> Result<Function, ApiErro
 /// A function under one of its qualifiers.
 fn reference(function: &Function, qualifier: &str) -> FunctionRef {
     function.full_name().under(qualifier)
+}
+
+/// The triggers, for whoever changes some of this function: none of another one that was made of its name since.
+fn triggers_of(call: &Call<'_>, function: &Function) -> Triggers {
+    let function = function.clone();
+    call.triggers.checking(move |tx| match Functions::still(tx, &function)? {
+        true => Ok(()),
+        false => Err(TriggerError::NoSuchFunction(function.name.clone())),
+    })
 }
 
 /// The version or alias a request names, checked to exist.

@@ -1,7 +1,7 @@
 //! Test models (scf.md 3.11): events that are kept with a function to try it with. Rows of a table of their own, under
 //! the function's id: a function that is made anew has none.
 
-use cosette_function::Function;
+use cosette_function::{Function, Functions};
 use cosette_model::Timestamp;
 use cosette_store::{Table, Tx};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,9 @@ pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     let (prefix, key) = (prefix(&function), key(&function, name));
     let name = name.to_owned();
     let write = move |tx: &mut Tx<'_>| {
+        if !Functions::still(tx, &function)? {
+            return Err(ApiError::no_function(format!("function {} does not exist", function.name)));
+        }
         if tx.get(Table::TestModel, &key)?.is_some() {
             return Err(ApiError::new("ResourceInUse.TestModel", format!("the test model {name} exists")));
         }

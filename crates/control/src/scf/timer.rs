@@ -5,7 +5,7 @@ use cosette_trigger::{NewTimer, Timer, TimerChange, TimerSelector};
 use serde_json::{Map, Value, json};
 
 use super::trigger::{Item, enable, resource_id};
-use super::{LATEST, qualified, time};
+use super::{LATEST, qualified, time, triggers_of};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
@@ -23,7 +23,7 @@ pub(super) async fn create(
         description: super::description(params)?.unwrap_or_default(),
         enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?.unwrap_or(true),
     };
-    Ok(item(&call.triggers.create_timer(new).await?, function))
+    Ok(item(&triggers_of(call, function).create_timer(new).await?, function))
 }
 
 /// What is left out stays as it is.
@@ -39,7 +39,7 @@ pub(super) async fn update(
         description: super::description(params)?,
         enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?,
     };
-    Ok(item(&call.triggers.change_timer(named(params, function)?, change).await?, function))
+    Ok(item(&triggers_of(call, function).change_timer(named(params, function)?, change).await?, function))
 }
 
 pub(super) async fn set_enabled(
@@ -48,7 +48,7 @@ pub(super) async fn set_enabled(
     function: &Function,
     enabled: bool,
 ) -> Result<(), ApiError> {
-    call.triggers.enable_timer(selector(params, function)?, enabled).await?;
+    triggers_of(call, function).enable_timer(selector(params, function)?, enabled).await?;
     Ok(())
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn delete(
     params: &Params<'_>,
     function: &Function,
 ) -> Result<(), ApiError> {
-    call.triggers.delete_timer(selector(params, function)?).await?;
+    triggers_of(call, function).delete_timer(selector(params, function)?).await?;
     Ok(())
 }
 

@@ -6,7 +6,10 @@ use cosette_model::{BucketName, EventPattern, Style, Timestamp};
 use cosette_trigger::{NewRule, Rule, RuleSelector, region_code};
 use serde_json::{Map, Value, json};
 
-use super::{LATEST, Paging, descending, function_of, qualified, reply, sort_by_key, time, timer, url, web};
+use super::{
+    LATEST, Paging, descending, function_of, qualified, reply, sort_by_key, time, timer, triggers_of, url,
+    web,
+};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
@@ -81,7 +84,7 @@ async fn create_rule(call: &Call<'_>, params: &Params<'_>, function: &Function) 
         description: super::description(params)?.unwrap_or_default(),
         enabled,
     };
-    Ok(item(&call.triggers.create_rule(new).await?, function))
+    Ok(item(&triggers_of(call, function).create_rule(new).await?, function))
 }
 
 pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
@@ -121,7 +124,7 @@ pub(crate) async fn update_status(call: &Call<'_>, params: Params<'_>) -> Result
     let enabled = enable(params.needed("Enable")?)?;
     match kind {
         Kind::Cos => {
-            call.triggers.set_enabled(selector(call, &params, &function)?, enabled).await?;
+            triggers_of(call, &function).set_enabled(selector(call, &params, &function)?, enabled).await?;
         }
         Kind::Timer => timer::set_enabled(call, &params, &function, enabled).await?,
         Kind::Http => url::set_enabled(call, &params, &function, enabled).await?,
@@ -148,7 +151,7 @@ pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply,
     let function = function_of(call, &params)?;
     match Kind::of(&params)? {
         Kind::Cos => {
-            call.triggers.delete_rule(selector(call, &params, &function)?).await?;
+            triggers_of(call, &function).delete_rule(selector(call, &params, &function)?).await?;
         }
         Kind::Timer => timer::delete(call, &params, &function).await?,
         Kind::Http => url::delete(call, &params, &function).await?,

@@ -5,7 +5,7 @@ use cosette_trigger::{Authorization, Cors, NewUrl, Url, UrlChange, UrlSelector, 
 use serde_json::{Map, Value, json};
 
 use super::trigger::{Item, enable, resource_id};
-use super::{LATEST, qualified, reference, time};
+use super::{LATEST, qualified, reference, time, triggers_of};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
@@ -33,7 +33,7 @@ pub(super) async fn create(
     let enabled = params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?.unwrap_or(true);
     let name = params.text("TriggerName")?.filter(|text| !text.is_empty()).map(name).transpose()?;
     let new = NewUrl { name, function: of, settings, description, enabled };
-    Ok(item(&call.triggers.create_url(new).await?, function))
+    Ok(item(&triggers_of(call, function).create_url(new).await?, function))
 }
 
 /// What is left out stays as it is.
@@ -50,7 +50,7 @@ pub(super) async fn update(
         description: params.text("Description")?.map(str::to_owned),
         enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?,
     };
-    Ok(item(&call.triggers.change_url(selector, change).await?, function))
+    Ok(item(&triggers_of(call, function).change_url(selector, change).await?, function))
 }
 
 pub(super) async fn set_enabled(
@@ -60,7 +60,7 @@ pub(super) async fn set_enabled(
     enabled: bool,
 ) -> Result<(), ApiError> {
     let change = UrlChange { enabled: Some(enabled), ..UrlChange::default() };
-    call.triggers.change_url(selector(call, params, function)?, change).await?;
+    triggers_of(call, function).change_url(selector(call, params, function)?, change).await?;
     Ok(())
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn delete(
     params: &Params<'_>,
     function: &Function,
 ) -> Result<(), ApiError> {
-    call.triggers.delete_url(selector(call, params, function)?).await?;
+    triggers_of(call, function).delete_url(selector(call, params, function)?).await?;
     Ok(())
 }
 

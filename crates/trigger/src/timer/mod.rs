@@ -133,8 +133,8 @@ impl Triggers {
         let timer = self.write_timers(move |tx| create(tx, new)).await?;
         if self.dispatcher.targets.describe(&target).is_none() {
             // Deleted in the meantime, perhaps after its timers were: this one must not stay behind.
-            let id = timer.id;
-            self.delete_timers(move |timer| timer.id == id).await?;
+            let (id, anyhow) = (timer.id, Self { check: None, ..self.clone() });
+            anyhow.delete_timers(move |timer| timer.id == id).await?;
             return Err(missing());
         }
         Ok(timer)
@@ -199,7 +199,8 @@ impl Triggers {
         &self,
         write: impl FnOnce(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (store, keeper) = (self.dispatcher.store.clone(), self.keeper.clone());
+        let (store, keeper, write) =
+            (self.dispatcher.store.clone(), self.keeper.clone(), self.checked(write));
         let done = tokio::spawn(async move {
             let (_, written) = store.commit(write).await?;
             keeper.look_again()?;

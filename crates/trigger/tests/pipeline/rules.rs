@@ -202,3 +202,21 @@ async fn what_is_delivered_is_what_log_and_rule_say() {
     assert_eq!(delivered, due);
     assert_eq!(world.functions.ids("f").len(), due.len());
 }
+
+/// Whoever has looked a function up says by which commit it must still be the same.
+#[tokio::test]
+async fn nothing_is_changed_of_a_function_that_is_another_by_now() {
+    let world = World::memory().await;
+    for name in ["f", "g"] {
+        world.functions.answer(name, StatusCode::Success);
+    }
+    world.rule("f", PUT, "").await.unwrap();
+    let anew = world.triggers.checking(|_| Err(Error::NoSuchFunction("f".into())));
+    let gone = |done: Result<(), Error>| assert!(matches!(done, Err(Error::NoSuchFunction(_))), "{done:?}");
+    gone(anew.create_rule(new_rule("g", PUT, "a/")).await.map(drop));
+    gone(anew.set_enabled(selector("f", PUT), false).await.map(drop));
+    gone(anew.delete_rule(selector("f", PUT)).await.map(drop));
+    let rules = world.triggers.rules().unwrap();
+    assert!(rules.len() == 1 && rules[0].enabled());
+    world.triggers.checking(|_| Ok(())).delete_rule(selector("f", PUT)).await.unwrap();
+}
