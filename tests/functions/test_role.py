@@ -109,9 +109,11 @@ def test_keys_end_and_a_warm_function_has_new_ones(own):
     s3_client(own).create_bucket(Bucket="b-1250000000")
     functions.deploy(functions.client(own), "fn", {"index.py": CODE}, Role="reader", Timeout=60)
     first = run(own, "fn")
-    own.admin("POST", "clock", {"advance": "5h", "freeze": True})
-    assert run(own, "fn") == first
-    own.admin("POST", "clock", {"advance": "59m"})
+    # Never without work for as long as instances are kept.
+    for _ in range(0, 5 * 60 + 56, 4):
+        own.admin("POST", "clock", {"advance": "4m", "freeze": True})
+        assert run(own, "fn") == first
+    own.admin("POST", "clock", {"advance": "3m"})
     cos_of(own, first).put_object(Bucket="b-1250000000", Key="a", Body=b"x")
     second = run(own, "fn")
     assert second != first
