@@ -51,5 +51,6 @@ def test_other_doors_answer_to_other_names(named):
     for path in ("packages/none", "url/abcdefghij/"):
         assert asked(named, "evil.example.com", f"/_cosette/{path}")[0] == 404
     # Names of the services have none of our own below them.
-    status, text = asked(named, "b-1250000000.cos.ap-guangzhou.myqcloud.com", "/_cosette/health")
-    assert (status, "NoSuchBucket" in text) == (404, True)
+    for path in ("/_cosette/health", "/_console", "/_console/a", "/_console.txt"):
+        status, text = asked(named, "b-1250000000.cos.ap-guangzhou.myqcloud.com", path)
+        assert (status, "NoSuchBucket" in text) == (404, True), path

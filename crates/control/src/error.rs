@@ -169,7 +169,7 @@ impl From<cosette_function::Error> for ApiError {
             E::Invalid { field, message } => Self::invalid_value(field, message),
             E::Limit { what, message } => Self::of_field("LimitExceeded", what, message),
             E::Refused { code, message } => Self::new(code, message),
-            // No action says which code it expects.
+            // SCF has no code for it: its clients never say which code they expect.
             E::OtherCode(_) => Self::new(crate::client::OTHER_CODE, text),
             E::Store(error) => error.into(),
             E::Io(error) => Self::internal(error),

@@ -51,12 +51,19 @@ impl Drop for UnderWay {
 async fn write(functions: Functions, mut record: Record, entered: Entered, mut outcome: Outcome) {
     outcome.result.truncate(log::cut(&outcome.result, KEPT_BYTES_MAX).len());
     record.outcome = Some(outcome);
-    let name = record.function.name.clone();
+    let (id, of) = (record.id.clone(), record.function.full_name());
     let max = *functions.shared.records_max.get_or_init(|| row::RECORDS_MAX);
     let written =
         functions.shared.store.commit::<_, cosette_store::Error, _>(move |tx| row::add(tx, &record, max));
-    if let Err(error) = written.await {
-        tracing::error!(function = name, %error, "an invocation's record cannot be written");
+    let written = match (written.await, id) {
+        // Who deletes the function from now on finds the record; who has deleted it before has not.
+        (Ok(_), Some(id)) if functions.is_gone(&id, &of) => {
+            row::purge(&functions.shared.store, id.into_bytes()).await
+        }
+        (written, _) => written.map(drop),
+    };
+    if let Err(error) = written {
+        tracing::error!(function = of.name, %error, "an invocation's record cannot be written");
     }
     // Only now: at any moment it is either running or on record.
     drop(entered);

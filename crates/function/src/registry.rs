@@ -338,6 +338,14 @@ impl Functions {
         Ok(())
     }
 
+    /// Whether the function that had this id is not there any more.
+    pub(crate) fn is_gone(&self, id: &str, of: &FunctionName) -> bool {
+        match self.get(of) {
+            Ok(function) => function.id != id,
+            Err(error) => matches!(error, Error::NoSuchFunction(_)),
+        }
+    }
+
     /// Whether it still is this function, and not another one that was made of its name, in a commit.
     ///
     /// # Errors

@@ -213,11 +213,15 @@ impl Functions {
             let number = if refused.is_some() { was.number } else { number };
             let scaled = Provision { number, refused: refused.clone(), ..scaled };
             tx.put(Table::Concurrency, &key, row::encode("provisioned concurrency", &scaled)?);
-            Ok(refused)
+            Ok(Some(refused))
         };
         match self.shared.store.commit(write).await? {
-            (_, None) => tracing::info!(function, version, number, "provisioned by the clock"),
-            (_, Some(why)) => tracing::warn!(function, version, number, why, "not provisioned by the clock"),
+            // Looked at anew by whoever changed it.
+            (_, None) => {}
+            (_, Some(None)) => tracing::info!(function, version, number, "provisioned by the clock"),
+            (_, Some(Some(why))) => {
+                tracing::warn!(function, version, number, why, "not provisioned by the clock");
+            }
         }
         Ok(())
     }

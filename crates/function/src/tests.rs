@@ -417,6 +417,18 @@ async fn a_caller_that_gives_up_cancels() {
 }
 
 #[tokio::test]
+async fn what_ends_after_its_function_was_deleted_leaves_no_record() {
+    let house = House::new();
+    house.create("wait", WAIT).await;
+    let run = waiting(&house);
+    begun(&house).await;
+    house.functions.delete(&house.now("wait"), |_| Ok(())).await.unwrap();
+    std::fs::write(house.folder.0.join("end"), "").unwrap();
+    assert_eq!(run.await.unwrap().status, StatusCode::Success);
+    assert!(house.functions.records(None, 10).unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn stopping_ends_what_runs_and_records_it() {
     let house = House::new();
     house.create("wait", WAIT).await;

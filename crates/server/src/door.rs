@@ -71,7 +71,7 @@ impl Door {
             }
             let path = path.to_owned();
             self.admin.answer(&path, parts, body).await
-        } else if path.starts_with("/_console") && self.is_ours(&parts) {
+        } else if is_own && is_consoles(path) && self.is_ours(&parts) && !names::is_of_a_service(&parts) {
             plain(StatusCode::NOT_FOUND, "there is no console in this version\n")
         } else if let Some(domain) = domain {
             self.edge(&domain, parts, peer, times).await
@@ -280,6 +280,11 @@ fn length(headers: &HeaderMap) -> Option<u64> {
 fn keeps_alive(parts: &Parts) -> bool {
     let says_close = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
     parts.version == Version::HTTP_11 && !parts.headers.get(header::CONNECTION).is_some_and(says_close)
+}
+
+/// Kept free for a console; keys of objects may begin like it.
+fn is_consoles(path: &str) -> bool {
+    path.strip_prefix("/_console").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Function URLs by path and the packages that the Cloud API has said where to get are for whoever they let in.
