@@ -12,6 +12,7 @@ from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentClo
 
 from support.functions import call, client, deploy
 from support.instance import Instance
+from support.process import gone
 
 # Notes each start in a folder; an event may have it wait for a pipe, or end itself.
 NOTES = """
@@ -123,8 +124,7 @@ def test_instances_are_there_before_the_first_event(house, notes):
         pass
     call(scf, "DeleteProvisionedConcurrencyConfig", FunctionName="kept", Qualifier="1")
     assert shown(scf)["Allocated"] == []
-    while alive(started(notes)):
-        pass
+    assert all(gone(pid) for pid in started(notes))
 
 
 def test_those_whose_keys_end_are_replaced_before_the_next_event(house, notes):
@@ -154,8 +154,7 @@ def test_they_are_there_again_after_a_restart_and_go_with_their_version(tmp_path
             if life == 1:
                 call(scf, "DeleteFunctionVersion", FunctionName="kept", Qualifier="1")
                 assert shown(scf)["Allocated"] == []
-                while alive(started(notes)):
-                    pass
+                assert all(gone(pid) for pid in started(notes))
         assert not alive(started(notes))
 
 
@@ -253,8 +252,7 @@ def test_actions_set_the_number_at_their_times(tmp_path, notes):
         # Of all that a move passes over the last counts: noon, night, and the morning of the next day.
         assert wanted_after(server, scf, 10) == 3
         assert wanted_after(server, scf, 4) == 0
-        while alive(started(notes)):
-            pass
+        assert all(gone(pid) for pid in started(notes))
         # By hand until the next action.
         call(scf, "PutProvisionedConcurrencyConfig", **of, VersionProvisionedConcurrencyNum=1, TriggerActions=actions)
         assert done(scf)["AvailableProvisionedConcurrencyNum"] == 1

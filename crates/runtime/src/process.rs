@@ -71,18 +71,22 @@ impl Launch {
         unsafe {
             command.pre_exec(move || contain(server, files_max, gate.as_ref()));
         }
-        for _ in 0..100 {
-            match command.spawn() {
-                // The program's file was written a moment ago, and a child that another thread has
-                // forked and that has not come to its exec yet still has it open.
-                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                spawned => return spawned,
-            }
-        }
-        command.spawn()
+        unless_busy(|| command.spawn())
     }
+}
+
+/// Starts a program. Its file may have been written a moment ago, and a child that another thread has forked and that
+/// has not come to its exec yet still has it open.
+pub(crate) fn unless_busy<T>(mut start: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..100 {
+        match start() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            started => return started,
+        }
+    }
+    start()
 }
 
 /// Done by the child between fork and exec. What is set here survives exec.

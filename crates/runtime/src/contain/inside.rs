@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, WaitOptions, getrlimit, set_dumpable_behavior,
@@ -19,7 +19,7 @@ use rustix::thread::{
 use super::outside::of;
 use super::plan::Plan;
 use super::{FAILED, calls, root};
-use crate::process::PROCESSES_MAX;
+use crate::process::{PROCESSES_MAX, unless_busy};
 
 /// Far more than what a server may send: it is the server, but a length is not believed.
 const PLAN_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -51,16 +51,10 @@ fn run(socket: &mut UnixStream) -> io::Result<ExitCode> {
     root::build(&plan)?;
     give_up()?;
     of("system calls cannot be refused", calls::refuse())?;
-    let Some(program) = &plan.program else { return Ok(ExitCode::SUCCESS) };
-    let mut command = Command::new(program);
-    command
-        .args(&plan.args)
-        .env_clear()
-        .envs(plan.environment.iter().map(|(name, value)| (name, value)))
-        .current_dir(&plan.directory)
-        .stdin(Stdio::null())
-        .process_group(0);
-    let child = of(&program.display().to_string(), command.spawn())?;
+    let Some(mut command) = plan.command() else { return Ok(ExitCode::SUCCESS) };
+    command.stdin(Stdio::null()).process_group(0);
+    let child = unless_busy(|| command.spawn());
+    let child = of(&command.get_program().display().to_string(), child)?;
     let child = child.id().cast_signed();
     loop {
         // Whoever dies in here and has lost its parent is ours to bury.

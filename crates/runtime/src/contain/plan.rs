@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,17 @@ impl Plan {
             environment: Vec::new(),
             directory: "/".into(),
         }
+    }
+
+    /// The program, if there is one, with all that it is told.
+    pub(crate) fn command(&self) -> Option<Command> {
+        let mut command = Command::new(self.program.as_ref()?);
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.directory);
+        Some(command)
     }
 
     /// Shows a folder or file elsewhere, not to be written.

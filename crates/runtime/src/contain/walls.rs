@@ -1,10 +1,11 @@
 //! Walls around what a program may open (Landlock), for where the kernel refuses namespaces: paths stay the machine's,
 //! and all but a few are closed to the program and to whatever it starts. Nobody stands between it and the server.
 
+use std::convert::Infallible;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
@@ -12,11 +13,12 @@ use landlock::{
 };
 use rustix::process::{Signal, set_parent_process_death_signal};
 
+use super::calls;
 use super::inside::give_up_privileges;
 use super::outside::of;
 use super::plan::Plan;
 use super::root::{DEVICES, ETC, SYSTEM};
-use super::{FAILED, calls};
+use crate::process::unless_busy;
 
 /// The newest rules that are made. Kernels that know fewer keep those that they know.
 const NEWEST: ABI = ABI::V6;
@@ -35,14 +37,9 @@ pub(super) fn run(plan: &Plan) -> io::Result<ExitCode> {
     of("system calls cannot be refused", calls::refuse())?;
     // Changes of privileges may have taken it away.
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    let Some(program) = &plan.program else { return Ok(ExitCode::SUCCESS) };
-    let mut command = Command::new(program);
-    command
-        .args(&plan.args)
-        .env_clear()
-        .envs(plan.environment.iter().map(|(name, value)| (name, value)))
-        .current_dir(&plan.directory);
-    of(&program.display().to_string(), Err::<ExitCode, _>(command.exec())).map(|_| ExitCode::from(FAILED))
+    let Some(mut command) = plan.command() else { return Ok(ExitCode::SUCCESS) };
+    let failed: io::Result<Infallible> = unless_busy(|| Err(command.exec()));
+    match of(&command.get_program().display().to_string(), failed)? {}
 }
 
 /// Closes everything to this process that it does not need, for good.
