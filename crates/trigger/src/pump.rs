@@ -132,6 +132,10 @@ impl Pump {
         let waiting = if is_loaded { self.dispatcher.begin(fired, cursor) } else { fired };
         let spent = std::mem::take(&mut self.spent);
         self.unsaved += changes.len();
+        if waiting.is_empty() {
+            // Everything has begun or is on record, whether the commit below succeeds or not: it is not read again.
+            self.cursor = cursor;
+        }
         if waiting.is_empty() && spent.is_empty() && self.unsaved < UNSAVED_MAX {
             tokio::task::yield_now().await;
         } else {

@@ -23,6 +23,9 @@ const ENDS_MAX: usize = 4096;
 /// Commits that the cursor may stay behind for the sake of what runs, at least and at most.
 const LAG: (usize, usize) = (16, 1024);
 
+/// Bytes of rows that one commit writes, but for the last of them: events of calls may be large.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
 #[derive(Default)]
 pub(crate) struct Recorder {
     to_write: Mutex<ToWrite>,
@@ -35,6 +38,20 @@ struct ToWrite {
     attempts: Vec<(Ticket, Option<Attempted>)>,
     /// Whether somebody is at it, and will take the rest as well.
     is_busy: bool,
+}
+
+impl ToWrite {
+    /// Takes out what goes into one commit.
+    fn batch(&mut self) -> Vec<(Ticket, Option<Attempted>)> {
+        let mut bytes = 0;
+        let fits = |(_, ended): &&(Ticket, Option<Attempted>)| {
+            let fits = bytes < BATCH_BYTES_MAX;
+            bytes += ended.as_ref().map_or(0, Attempted::bytes);
+            fits
+        };
+        let count = self.attempts.iter().take_while(fits).count();
+        self.attempts.drain(..count).collect()
+    }
 }
 
 /// How an attempt has ended, as it is to be recorded.
@@ -60,6 +77,10 @@ impl Attempted {
             Ok::<_, Error>((letter, row))
         };
         Ok(Self { row, retry, dead, letter: letter.map(with_row).transpose()? })
+    }
+
+    fn bytes(&self) -> usize {
+        self.row.len() + self.letter.as_ref().map_or(0, |(_, row)| row.len())
     }
 }
 
@@ -96,24 +117,26 @@ impl Dispatcher {
         queues.lagging(Seq(queues.cursor().0.saturating_sub(lag)))
     }
 
-    /// Until nothing is left.
+    /// Until nothing is left. What could not be filed waits for whoever comes next, or for its end: a store that
+    /// refuses must not be asked again and again.
     async fn write_all(self: Arc<Self>) {
+        let mut refused = false;
         loop {
-            let lagging = self.lagging();
+            let lagging = if refused { Fresh::new() } else { self.lagging() };
             let attempts = {
                 let mut to_write = self.recorder.to_write();
                 if to_write.attempts.is_empty() && lagging.is_empty() {
                     to_write.is_busy = false;
                     return;
                 }
-                std::mem::take(&mut to_write.attempts)
+                to_write.batch()
             };
-            self.write(attempts, lagging).await;
+            refused |= !self.write(attempts, lagging).await;
         }
     }
 
-    /// One commit, and what follows from it.
-    async fn write(self: &Arc<Self>, attempts: Vec<(Ticket, Option<Attempted>)>, lagging: Fresh) {
+    /// One commit, and what follows from it; `false` when not all could be written.
+    async fn write(self: &Arc<Self>, attempts: Vec<(Ticket, Option<Attempted>)>, lagging: Fresh) -> bool {
         let mut batch = Batch::default();
         let mut written = HashSet::new();
         let mut ends = Vec::with_capacity(attempts.len());
@@ -140,15 +163,20 @@ impl Dispatcher {
         };
         let lagging = lagging.into_iter().filter(|(place, _)| !written.contains(place));
         let mut filed = Vec::new();
+        let mut is_whole = true;
         for (place, delivery) in lagging {
             // Where it cannot be written the cursor waits for its end.
             if let Ok(row) = stored::encode(&delivery, &Progress::default()) {
                 batch.waits.push((place, row));
                 filed.push(place);
+            } else {
+                is_whole = false;
             }
         }
         let committed = self.commit(batch, upto).await;
+        is_whole &= committed.is_ok();
         self.settle(ends, filed, committed);
+        is_whole
     }
 
     async fn commit(&self, batch: Batch, upto: Seq) -> Result<Seq, Error> {
@@ -273,3 +301,82 @@ struct Batch {
 
 /// When it is tried again, why it is dead, and its letter.
 type Ended = (Option<Timestamp>, Option<String>, Option<Filed>);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::future::{Future, pending};
+    use std::pin::Pin;
+    use std::time::Duration;
+
+    use cosette_clock::Clock;
+    use cosette_model::function::{Description, Invocation, Invoke, Outcome};
+    use cosette_model::{Chain, Target};
+    use cosette_store::{Durability, Store};
+
+    use super::*;
+    use crate::Options;
+
+    struct Nobody;
+
+    impl Invoke for Nobody {
+        fn invoke<'a>(&'a self, _: Invocation) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+            Box::pin(pending())
+        }
+
+        fn describe(&self, _: &Target) -> Option<Description> {
+            None
+        }
+    }
+
+    fn first() -> (Ticket, Arc<Filed>) {
+        let filed = Arc::new(Filed {
+            id: uuid::Uuid::new_v4().to_string(),
+            source: None,
+            timer: None,
+            target: Target::Webhook { webhook: "w".into() },
+            event: "{}".into(),
+            created: Timestamp::default(),
+            chain: Chain::default(),
+            letter_of: None,
+            repeats: None,
+        });
+        let place = Place { commit: Seq(1), index: 0 };
+        let ticket = ticket(place, &filed, Arc::new(filed.target.clone())).unwrap();
+        (ticket, filed)
+    }
+
+    #[test]
+    fn a_commit_has_a_bound() {
+        let (ticket, _) = first();
+        let mut to_write = ToWrite::default();
+        for _ in 0..5 {
+            let ended =
+                Attempted { row: vec![0; BATCH_BYTES_MAX / 2], retry: None, dead: None, letter: None };
+            to_write.attempts.push((ticket.clone(), Some(ended)));
+        }
+        assert_eq!([(); 4].map(|()| to_write.batch().len()), [2, 2, 1, 0]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_store_that_refuses_is_not_asked_again_and_again() {
+        let store =
+            cosette_store::Options { dir: None, durability: Durability::Relaxed, cache_bytes: 1 << 20 };
+        let store = Store::open(store, Clock::real()).unwrap();
+        let options = Options { retry_interval: Duration::from_secs(60), finished_max: 0, loop_limit: 0 };
+        let dispatcher = Arc::new(Dispatcher::new(store.clone(), Clock::real(), Arc::new(Nobody), options));
+        let (ticket, filed) = first();
+        let place = ticket.place;
+        {
+            let mut queues = dispatcher.queues();
+            assert!(queues.seize(&ticket, &filed, 1));
+            queues.reach(Seq(1000));
+        }
+        store.close().await.unwrap();
+        for _ in 0..2 {
+            let all = tokio::spawn(dispatcher.clone().write_all());
+            tokio::time::timeout(Duration::from_secs(10), all).await.unwrap().unwrap();
+            assert!(dispatcher.queues().is_fresh(place) && !dispatcher.recorder.to_write().is_busy);
+        }
+    }
+}

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use cosette_model::Chain;
 use cosette_model::function::StatusCode;
+use cosette_model::{Chain, Target};
 use cosette_store::Table;
-use cosette_trigger::DeliveryState;
+use cosette_trigger::{DeliveryState, NewRule};
 use tokio::sync::Semaphore;
 
-use super::world::{MINUTE, PUT, World, function, in_time};
+use super::world::{MINUTE, PUT, World, function, in_time, new_rule, selector};
 
 #[tokio::test]
 async fn changes_that_were_not_read_are_delivered_after_a_restart() {
@@ -199,6 +199,32 @@ async fn what_runs_for_long_does_not_hold_the_cursor_back() {
     let ids = world.functions.ids("stuck");
     assert_eq!((ids.len(), &ids[0]), (2, &ids[1]));
     assert_eq!(world.functions.ids("f").len(), 200);
+}
+
+#[tokio::test]
+async fn of_one_change_that_fires_several_only_what_had_not_ended_is_made_again() {
+    let world = World::directory().await;
+    world.functions.answer("w", StatusCode::Success);
+    world.functions.define("stuck", 1, |_| std::future::pending());
+    let stuck = world.rule("stuck", PUT, "").await.unwrap();
+    let target = Target::Webhook { webhook: "w".into() };
+    let told = world.triggers.create_rule(NewRule { target, ..new_rule("w", PUT, "") }).await.unwrap();
+    world.put("a").await;
+    world.until(|all| all.len() == 2 && all[1].state == DeliveryState::Succeeded).await;
+    // The change is before all of this.
+    for enabled in [false, true] {
+        world.triggers.set_enabled(selector("stuck", PUT), enabled).await.unwrap();
+    }
+    for rule in [stuck, told] {
+        world.triggers.delete_rule_by_id(&rule.id).await.unwrap();
+    }
+    world.functions.answer("stuck", StatusCode::Success);
+    let world = world.restart().await;
+    world.quiet().await;
+    let ids = world.functions.ids("stuck");
+    assert_eq!((ids.len(), &ids[0]), (2, &ids[1]));
+    assert_eq!(world.functions.ids("w").len(), 1);
+    assert!(world.deliveries().iter().all(|d| d.state == DeliveryState::Succeeded));
 }
 
 fn saved_cursor(world: &World) -> u64 {
