@@ -20,7 +20,11 @@ use cosette_blob::Disk;
 
 use crate::error::{Error, Result};
 
-const FORMAT: u32 = 2;
+/// What is written. Others than the store change it, too: since 3 deliveries are one row each, and functions' keys begin
+/// with an account.
+const FORMAT: u32 = 3;
+/// The oldest that is read.
+const OLDEST: u32 = 2;
 const FORMAT_PREFIX: &str = "cosette data format ";
 
 #[derive(Debug)]
@@ -128,6 +132,15 @@ impl Directory {
         self.root.join("running")
     }
 
+    /// Marks a directory of an older format as today's: older builds would miss what is written from now on.
+    pub(crate) fn renew_format(&self) -> Result<()> {
+        let today = format!("{FORMAT_PREFIX}{FORMAT}\n");
+        if self.read_format()? == today {
+            return Ok(());
+        }
+        replace(&self.disk, &self.format(), &today)
+    }
+
     /// Whether the index's files are what was written to them: the store was closed, or the process
     /// that had it open ended while the machine went on. Only the machine's own end can take
     /// writes back that the index believes in.
@@ -179,7 +192,7 @@ impl Directory {
     fn check(&self, text: &str) -> Result<()> {
         let root = self.root.display();
         match text.trim_end().strip_prefix(FORMAT_PREFIX).and_then(|number| number.parse::<u32>().ok()) {
-            Some(FORMAT) => Ok(()),
+            Some(OLDEST..=FORMAT) => Ok(()),
             Some(newer) if newer > FORMAT => Err(refusal(format!(
                 "{root} has data format {newer}; this build reads up to {FORMAT}: use a newer build"
             ))),

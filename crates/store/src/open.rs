@@ -46,6 +46,7 @@ pub(crate) fn open(
         tracing::warn!("the machine went down while the store was open: the index is made anew");
         remove_index(&directory.index())?;
     }
+    directory.renew_format()?;
     directory.begin_running()?;
     let engine = open_index(directory, disk, cache_bytes)?;
     let applied = applied(&*engine)?;

@@ -149,7 +149,7 @@ async fn check(dir: &Path) {
 
 #[tokio::test]
 async fn directories_of_released_formats_open() {
-    let today = root().join("store-v2");
+    let today = root().join("store-v3");
     if std::env::var_os("COSETTE_WRITE_FIXTURE").is_some() {
         let scratch = Scratch::new();
         write(scratch.path()).await;
@@ -164,6 +164,8 @@ async fn directories_of_released_formats_open() {
         let scratch = Scratch::new();
         copy_tree(&fixture.unwrap().path(), scratch.path());
         check(scratch.path()).await;
+        let format = std::fs::read_to_string(scratch.path().join("format")).unwrap();
+        assert_eq!(format, "cosette data format 3\n", "no older build opens it any more");
         checked += 1;
     }
     assert!(checked > 0);

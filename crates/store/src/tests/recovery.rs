@@ -352,7 +352,7 @@ async fn one_process_at_a_time_and_no_newer_format() {
     let store = open_still(scratch.path()).unwrap();
     assert!(refusal(scratch.path()).contains("in use by another process"));
     store.close().await.unwrap();
-    std::fs::write(scratch.path().join("format"), "cosette data format 3\n").unwrap();
+    std::fs::write(scratch.path().join("format"), "cosette data format 4\n").unwrap();
     assert!(refusal(scratch.path()).contains("use a newer build"));
     std::fs::write(scratch.path().join("format"), "cosette data format 1\n").unwrap();
     assert!(refusal(scratch.path()).contains("has data format 1, which this build cannot read"));
