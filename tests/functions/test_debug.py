@@ -15,6 +15,7 @@ import pytest
 
 from support.functions import call, client, deploy
 from support.instance import Instance
+from support.process import isolates
 
 PATIENCE_S = 60
 
@@ -204,6 +205,20 @@ def stops_in_debugpy(debugged, server, packages):
         assert dap.ask("evaluate", expression="twice + 2", frameId=frame["id"], context="watch")["result"] == "42"
         dap.ask("continue", threadId=thread)
         assert one.ended() == "40"
+
+
+@pytest.mark.skipif(not isolates(), reason="the kernel gives no network of its own")
+def test_a_port_that_somebody_has_is_named(server, scf, new_function):
+    name = new_function()
+    deploy(scf, name, {"index.js": "exports.main_handler = async () => 7"}, runtime="Nodejs18.15")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        server.cli("function", "debug", name, "--port", str(port))
+        result = call(scf, "Invoke", FunctionName=name)["Result"]
+    server.cli("function", "debug", name, "--stop")
+    assert f"port {port} of 127.0.0.1, for the debugger: Address already in use" in result["ErrMsg"], result
 
 
 def test_what_cannot_be_debugged_is_refused(server, scf, new_function):

@@ -112,7 +112,9 @@ pub(crate) async fn relay(port: u16, reach: &Reach) -> io::Result<Option<JoinHan
     if matches!(reach, Reach::Machine) {
         return Ok(None);
     }
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("port {port} of 127.0.0.1, for the debugger: {error}"))
+    })?;
     let reach = reach.clone();
     Ok(Some(tokio::spawn(async move {
         // They end with this task.
