@@ -80,8 +80,8 @@ fn version_key(appid: &str, region: &str, layer: &LayerRef) -> Vec<u8> {
     key
 }
 
-fn missing(layer: &LayerRef) -> Error {
-    Error::NoSuchLayer(format!("{} {}", layer.name, layer.version))
+fn missing(layer: &LayerRef, region: &str) -> Error {
+    Error::NoSuchLayer(format!("{} {} of {region}", layer.name, layer.version))
 }
 
 /// Whether all these are there and not too large beside the function's own `code`, bytes of its files; in the commit
@@ -102,7 +102,7 @@ pub(crate) fn check(
     let mut together = code;
     for layer in layers {
         let value = tx.get(Table::Layer, &version_key(appid, region, layer))?;
-        let layer: Layer = row::decode("layer", &value.ok_or_else(|| missing(layer))?)?;
+        let layer: Layer = row::decode("layer", &value.ok_or_else(|| missing(layer, region))?)?;
         together = together.saturating_add(layer.unpacked);
     }
     if together > UNPACKED_BYTES_MAX {
@@ -160,7 +160,7 @@ impl Functions {
     pub fn layer(&self, appid: &str, region: &str, layer: &LayerRef) -> Result<Layer, Error> {
         match self.shared.store.get(Table::Layer, &version_key(appid, region, layer))? {
             Some(value) => Ok(row::decode("layer", &value)?),
-            None => Err(missing(layer)),
+            None => Err(missing(layer, region)),
         }
     }
 
@@ -187,7 +187,7 @@ impl Functions {
         let store = self.shared.store.clone();
         let delete = move |tx: &mut Tx<'_>| {
             let key = version_key(&appid, &region, &layer);
-            let value = tx.get(Table::Layer, &key)?.ok_or_else(|| missing(&layer))?;
+            let value = tx.get(Table::Layer, &key)?.ok_or_else(|| missing(&layer, &region))?;
             for function in crate::registry::every(tx, &row::below(&[&appid, &region]))? {
                 if function.configuration.layers.contains(&layer) {
                     return Err(Error::LayerInUse { layer: layer.name, function: function.name });
