@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use crate::error::OTHER_CODE;
 use crate::signature::tc3::Signing;
 
 const SERVICE: &str = "scf";
@@ -34,9 +35,6 @@ pub struct Client {
 /// A header of ours, which no SDK sends: `UpdateFunctionCode` changes nothing unless the function's package has this
 /// SHA-256, in hex (`CodeSha256` of `GetFunctionAddress`).
 pub const IF_CODE: &str = "x-cosette-if-code";
-
-/// What it answers then.
-pub(crate) const OTHER_CODE: &str = "FailedOperation.UpdateFunctionCode";
 
 /// Why a call brought no answer.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,9 @@
 
 use std::borrow::Cow;
 
+/// Of `UpdateFunctionCode` where the function has other code than was said ([`IF_CODE`](crate::client::IF_CODE)).
+pub(crate) const OTHER_CODE: &str = "FailedOperation.UpdateFunctionCode";
+
 /// An API error (scf.md 3.1). It travels with HTTP status 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
@@ -170,7 +173,7 @@ impl From<cosette_function::Error> for ApiError {
             E::Limit { what, message } => Self::of_field("LimitExceeded", what, message),
             E::Refused { code, message } => Self::new(code, message),
             // SCF has no code for it: its clients never say which code they expect.
-            E::OtherCode(_) => Self::new(crate::client::OTHER_CODE, text),
+            E::OtherCode(_) => Self::new(OTHER_CODE, text),
             E::Store(error) => error.into(),
             E::Io(error) => Self::internal(error),
         }

@@ -12,13 +12,12 @@ use serde_json::{Map, Value, json};
 use crate::archive::{self, DEPENDENCIES, ENVIRONMENTS};
 use crate::binding::{self, Binding};
 use crate::exit::Failure;
+use crate::goal::QUALIFIER;
 use crate::kind::Kind;
 use crate::remote::Scope;
 use crate::watch::Watch;
 use crate::{install, url};
 
-/// Triggers go to the alias every function has, as the cloud's console makes them.
-pub(crate) const QUALIFIER: &str = "$DEFAULT";
 /// The runtime that starts the package's own program.
 const CUSTOM: &str = "CustomRuntime";
 /// Rows asked for at once.

@@ -4,7 +4,8 @@
 use cosette_control::client::Client;
 use serde_json::{Value, json};
 
-use crate::function::QUALIFIER;
+/// Triggers go to the alias every function has, as the cloud's console makes them.
+pub(crate) const QUALIFIER: &str = "$DEFAULT";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Goal {

@@ -7,7 +7,7 @@ use cosette_control::client::Client;
 use serde_json::{Value, json};
 
 use crate::exit::Failure;
-use crate::function::QUALIFIER;
+use crate::goal::QUALIFIER;
 use crate::remote::Scope;
 
 /// What the trigger is called.

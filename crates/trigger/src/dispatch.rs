@@ -96,7 +96,17 @@ impl Dispatcher {
         if let Some(cursor) = cursor {
             queues.reach(cursor);
         }
-        for target in limits.keys() {
+        self.go_on(queues, limits.keys(), is_retry_set);
+    }
+
+    /// Starts what may run now of these targets, and tells those who wait for something to move.
+    pub(crate) fn go_on<'a>(
+        self: &Arc<Self>,
+        mut queues: MutexGuard<'_, Queues>,
+        targets: impl Iterator<Item = &'a Arc<Target>>,
+        is_retry_set: bool,
+    ) {
+        for target in targets {
             self.start(&mut queues, target);
         }
         drop(queues);

@@ -250,14 +250,7 @@ impl Dispatcher {
             let limit = limit(&ticket);
             queues.end(ticket, end, limit);
         }
-        for target in limits.keys() {
-            self.start(&mut queues, target);
-        }
-        drop(queues);
-        if is_retry_set {
-            self.retry_set.notify_one();
-        }
-        self.moved.send_replace(());
+        self.go_on(queues, limits.keys(), is_retry_set);
     }
 
     /// A delivery has ended, and is on record.

@@ -28,9 +28,7 @@ pub(crate) mod namespace;
 pub(crate) mod provisioned;
 pub(crate) mod retry;
 pub(crate) mod test_model;
-mod timer;
 pub(crate) mod trigger;
-mod url;
 pub(crate) mod version;
 mod web;
 

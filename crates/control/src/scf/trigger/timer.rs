@@ -4,11 +4,11 @@ use cosette_function::Function;
 use cosette_trigger::{NewTimer, Timer, TimerChange, TimerSelector};
 use serde_json::{Map, Value, json};
 
-use super::trigger::{Item, enable, resource_id};
-use super::{LATEST, qualified, time, triggers_of};
+use super::item::{Item, enable, resource_id};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::scf::{LATEST, qualified, time, triggers_of};
 
 pub(super) async fn create(
     call: &Call<'_>,
@@ -20,7 +20,7 @@ pub(super) async fn create(
         function: qualified(call, params, function, LATEST)?,
         cron: cron(params.needed("TriggerDesc")?)?,
         argument: params.text("CustomArgument")?.unwrap_or_default().to_owned(),
-        description: super::description(params)?.unwrap_or_default(),
+        description: crate::scf::description(params)?.unwrap_or_default(),
         enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?.unwrap_or(true),
     };
     Ok(item(&triggers_of(call, function).create_timer(new).await?, function))
@@ -36,7 +36,7 @@ pub(super) async fn update(
     let change = TimerChange {
         cron: params.text("TriggerDesc")?.filter(|text| !text.is_empty()).map(cron).transpose()?,
         argument: given("CustomArgument")?,
-        description: super::description(params)?,
+        description: crate::scf::description(params)?,
         enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?,
     };
     Ok(item(&triggers_of(call, function).change_timer(named(params, function)?, change).await?, function))

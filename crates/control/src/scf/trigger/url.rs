@@ -4,11 +4,11 @@ use cosette_function::Function;
 use cosette_trigger::{Authorization, Cors, NewUrl, Url, UrlChange, UrlSelector, UrlSettings};
 use serde_json::{Map, Value, json};
 
-use super::trigger::{Item, enable, resource_id};
-use super::{LATEST, qualified, reference, time, triggers_of};
+use super::item::{Item, enable, resource_id};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
+use crate::scf::{LATEST, qualified, reference, time, triggers_of};
 
 const TRIGGER_DESC: &str = "TriggerDesc";
 

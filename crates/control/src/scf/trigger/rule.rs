@@ -1,60 +1,24 @@
-//! The actions on triggers, and COS triggers: the API's spelling of rules (scf.md 2.1). Which rules may stand beside
-//! each other is for the triggers to say.
+//! COS triggers: the API's spelling of rules (scf.md 2.1). Which rules may stand beside each other is for the triggers to
+//! say.
 
 use cosette_function::Function;
-use cosette_model::{BucketName, EventPattern, Style, Timestamp};
-use cosette_trigger::{NewRule, Rule, RuleSelector, region_code};
+use cosette_model::{BucketName, EventPattern, Style};
+use cosette_trigger::{NewRule, Rule, RuleSelector};
 use serde_json::{Map, Value, json};
 
-use super::{
-    LATEST, Paging, descending, function_of, qualified, reply, sort_by_key, time, timer, triggers_of, url,
-    web,
-};
+use super::item::{Item, enable, resource_id};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
-use crate::reply::Reply;
+use crate::scf::{LATEST, qualified, time, triggers_of};
 
-/// The types that SCF has and that do not work here (scf.md 2.6).
-const OTHER_TYPES: &[&str] = &["apigw", "ckafka", "cmq", "cls", "mps", "clb", "eb", "vod", "cm"];
 const TRIGGER_DESC: &str = "TriggerDesc";
 
-/// The types that work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Cos,
-    Timer,
-    /// A function URL.
-    Http,
-}
-
-/// A trigger of any type, as lists have it.
-pub(super) struct Item {
-    pub(super) created: Timestamp,
-    pub(super) modified: Timestamp,
-    pub(super) name: String,
-    pub(super) qualifier: String,
-    pub(super) description: String,
-    /// The `TriggerInfo`.
-    pub(super) shown: Value,
-}
-
-pub(crate) async fn create(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
-    let function = function_of(call, &params)?;
-    let kind = Kind::of(&params)?;
-    kind.refuse_argument(&params)?;
-    if kind != Kind::Http {
-        web::refuse(&function, "other triggers")?;
-    }
-    let item = match kind {
-        Kind::Cos => create_rule(call, &params, &function).await?,
-        Kind::Timer => timer::create(call, &params, &function).await?,
-        Kind::Http => url::create(call, &params, &function).await?,
-    };
-    Ok(reply(json!({"TriggerInfo": item.shown})))
-}
-
-async fn create_rule(call: &Call<'_>, params: &Params<'_>, function: &Function) -> Result<Item, ApiError> {
+pub(super) async fn create(
+    call: &Call<'_>,
+    params: &Params<'_>,
+    function: &Function,
+) -> Result<Item, ApiError> {
     let host = BucketHost::parse(params.needed("TriggerName")?)?;
     let description = TriggerDesc::parse(params.needed(TRIGGER_DESC)?)?;
     if let Some(url) = description.bucket_url.as_deref().filter(|url| *url != host.text()) {
@@ -81,95 +45,33 @@ async fn create_rule(call: &Call<'_>, params: &Params<'_>, function: &Function) 
         suffix: description.suffix.unwrap_or_default(),
         target: reference.into(),
         style: Style::Cos,
-        description: super::description(params)?.unwrap_or_default(),
+        description: crate::scf::description(params)?.unwrap_or_default(),
         enabled,
     };
     Ok(item(&triggers_of(call, function).create_rule(new).await?, function))
 }
 
-pub(crate) async fn list(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
-    let function = function_of(call, &params)?;
-    let paging = Paging::of(&params)?;
-    let mut items = items(call, &function)?;
-    for filter in params.objects("Filters")?.unwrap_or_default() {
-        let values = filter.texts("Values")?.unwrap_or_default();
-        let property: fn(&Item) -> &String = match filter.needed("Name")? {
-            "Qualifier" => |item| &item.qualifier,
-            "TriggerName" => |item| &item.name,
-            "Description" => |item| &item.description,
-            other => {
-                let message = format!("triggers cannot be filtered by {other}");
-                return Err(ApiError::invalid_value("Filters", message));
-            }
-        };
-        items.retain(|item| values.contains(&property(item).as_str()));
-    }
-    let descending = descending(&params, true)?;
-    match params.text("OrderBy")? {
-        None | Some("" | "mod_time") => sort_by_key(&mut items, descending, |item| item.modified),
-        Some("add_time") => sort_by_key(&mut items, descending, |item| item.created),
-        Some(other) => {
-            let message = format!("OrderBy {other} is neither mod_time nor add_time");
-            return Err(ApiError::invalid_value("OrderBy", message));
-        }
-    }
-    let total = items.len();
-    let page: Vec<Value> = paging.page(items).map(|item| item.shown).collect();
-    Ok(reply(json!({"Triggers": page, "TotalCount": total})))
+pub(super) async fn set_enabled(
+    call: &Call<'_>,
+    params: &Params<'_>,
+    function: &Function,
+    enabled: bool,
+) -> Result<(), ApiError> {
+    triggers_of(call, function).set_enabled(selector(call, params, function)?, enabled).await?;
+    Ok(())
 }
 
-pub(crate) async fn update_status(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
-    let function = function_of(call, &params)?;
-    let kind = Kind::of(&params)?;
-    let enabled = enable(params.needed("Enable")?)?;
-    match kind {
-        Kind::Cos => {
-            triggers_of(call, &function).set_enabled(selector(call, &params, &function)?, enabled).await?;
-        }
-        Kind::Timer => timer::set_enabled(call, &params, &function, enabled).await?,
-        Kind::Http => url::set_enabled(call, &params, &function, enabled).await?,
-    }
-    Ok(Reply::new())
+pub(super) async fn delete(
+    call: &Call<'_>,
+    params: &Params<'_>,
+    function: &Function,
+) -> Result<(), ApiError> {
+    triggers_of(call, function).delete_rule(selector(call, params, function)?).await?;
+    Ok(())
 }
 
-/// COS triggers are made anew instead, as in the cloud.
-pub(crate) async fn update(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
-    let function = function_of(call, &params)?;
-    let kind = Kind::of(&params)?;
-    kind.refuse_argument(&params)?;
-    let item = match kind {
-        Kind::Cos => {
-            return Err(ApiError::unsupported("a COS trigger is changed by deleting and creating it"));
-        }
-        Kind::Timer => timer::update(call, &params, &function).await?,
-        Kind::Http => url::update(call, &params, &function).await?,
-    };
-    Ok(reply(json!({"TriggerInfo": item.shown})))
-}
-
-pub(crate) async fn delete(call: &Call<'_>, params: Params<'_>) -> Result<Reply, ApiError> {
-    let function = function_of(call, &params)?;
-    match Kind::of(&params)? {
-        Kind::Cos => {
-            triggers_of(call, &function).delete_rule(selector(call, &params, &function)?).await?;
-        }
-        Kind::Timer => timer::delete(call, &params, &function).await?,
-        Kind::Http => url::delete(call, &params, &function).await?,
-    }
-    Ok(Reply::new())
-}
-
-/// The triggers of a function as `GetFunction` shows them, oldest first.
-pub(super) fn of_function(call: &Call<'_>, function: &Function) -> Result<Vec<Value>, ApiError> {
-    Ok(items(call, function)?.into_iter().map(|item| item.shown).collect())
-}
-
-fn items(call: &Call<'_>, function: &Function) -> Result<Vec<Item>, ApiError> {
-    let mut items: Vec<Item> = rules_of(call, function)?.iter().map(|rule| item(rule, function)).collect();
-    items.extend(timer::of_function(call, function)?);
-    items.extend(url::of_function(call, function)?);
-    items.sort_by_key(|item| item.created);
-    Ok(items)
+pub(super) fn of_function(call: &Call<'_>, function: &Function) -> Result<Vec<Item>, ApiError> {
+    Ok(rules_of(call, function)?.iter().map(|rule| item(rule, function)).collect())
 }
 
 fn rules_of(call: &Call<'_>, function: &Function) -> Result<Vec<Rule>, ApiError> {
@@ -177,40 +79,6 @@ fn rules_of(call: &Call<'_>, function: &Function) -> Result<Vec<Rule>, ApiError>
     let mut rules = call.triggers.rules()?;
     rules.retain(|rule| rule.as_trigger().is_some_and(|(of, _)| of.is_of(&name)));
     Ok(rules)
-}
-
-impl Kind {
-    fn of(params: &Params<'_>) -> Result<Self, ApiError> {
-        match params.needed("Type")? {
-            "cos" => Ok(Self::Cos),
-            "timer" => Ok(Self::Timer),
-            "http" => Ok(Self::Http),
-            other if OTHER_TYPES.contains(&other) => {
-                let message = format!("triggers of type {other} are not supported; cos, timer and http are");
-                Err(ApiError::unsupported(message))
-            }
-            other => Err(ApiError::invalid_value("Type", format!("{other} is not a type of trigger"))),
-        }
-    }
-
-    /// Only a timer's event has a place for it.
-    fn refuse_argument(self, params: &Params<'_>) -> Result<(), ApiError> {
-        match params.text("CustomArgument")? {
-            Some(text) if self != Self::Timer && !text.is_empty() => {
-                Err(ApiError::unsupported("CustomArgument is of triggers of type timer"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// `Enable` of requests: `OPEN` or `CLOSE`. Answers have 1 or 0.
-pub(super) fn enable(text: &str) -> Result<bool, ApiError> {
-    match text {
-        "OPEN" => Ok(true),
-        "CLOSE" => Ok(false),
-        _ => Err(ApiError::invalid_value("Enable", format!("Enable {text} is neither OPEN nor CLOSE"))),
-    }
 }
 
 /// Which rule a request means. Without `Qualifier` it is the one that the named rules share, if they
@@ -348,12 +216,6 @@ fn qualifier_of(rule: &Rule) -> String {
     rule.target.function().map(|function| function.qualifier.clone()).unwrap_or_default()
 }
 
-/// What policies call a trigger (scf.md 2.1).
-pub(super) fn resource_id(function: &Function, trigger: &str) -> String {
-    let region = region_code(&function.region);
-    format!("qcs::scf:{region}:uin/{}:function/{}/{trigger}", function.uin, function.name)
-}
-
 /// A rule as the API answers it. The Serverless component compares the parsed description: `filter`
 /// must have `Prefix`, then `Suffix`, both always.
 fn item(rule: &Rule, function: &Function) -> Item {
@@ -452,17 +314,5 @@ mod tests {
                 "{bad}"
             );
         }
-    }
-
-    #[test]
-    fn other_types_are_known_but_not_supported() {
-        let code = |kind: &str| {
-            let value = json!({"Type": kind});
-            Kind::of(&Params::new(value.as_object().unwrap())).map_err(|error| error.code.into_owned())
-        };
-        assert_eq!([code("cos"), code("timer")], [Ok(Kind::Cos), Ok(Kind::Timer)]);
-        assert_eq!(code("ckafka"), Err("UnsupportedOperation".into()));
-        assert_eq!(code("COS"), Err("InvalidParameterValue.Type".into()));
-        assert_eq!(enable("1").unwrap_err().code, "InvalidParameterValue.Enable");
     }
 }

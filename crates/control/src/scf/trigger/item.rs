@@ -1,0 +1,34 @@
+//! What triggers of all types have.
+
+use cosette_function::Function;
+use cosette_model::Timestamp;
+use cosette_trigger::region_code;
+use serde_json::Value;
+
+use crate::error::ApiError;
+
+/// A trigger of any type, as lists have it.
+pub(super) struct Item {
+    pub(super) created: Timestamp,
+    pub(super) modified: Timestamp,
+    pub(super) name: String,
+    pub(super) qualifier: String,
+    pub(super) description: String,
+    /// The `TriggerInfo`.
+    pub(super) shown: Value,
+}
+
+/// `Enable` of requests: `OPEN` or `CLOSE`. Answers have 1 or 0.
+pub(super) fn enable(text: &str) -> Result<bool, ApiError> {
+    match text {
+        "OPEN" => Ok(true),
+        "CLOSE" => Ok(false),
+        _ => Err(ApiError::invalid_value("Enable", format!("Enable {text} is neither OPEN nor CLOSE"))),
+    }
+}
+
+/// What policies call a trigger (scf.md 2.1).
+pub(super) fn resource_id(function: &Function, trigger: &str) -> String {
+    let region = region_code(&function.region);
+    format!("qcs::scf:{region}:uin/{}:function/{}/{trigger}", function.uin, function.name)
+}
