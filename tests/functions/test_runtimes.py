@@ -8,7 +8,7 @@ import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 from support.functions import base64_zip, call, client, deploy, logs
-from support.instance import ROOT, Instance
+from support.instance import ISOLATION, ROOT, Instance
 
 PYTHON = {"index.py": "import os\ndef main_handler(event, context):\n    return os.environ['SCF_RUNTIME']\n"}
 NODE = {"index.js": "exports.main_handler = async () => process.env.SCF_RUNTIME\n"}
@@ -144,33 +144,31 @@ CALLED = {
 }
 
 
-def test_a_timers_function_is_told_so(server, scf, new_function, tmp_path):
+def test_a_timers_function_is_told_so(tmp_path):
     timer = {"Type": "timer", "TriggerName": "T", "TriggerDesc": "0 * * * * * *", "Enable": "OPEN"}
-    names = []
-    for program, (runtime, handler, code) in CALLED.items():
-        if shutil.which(program) is None:
-            continue
-        if program == "go":
-            build = ["go", "build", "-o", tmp_path / "main", "./called"]
-            subprocess.run(build, cwd=ROOT / "tests/go", check=True, timeout=600)
-        names.append(new_function(program))
-        deploy(scf, names[-1], code or tmp_path, runtime=runtime, handler=handler)
-    own = new_function("own")
-    deploy(scf, own, CALLED["python3"][2], env={"TRIGGER_SRC": "mine; always"})
-    for name in (*names, own):
-        call(scf, "Invoke", FunctionName=name)
-        call(scf, "CreateTrigger", FunctionName=name, **timer)
-    # Not as long as instances without work are kept.
-    server.admin("POST", "clock", {"advance": "1m"})
-    server.wait()
-    for name in (*names, own):
-        call(scf, "DeleteTrigger", FunctionName=name, Type="timer", TriggerName="T")
-        call(scf, "Invoke", FunctionName=name)
-        runs = logs(scf, name)
-        told = [json.loads(run["RetMsg"]) for run in runs]
-        # A minute may have begun by itself, too.
-        between = set(told[1:-1])
-        expected = ["mine; always"] * 3 if name == own else [None, "timer", None]
-        assert [told[0], *between, told[-1]] == expected, name
-        # By an instance that had a timer's event.
-        assert "Init Report" in runs[0]["Log"] and "Init Report" not in runs[-1]["Log"], name
+    with Instance(None, "--isolation", ISOLATION) as server:
+        scf = client(server)
+        server.admin("POST", "clock", {"freeze": True})
+        names = []
+        for program, (runtime, handler, code) in CALLED.items():
+            if shutil.which(program) is None:
+                continue
+            if program == "go":
+                build = ["go", "build", "-o", tmp_path / "main", "./called"]
+                subprocess.run(build, cwd=ROOT / "tests/go", check=True, timeout=600)
+            deploy(scf, program, code or tmp_path, runtime=runtime, handler=handler)
+            names.append(program)
+        deploy(scf, "own", CALLED["python3"][2], env={"TRIGGER_SRC": "mine; always"})
+        for name in (*names, "own"):
+            call(scf, "Invoke", FunctionName=name)
+            call(scf, "CreateTrigger", FunctionName=name, **timer)
+        # Not as long as instances without work are kept.
+        server.admin("POST", "clock", {"advance": "1m"})
+        server.wait()
+        for name in (*names, "own"):
+            call(scf, "Invoke", FunctionName=name)
+            runs = logs(scf, name)
+            told = [json.loads(run["RetMsg"]) for run in runs]
+            assert told == (["mine; always"] * 3 if name == "own" else [None, "timer", None]), name
+            # By an instance that had a timer's event.
+            assert "Init Report" in runs[0]["Log"] and "Init Report" not in runs[-1]["Log"], name
