@@ -490,6 +490,10 @@ def test_idle_memory_is_small(tmp_path):
         assert server.peak_memory() < 20 * MIB, f"{server.peak_memory() / MIB:.1f} MiB"
 
 
+def test_the_binary_is_small():
+    assert BINARY.stat().st_size < 25 * MIB, f"{BINARY.stat().st_size / MIB:.1f} MiB"
+
+
 # Who may see what
 
 
