@@ -115,3 +115,20 @@ async fn triggers_are_refused_by_their_codes() {
     }
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_a_trigger_has_a_bound_whatever_its_type() {
+    let world = World::new(false);
+    world.bucket(BUCKET, HOME, "1250000000").await;
+    world.create("hello", ECHO).await;
+    let timer =
+        json!({"FunctionName": "hello", "Type": "timer", "TriggerName": "t", "TriggerDesc": "0 0 0 1 1 * *"});
+    let url = json!({"FunctionName": "hello", "Type": "http", "TriggerDesc": "{\"AuthType\":\"NONE\"}"});
+    for mut asked in [trigger("hello", "cos:ObjectCreated:*", "", ""), timer, url] {
+        asked["Description"] = json!("ü".repeat(1001));
+        let code = world.refused("CreateTrigger", asked.clone()).await;
+        assert_eq!(code, "InvalidParameterValue.Description", "{asked}");
+        asked["Description"] = json!("ü".repeat(1000));
+        world.call("CreateTrigger", asked).await;
+    }
+}

@@ -32,8 +32,6 @@ pub(crate) mod trigger;
 pub(crate) mod version;
 mod web;
 
-/// Characters of what is said of a function or a trigger (scf.md 3.8).
-const DESCRIPTION_MAX: usize = 1000;
 /// The one editable version, and the API's default qualifier.
 const LATEST: &str = "$LATEST";
 /// The alias every function has; at first it points at `$LATEST`.
@@ -42,16 +40,6 @@ const DEFAULT_ALIAS: &str = "$DEFAULT";
 /// `Namespace`, or `default`.
 fn namespace_of<'a>(params: &Params<'a>) -> Result<&'a str, ApiError> {
     Ok(params.text("Namespace")?.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_NAMESPACE))
-}
-
-/// `Description` of a trigger.
-fn description(params: &Params<'_>) -> Result<Option<String>, ApiError> {
-    let text = params.text("Description")?;
-    if text.is_some_and(|text| text.chars().count() > DESCRIPTION_MAX) {
-        let message = format!("Description must have at most {DESCRIPTION_MAX} characters");
-        return Err(ApiError::invalid_value("Description", message));
-    }
-    Ok(text.map(str::to_owned))
 }
 
 /// What an action is about, as policies call it: a copy also of the function that is made or replaced.

@@ -6,13 +6,11 @@ use cosette_model::{BucketName, EventPattern, Style};
 use cosette_trigger::{NewRule, Rule, RuleSelector};
 use serde_json::{Map, Value, json};
 
-use super::item::{Item, enable, resource_id};
+use super::item::{Item, TRIGGER_DESC, description, enabled, resource_id};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::scf::{LATEST, qualified, time, triggers_of};
-
-const TRIGGER_DESC: &str = "TriggerDesc";
 
 pub(super) async fn create(
     call: &Call<'_>,
@@ -20,16 +18,16 @@ pub(super) async fn create(
     function: &Function,
 ) -> Result<Item, ApiError> {
     let host = BucketHost::parse(params.needed("TriggerName")?)?;
-    let description = TriggerDesc::parse(params.needed(TRIGGER_DESC)?)?;
-    if let Some(url) = description.bucket_url.as_deref().filter(|url| *url != host.text()) {
+    let described = TriggerDesc::parse(params.needed(TRIGGER_DESC)?)?;
+    if let Some(url) = described.bucket_url.as_deref().filter(|url| *url != host.text()) {
         let message = format!("bucketUrl {url} is not the TriggerName");
         return Err(ApiError::invalid_value(TRIGGER_DESC, message));
     }
-    if call.strict && !description.has_filter {
+    if call.strict && !described.has_filter {
         return Err(ApiError::invalid_value(TRIGGER_DESC, "TriggerDesc has no filter"));
     }
     // Left out, it is on: who makes a trigger by hand expects it to work (scf.md 2.1).
-    let enabled = params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?.unwrap_or(true);
+    let enabled = enabled(params)?.unwrap_or(true);
     let reference = qualified(call, params, function, LATEST)?;
     if host.region != function.region {
         let message = format!(
@@ -40,12 +38,12 @@ pub(super) async fn create(
     }
     let new = NewRule {
         bucket: existing_bucket(call, &host)?,
-        event: description.event,
-        prefix: description.prefix.unwrap_or_default(),
-        suffix: description.suffix.unwrap_or_default(),
+        event: described.event,
+        prefix: described.prefix.unwrap_or_default(),
+        suffix: described.suffix.unwrap_or_default(),
         target: reference.into(),
         style: Style::Cos,
-        description: crate::scf::description(params)?.unwrap_or_default(),
+        description: description(params)?.unwrap_or_default(),
         enabled,
     };
     Ok(item(&triggers_of(call, function).create_rule(new).await?, function))

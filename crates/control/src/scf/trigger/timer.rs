@@ -4,7 +4,7 @@ use cosette_function::Function;
 use cosette_trigger::{NewTimer, Timer, TimerChange, TimerSelector};
 use serde_json::{Map, Value, json};
 
-use super::item::{Item, enable, resource_id};
+use super::item::{Item, TRIGGER_DESC, description, enabled, resource_id};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
@@ -18,10 +18,10 @@ pub(super) async fn create(
     let new = NewTimer {
         name: params.needed("TriggerName")?.to_owned(),
         function: qualified(call, params, function, LATEST)?,
-        cron: cron(params.needed("TriggerDesc")?)?,
+        cron: cron(params.needed(TRIGGER_DESC)?)?,
         argument: params.text("CustomArgument")?.unwrap_or_default().to_owned(),
-        description: crate::scf::description(params)?.unwrap_or_default(),
-        enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?.unwrap_or(true),
+        description: description(params)?.unwrap_or_default(),
+        enabled: enabled(params)?.unwrap_or(true),
     };
     Ok(item(&triggers_of(call, function).create_timer(new).await?, function))
 }
@@ -34,10 +34,10 @@ pub(super) async fn update(
 ) -> Result<Item, ApiError> {
     let given = |name| params.text(name).map(|text| text.map(str::to_owned));
     let change = TimerChange {
-        cron: params.text("TriggerDesc")?.filter(|text| !text.is_empty()).map(cron).transpose()?,
+        cron: params.text(TRIGGER_DESC)?.filter(|text| !text.is_empty()).map(cron).transpose()?,
         argument: given("CustomArgument")?,
-        description: crate::scf::description(params)?,
-        enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?,
+        description: description(params)?,
+        enabled: enabled(params)?,
     };
     Ok(item(&triggers_of(call, function).change_timer(named(params, function)?, change).await?, function))
 }
@@ -71,7 +71,7 @@ pub(super) fn of_function(call: &Call<'_>, function: &Function) -> Result<Vec<It
 
 /// The timer that is to be switched or deleted. A `TriggerDesc` may be left out, and must be its own otherwise.
 fn selector(params: &Params<'_>, function: &Function) -> Result<TimerSelector, ApiError> {
-    let cron = params.text("TriggerDesc")?.filter(|text| !text.is_empty()).map(cron).transpose()?;
+    let cron = params.text(TRIGGER_DESC)?.filter(|text| !text.is_empty()).map(cron).transpose()?;
     Ok(TimerSelector { cron, ..named(params, function)? })
 }
 
@@ -90,10 +90,10 @@ fn cron(text: &str) -> Result<String, ApiError> {
     if !text.trim_start().starts_with('{') {
         return Ok(text.trim().to_owned());
     }
-    let wrong = |message: String| ApiError::invalid_value("TriggerDesc", message);
+    let wrong = |message: String| ApiError::invalid_value(TRIGGER_DESC, message);
     let fields: Map<String, Value> = serde_json::from_str(text)
         .map_err(|error| wrong(format!("TriggerDesc is not a JSON object: {error}")))?;
-    Params::new(&fields).only("TriggerDesc", &["cron"])?;
+    Params::new(&fields).only(TRIGGER_DESC, &["cron"])?;
     match fields.get("cron").and_then(Value::as_str) {
         Some(cron) => Ok(cron.trim().to_owned()),
         None => Err(wrong("TriggerDesc has no cron".to_owned())),

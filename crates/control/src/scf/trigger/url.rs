@@ -4,13 +4,11 @@ use cosette_function::Function;
 use cosette_trigger::{Authorization, Cors, NewUrl, Url, UrlChange, UrlSelector, UrlSettings};
 use serde_json::{Map, Value, json};
 
-use super::item::{Item, enable, resource_id};
+use super::item::{Item, TRIGGER_DESC, description, enabled, resource_id};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::scf::{LATEST, qualified, reference, time, triggers_of};
-
-const TRIGGER_DESC: &str = "TriggerDesc";
 
 /// The URLs are only shown, and may come back.
 const NET_FIELDS: &[&str] =
@@ -29,8 +27,8 @@ pub(super) async fn create(
 ) -> Result<Item, ApiError> {
     let settings = settings(params, DEFAULT)?.ok_or_else(|| ApiError::missing(TRIGGER_DESC))?;
     let of = qualified(call, params, function, LATEST)?;
-    let description = params.text("Description")?.unwrap_or_default().to_owned();
-    let enabled = params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?.unwrap_or(true);
+    let description = description(params)?.unwrap_or_default();
+    let enabled = enabled(params)?.unwrap_or(true);
     let name = params.text("TriggerName")?.filter(|text| !text.is_empty()).map(name).transpose()?;
     let new = NewUrl { name, function: of, settings, description, enabled };
     Ok(item(&triggers_of(call, function).create_url(new).await?, function))
@@ -47,8 +45,8 @@ pub(super) async fn update(
     let now = now.map_or(DEFAULT, |url| url.settings);
     let change = UrlChange {
         settings: settings(params, now)?,
-        description: params.text("Description")?.map(str::to_owned),
-        enabled: params.text("Enable")?.filter(|t| !t.is_empty()).map(enable).transpose()?,
+        description: description(params)?,
+        enabled: enabled(params)?,
     };
     Ok(item(&triggers_of(call, function).change_url(selector, change).await?, function))
 }
